@@ -1,0 +1,146 @@
+# The front door of this project: `make help` lists what it opens.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables --no-print-directory
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+GOOGLEAPIS := $(VENV)/share/googleapis
+INSTALLED := $(VENV)/.installed
+TOOLS := $(VENV)/.tools-checked
+CODE := analytics billing common gateway ingestion loadgen tests protos/generate.py
+CHECKS := check-format check-lint check-types check-protos check-proto check-test-docs check-unit
+# More arguments for pytest, as in `make test ARGS="-k tariff -x"`.
+ARGS ?=
+
+.PHONY: help
+help: ## lists the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do \
+	  printf '%-14s %s\n' "$$name" "$$what"; done
+
+# --- set-up ---------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(INSTALLED) $(TOOLS) ## makes .venv from the lock and sees that the server programs are there
+
+$(INSTALLED): requirements-local.lock pyproject.toml
+	@find_python() { \
+	  for name in python3 python3.12 python3.11; do \
+	    if "$$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then \
+	      echo "$$name"; return; \
+	    fi; \
+	  done; \
+	  echo 'Python 3.11 or 3.12 is missing: install one of them so that python3.11 or python3.12 is on the PATH.' >&2; \
+	  return 1; \
+	}; \
+	if ! [ -x $(BIN)/python ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  python=$$(find_python); \
+	  echo "Making $(VENV) with $$("$$python" --version) ..."; \
+	  "$$python" -m venv --clear $(VENV) >$(VENV).log 2>&1 || { tail -n 5 $(VENV).log; \
+	    echo "A virtual environment could not be made: on Debian install python3-venv."; exit 1; }; \
+	  rm -f $(VENV).log; \
+	fi
+	@echo 'Installing what requirements-local.lock names ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-local.lock
+	@echo 'Installing the project itself, as editable ...'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p $(GOOGLEAPIS)/google/type
+	@types=$$($(BIN)/python -c 'import google.type.money_pb2 as m, pathlib; print(pathlib.Path(m.__file__).parent)'); \
+	  cp "$$types/money.proto" "$$types/date.proto" $(GOOGLEAPIS)/google/type/
+	@touch $@
+
+$(TOOLS): $(INSTALLED)
+	@echo 'Looking for the server programs ...'
+	@$(BIN)/python -m common.localstack check-tools
+	@touch $@
+
+# --- running --------------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+# Taken while make reads this file, so that the set-up counts too.
+demo: export GRIDMESH_STARTED_AT := $(shell date +%s)
+demo: setup ## runs the whole mesh on this machine, drives it with a fleet, reports, and stops it again
+	@$(BIN)/python -m common.localstack run -- $(BIN)/python -m loadgen demo $(ARGS)
+
+.PHONY: up
+up: setup ## starts the mesh and leaves it running; prints the addresses
+	@$(BIN)/python -m common.localstack up
+
+.PHONY: down
+down: $(INSTALLED) ## stops the mesh that `make up` has started
+	@$(BIN)/python -m common.localstack down
+
+.PHONY: status
+status: $(INSTALLED) ## says what of the mesh runs
+	@$(BIN)/python -m common.localstack status
+
+# --- checking -------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup ## runs every test on the real parts; SAMPLES_DIR names the folder of real files
+	@$(BIN)/pytest tests $(ARGS)
+
+.PHONY: check
+check: $(INSTALLED) ## checks format, lint, types, protos, docstrings of tests and the unit tests, in parallel
+	@$(MAKE) --jobs=4 --output-sync=target --keep-going $(CHECKS)
+
+.PHONY: $(CHECKS)
+check-format: $(INSTALLED)
+	@$(BIN)/ruff format --quiet --diff .
+
+check-lint: $(INSTALLED)
+	@$(BIN)/ruff check --quiet .
+
+check-types: $(INSTALLED)
+	@$(BIN)/mypy --no-error-summary $(CODE)
+
+check-protos: $(INSTALLED)
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code --path protos/energy
+	@$(BIN)/buf breaking --against protos/baseline.binpb
+
+check-proto: $(INSTALLED) ## sees that the committed generated code is what the protos give
+	@$(BIN)/python protos/generate.py --check
+
+check-test-docs: $(INSTALLED)
+	@$(BIN)/interrogate --quiet --fail-under 100 tests || { \
+	  $(BIN)/interrogate -vv --omit-covered-files --fail-under 100 tests; exit 1; }
+
+check-unit: $(INSTALLED)
+	@$(BIN)/pytest tests/unit
+
+.PHONY: format
+format: $(INSTALLED) ## formats the code and the protos
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/buf format --write --path protos/energy
+
+# --- what is generated ----------------------------------------------------------------------------------------------
+
+.PHONY: proto
+proto: $(INSTALLED) ## regenerates protos/gen from the protos
+	@$(BIN)/python protos/generate.py
+
+.PHONY: lock
+lock: ## rewrites the two lock files from pyproject.toml, with uv or pip-tools; ARGS=--upgrade takes newer versions
+	@compile() { \
+	  if command -v uv >/dev/null; then \
+	    uv pip compile --quiet --no-header --generate-hashes --python-version 3.11 "$$@" pyproject.toml; \
+	  elif command -v pip-compile >/dev/null; then \
+	    pip-compile --quiet --no-header --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	      --no-emit-trusted-host --no-emit-find-links "$$@" pyproject.toml; \
+	  else \
+	    echo 'Neither uv nor pip-compile is on the PATH: install uv or pip-tools.' >&2; return 1; \
+	  fi >/dev/null; \
+	}; \
+	compile $(ARGS) --output-file requirements.lock; \
+	compile $(ARGS) --extra local --output-file requirements-local.lock
+
+.PHONY: clean
+clean: ## stops the mesh and removes what set-up and runs have made: .venv, .run and caches
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m common.localstack down || true; fi
+	@rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

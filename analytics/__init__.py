@@ -1,0 +1,1 @@
+"""Tells operators what the grid does now and how well vehicles charge."""

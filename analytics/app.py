@@ -1,0 +1,151 @@
+"""How analytics is put together, from the queues off which it takes the readings to the door at which people ask."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from energy.analytics.v1 import analytics_service_pb2
+from energy.analytics.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
+from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub
+from prometheus_client import CollectorRegistry
+
+from analytics.analytics_service import AnalyticsService
+from analytics.batch_memory import BatchMemory
+from analytics.config import AnalyticsConfig
+from analytics.consumer import BatchIntake, QueueConsumer, require_consuming
+from analytics.fleet_metrics import FleetMetrics
+from analytics.fleet_report import FleetReport
+from analytics.live_picture import LivePicture
+from analytics.live_seed import keep_filled
+from analytics.performance_report import PerformanceReport
+from analytics.reading_metrics import ReadingMetrics
+from analytics.reading_rate import ReadingRate
+from analytics.usage_client import UsageClient
+from common import logs
+from common.broker import BrokerConnection
+from common.grpc_client import open_channel
+from common.grpc_server import GrpcServer
+from common.health import Check, Health
+from common.interceptors import standard_interceptors
+from common.lifecycle import Lifecycle
+from common.metrics import MetricsServer, create_registry
+from common.registry_cache import RegistryCache
+from common.topology import QueueLimits, declare
+
+if TYPE_CHECKING:
+    # Exists only for the type checker.
+    from energy.billing.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
+
+SERVICE_NAME = analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
+
+_DEFAULT_QUEUE_LIMITS = QueueLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyticsApp:
+    """The running parts that others look at."""
+
+    server: GrpcServer
+    metrics: MetricsServer
+    health: Health
+    registry_cache: RegistryCache
+    picture: LivePicture
+    metrics_registry: CollectorRegistry
+
+
+async def run(config: AnalyticsConfig, stop: asyncio.Event) -> None:
+    """Serves until asked to stop."""
+    logs.configure("analytics", config.log_level)
+    async with analytics_app(config, Lifecycle(config.shutdown_grace_seconds, stop)) as (_, lifecycle):
+        await lifecycle.wait()
+
+
+@asynccontextmanager
+async def analytics_app(
+    config: AnalyticsConfig, lifecycle: Lifecycle, *, queue_limits: QueueLimits = _DEFAULT_QUEUE_LIMITS
+) -> AsyncIterator[tuple[AnalyticsApp, Lifecycle]]:
+    """The service, serving; red until it consumes every partition. Leaving it shuts down."""
+    async with lifecycle:
+        metrics_registry = create_registry()
+        metrics = MetricsServer(metrics_registry, config.bind_host, config.metrics_port)
+        metrics.start()
+        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
+
+        registry_cache = RegistryCache(open_channel(config.gateway_address))
+        lifecycle.on_close("registry", registry_cache.close)
+        lifecycle.start_task("registry", registry_cache.run())
+        billing = open_channel(config.billing_address)
+        lifecycle.on_close("billing", billing.close)
+        usage: UsageServiceAsyncStub = UsageServiceStub(billing)
+
+        picture = LivePicture()
+        lifecycle.start_task("live_picture", keep_filled(picture, usage, registry_cache))
+        intake = BatchIntake(
+            picture,
+            ReadingMetrics(metrics_registry, lambda device_id: _region(registry_cache, device_id)),
+            ReadingRate(),
+            BatchMemory(config.remembered_batches),
+            now_ms=now_ms,
+        )
+        connection, consumers = _start_consuming(config, queue_limits, intake, lifecycle)
+        fleet_report = FleetReport(registry_cache, picture, intake, FleetMetrics(metrics_registry), now_ms=now_ms)
+        lifecycle.start_task("fleet_gauges", fleet_report.keep_gauges(config.fleet_refresh_seconds))
+
+        checks = {"rabbitmq": Check(lambda: require_consuming(connection, consumers))}
+        health = Health([SERVICE_NAME], checks, metrics_registry)
+        lifecycle.use_health(health)
+
+        usage_client = UsageClient(usage, config.usage_concurrency)
+        service = AnalyticsService(
+            fleet_report=fleet_report,
+            performance_report=PerformanceReport(registry_cache, usage_client),
+            now_ms=now_ms,
+        )
+        server = GrpcServer(
+            config,
+            "analytics",
+            [(add_AnalyticsServiceServicer_to_server, service, SERVICE_NAME)],
+            standard_interceptors("analytics.energy", logs.get_logger(__name__), metrics_registry),
+            health=health,
+            registry=metrics_registry,
+        )
+        await server.start()
+        lifecycle.use_server(server)
+
+        await health.ready()
+        lifecycle.start_task("health", health.run())
+        yield AnalyticsApp(server, metrics, health, registry_cache, picture, metrics_registry), lifecycle
+
+
+def now_ms() -> int:
+    """The clock of the service: milliseconds since 1970 in UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def _region(registry_cache: RegistryCache, device_id: str) -> str | None:
+    device = registry_cache.get(device_id)
+    return None if device is None else device.region
+
+
+def _start_consuming(
+    config: AnalyticsConfig, queue_limits: QueueLimits, intake: BatchIntake, lifecycle: Lifecycle
+) -> tuple[BrokerConnection, list[QueueConsumer]]:
+    connection = BrokerConnection(
+        config.amqp_url.get_secret_value(),
+        "analytics",
+        lambda channel: declare(channel, config.partitions, queue_limits),
+    )
+    lifecycle.start_task("broker_connection", connection.run())
+    consumers = [
+        QueueConsumer(connection, partition, config.prefetch, intake) for partition in range(config.partitions)
+    ]
+    for consumer in consumers:
+        lifecycle.start_task(f"subscription {consumer.queue}", consumer.subscription.run())
+        lifecycle.start_task(f"consumer {consumer.queue}", consumer.run())
+        lifecycle.on_stop(f"consumer {consumer.queue}", consumer.stop)
+    return connection, consumers

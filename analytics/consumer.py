@@ -1,0 +1,135 @@
+"""Where a reading comes off the queues: counted, put into the live picture, acknowledged, many batches at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from analytics.batch_memory import BatchMemory
+from analytics.batch_reader import Undecodable, read_batch
+from analytics.live_picture import LivePicture
+from analytics.reading_metrics import ReadingMetrics
+from analytics.reading_rate import ReadingRate
+from common.broker import BrokerAway, BrokerConnection, Consumer, Delivery
+from common.logs import get_logger
+from common.topology import queue_name
+
+# An acknowledgement for this many deliveries, or this long after the first of them, so that no tail waits for ever.
+ACK_AFTER_DELIVERIES = 32
+ACK_AFTER_SECONDS = 0.05
+
+_log = get_logger(__name__)
+
+
+class BatchIntake:
+    """Takes each batch into the picture and the counters once, however often it is delivered."""
+
+    def __init__(
+        self,
+        picture: LivePicture,
+        metrics: ReadingMetrics,
+        rate: ReadingRate,
+        memory: BatchMemory,
+        *,
+        now_ms: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._picture = picture
+        self._metrics = metrics
+        self._rate = rate
+        self._memory = memory
+        self._now_ms = now_ms
+        self._monotonic = monotonic
+
+    def take(self, body: bytes) -> None:
+        """Counts the batch in a delivery, unless it was counted before.
+
+        Raises:
+            Undecodable: the bytes are no batch; counted as such, and nothing else changed.
+        """
+        try:
+            batch = read_batch(body)
+        except Undecodable:
+            self._metrics.undecodable.inc()
+            raise
+        self._metrics.batches.inc()
+        if not self._memory.add(batch.batch_id):
+            self._metrics.batches_duplicate.inc()
+            return
+        self._metrics.record(batch.parts, self._now_ms())
+        for part in batch.parts:
+            self._picture.apply(part.observations)
+        self._rate.add(sum(len(part.observations) for part in batch.parts), self._monotonic())
+
+    def readings_per_second(self) -> float:
+        """Readings taken from the queues per second, mean over the last 10 seconds; repeated batches do not count."""
+        return self._rate.per_second(self._monotonic())
+
+
+class QueueConsumer:
+    """Consumes the readings of one partition; `run()` and `subscription.run()` are its life, as background tasks."""
+
+    def __init__(self, connection: BrokerConnection, partition: int, prefetch: int, intake: BatchIntake) -> None:
+        self.queue = queue_name("analytics", partition)
+        self.subscription = Consumer(connection, self.queue, prefetch)
+        self._intake = intake
+        self._ack_after_deliveries = min(ACK_AFTER_DELIVERIES, prefetch)
+        self._unacked: Delivery | None = None
+        self._unacked_count = 0
+
+    async def run(self) -> None:
+        """Takes deliveries until cancelled."""
+        loop = asyncio.get_running_loop()
+        ack_at: float | None = None
+        while True:
+            try:
+                async with asyncio.timeout_at(ack_at):
+                    delivery = await self.subscription.deliveries.get()
+            except TimeoutError:
+                await self.flush()
+                ack_at = None
+                continue
+            await self._take(delivery)
+            if self._unacked is None:
+                ack_at = None
+            elif ack_at is None:
+                ack_at = loop.time() + ACK_AFTER_SECONDS
+            # A full queue is taken without a pause; others want the loop too.
+            await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        """Acknowledges everything taken so far."""
+        delivery, self._unacked, self._unacked_count = self._unacked, None, 0
+        if delivery is not None:
+            await self.subscription.ack(delivery, multiple=True)
+
+    async def stop(self) -> None:
+        """Takes no more deliveries and acknowledges those that were taken."""
+        await self.subscription.stop()
+        await self.flush()
+
+    async def _take(self, delivery: Delivery) -> None:
+        try:
+            self._intake.take(delivery.body)
+        except Undecodable as undecodable:
+            _log.error("batch_undecodable", queue=self.queue, message_id=delivery.message_id, cause=str(undecodable))
+            # The queues of analytics have no dead letters: billing keeps the message, and reports it.
+            await self.subscription.reject(delivery)
+            return
+        self._unacked = delivery
+        self._unacked_count += 1
+        if self._unacked_count >= self._ack_after_deliveries:
+            await self.flush()
+
+
+async def require_consuming(connection: BrokerConnection, consumers: Iterable[QueueConsumer]) -> None:
+    """For the health check: that the broker is there and sends the readings of every partition.
+
+    Raises:
+        BrokerAway: it is not, or does not.
+    """
+    await connection.ping()
+    for consumer in consumers:
+        if not consumer.subscription.is_subscribed:
+            raise BrokerAway(f"not subscribed to {consumer.queue}")

@@ -1,0 +1,67 @@
+"""Who knows what the fleet does now: the registry its devices, the live picture what they sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import islice
+
+from analytics.consumer import BatchIntake
+from analytics.fleet import FleetSurvey
+from analytics.fleet_metrics import FleetMetrics
+from analytics.live_picture import LivePicture
+from common.errors import DependencyUnavailable
+from common.registry_cache import RegistryCache
+
+# Counting so many devices takes a few milliseconds; then the batches have their turn.
+_DEVICES_AT_A_TIME = 5_000
+
+
+class FleetReport:
+    """Answers questions about the fleet, and keeps its gauges fresh."""
+
+    def __init__(
+        self,
+        registry: RegistryCache,
+        picture: LivePicture,
+        intake: BatchIntake,
+        fleet_metrics: FleetMetrics,
+        *,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._registry = registry
+        self._picture = picture
+        self._intake = intake
+        self._fleet_metrics = fleet_metrics
+        self._now_ms = now_ms
+
+    def survey(self, region: str) -> FleetSurvey:
+        """The devices of a region, or of all regions if it is empty.
+
+        Raises:
+            DependencyUnavailable: the registry was never reached, so that the devices are not known.
+        """
+        if not self._registry.is_complete:
+            raise DependencyUnavailable("registry")
+        survey = FleetSurvey(self._picture, self._now_ms())
+        survey.add(self._registry.by_region(region) if region else self._registry.devices())
+        return survey
+
+    def readings_per_second(self) -> float:
+        """Readings taken from the queues per second, mean over the last 10 seconds."""
+        return self._intake.readings_per_second()
+
+    async def keep_gauges(self, refresh_seconds: float) -> None:
+        """Counts the fleet for its gauges every so often, for ever; a background task."""
+        while True:
+            await self.refresh_gauges()
+            await asyncio.sleep(refresh_seconds)
+
+    async def refresh_gauges(self) -> None:
+        """Counts the fleet for its gauges, a piece at a time."""
+        survey = FleetSurvey(self._picture, self._now_ms())
+        members = iter(self._registry.devices())
+        while piece := list(islice(members, _DEVICES_AT_A_TIME)):
+            survey.add(piece)
+            await asyncio.sleep(0)
+        self._fleet_metrics.show(survey.groups)

@@ -1,0 +1,81 @@
+"""How analytics asks billing what devices measured: a bounded number at a time, never longer than its caller waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from energy.billing.v1 import usage_pb2, usage_service_pb2, usage_service_pb2_grpc
+
+from analytics.performance import MeasuredEnergy, Window
+from common.energy import milliwatt_hours
+from common.errors import DeadlineExceeded
+from common.grpc_client import SLOW_TIMEOUT_SECONDS
+from common.instants import from_ms
+
+DEVICES_MAXIMUM = 1000
+
+# Kept back from the caller's time, so that our answer still reaches it.
+_ANSWER_SECONDS = 0.05
+
+
+class UsageClient:
+    """Asks billing's `UsageService`; `concurrency` calls run at a time, the rest wait within their deadline."""
+
+    def __init__(self, usage: usage_service_pb2_grpc.UsageServiceAsyncStub, concurrency: int) -> None:
+        self._usage = usage
+        self._slots = asyncio.Semaphore(concurrency)
+
+    async def measured(
+        self, device_ids: Sequence[str], window: Window, time_remaining_seconds: float | None
+    ) -> list[MeasuredEnergy]:
+        """What the devices measured in the window, by device id; devices without a reading are left out.
+
+        Raises:
+            DeadlineExceeded: the caller's remaining time is over.
+            grpc.aio.AioRpcError: billing refused or is away.
+        """
+        deadline = asyncio.get_running_loop().time() + _timeout_seconds(time_remaining_seconds)
+        answers = []
+        for chunk in _chunks(device_ids):
+            answers.extend(await self._summarize(chunk, window, deadline))
+        return answers
+
+    async def _summarize(self, device_ids: Sequence[str], window: Window, deadline: float) -> list[MeasuredEnergy]:
+        request = usage_service_pb2.SummarizeUsageRequest(
+            device_ids=device_ids, start_time=from_ms(window.start_ms), end_time=from_ms(window.end_ms)
+        )
+        try:
+            async with asyncio.timeout_at(deadline), self._slots:
+                left_seconds = deadline - asyncio.get_running_loop().time()
+                response = await self._usage.SummarizeUsage(request, timeout=left_seconds)
+        except TimeoutError:
+            raise DeadlineExceeded from None
+        return [_measured(device.device_id, device.usage) for device in response.devices]
+
+
+def _timeout_seconds(time_remaining_seconds: float | None) -> float:
+    if time_remaining_seconds is None:
+        return SLOW_TIMEOUT_SECONDS
+    if time_remaining_seconds <= _ANSWER_SECONDS:
+        raise DeadlineExceeded
+    return min(time_remaining_seconds - _ANSWER_SECONDS, SLOW_TIMEOUT_SECONDS)
+
+
+def _chunks(device_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(device_ids), DEVICES_MAXIMUM):
+        yield device_ids[first : first + DEVICES_MAXIMUM]
+
+
+def _measured(device_id: str, usage: usage_pb2.Usage) -> MeasuredEnergy:
+    return MeasuredEnergy(
+        device_id=device_id,
+        reading_count=usage.reading_count,
+        import_milliwatt_hours=milliwatt_hours(usage.import_kwh) if usage.HasField("import_kwh") else None,
+        delivered_milliwatt_hours=(
+            milliwatt_hours(usage.energy_delivered_kwh) if usage.HasField("energy_delivered_kwh") else None
+        ),
+        mean_temperature_celsius=(
+            usage.mean_temperature_celsius if usage.HasField("mean_temperature_celsius") else None
+        ),
+    )

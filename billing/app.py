@@ -1,0 +1,227 @@
+"""How billing is put together, from the queues through the log to the doors at which people ask."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import stamina
+from common.registry_cache import RegistryCache
+from energy.billing.v1 import invoice_service_pb2, tariff_service_pb2, usage_service_pb2
+from energy.billing.v1.invoice_service_pb2_grpc import add_InvoiceServiceServicer_to_server
+from energy.billing.v1.tariff_service_pb2_grpc import add_TariffServiceServicer_to_server
+from energy.billing.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
+from prometheus_client import CollectorRegistry
+from pymongo.errors import PyMongoError
+
+from billing.config import BillingConfig
+from billing.consumer import ConsumerMetrics, ReadingsConsumer
+from billing.history_store import HistoryStore
+from billing.invoice_service import InvoiceService
+from billing.live_cache import LiveCache
+from billing.live_publisher import LivePublisher
+from billing.live_reader import LiveReader
+from billing.live_store import LiveStore
+from billing.log_store import LogStore
+from billing.merger import Merger, MergeSettings
+from billing.merger_metrics import MergerMetrics
+from billing.tail import Tail
+from billing.tail_reader import TailReader
+from billing.tariff_service import TariffService
+from billing.tariff_store import TariffStore
+from billing.usage_service import UsageService
+from billing.usage_store import UsageStore
+from common import logs
+from common.broker import BrokerAway, BrokerConnection
+from common.grpc_client import open_channel
+from common.grpc_server import GrpcServer, ServicerEntry
+from common.health import Check, Health
+from common.interceptors import standard_interceptors
+from common.lifecycle import Lifecycle
+from common.metrics import MetricsServer, create_registry
+from common.mongo import Database, close, open_database, ping
+from common.redis_client import open_redis
+from common.redis_client import ping as ping_redis
+from common.topology import declare
+
+_STORE_WAIT_MAXIMUM_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class BillingApp:
+    """The running parts that others look at."""
+
+    server: GrpcServer
+    metrics: MetricsServer
+    health: Health
+    merger: Merger
+
+
+@dataclass(frozen=True, slots=True)
+class _Readings:
+    """Where readings rest, and what waits to be folded."""
+
+    log: LogStore
+    history: HistoryStore
+    live: LiveStore
+    tail: Tail
+    publisher: LivePublisher
+
+
+async def run(config: BillingConfig, stop: asyncio.Event) -> None:
+    """Serves until asked to stop."""
+    logs.configure("billing", config.log_level)
+    async with billing_app(config, Lifecycle(config.shutdown_grace_seconds, stop)) as (_, lifecycle):
+        await lifecycle.wait()
+
+
+@asynccontextmanager
+async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncIterator[tuple[BillingApp, Lifecycle]]:
+    """The service, serving; red until the store has its indexes and every queue is consumed. Leaving it shuts down."""
+    async with lifecycle:
+        registry = create_registry()
+        metrics = MetricsServer(registry, config.bind_host, config.metrics_port)
+        metrics.start()
+        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
+
+        database = open_database(config.mongo_url.get_secret_value(), appname="billing")
+        lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
+        redis = open_redis(config.redis_url.get_secret_value())
+        lifecycle.on_close("redis", redis.aclose)
+        cache = LiveCache(redis)
+        readings = _Readings(
+            LogStore(database),
+            HistoryStore(database),
+            LiveStore(database),
+            Tail(config.pending_readings_maximum),
+            LivePublisher(cache, registry),
+        )
+        devices = RegistryCache(open_channel(config.gateway_address))
+        lifecycle.on_close("registry", devices.close)
+        lifecycle.start_task("registry", devices.run())
+
+        broker = BrokerConnection(
+            config.amqp_url.get_secret_value(), "billing", lambda channel: declare(channel, config.partitions)
+        )
+        lifecycle.start_task("broker_connection", broker.run())
+        consumers = _consumers(config, broker, readings, registry)
+        merger = _merger(config, readings, registry)
+
+        checks = {
+            "rabbitmq": Check(lambda: _require_subscribed(broker, consumers)),
+            "mongodb": Check(lambda: ping(database)),
+            "redis": Check(lambda: ping_redis(redis), required=False),
+        }
+        servicers = _servicers(database, cache, readings, devices, config.partitions)
+        health = Health([name for _, _, name in servicers], checks, registry)
+        lifecycle.use_health(health)
+        server = GrpcServer(
+            config,
+            "billing",
+            servicers,
+            standard_interceptors("billing.energy", logs.get_logger(__name__), registry),
+            health=health,
+            registry=registry,
+        )
+        await server.start()
+        lifecycle.use_server(server)
+        await health.ready()
+        lifecycle.start_task("health", health.run())
+        lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, consumers, merger))
+        yield BillingApp(server, metrics, health, merger), lifecycle
+
+
+def _consumers(
+    config: BillingConfig, broker: BrokerConnection, readings: _Readings, registry: CollectorRegistry
+) -> list[ReadingsConsumer]:
+    metrics = ConsumerMetrics(registry)
+    return [
+        ReadingsConsumer(
+            broker=broker,
+            partition=partition,
+            prefetch=config.prefetch,
+            log=readings.log,
+            tail=readings.tail,
+            publish=readings.publisher.offer,
+            metrics=metrics,
+            clock=time.monotonic,
+        )
+        for partition in range(config.partitions)
+    ]
+
+
+def _merger(config: BillingConfig, readings: _Readings, registry: CollectorRegistry) -> Merger:
+    return Merger(
+        tail=readings.tail,
+        log=readings.log,
+        history=readings.history,
+        live=readings.live,
+        partitions=range(config.partitions),
+        settings=MergeSettings(config.merge_wait_seconds, config.merge_spans_per_round, config.merge_search_seconds),
+        metrics=MergerMetrics(registry),
+        publish=readings.publisher.offer,
+        clock=time.monotonic,
+    )
+
+
+def _servicers(
+    database: Database, cache: LiveCache, readings: _Readings, devices: RegistryCache, partitions: int
+) -> list[ServicerEntry]:
+    tail = TailReader(readings.tail, readings.log, partitions)
+    usage = UsageStore(database, readings.history, tail)
+    live = LiveReader(cache=cache, store=readings.live, tail=tail, publisher=readings.publisher)
+    tariffs = TariffStore(database)
+    return [
+        (
+            add_UsageServiceServicer_to_server,
+            UsageService(usage=usage, live=live, registry=devices),
+            usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,
+        ),
+        (
+            add_TariffServiceServicer_to_server,
+            TariffService(store=tariffs, registry=devices, clock=lambda: time.time_ns() // 1_000_000),
+            tariff_service_pb2.DESCRIPTOR.services_by_name["TariffService"].full_name,
+        ),
+        (
+            add_InvoiceServiceServicer_to_server,
+            InvoiceService(store=tariffs, registry=devices, quarters=usage),
+            invoice_service_pb2.DESCRIPTOR.services_by_name["InvoiceService"].full_name,
+        ),
+    ]
+
+
+async def _start_when_ready(
+    lifecycle: Lifecycle,
+    database: Database,
+    readings: _Readings,
+    consumers: list[ReadingsConsumer],
+    merger: Merger,
+) -> None:
+    """Begins to consume once the store has its indexes; until then nothing is subscribed and health stays red."""
+    retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
+    async for attempt in retried:
+        with attempt:
+            await readings.log.prepare()
+            await readings.history.prepare()
+            await TariffStore(database).prepare()
+    lifecycle.start_task("live_publisher", readings.publisher.run())
+    lifecycle.start_task("merger", merger.run())
+    for partition, consumer in enumerate(consumers):
+        lifecycle.start_task(f"subscription_{partition}", consumer.subscribe())
+        lifecycle.start_task(f"consumer_{partition}", consumer.run())
+        lifecycle.on_stop(f"consumer_{partition}", consumer.stop)
+    await asyncio.Event().wait()
+
+
+async def _require_subscribed(broker: BrokerConnection, consumers: list[ReadingsConsumer]) -> None:
+    """Checks that every queue is consumed.
+
+    Raises:
+        BrokerAway: the connection or a subscription is missing.
+    """
+    await broker.ping()
+    if not all(consumer.is_subscribed for consumer in consumers):
+        raise BrokerAway("a queue is not consumed")

@@ -1,0 +1,23 @@
+"""What billing is told at its start."""
+
+from pydantic import Field
+
+from common.config import ServiceConfig
+
+
+class BillingConfig(ServiceConfig):
+    """Settings of the billing service; each comes from the environment variable of the same name in capitals."""
+
+    grpc_port: int = Field(default=50053, ge=0, le=65535)
+    metrics_port: int = Field(default=9103, ge=0, le=65535)
+    gateway_address: str = "127.0.0.1:50051"
+    prefetch: int = Field(default=32, ge=1, le=2000)
+    """Batches of a partition in hand at once."""
+    merge_wait_seconds: float = Field(default=5.0, ge=0, le=3600)
+    """How long a reading may wait for its span to fill before it is folded all the same."""
+    merge_spans_per_round: int = Field(default=200, ge=1, le=5000)
+    """Spans folded by one round of writes."""
+    merge_search_seconds: float = Field(default=5.0, gt=0, le=3600)
+    """How often the log is searched for segments that nobody here holds."""
+    pending_readings_maximum: int = Field(default=200_000, ge=1000)
+    """Unfolded readings kept in memory; what does not fit waits in the log."""

@@ -1,0 +1,105 @@
+"""The cold collections: one document per device and span, changed only by a compare-and-set of the whole fold."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from pymongo import ASCENDING, ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from billing.observation import Observation, SpanKey
+from billing.schema import KINDS, Kind
+from billing.span import Span
+from billing.span_document import document_id, from_document, to_document
+from common.instants import datetime_from_ms
+from common.mongo import Database
+
+_DUPLICATE_KEY = 11000
+_READ_TIMEOUT_MS = 20_000
+
+# The span, the version it was read at, and its new document.
+_Write = tuple[SpanKey, int, dict[str, Any]]
+
+
+class HistoryStore:
+    """Folds readings into the cold documents and hands spans out again."""
+
+    def __init__(self, database: Database) -> None:
+        self._collections = {kind.name: database[kind.history] for kind in KINDS.values()}
+
+    async def prepare(self) -> None:
+        """Makes the index every query goes by; it is unique and the shard key."""
+        for collection in self._collections.values():
+            await collection.create_index([("device_id", ASCENDING), ("span_start", ASCENDING)], unique=True)
+
+    async def fold(self, kind: Kind, pending: Mapping[SpanKey, Sequence[Observation]]) -> list[SpanKey]:
+        """Folds readings into their documents, all of one kind; returns the spans another writer changed meanwhile.
+
+        Folding those again is all that is needed: the outcome is the same whoever comes first and however often.
+        """
+        collection = self._collections[kind.name]
+        known = {}
+        cursor = collection.find({"_id": {"$in": [document_id(key) for key in pending]}})
+        async for document in cursor.max_time_ms(_READ_TIMEOUT_MS):
+            key, span = from_document(kind, document)
+            known[key] = (span, int(document["version"]))
+        fresh: list[_Write] = []
+        changed: list[_Write] = []
+        for key, observations in pending.items():
+            span, version = known.get(key, (Span(), 0))
+            if span.fold(observations):
+                (changed if version else fresh).append((key, version, to_document(key, span, version + 1)))
+        return await self._insert(collection, fresh) + await self._replace(collection, changed)
+
+    async def _insert(self, collection: Any, fresh: list[_Write]) -> list[SpanKey]:
+        if not fresh:
+            return []
+        try:
+            await collection.insert_many([document for _, _, document in fresh], ordered=False)
+        except BulkWriteError as failure:
+            errors = failure.details["writeErrors"]
+            if failure.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
+                raise
+            return [fresh[error["index"]][0] for error in errors]
+        return []
+
+    async def _replace(self, collection: Any, changed: list[_Write]) -> list[SpanKey]:
+        if not changed:
+            return []
+        writes = [
+            ReplaceOne(
+                {
+                    "_id": document["_id"],
+                    "device_id": key.device_id,
+                    "span_start": document["span_start"],
+                    "version": version,
+                },
+                document,
+            )
+            for key, version, document in changed
+        ]
+        result = await collection.bulk_write(writes, ordered=False)
+        # The count does not say which; folding all of them again is harmless, and rare.
+        return [key for key, _, _ in changed] if result.matched_count < len(changed) else []
+
+    async def spans(
+        self, kind: Kind, device_id: str, start_ms: int, end_ms: int
+    ) -> AsyncIterator[tuple[SpanKey, Span]]:
+        """The spans of a device in which a reading of [start_ms, end_ms) may start, by time."""
+        cursor = self._collections[kind.name].find(span_filter(kind, [device_id], start_ms, end_ms))
+        cursor = cursor.sort([("device_id", ASCENDING), ("span_start", ASCENDING)])
+        async for document in cursor.max_time_ms(_READ_TIMEOUT_MS):
+            yield from_document(kind, document)
+
+    async def find(self, kind: Kind, keys: Sequence[SpanKey]) -> dict[SpanKey, Span]:
+        """The spans of some keys that are on record."""
+        cursor = self._collections[kind.name].find({"_id": {"$in": [document_id(key) for key in keys]}})
+        return dict([from_document(kind, document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)])
+
+
+def span_filter(kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[str, Any]:
+    """Finds the documents of some devices in which a reading of [start_ms, end_ms) may start, by the index."""
+    first_ms = start_ms - start_ms % kind.span_ms
+    return {
+        "device_id": device_ids[0] if len(device_ids) == 1 else {"$in": list(device_ids)},
+        "span_start": {"$gte": datetime_from_ms(first_ms), "$lt": datetime_from_ms(end_ms)},
+    }

@@ -1,0 +1,119 @@
+"""Bills between the contract and the rules that make them of readings."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from energy.billing.v1 import invoice_pb2
+from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
+from google.type.date_pb2 import Date
+
+from billing.invoice import BilledPeriod, Invoice, InvoiceLine, InvoiceTax
+from billing.rating import LineKind
+from billing.tariff_codec import decimal_message, refuse
+from billing.tariff_validation import id_violations
+from common.errors import FieldViolation, InvalidArgument
+from common.instants import from_ms
+from common.money import from_decimal
+
+PERIOD_DAYS_MAXIMUM = 366
+# The years in which every period has its midnights in every zone, and zones keep to whole quarter-hours (nearly: 1972).
+YEAR_MINIMUM = 1970
+YEAR_MAXIMUM = 9998
+
+_KINDS = {
+    LineKind.ENERGY: invoice_pb2.INVOICE_LINE_KIND_ENERGY,
+    LineKind.DAILY_CHARGE: invoice_pb2.INVOICE_LINE_KIND_DAILY_CHARGE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewQuestion:
+    """Which bill is asked for: of a device, over the local days [start_date, end_date)."""
+
+    device_id: str
+    start_date: date
+    end_date: date
+
+
+def preview_question(request: PreviewInvoiceRequest) -> PreviewQuestion:
+    """The bill that is asked for.
+
+    Raises:
+        InvalidArgument: with every field that breaks its rules.
+    """
+    violations = [*id_violations("device_id", request.device_id)]
+    start_date = _date(request, "start_date", violations)
+    end_date = _date(request, "end_date", violations)
+    if start_date is None or end_date is None:
+        raise InvalidArgument(violations)
+    if not 0 < (end_date - start_date).days <= PERIOD_DAYS_MAXIMUM:
+        allowed = f"must be after start_date, at most {PERIOD_DAYS_MAXIMUM} days later"
+        violations.append(FieldViolation("end_date", "OUT_OF_RANGE", allowed))
+    refuse(violations)
+    return PreviewQuestion(request.device_id, start_date, end_date)
+
+
+def invoice_message(period: BilledPeriod, invoice: Invoice) -> invoice_pb2.Invoice:
+    """The message of a bill."""
+    return invoice_pb2.Invoice(
+        account_id=period.account_id,
+        device_id=period.device_id,
+        start_date=_date_message(period.start_date),
+        end_date=_date_message(period.end_date),
+        start_time=from_ms(period.start_ms),
+        end_time=from_ms(period.end_ms),
+        time_zone=period.time_zone,
+        currency_code=invoice.currency_code,
+        lines=[_line_message(line, invoice.currency_code) for line in invoice.lines],
+        net=from_decimal(invoice.net, invoice.currency_code),
+        taxes=[_tax_message(tax, invoice.currency_code) for tax in invoice.taxes],
+        tax=from_decimal(invoice.tax, invoice.currency_code),
+        total=from_decimal(invoice.total, invoice.currency_code),
+        reading_count=invoice.reading_count,
+    )
+
+
+def _line_message(line: InvoiceLine, currency_code: str) -> invoice_pb2.InvoiceLine:
+    return invoice_pb2.InvoiceLine(
+        kind=_KINDS[line.rated.kind],
+        description=line.description,
+        tariff_id=line.rated.tariff.tariff_id,
+        price_name=line.rated.price_name,
+        quantity=decimal_message(line.rated.quantity),
+        unit=line.unit,
+        unit_price=from_decimal(line.rated.unit_price, currency_code),
+        amount=from_decimal(line.amount, currency_code),
+        reading_count=line.rated.reading_count,
+    )
+
+
+def _tax_message(tax: InvoiceTax, currency_code: str) -> invoice_pb2.InvoiceTax:
+    return invoice_pb2.InvoiceTax(
+        percent=decimal_message(tax.percent),
+        base=from_decimal(tax.base, currency_code),
+        amount=from_decimal(tax.amount, currency_code),
+    )
+
+
+def _date(
+    request: PreviewInvoiceRequest, field: Literal["start_date", "end_date"], violations: list[FieldViolation]
+) -> date | None:
+    if not request.HasField(field):
+        violations.append(FieldViolation(field, "FIELD_REQUIRED", "is required"))
+        return None
+    message: Date = getattr(request, field)
+    try:
+        day = date(message.year, message.month, message.day)
+    except (ValueError, OverflowError):
+        violations.append(FieldViolation(field, "INVALID_FORMAT", "must be a day of the calendar: year, month and day"))
+        return None
+    if not YEAR_MINIMUM <= day.year <= YEAR_MAXIMUM:
+        allowed = f"must lie in the years {YEAR_MINIMUM} to {YEAR_MAXIMUM}"
+        violations.append(FieldViolation(field, "OUT_OF_RANGE", allowed))
+        return None
+    return day
+
+
+def _date_message(day: date) -> Date:
+    return Date(year=day.year, month=day.month, day=day.day)

@@ -1,0 +1,85 @@
+"""Makes bills of the readings on record: which device and days, whose prices, what it comes to."""
+
+# ruff: noqa: N802, ARG002 - methods are named as in the contract, and each gets a context
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest, PreviewInvoiceResponse
+from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
+from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DeviceKind
+
+from billing.device_registry import DeviceRegistry, RegisteredDevice
+from billing.invoice import BilledPeriod, Invoice, make_invoice
+from billing.invoice_codec import PreviewQuestion, invoice_message, preview_question
+from billing.local_time import local_midnight_ms
+from billing.rating import Quarter, rate
+from billing.tariff_store import TariffStore
+from common.errors import FieldViolation, InvalidArgument
+from common.rpc_guard import Context
+
+
+class QuarterReader(Protocol):
+    """Reads what a device used."""
+
+    async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> Sequence[Quarter]:
+        """The quarter-hours in [start_ms, end_ms), UTC milliseconds, in which a reading of the device starts."""
+
+
+class InvoiceService(InvoiceServiceServicer):
+    """Translates between the contract and the making of bills."""
+
+    def __init__(self, *, store: TariffStore, registry: DeviceRegistry, quarters: QuarterReader) -> None:
+        self._store = store
+        self._registry = registry
+        self._quarters = quarters
+
+    async def PreviewInvoice(self, request: PreviewInvoiceRequest, context: Context) -> PreviewInvoiceResponse:
+        """Computes a bill and keeps nothing."""
+        question = preview_question(request)
+        device = await self._registry.find(question.device_id)
+        _require_meter(device)
+        period = _period(device, question)
+        invoice = await self._invoice(period)
+        return PreviewInvoiceResponse(invoice=invoice_message(period, invoice))
+
+    async def _invoice(self, period: BilledPeriod) -> Invoice:
+        assignments = await self._store.assignments(period.device_id)
+        rating = partial(
+            rate,
+            device_id=period.device_id,
+            zone=ZoneInfo(period.time_zone),
+            start_date=period.start_date,
+            end_date=period.end_date,
+            assignments=assignments,
+            tariffs=await self._store.tariffs(assignment.tariff_id for assignment in assignments),
+            quarters=await self._quarters.quarters(period.device_id, period.start_ms, period.end_ms),
+        )
+        # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
+        return make_invoice(await asyncio.to_thread(rating))
+
+
+def _period(device: RegisteredDevice, question: PreviewQuestion) -> BilledPeriod:
+    zone = ZoneInfo(device.time_zone)
+    return BilledPeriod(
+        account_id=device.account_id,
+        device_id=device.device_id,
+        start_date=question.start_date,
+        end_date=question.end_date,
+        start_ms=local_midnight_ms(question.start_date, zone),
+        end_ms=local_midnight_ms(question.end_date, zone),
+        time_zone=device.time_zone,
+    )
+
+
+def _require_meter(device: RegisteredDevice) -> None:
+    if device.kind == DEVICE_KIND_METER:
+        return
+    kind = DeviceKind.Name(device.kind).removeprefix("DEVICE_KIND_").lower()  # type: ignore[arg-type]
+    raise InvalidArgument(
+        [FieldViolation("device_id", "KIND_MISMATCH", "must be a meter; vehicles and storage are not billed")],
+        metadata={"device_id": device.device_id, "kind": kind},
+    )

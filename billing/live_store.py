@@ -1,0 +1,38 @@
+"""The hot collections: one document per device with its newest reading, only ever forward."""
+
+from collections.abc import Collection, Sequence
+
+from pymongo import UpdateOne
+
+from billing.live import Latest, from_subdocument, to_subdocument
+from billing.schema import KINDS
+from common.mongo import Database
+
+_READ_TIMEOUT_MS = 5_000
+
+
+class LiveStore:
+    """Moves hot documents forward and reads them."""
+
+    def __init__(self, database: Database) -> None:
+        self._collections = {kind.name: database[kind.live] for kind in KINDS.values()}
+
+    async def advance(self, latest: Collection[Latest]) -> None:
+        """Takes newest readings in; one that is older than what is there changes nothing."""
+        for name, collection in self._collections.items():
+            writes = [
+                UpdateOne({"_id": one.device_id}, {"$max": {"latest": to_subdocument(one)}}, upsert=True)
+                for one in latest
+                if one.kind == name
+            ]
+            if writes:
+                await collection.bulk_write(writes, ordered=False)
+
+    async def find(self, device_ids: Sequence[str]) -> dict[str, Latest]:
+        """The newest readings of some devices, of those that have one here."""
+        found = {}
+        for name, collection in self._collections.items():
+            cursor = collection.find({"_id": {"$in": list(device_ids)}}).max_time_ms(_READ_TIMEOUT_MS)
+            async for document in cursor:
+                found[document["_id"]] = from_subdocument(KINDS[name], document["_id"], document["latest"])
+        return found

@@ -1,0 +1,64 @@
+"""Which tariff and price each reading of a device meets: its assignments and their prices laid out in time."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from billing.tariff import Price, Tariff, TariffAssignment, price_segments
+
+
+class TariffSegment(NamedTuple):
+    """A span [start_ms, end_ms) of UTC milliseconds in which one price of one tariff holds."""
+
+    start_ms: int
+    end_ms: int
+    tariff: Tariff
+    price: Price
+
+
+def price_timeline(
+    assignments: Iterable[TariffAssignment],
+    tariffs: Mapping[str, Tariff],
+    zone: ZoneInfo,
+    start_ms: int,
+    end_ms: int,
+) -> list[TariffSegment]:
+    """The prices of a device over [start_ms, end_ms), UTC milliseconds, as the fewest segments, by time.
+
+    Begins later than `start_ms` where no tariff is assigned yet. Assigning the same tariff again is no change.
+
+    Raises:
+        KeyError: a tariff that is in effect is not among `tariffs`.
+    """
+    return [
+        TariffSegment(segment.start_ms, segment.end_ms, tariffs[tariff_id], segment.price)
+        for tariff_id, begun_ms, ended_ms in _assigned_spans(assignments, start_ms, end_ms)
+        for segment in price_segments(tariffs[tariff_id], zone, begun_ms, ended_ms)
+    ]
+
+
+def segment_at(timeline: Sequence[TariffSegment], instant_ms: int) -> TariffSegment | None:
+    """The segment that an instant, UTC milliseconds, lies in, or None outside of the timeline."""
+    following = bisect_right(timeline, instant_ms, key=_start_ms)
+    if following == 0 or timeline[following - 1].end_ms <= instant_ms:
+        return None
+    return timeline[following - 1]
+
+
+def _assigned_spans(
+    assignments: Iterable[TariffAssignment], start_ms: int, end_ms: int
+) -> Iterator[tuple[str, int, int]]:
+    changes: list[tuple[int, str]] = []
+    for assignment in sorted(assignments, key=_start_ms):
+        if not changes or changes[-1][1] != assignment.tariff_id:
+            changes.append((assignment.start_ms, assignment.tariff_id))
+    for (begun_ms, tariff_id), (following_ms, _) in pairwise([*changes, (end_ms, "")]):
+        span_start_ms, span_end_ms = max(begun_ms, start_ms), min(following_ms, end_ms)
+        if span_start_ms < span_end_ms:
+            yield tariff_id, span_start_ms, span_end_ms
+
+
+def _start_ms(timed: TariffSegment | TariffAssignment) -> int:
+    return timed.start_ms

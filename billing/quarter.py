@@ -1,0 +1,59 @@
+"""Rolls the readings of a span up by quarter-hour: the cells that usage and bills are summed from."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from billing.observation import Observation
+from billing.schema import QUARTER_MS, Kind
+
+
+def cell(kind: Kind, offset_ms: int, observations: Iterable[Observation]) -> dict[str, Any]:
+    """The roll-up of some readings of one span, in order of their offset, as a sub-document.
+
+    `offset_ms` is where the cell begins within the span. A sum that no reading carried is None. Power is kept as its
+    integral over time (`power_kw_ms` over `power_covered_ms`), for readings may differ in length; `last_end_ms` is the
+    latest end of a reading, from the start of the span.
+    """
+    summed = [(name, kind.position(name)) for name in kind.summed]
+    power, temperature = kind.position(kind.power), kind.position(kind.temperature)
+    sums: dict[str, int | None] = dict.fromkeys(kind.summed)
+    reading_count = covered_ms = last_end_ms = power_covered_ms = temperature_count = 0
+    power_kw_ms = temperature_sum = 0.0
+    maximum_power_kw: float | None = None
+    for observation in observations:
+        reading_count += 1
+        covered_ms += observation.interval_ms
+        last_end_ms = max(last_end_ms, observation.offset_ms + observation.interval_ms)
+        for name, position in summed:
+            energy = observation.values[position]
+            if energy is not None:
+                sums[name] = (sums[name] or 0) + int(energy)
+        power_kw = observation.values[power]
+        if power_kw is not None:
+            power_kw_ms += power_kw * observation.interval_ms
+            power_covered_ms += observation.interval_ms
+            maximum_power_kw = power_kw if maximum_power_kw is None else max(maximum_power_kw, power_kw)
+        degrees = observation.values[temperature]
+        if degrees is not None:
+            temperature_sum += degrees
+            temperature_count += 1
+    return {
+        "offset_ms": offset_ms,
+        "reading_count": reading_count,
+        "covered_ms": covered_ms,
+        "last_end_ms": last_end_ms,
+        **sums,
+        "power_kw_ms": power_kw_ms,
+        "power_covered_ms": power_covered_ms,
+        "maximum_power_kw": maximum_power_kw,
+        "temperature_sum": temperature_sum,
+        "temperature_count": temperature_count,
+    }
+
+
+def quarters(kind: Kind, observations: Iterable[Observation]) -> list[dict[str, Any]]:
+    """The cells of a span: one for each quarter-hour in which a reading starts, by offset."""
+    groups: dict[int, list[Observation]] = {}
+    for observation in observations:
+        groups.setdefault(observation.offset_ms // QUARTER_MS * QUARTER_MS, []).append(observation)
+    return [cell(kind, offset_ms, groups[offset_ms]) for offset_ms in sorted(groups)]

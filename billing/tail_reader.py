@@ -1,0 +1,45 @@
+"""Finds the logged readings of some devices that are not folded yet, so that no answer is older than the log."""
+
+from collections.abc import Collection, Iterable
+
+from billing.log_store import LogStore
+from billing.observation import Observation, SpanKey
+from billing.tail import Tail
+from common.topology import partition_of
+
+_SEGMENTS_PER_LOAD = 50
+
+
+class TailReader:
+    """Reads this process's own tail from memory and what other replicas hold from the log."""
+
+    def __init__(self, tail: Tail, log: LogStore, partitions: int) -> None:
+        self._tail = tail
+        self._log = log
+        self._partitions = partitions
+
+    async def pending(self, device_ids: Collection[str]) -> dict[SpanKey, list[Observation]]:
+        """The unfolded readings of some devices by span.
+
+        Must be read before the cold documents: what is folded in between is then seen twice, which changes nothing, and
+        never missed.
+        """
+        partitions = {partition_of(device_id, self._partitions) for device_id in device_ids}
+        unmerged = await self._log.unmerged_ids(partitions)
+        held = self._tail.batch_ids
+        elsewhere = [batch_id for batch_id in unmerged if batch_id not in held]
+        found = self._tail.of_devices(device_ids)
+        wanted = set(device_ids)
+        for first in range(0, len(elsewhere), _SEGMENTS_PER_LOAD):
+            for segment in await self._log.load(elsewhere[first : first + _SEGMENTS_PER_LOAD]):
+                for key, observations in segment.spans.items():
+                    if key.device_id in wanted:
+                        found.setdefault(key, []).extend(observations)
+        return found
+
+
+def in_window(
+    pending: dict[SpanKey, list[Observation]], kind: str, span_ms: int, start_ms: int, end_ms: int
+) -> Iterable[SpanKey]:
+    """The pending spans of one kind in which a reading of [start_ms, end_ms) may start."""
+    return [key for key in pending if key.kind == kind and start_ms - span_ms < key.span_start_ms < end_ms]

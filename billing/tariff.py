@@ -1,0 +1,141 @@
+"""What a reading's energy costs per kWh: tariffs, flat or by the local clock, and when their price changes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+# A price holds for whole UTC quarter-hours: windows are multiples of 15 minutes and so is every offset that has been
+# standard time since 1972. (Local mean times of before, and the shifts at 00:01 that a few zones had until 2011, move a
+# change by at most 15 minutes, to the next quarter-hour.)
+QUARTER_MINUTES = 15
+QUARTER_MS = QUARTER_MINUTES * 60_000
+DAY_MINUTES = 1440
+
+FLAT_PRICE_NAME = "flat"
+
+_QUARTERS_PER_DAY = DAY_MINUTES // QUARTER_MINUTES
+_DAYS_PER_WEEK = 7
+
+
+class Price(NamedTuple):
+    """A named price of one kWh, in units of the tariff's currency."""
+
+    name: str
+    per_kwh: Decimal
+
+
+class PriceSegment(NamedTuple):
+    """A span [start_ms, end_ms) of UTC milliseconds in which one price holds."""
+
+    start_ms: int
+    end_ms: int
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class FlatPricing:
+    """One price at any time."""
+
+    price_per_kwh: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfUseWindow:
+    """Minutes [start_minute, end_minute) of the local day, on weekdays 0 (Monday) to 6; none named means every day."""
+
+    days_of_week: frozenset[int]
+    start_minute: int
+    end_minute: int
+
+    def covers(self, weekday: int, minute: int) -> bool:
+        """True when the wall clock time lies in the window."""
+        return self.start_minute <= minute < self.end_minute and (not self.days_of_week or weekday in self.days_of_week)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfUsePeriod:
+    """A named price and the windows it applies in."""
+
+    name: str
+    price_per_kwh: Decimal
+    windows: tuple[TimeOfUseWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfUsePricing:
+    """Prices by the local clock; where windows overlap the earlier period counts, elsewhere the default."""
+
+    periods: tuple[TimeOfUsePeriod, ...]
+    default_name: str
+    default_price_per_kwh: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """An immutable price list; every amount is in units of `currency_code`, `daily_charge` per local day."""
+
+    tariff_id: str
+    display_name: str
+    currency_code: str
+    pricing: FlatPricing | TimeOfUsePricing
+    daily_charge: Decimal | None
+    tax_percent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TariffAssignment:
+    """From `start_ms` (UTC milliseconds) on a tariff prices a device, until the next assignment begins."""
+
+    device_id: str
+    tariff_id: str
+    start_ms: int
+
+
+def price_at(tariff: Tariff, weekday: int, minute: int) -> Price:
+    """The price at a wall clock time: weekday 0 (Monday) to 6, minute 0..1439 of the local day."""
+    pricing = tariff.pricing
+    if isinstance(pricing, FlatPricing):
+        return Price(FLAT_PRICE_NAME, pricing.price_per_kwh)
+    for period in pricing.periods:
+        if any(window.covers(weekday, minute) for window in period.windows):
+            return Price(period.name, period.price_per_kwh)
+    return Price(pricing.default_name, pricing.default_price_per_kwh)
+
+
+def price_segments(tariff: Tariff, zone: ZoneInfo, start_ms: int, end_ms: int) -> Iterator[PriceSegment]:
+    """The prices over [start_ms, end_ms), UTC milliseconds, as the fewest segments that cover it without a gap.
+
+    A change is resolved by the clock of the zone, so that an hour that comes twice has the same price twice and one
+    that is skipped has none.
+    """
+    if start_ms >= end_ms:
+        return
+    if isinstance(tariff.pricing, FlatPricing):
+        yield PriceSegment(start_ms, end_ms, price_at(tariff, 0, 0))
+        return
+    week = _week(tariff)
+    begun_ms, price = start_ms, _price_of_quarter(week, zone, start_ms // QUARTER_MS)
+    for quarter in range(start_ms // QUARTER_MS + 1, -(-end_ms // QUARTER_MS)):
+        following = _price_of_quarter(week, zone, quarter)
+        if following != price:
+            yield PriceSegment(begun_ms, quarter * QUARTER_MS, price)
+            begun_ms, price = quarter * QUARTER_MS, following
+    yield PriceSegment(begun_ms, end_ms, price)
+
+
+def _week(tariff: Tariff) -> list[Price]:
+    """The price of each local quarter-hour of a week, from Monday 00:00."""
+    return [
+        price_at(tariff, weekday, quarter * QUARTER_MINUTES)
+        for weekday in range(_DAYS_PER_WEEK)
+        for quarter in range(_QUARTERS_PER_DAY)
+    ]
+
+
+def _price_of_quarter(week: list[Price], zone: ZoneInfo, quarter: int) -> Price:
+    # Whole seconds, so nothing is rounded on the way through the time stamp.
+    local = datetime.fromtimestamp(quarter * (QUARTER_MS // 1000), UTC).astimezone(zone)
+    return week[local.weekday() * _QUARTERS_PER_DAY + (local.hour * 60 + local.minute) // QUARTER_MINUTES]

@@ -1,0 +1,95 @@
+"""Where tariffs rest and who has which: immutable price lists and the assignments that price a device's readings."""
+
+from collections.abc import Collection, Iterable
+
+from pymongo import ASCENDING
+from pymongo.errors import DuplicateKeyError
+
+from billing.tariff import Tariff, TariffAssignment
+from billing.tariff_document import (
+    assignment_from_document,
+    assignment_to_document,
+    tariff_from_document,
+    tariff_to_document,
+)
+from common.errors import TariffAssignmentConflict, TariffExists, TariffNotFound
+from common.mongo import Database
+
+_READ_TIMEOUT_MS = 10_000
+_CACHED_TARIFFS_MAXIMUM = 10_000
+
+
+class TariffStore:
+    """The collections `tariffs` and `tariff_assignments`; nothing in them is ever changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._tariffs = database["tariffs"]
+        self._assignments = database["tariff_assignments"]
+        # A tariff never changes, so what was read once stays right.
+        self._cached: dict[str, tuple[Tariff, int]] = {}
+
+    async def prepare(self) -> None:
+        """Makes the index that finds the assignments of a device."""
+        await self._assignments.create_index([("device_id", ASCENDING), ("start_time", ASCENDING)])
+
+    async def create(self, tariff: Tariff, create_time_ms: int) -> tuple[Tariff, int]:
+        """Keeps a tariff; returns it and the instant it was first created, UTC milliseconds.
+
+        Raises:
+            TariffExists: one of this id and other content is kept.
+        """
+        try:
+            await self._tariffs.insert_one(tariff_to_document(tariff, create_time_ms))
+        except DuplicateKeyError:
+            kept, create_time_ms = await self.get(tariff.tariff_id)
+            if kept != tariff:
+                raise TariffExists(tariff.tariff_id) from None
+            return kept, create_time_ms
+        return tariff, create_time_ms
+
+    async def get(self, tariff_id: str) -> tuple[Tariff, int]:
+        """A tariff and the instant it was created, UTC milliseconds.
+
+        Raises:
+            TariffNotFound: there is none of this id.
+        """
+        known = await self._fetch([tariff_id])
+        if tariff_id not in known:
+            raise TariffNotFound(tariff_id)
+        return known[tariff_id]
+
+    async def tariffs(self, tariff_ids: Iterable[str]) -> dict[str, Tariff]:
+        """The tariffs of some ids, by id; unknown ids are left out."""
+        known = await self._fetch(set(tariff_ids))
+        return {tariff_id: tariff for tariff_id, (tariff, _) in known.items()}
+
+    async def assign(self, assignment: TariffAssignment, create_time_ms: int) -> None:
+        """Keeps an assignment; doing it again changes nothing.
+
+        Raises:
+            TariffAssignmentConflict: another tariff is assigned to the device from the same instant.
+        """
+        document = assignment_to_document(assignment, create_time_ms)
+        try:
+            await self._assignments.insert_one(document)
+        except DuplicateKeyError:
+            kept = await self._assignments.find_one({"_id": document["_id"]}, max_time_ms=_READ_TIMEOUT_MS)
+            if kept is not None and kept["tariff_id"] != assignment.tariff_id:
+                raise TariffAssignmentConflict(assignment.device_id, kept["tariff_id"], assignment.start_ms) from None
+
+    async def assignments(self, device_id: str) -> list[TariffAssignment]:
+        """The assignments of a device, by start."""
+        cursor = self._assignments.find({"device_id": device_id}).sort("start_time", ASCENDING)
+        return [assignment_from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+
+    async def _fetch(self, tariff_ids: Collection[str]) -> dict[str, tuple[Tariff, int]]:
+        known = {tariff_id: self._cached[tariff_id] for tariff_id in tariff_ids if tariff_id in self._cached}
+        missing = [tariff_id for tariff_id in tariff_ids if tariff_id not in known]
+        if not missing:
+            return known
+        cursor = self._tariffs.find({"_id": {"$in": missing}}).max_time_ms(_READ_TIMEOUT_MS)
+        read = {document["_id"]: tariff_from_document(document) async for document in cursor}
+        if len(self._cached) + len(read) > _CACHED_TARIFFS_MAXIMUM:
+            self._cached.clear()
+        self._cached.update(read)
+        return known | read

@@ -1,0 +1,67 @@
+"""What some readings add up to, and how such sums add up: exact in energy, absent where nothing was measured."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from billing.schema import Kind
+from billing.usage_pipeline import COUNT_SUFFIX
+
+
+@dataclass(slots=True)
+class Usage:
+    """Sums over readings. Energies by column name, in milliwatt-hours; a name is there only if some reading carried it.
+
+    `power_kw_ms` is power integrated over the `power_covered_ms` milliseconds in which it was measured.
+    """
+
+    reading_count: int = 0
+    covered_ms: int = 0
+    energies: dict[str, int] = field(default_factory=dict)
+    power_kw_ms: float = 0.0
+    power_covered_ms: int = 0
+    maximum_power_kw: float | None = None
+    temperature_sum: float = 0.0
+    temperature_count: int = 0
+
+    @property
+    def mean_power_kw(self) -> float | None:
+        """Power averaged over the time in which it was measured."""
+        return self.power_kw_ms / self.power_covered_ms if self.power_covered_ms else None
+
+    @property
+    def mean_temperature_celsius(self) -> float | None:
+        """Temperature averaged over the readings that carried one."""
+        return self.temperature_sum / self.temperature_count if self.temperature_count else None
+
+
+def from_group(kind: Kind, group: Mapping[str, Any]) -> Usage:
+    """The usage in one group of a usage pipeline."""
+    return Usage(
+        reading_count=int(group["reading_count"]),
+        covered_ms=int(group["covered_ms"]),
+        energies={name: int(group[name]) for name in kind.summed if group[name + COUNT_SUFFIX]},
+        power_kw_ms=group["power_kw_ms"],
+        power_covered_ms=int(group["power_covered_ms"]),
+        maximum_power_kw=group["maximum_power_kw"],
+        temperature_sum=group["temperature_sum"],
+        temperature_count=int(group["temperature_count"]),
+    )
+
+
+def add_up(usages: Iterable[Usage]) -> Usage:
+    """The usage of all of some usages together, of whatever kinds."""
+    total = Usage()
+    for usage in usages:
+        total.reading_count += usage.reading_count
+        total.covered_ms += usage.covered_ms
+        for name, energy in usage.energies.items():
+            total.energies[name] = total.energies.get(name, 0) + energy
+        total.power_kw_ms += usage.power_kw_ms
+        total.power_covered_ms += usage.power_covered_ms
+        if usage.maximum_power_kw is not None:
+            known = total.maximum_power_kw
+            total.maximum_power_kw = usage.maximum_power_kw if known is None else max(known, usage.maximum_power_kw)
+        total.temperature_sum += usage.temperature_sum
+        total.temperature_count += usage.temperature_count
+    return total

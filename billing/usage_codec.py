@@ -1,0 +1,47 @@
+"""Turns sums over readings into the messages people ask for."""
+
+from zoneinfo import ZoneInfo
+
+from energy.billing.v1 import usage_pb2
+
+from billing.local_time import local_day_of
+from billing.schema import HOUR_MS, QUARTER_MS
+from billing.usage import Usage
+from billing.usage_pipeline import Bucket
+from common.energy import kwh
+from common.instants import duration_from_ms, from_ms
+
+_FIELDS = {
+    "import_milliwatt_hours": "import_kwh",
+    "export_milliwatt_hours": "export_kwh",
+    "energy_delivered_milliwatt_hours": "energy_delivered_kwh",
+    "charge_milliwatt_hours": "charge_kwh",
+    "discharge_milliwatt_hours": "discharge_kwh",
+}
+_LENGTH_MS: dict[Bucket, int] = {"minute": 60_000, "quarter_hour": QUARTER_MS, "hour": HOUR_MS}
+
+
+def to_usage(usage: Usage) -> usage_pb2.Usage:
+    """Sums as a message; what was not measured stays absent."""
+    return usage_pb2.Usage(
+        reading_count=usage.reading_count,
+        covered=duration_from_ms(usage.covered_ms),
+        mean_power_kw=usage.mean_power_kw,
+        maximum_power_kw=usage.maximum_power_kw,
+        mean_temperature_celsius=usage.mean_temperature_celsius,
+        **{_FIELDS[name]: kwh(energy) for name, energy in usage.energies.items()},
+    )
+
+
+def to_interval(start_ms: int, usage: Usage, bucket: Bucket, zone: ZoneInfo) -> usage_pb2.UsageInterval:
+    """One bucket as a message, its end by the local clock where the bucket is a local day."""
+    return usage_pb2.UsageInterval(
+        start_time=from_ms(start_ms), end_time=from_ms(bucket_end_ms(start_ms, bucket, zone)), usage=to_usage(usage)
+    )
+
+
+def bucket_end_ms(start_ms: int, bucket: Bucket, zone: ZoneInfo) -> int:
+    """End of the bucket that starts at `start_ms`, epoch milliseconds."""
+    if bucket == "local_day":
+        return local_day_of(start_ms, zone).end_ms
+    return start_ms + _LENGTH_MS[bucket]

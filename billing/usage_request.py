@@ -1,0 +1,147 @@
+"""Checks what people ask of usage: every broken rule is named with its field, before anything is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from energy.billing.v1.usage_service_pb2 import (
+    ListReadingsRequest,
+    ListUsageRequest,
+    SummarizeUsageRequest,
+    UsageResolution,
+)
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from billing.usage_pipeline import Bucket
+from common.errors import FieldViolation, InvalidArgument, RequestTooExpensive
+from common.instants import to_ms
+
+DEVICES_MAXIMUM = 1000
+_DAY_MS = 86_400_000
+_LONGEST_DAYS: dict[Bucket, int] = {"minute": 31, "quarter_hour": 366, "hour": 3 * 366, "local_day": 10 * 366}
+_LONGEST_SUMMARY_DAYS = 10 * 366
+_BUCKETS: dict["UsageResolution.ValueType", Bucket] = {
+    UsageResolution.USAGE_RESOLUTION_MINUTE: "minute",
+    UsageResolution.USAGE_RESOLUTION_QUARTER_HOUR: "quarter_hour",
+    UsageResolution.USAGE_RESOLUTION_HOUR: "hour",
+    UsageResolution.USAGE_RESOLUTION_LOCAL_DAY: "local_day",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The half-open period [start_ms, end_ms), epoch milliseconds."""
+
+    start_ms: int
+    end_ms: int
+
+
+def window(request: ListReadingsRequest | ListUsageRequest | SummarizeUsageRequest) -> Window:
+    """The period of a request.
+
+    Raises:
+        InvalidArgument: an end of it is absent, finer than a millisecond, or not after the start.
+    """
+    violations: list[FieldViolation] = []
+    start_ms = _instant(request, "start_time", violations)
+    end_ms = _instant(request, "end_time", violations)
+    if not violations and start_ms >= end_ms:
+        violations.append(FieldViolation("end_time", "OUT_OF_RANGE", "must be after start_time"))
+    if violations:
+        raise InvalidArgument(violations)
+    return Window(start_ms, end_ms)
+
+
+def _instant(
+    request: ListReadingsRequest | ListUsageRequest | SummarizeUsageRequest,
+    field: str,
+    violations: list[FieldViolation],
+) -> int:
+    if not request.HasField(field):  # type: ignore[arg-type]
+        violations.append(FieldViolation(field, "FIELD_REQUIRED", "is required"))
+        return 0
+    timestamp: Timestamp = getattr(request, field)
+    try:
+        return to_ms(timestamp)
+    except ValueError as problem:
+        violations.append(FieldViolation(field, "INVALID_FORMAT", str(problem)))
+        return 0
+
+
+def bucket(request: ListUsageRequest, asked: Window) -> Bucket:
+    """The intervals a request asks for.
+
+    Raises:
+        InvalidArgument: no resolution, or an unknown one.
+        RequestTooExpensive: the period is too long for it.
+    """
+    found = _BUCKETS.get(request.resolution)
+    if found is None:
+        raise InvalidArgument(
+            [FieldViolation("resolution", "FIELD_REQUIRED", "is required, and one of the listed ones")]
+        )
+    require_at_most(asked, _LONGEST_DAYS[found])
+    return found
+
+
+def summary_window(request: SummarizeUsageRequest) -> Window:
+    """The period of a summary.
+
+    Raises:
+        InvalidArgument: as for `window`.
+        RequestTooExpensive: it is longer than ten years.
+    """
+    asked = window(request)
+    require_at_most(asked, _LONGEST_SUMMARY_DAYS)
+    return asked
+
+
+def require_at_most(asked: Window, days: int) -> None:
+    """Refuses periods longer than so many days.
+
+    Raises:
+        RequestTooExpensive: it is longer.
+    """
+    if asked.end_ms - asked.start_ms > days * _DAY_MS:
+        raise RequestTooExpensive(f"at most {days} days at once")
+
+
+def device_ids(field: str, given: Sequence[str]) -> list[str]:
+    """The distinct devices of a request in its order.
+
+    Raises:
+        InvalidArgument: there are none, an empty one, or more than 1000.
+    """
+    if not 1 <= len(given) <= DEVICES_MAXIMUM:
+        raise InvalidArgument([FieldViolation(field, "OUT_OF_RANGE", f"must hold 1 to {DEVICES_MAXIMUM} devices")])
+    if not all(given):
+        raise InvalidArgument([FieldViolation(field, "FIELD_REQUIRED", "must not hold an empty id")])
+    return list(dict.fromkeys(given))
+
+
+def required_device_id(device_id: str) -> str:
+    """The device of a request.
+
+    Raises:
+        InvalidArgument: it is empty.
+    """
+    if not device_id:
+        raise InvalidArgument([FieldViolation("device_id", "FIELD_REQUIRED", "is required")])
+    return device_id
+
+
+def summary_scope(request: SummarizeUsageRequest) -> str:
+    """Which of device_ids, region and account_id a summary is over.
+
+    Raises:
+        InvalidArgument: none or more than one is given.
+    """
+    given = [field for field in ("device_ids", "region", "account_id") if getattr(request, field)]
+    if len(given) != 1:
+        raise InvalidArgument(
+            [
+                FieldViolation(
+                    "device_ids", "FIELD_REQUIRED", "exactly one of device_ids, region and account_id is required"
+                )
+            ]
+        )
+    return given[0]

@@ -1,0 +1,135 @@
+"""The door for those who ask what devices measured and used; it only translates."""
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import grpc
+from common.registry_cache import CachedDevice, RegistryCache
+from energy.billing.v1 import usage_pb2
+from energy.billing.v1 import usage_service_pb2 as pb
+from energy.billing.v1.usage_service_pb2_grpc import UsageServiceServicer
+from energy.registry.v1.device_pb2 import DeviceKind
+
+from billing import usage_request as checked
+from billing.live_reader import LiveReader
+from billing.reading_codec import to_recorded_reading
+from billing.schema import KINDS, METER, STORAGE, VEHICLE, Kind
+from billing.usage import Usage, add_up
+from billing.usage_codec import to_interval, to_usage
+from billing.usage_pipeline import UsageQuery
+from billing.usage_store import UsageStore, readings_of
+from common.paging import decode_token, encode_token, page_size
+
+_PAGE_DEFAULT = 1000
+_PAGE_MAXIMUM = 10_000
+_KIND_OF: dict[int, Kind] = {
+    DeviceKind.DEVICE_KIND_METER: METER,
+    DeviceKind.DEVICE_KIND_VEHICLE: VEHICLE,
+    DeviceKind.DEVICE_KIND_STORAGE: STORAGE,
+}
+
+Context = grpc.aio.ServicerContext[object, object]
+
+
+class UsageService(UsageServiceServicer):
+    """Answers from the store, with the readings of the last moments laid over it."""
+
+    def __init__(self, *, usage: UsageStore, live: LiveReader, registry: RegistryCache) -> None:
+        self._usage = usage
+        self._live = live
+        self._registry = registry
+
+    async def GetLiveReading(self, request: pb.GetLiveReadingRequest, context: Context) -> pb.GetLiveReadingResponse:  # noqa: ARG002, N802
+        """Gets the newest reading of a device."""
+        device = await self._registry.find(checked.required_device_id(request.device_id))
+        found = await self._live.find([device.device_id])
+        return pb.GetLiveReadingResponse(live_reading=found.get(device.device_id))
+
+    async def BatchGetLiveReadings(  # noqa: N802
+        self,
+        request: pb.BatchGetLiveReadingsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.BatchGetLiveReadingsResponse:
+        """Gets the newest readings of many devices."""
+        device_ids = checked.device_ids("device_ids", request.device_ids)
+        found = await self._live.find(device_ids)
+        return pb.BatchGetLiveReadingsResponse(
+            live_readings=[found[device_id] for device_id in device_ids if device_id in found]
+        )
+
+    async def ListReadings(self, request: pb.ListReadingsRequest, context: Context) -> pb.ListReadingsResponse:  # noqa: ARG002, N802
+        """Lists the readings of a device."""
+        device = await self._registry.find(checked.required_device_id(request.device_id))
+        asked = checked.window(request)
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
+        filters = [device.device_id, asked.start_ms, asked.end_ms, request.include_superseded]
+        start_ms = _resume("start_ms", request.page_token, filters, asked.start_ms)
+        readings: list[usage_pb2.RecordedReading] = []
+        next_start_ms = None
+        async for key, span in self._usage.spans(_KIND_OF[device.kind], device.device_id, start_ms, asked.end_ms):
+            for at_ms, observation, superseded in readings_of(key, span, start_ms, asked.end_ms):
+                # A page ends between two starts, never among the readings of one.
+                if len(readings) >= size and not superseded:
+                    next_start_ms = at_ms
+                    break
+                if request.include_superseded or not superseded:
+                    readings.append(to_recorded_reading(key, observation, superseded=superseded))
+            if next_start_ms is not None:
+                break
+        return pb.ListReadingsResponse(readings=readings, next_page_token=_token("start_ms", next_start_ms, filters))
+
+    async def ListUsage(self, request: pb.ListUsageRequest, context: Context) -> pb.ListUsageResponse:  # noqa: ARG002, N802
+        """Lists the usage of a device in intervals."""
+        device = await self._registry.find(checked.required_device_id(request.device_id))
+        asked = checked.window(request)
+        bucket = checked.bucket(request, asked)
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
+        filters = [device.device_id, asked.start_ms, asked.end_ms, bucket]
+        start_ms = _resume("start_ms", request.page_token, filters, asked.start_ms)
+        kind = _KIND_OF[device.kind]
+        query = UsageQuery(kind, [device.device_id], start_ms, asked.end_ms, bucket, device.time_zone)
+        found = await self._usage.intervals(query, limit=size + 1)
+        zone = ZoneInfo(device.time_zone)
+        next_start_ms = found[size][0] if len(found) > size else None
+        return pb.ListUsageResponse(
+            intervals=[to_interval(at_ms, usage, bucket, zone) for at_ms, usage in found[:size]],
+            next_page_token=_token("start_ms", next_start_ms, filters),
+        )
+
+    async def SummarizeUsage(self, request: pb.SummarizeUsageRequest, context: Context) -> pb.SummarizeUsageResponse:  # noqa: ARG002, N802
+        """Sums up the usage of some devices."""
+        asked = checked.summary_window(request)
+        by_device: dict[str, Usage] = {}
+        for kind, device_ids in _by_kind(await self._scope(request)).items():
+            by_device |= await self._usage.by_device(KINDS[kind], device_ids, asked.start_ms, asked.end_ms)
+        return pb.SummarizeUsageResponse(
+            total=to_usage(add_up(by_device.values())),
+            devices=[
+                pb.DeviceUsage(device_id=device_id, usage=to_usage(usage))
+                for device_id, usage in sorted(by_device.items())
+            ],
+        )
+
+    async def _scope(self, request: pb.SummarizeUsageRequest) -> Sequence[CachedDevice]:
+        scope = checked.summary_scope(request)
+        if scope == "region":
+            return list(self._registry.by_region(request.region))
+        if scope == "account_id":
+            return list(self._registry.by_account(request.account_id))
+        return [await self._registry.find(device_id) for device_id in checked.device_ids(scope, request.device_ids)]
+
+
+def _by_kind(devices: Sequence[CachedDevice]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for device in devices:
+        groups.setdefault(_KIND_OF[device.kind].name, []).append(device.device_id)
+    return groups
+
+
+def _resume(field: str, token: str, filters: Sequence[object], first_ms: int) -> int:
+    key = decode_token(token, {"of": list(filters)})
+    return first_ms if key is None else int(key[field])
+
+
+def _token(field: str, next_ms: int | None, filters: Sequence[object]) -> str:
+    return "" if next_ms is None else encode_token({field: next_ms}, {"of": list(filters)})

@@ -1,0 +1,110 @@
+"""Asks the database what devices measured and used, with the readings not folded yet laid over it."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from billing.history_store import HistoryStore, span_filter
+from billing.observation import Observation, SpanKey
+from billing.rating import Quarter
+from billing.schema import METER, Kind
+from billing.span import Span
+from billing.span_document import to_document
+from billing.tail_reader import TailReader, in_window
+from billing.usage import Usage, from_group
+from billing.usage_pipeline import Pipeline, UsageQuery, source, usage
+from common.instants import datetime_to_ms
+from common.mongo import Database
+
+_DEVICES_PER_QUERY = 100
+_AGGREGATE_TIMEOUT_MS = 25_000
+
+
+class UsageStore:
+    """Usage and readings of devices, up to the newest one in the log."""
+
+    def __init__(self, database: Database, history: HistoryStore, tail: TailReader) -> None:
+        self._database = database
+        self._history = history
+        self._tail = tail
+
+    async def spans(
+        self, kind: Kind, device_id: str, start_ms: int, end_ms: int
+    ) -> AsyncIterator[tuple[SpanKey, Span]]:
+        """The spans of a device in which a reading of [start_ms, end_ms) may start, by time, the tail folded in."""
+        overlay = await self._overlay(kind, [device_id], start_ms, end_ms)
+        waiting = sorted(overlay)
+        async for key, span in self._history.spans(kind, device_id, start_ms, end_ms):
+            while waiting and waiting[0] < key:
+                yield waiting[0], overlay[waiting.pop(0)]
+            if waiting and waiting[0] == key:
+                yield key, overlay[waiting.pop(0)]
+            else:
+                yield key, span
+        for key in waiting:
+            yield key, overlay[key]
+
+    async def intervals(self, query: UsageQuery, limit: int) -> list[tuple[int, Usage]]:
+        """Usage by the start of its buckets, epoch milliseconds, the first `limit` that have a reading."""
+        groups = await self._groups(query, limit)
+        return [(datetime_to_ms(group["_id"]), from_group(query.kind, group)) for group in groups]
+
+    async def by_device(self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[str, Usage]:
+        """Usage of each of some devices of one kind; those without a reading are left out."""
+        found: dict[str, Usage] = {}
+        for first in range(0, len(device_ids), _DEVICES_PER_QUERY):
+            some = device_ids[first : first + _DEVICES_PER_QUERY]
+            for group in await self._groups(UsageQuery(kind, some, start_ms, end_ms, "device")):
+                found[group["_id"]] = from_group(kind, group)
+        return found
+
+    async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> list[Quarter]:
+        """The quarter-hours of a meter that have a reading, by time: what bills are rated from."""
+        groups = await self._groups(UsageQuery(METER, [device_id], start_ms, end_ms, "quarter_hour"))
+        return [
+            Quarter(
+                start_ms=datetime_to_ms(group["_id"]),
+                last_end_ms=datetime_to_ms(group["last_end"]),
+                import_milliwatt_hours=from_group(METER, group).energies.get("import_milliwatt_hours"),
+                reading_count=int(group["reading_count"]),
+            )
+            for group in groups
+        ]
+
+    async def _groups(self, query: UsageQuery, limit: int | None = None) -> list[dict[str, Any]]:
+        kind = query.kind
+        laid_over = await self._overlay(kind, query.device_ids, query.start_ms, query.end_ms)
+        overlay = [to_document(key, span, 0) for key, span in laid_over.items()]
+        match = span_filter(kind, query.device_ids, query.start_ms, query.end_ms)
+        pipeline: Pipeline = source(kind.history, match, overlay) + usage(query)
+        if limit is not None:
+            pipeline.append({"$limit": limit})
+        # `$documents` begins a pipeline of the database, everything else one of the collection.
+        place: Any = self._database if overlay else self._database[kind.history]
+        return [group async for group in place.aggregate(pipeline, maxTimeMS=_AGGREGATE_TIMEOUT_MS)]
+
+    async def _overlay(self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[SpanKey, Span]:
+        pending = await self._tail.pending(device_ids)
+        keys = list(in_window(pending, kind.name, kind.span_ms, start_ms, end_ms))
+        if not keys:
+            return {}
+        known = await self._history.find(kind, keys)
+        overlay = {}
+        for key in keys:
+            span = known.get(key, Span())
+            span.fold(pending[key])
+            overlay[key] = span
+        return overlay
+
+
+def readings_of(key: SpanKey, span: Span, start_ms: int, end_ms: int) -> list[tuple[int, Observation, bool]]:
+    """The readings of a span that start in [start_ms, end_ms): start, reading and whether it is superseded.
+
+    By start; of one start first the reading that counts, then the superseded ones from the strongest on.
+    """
+    found = []
+    for observation in span.in_order():
+        at_ms = key.span_start_ms + observation.offset_ms
+        if start_ms <= at_ms < end_ms:
+            found.append((at_ms, observation, False))
+            found += [(at_ms, other, True) for other in span.superseded.get(observation.offset_ms, [])]
+    return found

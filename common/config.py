@@ -1,0 +1,69 @@
+"""What a service is told at its start: one frozen value made of a mapping, every problem reported at once."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""A TCP port; 0 lets the system choose a free one."""
+
+
+class ConfigError(Exception):
+    """Expected: the service cannot start as it is configured; one line a problem, naming the environment variable."""
+
+
+class ServiceConfig(BaseModel):
+    """The settings that every service has; the field `foo_bar` comes from the environment variable FOO_BAR."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    insecure_bind_any_address: bool = False
+    bind_host: str = "127.0.0.1"
+    grpc_port: Port
+    metrics_port: Port
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    mongo_url: SecretStr = SecretStr("mongodb://127.0.0.1:27017")
+    amqp_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/")
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    partitions: int = Field(default=8, ge=1, le=1024)
+    shutdown_grace_seconds: float = Field(default=10.0, gt=0, le=300)
+
+    @field_validator("bind_host")
+    @classmethod
+    def _loopback_unless_told(cls, bind_host: str, info: ValidationInfo) -> str:
+        if _is_loopback(bind_host) or info.data.get("insecure_bind_any_address"):
+            return bind_host
+        raise ValueError("is not loopback; until callers have an identity this needs INSECURE_BIND_ANY_ADDRESS=true")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Self:
+        """The settings from a mapping such as the process environment; an empty variable counts as absent.
+
+        Raises:
+            ConfigError: with one line for each variable that is missing or wrong, never with a value.
+        """
+        names = {field: field.upper() for field in cls.model_fields}
+        given = {field: environ[name].strip() for field, name in names.items() if environ.get(name, "").strip()}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as invalid:
+            problems = [_problem(error["loc"], error["msg"]) for error in invalid.errors(include_input=False)]
+        raise ConfigError("\n".join(problems))
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]).upper() if location else "configuration"
+    return f"{name}: {message.removeprefix('Value error, ')}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

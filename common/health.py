@@ -1,0 +1,123 @@
+"""Whether a service can do its own work: checks of what it needs, told as gRPC health and as a metric."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import aio as grpc_health_aio
+from prometheus_client import CollectorRegistry, Gauge
+
+from common.logs import get_logger
+
+LIVENESS = "liveness"
+EVALUATION_INTERVAL_SECONDS = 1.0
+
+_log = get_logger(__name__)
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A look at one dependency: `probe` returns if it is there and raises if it is away.
+
+    A dependency that is not `required` only degrades the service: it shows in the metric and in the log.
+    A result is believed for `cache_seconds`.
+    """
+
+    probe: Callable[[], Awaitable[object]]
+    required: bool = True
+    timeout_seconds: float = 2.0
+    cache_seconds: float = 1.0
+
+
+class Health:
+    """The gRPC health of a process: '' and each service name follow the required checks, `liveness` the process.
+
+    Red until `ready()` has been called. Peers are no checks: a circle of services that wait for each other never
+    turns green.
+    """
+
+    def __init__(self, service_names: Iterable[str], checks: Mapping[str, Check], registry: CollectorRegistry) -> None:
+        self.servicer = grpc_health_aio.HealthServicer()
+        self.service_names = ("", *service_names)
+        self._checks = dict(checks)
+        self._up = Gauge(
+            "dependency_up", "1 if the last check of the dependency passed, else 0.", ["dependency"], registry=registry
+        )
+        self._known: dict[str, bool] = {}
+        self._checked_at: dict[str, float] = {}
+        self._ready = False
+        self._draining = False
+        self._serving: bool | None = None
+
+    async def open(self) -> None:
+        """Turns every name red and `liveness` green; to be called before the server starts."""
+        await self.servicer.set(LIVENESS, _SERVING)
+        await self._tell(serving=False)
+
+    async def ready(self) -> None:
+        """Says that start-up is over: from now on the checks decide."""
+        self._ready = True
+        await self.evaluate()
+
+    async def drain(self) -> None:
+        """Turns every name but `liveness` red for good; the first step of a shutdown."""
+        self._draining = True
+        await self._tell(serving=False)
+
+    async def run(self) -> None:
+        """Evaluates the checks every second, for ever; a background task of the process."""
+        while True:
+            await self.evaluate()
+            await asyncio.sleep(EVALUATION_INTERVAL_SECONDS)
+
+    async def evaluate(self) -> bool:
+        """Runs the checks whose results have aged, tells the outcome, and returns whether the service is serving."""
+        due = [name for name in self._checks if self._is_due(name)]
+        await asyncio.gather(*(self._check(name) for name in due))
+        passed = all(self._known.get(name, False) for name, check in self._checks.items() if check.required)
+        serving = self._ready and not self._draining and passed
+        await self._tell(serving=serving)
+        return serving
+
+    def _is_due(self, name: str) -> bool:
+        checked_at = self._checked_at.get(name)
+        return checked_at is None or time.monotonic() - checked_at >= self._checks[name].cache_seconds
+
+    async def _check(self, name: str) -> None:
+        check = self._checks[name]
+        problem: str | None = None
+        try:
+            async with asyncio.timeout(check.timeout_seconds):
+                await check.probe()
+        except TimeoutError:
+            problem = f"no answer in {check.timeout_seconds} s"
+        except Exception as failure:  # noqa: BLE001 - whatever a probe raises means the same: away
+            problem = type(failure).__name__
+        self._checked_at[name] = time.monotonic()
+        self._record(name, problem, required=check.required)
+
+    def _record(self, name: str, problem: str | None, *, required: bool) -> None:
+        is_up = problem is None
+        self._up.labels(name).set(1 if is_up else 0)
+        if self._known.get(name) == is_up:
+            return
+        self._known[name] = is_up
+        if is_up:
+            _log.info("dependency_up", dependency=name)
+        else:
+            _log.warning("dependency_down", dependency=name, problem=problem, required=required)
+
+    async def _tell(self, *, serving: bool) -> None:
+        serving = serving and not self._draining
+        if serving == self._serving:
+            return
+        self._serving = serving
+        for name in self.service_names:
+            await self.servicer.set(name, _SERVING if serving else _NOT_SERVING)
+        _log.info("health_changed", serving=serving)

@@ -1,0 +1,59 @@
+"""The commands of the local stack as a person types them."""
+
+import argparse
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from common.localstack import background, foreground
+from common.localstack.problem import LocalStackError
+from common.localstack.services import mesh_services
+from common.localstack.settings import LocalSettings
+from common.localstack.terminal import say
+from common.localstack.tools import check_tools
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str], *, root: Path) -> int:
+    """Does what the command line asks for the checkout at `root`; returns the exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        return _do(asked, LocalSettings.from_mapping(environ, root=root), environ)
+    except LocalStackError as problem:
+        say(str(problem))
+        return 1
+
+
+def _do(asked: argparse.Namespace, settings: LocalSettings, environ: Mapping[str, str]) -> int:
+    services = mesh_services(settings.ports)
+    match asked.action:
+        case "run":
+            wanted = [] if asked.servers_only else services
+            return asyncio.run(foreground.run(settings, environ, wanted, asked.command))
+        case "up":
+            return asyncio.run(background.up(settings, environ))
+        case "supervise":
+            return asyncio.run(foreground.supervise(settings, environ, services))
+        case "down":
+            return asyncio.run(background.down(settings))
+        case "status":
+            return background.status(settings)
+        case _:
+            return check_tools(settings, environ)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m common.localstack",
+        description="Starts, watches and stops the mesh of this machine. GRIDMESH_INSTANCE=1..99 is another beside it; "
+        "AMQP_URL, MONGO_URL and REDIS_URL name servers that run elsewhere.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    run = actions.add_parser("run", help="start everything, run COMMAND, stop everything")
+    run.add_argument("--servers-only", action="store_true", help="without the four services")
+    run.add_argument("command", nargs="+", metavar="COMMAND", help="what to run, after --")
+    actions.add_parser("up", help="start the mesh and leave it running")
+    actions.add_parser("down", help="stop the mesh that `up` has started")
+    actions.add_parser("status", help="say what runs")
+    actions.add_parser("supervise", help="keep the mesh running until a signal comes (what `up` starts)")
+    actions.add_parser("check-tools", help="see that the server programs are there; install RabbitMQ where allowed")
+    return parser

@@ -1,0 +1,112 @@
+"""Says which ports and which folder one copy of the mesh uses on this machine."""
+
+import contextlib
+import socket
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from common.localstack.problem import LocalStackError
+
+LOOPBACK = "127.0.0.1"
+PORTS_APART = 100
+LAST_INSTANCE = 99
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Every port one mesh listens on; the defaults are those of instance 0."""
+
+    gateway: int = 50051
+    ingestion: int = 50052
+    billing: int = 50053
+    analytics: int = 50054
+    gateway_metrics: int = 9101
+    ingestion_metrics: int = 9102
+    billing_metrics: int = 9103
+    analytics_metrics: int = 9104
+    amqp: int = 25671
+    # Not 25672: there a RabbitMQ of the system itself, with default settings, has its Erlang distribution.
+    erlang_distribution: int = 25673
+    epmd: int = 24369
+    mongo: int = 27117
+    redis: int = 26479
+
+    @classmethod
+    def of_instance(cls, instance: int) -> Self:
+        """The default ports, each moved by 100 for every instance."""
+        return cls(*(port + PORTS_APART * instance for port in astuple(cls())))
+
+    @classmethod
+    def free(cls) -> Self:
+        """Ports nobody listens on now; all are held at once while picking, so no two are the same."""
+        with contextlib.ExitStack() as held:
+            sockets = [held.enter_context(socket.socket()) for _ in fields(cls)]
+            for each in sockets:
+                each.bind((LOOPBACK, 0))
+            return cls(*(each.getsockname()[1] for each in sockets))
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """What the local stack is told: where it keeps its things, its ports, and the servers that run elsewhere.
+
+    `amqp_url`, `mongo_url` and `redis_url` are None where a private server is to be started.
+    With `sync_on_commit` the MongoDB-protocol server flushes every commit to disk before it answers.
+    """
+
+    root: Path
+    run_dir: Path
+    ports: Ports
+    instance: int = 0
+    amqp_url: str | None = None
+    mongo_url: str | None = None
+    redis_url: str | None = None
+    sync_on_commit: bool = False
+    log_level: str = "info"
+
+    @classmethod
+    def from_mapping(cls, environ: Mapping[str, str], *, root: Path) -> Self:
+        """The settings an environment asks for, for the checkout at `root`.
+
+        Raises:
+            LocalStackError: when a value cannot be meant, in one line.
+        """
+        instance = _instance(environ.get("GRIDMESH_INSTANCE", ""))
+        return cls.for_run(
+            environ,
+            root=root,
+            run_dir=root / (f".run-{instance}" if instance else ".run"),
+            ports=Ports.of_instance(instance),
+            instance=instance,
+        )
+
+    @classmethod
+    def for_run(cls, environ: Mapping[str, str], *, root: Path, run_dir: Path, ports: Ports, instance: int = 0) -> Self:
+        """The settings an environment asks for, with the folder and the ports chosen by the caller."""
+        return cls(
+            root=root,
+            run_dir=run_dir.resolve(),
+            ports=ports,
+            instance=instance,
+            amqp_url=environ.get("AMQP_URL") or None,
+            mongo_url=environ.get("MONGO_URL") or None,
+            redis_url=environ.get("REDIS_URL") or None,
+            sync_on_commit=_flag("GRIDMESH_SYNC_ON_COMMIT", environ.get("GRIDMESH_SYNC_ON_COMMIT", "")),
+            log_level=(environ.get("LOG_LEVEL") or "info").lower(),
+        )
+
+
+def _instance(text: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit()) or int(text) > LAST_INSTANCE:
+        raise LocalStackError(f"GRIDMESH_INSTANCE must be a whole number from 0 to {LAST_INSTANCE}, not {text!r}.")
+    return int(text)
+
+
+def _flag(name: str, text: str) -> bool:
+    if text not in {"", "0", "1"}:
+        raise LocalStackError(f"{name} must be 0 or 1, not {text!r}.")
+    return text == "1"

@@ -1,0 +1,50 @@
+"""The way to the store: one client with the write guarantees that bills need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+
+Database = AsyncIOMotorDatabase[dict[str, Any]]
+
+# Away is told within this time, so that a caller hears UNAVAILABLE instead of waiting.
+_SERVER_SELECTION_TIMEOUT_MS = 2_000
+_CONNECT_TIMEOUT_MS = 2_000
+_SOCKET_TIMEOUT_MS = 30_000
+_PING_TIMEOUT_MS = 1_000
+
+
+def open_database(url: str, name: str = "gridmesh", *, appname: str = "gridmesh") -> Database:
+    """A database handle; connects at the first command. Writes are acknowledged by a majority and journalled.
+
+    Close it with `close(database)`.
+    """
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        url,
+        appname=appname,
+        w="majority",
+        journal=True,
+        retryWrites=True,
+        tz_aware=True,
+        uuidRepresentation="standard",
+        serverSelectionTimeoutMS=_SERVER_SELECTION_TIMEOUT_MS,
+        connectTimeoutMS=_CONNECT_TIMEOUT_MS,
+        socketTimeoutMS=_SOCKET_TIMEOUT_MS,
+        maxPoolSize=32,
+    )
+    return client[name]
+
+
+async def ping(database: Database) -> None:
+    """Asks the server whether it is there.
+
+    Raises:
+        pymongo.errors.PyMongoError: it is not.
+    """
+    await database.command("ping", maxTimeMS=_PING_TIMEOUT_MS)
+
+
+def close(database: Database) -> None:
+    """Closes the client of a database and its connections."""
+    database.client.close()

@@ -1,0 +1,133 @@
+"""The devices of the registry, at hand in a service that asks about them for every reading."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING
+
+import grpc
+import stamina
+from energy.registry.v1 import device_pb2
+from energy.registry.v1.registry_service_pb2 import GetDeviceRequest, WatchDevicesRequest, WatchDevicesResponse
+from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+
+from common.cached_device import CachedDevice, DeviceIndex, VehicleCharge
+from common.errors import DependencyUnavailable, DeviceNotFound
+from common.grpc_client import UNARY_TIMEOUT_SECONDS
+from common.logs import get_logger
+
+if TYPE_CHECKING:
+    # Exists only for the type checker.
+    from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
+
+__all__ = ["CachedDevice", "RegistryCache", "VehicleCharge"]
+
+_RECONNECT_WAIT_INITIAL_SECONDS = 0.1
+_RECONNECT_WAIT_MAXIMUM_SECONDS = 2.0
+
+_log = get_logger(__name__)
+
+
+class WatchLost(Exception):
+    """Expected: the watch of the registry ended before it had told anything."""
+
+
+class RegistryCache:
+    """Every registered device as the gateway last told it; empty at first, and usable from then on.
+
+    It owns the channel to the gateway. `run()` keeps it fresh and must run as a background task. While the gateway is
+    away, what is known stays.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        self._stub: RegistryServiceAsyncStub = RegistryServiceStub(channel)
+        self._index = DeviceIndex()
+        self._complete = asyncio.Event()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every device that was registered when the first watch began is here."""
+        return self._complete.is_set()
+
+    async def wait_complete(self) -> None:
+        """Returns when the cache is complete; give it a time limit of your own."""
+        await self._complete.wait()
+
+    async def run(self) -> None:
+        """Watches the registry for ever; a gateway that is away is asked again."""
+        while True:
+            attempts = stamina.retry_context(
+                on=WatchLost,
+                attempts=None,
+                timeout=None,
+                wait_initial=_RECONNECT_WAIT_INITIAL_SECONDS,
+                wait_max=_RECONNECT_WAIT_MAXIMUM_SECONDS,
+                wait_jitter=_RECONNECT_WAIT_INITIAL_SECONDS,
+            )
+            async for attempt in attempts:
+                with attempt:
+                    await self._watch()
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        await self._channel.close()
+
+    def get(self, device_id: str) -> CachedDevice | None:
+        """The device, or None if it is not here (yet)."""
+        return self._index.by_id.get(device_id)
+
+    async def find(self, device_id: str) -> CachedDevice:
+        """The device; the gateway is asked if it is not here.
+
+        Raises:
+            DeviceNotFound: it is not registered.
+            DependencyUnavailable: it is not here, and the gateway is away.
+        """
+        cached = self.get(device_id)
+        if cached is not None:
+            return cached
+        try:
+            response = await self._stub.GetDevice(GetDeviceRequest(device_id=device_id), timeout=UNARY_TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as failure:
+            if failure.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+                raise DeviceNotFound(device_id) from None
+            raise DependencyUnavailable("registry") from failure
+        return self._index.put(response.device)
+
+    def devices(self) -> Iterable[CachedDevice]:
+        """Every device that is here, as of this call, in no particular order."""
+        return tuple(self._index.by_id.values())
+
+    def by_region(self, region: str) -> tuple[CachedDevice, ...]:
+        """The devices of a region."""
+        return self._index.in_region(region)
+
+    def by_account(self, account_id: str) -> tuple[CachedDevice, ...]:
+        """The devices of an account."""
+        return self._index.of_account(account_id)
+
+    def links_of_vehicle(self, vehicle_id: str) -> tuple[VehicleCharge, ...]:
+        """Which meters measured the charging of a vehicle, and when, by start."""
+        return self._index.links_of_vehicle(vehicle_id)
+
+    async def _watch(self) -> None:
+        responses_count = 0
+        # No deadline, for a watch is meant to last; the channel's keepalive ends it when the gateway falls silent.
+        call: AsyncIterable[WatchDevicesResponse] = self._stub.WatchDevices(WatchDevicesRequest())
+        try:
+            async for response in call:
+                responses_count += 1
+                self._take(response.devices)
+                if response.snapshot_complete and not self.is_complete:
+                    self._complete.set()
+                    _log.info("registry_cached", devices=len(self._index.by_id))
+        except grpc.aio.AioRpcError as lost:
+            _log.warning("registry_watch_lost", code=lost.code().name)
+        if not responses_count:
+            raise WatchLost
+
+    def _take(self, devices: Iterable[device_pb2.Device]) -> None:
+        for device in devices:
+            self._index.put(device)

@@ -1,0 +1,57 @@
+"""The errors of a request that can never be right as it is: the caller has to change it."""
+
+# ruff: noqa: N818 - an error is named after what happened, as its reason in the contract is
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import grpc
+
+from common.mesh_error import FieldViolation, MeshError
+
+
+class InvalidArgument(MeshError):
+    """Expected: fields of the request break their rules; each violation names one."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "INVALID_FORMAT"
+
+    def __init__(self, violations: Sequence[FieldViolation], *, metadata: Mapping[str, str] | None = None) -> None:
+        if not violations:
+            raise ValueError("InvalidArgument needs at least one violation")
+        named = "; ".join(f"{violation.field}: {violation.description}" for violation in violations[:3])
+        more = f" (and {len(violations) - 3} more)" if len(violations) > 3 else ""  # noqa: PLR2004 - the 3 above
+        super().__init__(named + more, violations=violations, metadata=metadata)
+        self.reason = violations[0].reason
+
+
+class Malformed(MeshError):
+    """Expected: the bytes are no message of the type that this method takes."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "MALFORMED"
+
+    def __init__(self, method: str) -> None:
+        super().__init__(metadata={"method": method})
+
+
+class PageTokenInvalid(MeshError):
+    """Expected: the page token is not one of ours, or belongs to a request with other filters."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "PAGE_TOKEN_INVALID"
+
+    def __init__(self) -> None:
+        violation = FieldViolation("page_token", self.reason, "is not a token of this method with these filters")
+        super().__init__(violations=[violation])
+
+
+class RequestTooExpensive(MeshError):
+    """Expected: the request would cost more than one call may; ask for less at a time."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "REQUEST_TOO_EXPENSIVE"
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"the request costs more than one call may: {limit}", metadata={"limit": limit})

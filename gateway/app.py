@@ -1,0 +1,110 @@
+"""How the gateway is put together, from the registry that readings are checked against to the door they come in by."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
+from energy.registry.v1 import registry_service_pb2
+from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
+from energy.telemetry.v1 import telemetry_service_pb2
+from energy.telemetry.v1.telemetry_service_pb2_grpc import add_TelemetryServiceServicer_to_server
+
+from common import logs, mongo
+from common.grpc_client import open_channel
+from common.grpc_server import GrpcServer
+from common.health import Check, Health
+from common.interceptors import standard_interceptors
+from common.lifecycle import Lifecycle
+from common.metrics import MetricsServer, create_registry
+from gateway.config import GatewayConfig
+from gateway.device_directory import DeviceDirectory
+from gateway.device_feed import DeviceFeed
+from gateway.device_store import DeviceStore
+from gateway.device_watch import DeviceWatches
+from gateway.ingestion_client import IngestionClient
+from gateway.intake import Intake
+from gateway.intake_metrics import IntakeMetrics
+from gateway.registry_service import RegistryService
+from gateway.telemetry_service import STREAM_METHOD, TelemetryService
+
+TELEMETRY = telemetry_service_pb2.DESCRIPTOR.services_by_name["TelemetryService"].full_name
+REGISTRY = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayApp:
+    """The running parts that others look at."""
+
+    server: GrpcServer
+    metrics: MetricsServer
+    health: Health
+    directory: DeviceDirectory
+
+
+async def run(config: GatewayConfig, stop: asyncio.Event) -> None:
+    """Serves until asked to stop."""
+    logs.configure("gateway", config.log_level)
+    lifecycle = Lifecycle(config.shutdown_grace_seconds, stop)
+    async with gateway_app(config, lifecycle):
+        await lifecycle.wait()
+
+
+@asynccontextmanager
+async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncIterator[GatewayApp]:
+    """The service, serving; red until the store is there and the registry is read. Leaving it shuts down."""
+    async with lifecycle:
+        registry = create_registry()
+        metrics = MetricsServer(registry, config.bind_host, config.metrics_port)
+        metrics.start()
+        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
+
+        database = mongo.open_database(
+            config.mongo_url.get_secret_value(), config.mongo_database, appname="gridmesh-gateway"
+        )
+        lifecycle.on_close("mongodb", lambda: asyncio.to_thread(mongo.close, database))
+        store = DeviceStore(database, _now_ms)
+        directory = DeviceDirectory(store, config.partitions, time.monotonic)
+        feed = DeviceFeed(store, _now_ms)
+        feed.listen(directory.put)
+        watches = DeviceWatches(store, feed)
+        lifecycle.start_task("device_feed", feed.run())
+
+        channel = open_channel(config.ingestion_address)
+        lifecycle.on_close("ingestion_channel", channel.close)
+        client = IngestionClient(IngestionServiceStub(channel))
+        lifecycle.start_task("ingestion_stream", client.run())
+
+        checks = {"mongodb": Check(store.ping), "registry": Check(feed.require_loaded)}
+        health = Health([TELEMETRY, REGISTRY], checks, registry)
+        lifecycle.use_health(health)
+
+        intake_metrics = IntakeMetrics(registry)
+        telemetry = TelemetryService(Intake(directory, client, intake_metrics, _now_ms), intake_metrics)
+        server = GrpcServer(
+            config,
+            "gateway",
+            [
+                (add_TelemetryServiceServicer_to_server, telemetry, TELEMETRY),
+                (add_RegistryServiceServicer_to_server, RegistryService(store, directory, watches), REGISTRY),
+            ],
+            standard_interceptors("gateway.energy", logs.get_logger(__name__), registry, frozenset({STREAM_METHOD})),
+            health=health,
+            registry=registry,
+        )
+        await server.start()
+        lifecycle.use_server(server)
+        lifecycle.on_drain("streams", telemetry.drain)
+        lifecycle.on_drain("watches", watches.close)
+
+        await health.ready()
+        lifecycle.start_task("health", health.run())
+        yield GatewayApp(server, metrics, health, directory)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

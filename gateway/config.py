@@ -1,0 +1,18 @@
+"""What the gateway is told at its start."""
+
+from __future__ import annotations
+
+from common.config import Port, ServiceConfig
+
+
+class GatewayConfig(ServiceConfig):
+    """The settings of the gateway."""
+
+    grpc_port: Port = 50051
+    metrics_port: Port = 9101
+
+    ingestion_address: str = "127.0.0.1:50052"
+    """Where ingestion listens, `host:port`."""
+
+    mongo_database: str = "gridmesh"
+    """The database that holds the registry."""

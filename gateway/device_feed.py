@@ -1,0 +1,116 @@
+"""Tells whoever listens in this process what changed in the registry, whichever gateway changed it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+
+from pymongo.errors import PyMongoError
+
+from common.logs import get_logger
+from gateway.device import Device
+from gateway.device_store import PAGE_DEVICES, DeviceStore
+
+# How far the clocks of two gateways may differ, and how long a write may take from its stamp to being seen.
+OVERLAP_MS = 5_000
+
+_POLL_SECONDS = 1.0
+
+_log = get_logger(__name__)
+
+Listener = Callable[[Sequence[Device]], None]
+
+
+class DeviceFeed:
+    """Reads the whole registry once, then asks the store each second for what changed.
+
+    Each question reaches back further than the last one did, so that a change stamped by a slower clock, or written
+    late, is not missed; what was told already is not told again.
+    """
+
+    def __init__(self, store: DeviceStore, now_ms: Callable[[], int], poll_seconds: float = _POLL_SECONDS) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._poll_seconds = poll_seconds
+        self._listeners: list[Listener] = []
+        self._seen_ms = 0
+        self._told: dict[str, int] = {}
+        self._loaded = asyncio.Event()
+        self._is_away = False
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether every device that existed at the start has been told."""
+        return self._loaded.is_set()
+
+    async def require_loaded(self) -> None:
+        """For health checks.
+
+        Raises:
+            RuntimeError: the registry has not been read yet.
+        """
+        if not self.is_loaded:
+            raise RuntimeError("the registry has not been read yet")
+
+    def listen(self, listener: Listener) -> None:
+        """Calls `listener` with each group of changed devices, for ever."""
+        self._listeners.append(listener)
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """Calls `listener` with each group of changed devices while the context is open."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    async def run(self) -> None:
+        """Reads and polls for ever; a server that is away is asked again, never a reason to end."""
+        while True:
+            try:
+                await (self._poll() if self.is_loaded else self._load())
+            except PyMongoError as failure:
+                self._note(failure)
+            else:
+                self._note(None)
+            await asyncio.sleep(self._poll_seconds)
+
+    async def _load(self) -> None:
+        started_ms = self._now_ms()
+        await self._store.ensure_indexes()
+        count = 0
+        async with aclosing(self._store.pages()) as pages:
+            async for devices in pages:
+                self._seen_ms = max(self._seen_ms, *(device.update_time_ms for device in devices))
+                count += len(devices)
+                self._tell(devices)
+        self._seen_ms = min(self._seen_ms, started_ms)
+        self._loaded.set()
+        _log.info("registry_loaded", devices=count)
+
+    async def _poll(self) -> None:
+        started_ms = self._now_ms()
+        stamps = await self._store.versions_since(max(0, self._seen_ms - OVERLAP_MS))
+        changed = [device_id for device_id, (_, version) in stamps.items() if self._told.get(device_id) != version]
+        for start in range(0, len(changed), PAGE_DEVICES):
+            devices = await self._store.get_many(changed[start : start + PAGE_DEVICES])
+            self._tell(list(devices.values()))
+        self._told = {device_id: version for device_id, (_, version) in stamps.items()}
+        newest_ms = max([self._seen_ms, *(update_time_ms for update_time_ms, _ in stamps.values())])
+        # Neither what was written while we read nor a stamp from a clock ahead of ours may hide what comes before it.
+        self._seen_ms = min(newest_ms, started_ms)
+
+    def _tell(self, devices: Sequence[Device]) -> None:
+        for listener in tuple(self._listeners):
+            listener(devices)
+
+    def _note(self, failure: PyMongoError | None) -> None:
+        if self._is_away == (failure is not None):
+            return
+        self._is_away = failure is not None
+        if failure is None:
+            _log.info("registry_back")
+        else:
+            _log.warning("registry_away", problem=type(failure).__name__)

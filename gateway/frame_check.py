@@ -1,0 +1,98 @@
+"""What becomes of each reading of a frame: into the Part of its partition, or refused with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from energy.common.v1 import error_reason_pb2 as reasons
+from energy.telemetry.v1.reading_pb2 import Reading
+from energy.telemetry.v1.verdict_pb2 import Verdict
+
+from gateway.known_device import KnownDevice
+from gateway.limits import DEVICE_ID_LENGTH_MAXIMUM
+from gateway.part_writer import PartWriter
+from gateway.validation import Fault, fault_in
+
+UNKNOWN_KIND = "unknown"
+
+IndexedReading = tuple[int, Reading]
+
+_NO_DEVICE_ID = Fault(reasons.ERROR_REASON_FIELD_REQUIRED, "device_id", "is required")
+_LONG_DEVICE_ID = Fault(
+    reasons.ERROR_REASON_OUT_OF_RANGE, "device_id", f"must have at most {DEVICE_ID_LENGTH_MAXIMUM} characters"
+)
+_UNKNOWN_DEVICE = Fault(reasons.ERROR_REASON_DEVICE_NOT_FOUND, "device_id", "no device has this id")
+
+
+class FrameCheck:
+    """The check of one frame, in one pass where every device is known and in two where some must be looked up."""
+
+    def __init__(self, sequence: int, receive_time_ms: int) -> None:
+        self.accepted_by_kind: dict[str, int] = {}
+        self.refused_by_kind: dict[str, int] = {}
+        self._sequence = sequence
+        self._receive_time_ms = receive_time_ms
+        self._writer = PartWriter(receive_time_ms)
+        self._refused: list[Verdict] = []
+
+    def check(self, readings: Iterable[IndexedReading], known: Mapping[str, KnownDevice]) -> list[IndexedReading]:
+        """Decides every reading of a known device; returns the others."""
+        unknown = []
+        receive_time_ms = self._receive_time_ms
+        accepted_by_kind = self.accepted_by_kind
+        device_of, add = known.get, self._writer.add
+        for indexed in readings:
+            reading = indexed[1]
+            device = device_of(reading.device_id)
+            if device is None:
+                unknown.append(indexed)
+                continue
+            kind = device.kind
+            fault = fault_in(reading, kind, receive_time_ms)
+            if fault is not None:
+                self._refuse(indexed[0], fault, kind)
+                continue
+            encoded = reading.SerializeToString()
+            if not reading.HasField("interval"):
+                encoded += device.interval_field
+            add(device.partition, encoded)
+            accepted_by_kind[kind] = accepted_by_kind.get(kind, 0) + 1
+        return unknown
+
+    def refuse_unknown(self, readings: Iterable[IndexedReading]) -> None:
+        """Refuses readings whose devices were looked up and do not exist."""
+        for index, reading in readings:
+            self._refuse(index, _identity_fault(reading.device_id), UNKNOWN_KIND)
+
+    def parts(self) -> dict[int, bytes]:
+        """The serialised Parts of the accepted readings by partition."""
+        return self._writer.parts()
+
+    @property
+    def refused(self) -> list[Verdict]:
+        """The refused readings in the order of their index."""
+        return sorted(self._refused, key=lambda verdict: verdict.index)
+
+    def _refuse(self, index: int, fault: Fault, kind: str) -> None:
+        verdict = Verdict(
+            sequence=self._sequence,
+            index=index,
+            reason=fault.reason,
+            field=fault.field,
+            description=fault.description,
+        )
+        self._refused.append(verdict)
+        self.refused_by_kind[kind] = self.refused_by_kind.get(kind, 0) + 1
+
+
+def looked_up(readings: Iterable[IndexedReading]) -> set[str]:
+    """The ids among readings that may be ids of devices, and so are worth a question to the store."""
+    return {reading.device_id for _, reading in readings if 0 < len(reading.device_id) <= DEVICE_ID_LENGTH_MAXIMUM}
+
+
+def _identity_fault(device_id: str) -> Fault:
+    if not device_id:
+        return _NO_DEVICE_ID
+    if len(device_id) > DEVICE_ID_LENGTH_MAXIMUM:
+        return _LONG_DEVICE_ID
+    return _UNKNOWN_DEVICE

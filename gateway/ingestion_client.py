@@ -1,0 +1,219 @@
+"""Takes the Parts of a frame to ingestion and waits until they are durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+import stamina
+from energy.common.v1 import error_reason_pb2 as reasons
+from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest, PartitionPart
+
+from common.errors import DependencyUnavailable, MeshError, Overloaded
+from common.logs import get_logger
+
+if TYPE_CHECKING:
+    # Exists only for the type checker.
+    from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceAsyncStub
+
+IN_FLIGHT_MAXIMUM = 256
+
+_RECONNECT_WAIT_INITIAL_SECONDS = 0.05
+_RECONNECT_WAIT_MAXIMUM_SECONDS = 1.0
+_PUSHBACK_INITIAL_SECONDS = 0.1
+_PUSHBACK_MAXIMUM_SECONDS = 1.0
+# A stream on which nothing came for so long although answers are due is given up.
+_SILENCE_MAXIMUM_SECONDS = 30.0
+
+_log = get_logger(__name__)
+
+# Generic only in its stub, so the arguments stay in a string.
+_Call: TypeAlias = "grpc.aio.StreamStreamCall[Any, Any]"
+
+
+class StreamLost(Exception):
+    """Expected: the stream to ingestion ended before it had answered anything."""
+
+
+class _Submission:
+    """The Parts of one frame on their way."""
+
+    __slots__ = ("durable", "refusal", "request")
+
+    def __init__(self, request: IngestReadingsRequest, durable: asyncio.Future[None]) -> None:
+        self.request = request
+        self.durable = durable
+        self.refusal: MeshError | None = None
+
+
+class IngestionClient:
+    """One long-lived stream to ingestion; `run()` is its life and must run as a background task.
+
+    What is in flight when the stream breaks is sent again on the next one; what ingestion could not take is sent again
+    after a pause that all of it shares. Both are safe, for whoever consumes a reading knows it by its identity.
+    """
+
+    def __init__(self, stub: IngestionServiceAsyncStub, *, in_flight_maximum: int = IN_FLIGHT_MAXIMUM) -> None:
+        self._stub = stub
+        self._slots = asyncio.Semaphore(in_flight_maximum)
+        self._sequence = 0
+        self._in_flight: dict[int, _Submission] = {}
+        self._unsent: deque[int] = deque()
+        self._has_unsent = asyncio.Event()
+        self._pushed_back: list[_Submission] = []
+        self._pushback_seconds = 0.0
+        self._call: _Call | None = None
+        self._heard_at = 0.0
+
+    async def submit(self, parts: Mapping[int, bytes], timeout_seconds: float) -> None:
+        """Returns when every Part (serialised, by partition; at least one) is durable.
+
+        Raises:
+            Overloaded: the queues stayed full for so long.
+            DependencyUnavailable: ingestion, or the broker behind it, stayed away for so long.
+        """
+        submission = _Submission(_request_of(parts), asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.timeout(timeout_seconds), self._slots:
+                self._send(submission)
+                try:
+                    await submission.durable
+                finally:
+                    self._in_flight.pop(submission.request.sequence, None)
+        except TimeoutError:
+            self._give_up_silent_stream()
+            raise submission.refusal or DependencyUnavailable("ingestion") from None
+
+    async def run(self) -> None:
+        """Keeps a stream open for ever, with a growing pause between attempts that fail."""
+        while True:
+            attempts = stamina.retry_context(
+                on=StreamLost,
+                attempts=None,
+                timeout=None,
+                wait_initial=_RECONNECT_WAIT_INITIAL_SECONDS,
+                wait_max=_RECONNECT_WAIT_MAXIMUM_SECONDS,
+                wait_jitter=_RECONNECT_WAIT_INITIAL_SECONDS,
+            )
+            async for attempt in attempts:
+                with attempt:
+                    await self._use_stream()
+
+    async def _use_stream(self) -> None:
+        call = self._stub.IngestReadings()
+        self._call = call
+        self._heard_at = asyncio.get_running_loop().time()
+        self._unsent = deque(sorted(self._in_flight))
+        self._has_unsent.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                writer = group.create_task(self._write(call))
+                answers = await self._read(call)
+                writer.cancel()
+        finally:
+            self._call = None
+            call.cancel()
+        if not answers:
+            raise StreamLost
+
+    async def _write(self, call: _Call) -> None:
+        while True:
+            await self._has_unsent.wait()
+            self._has_unsent.clear()
+            while self._unsent:
+                submission = self._in_flight.get(self._unsent.popleft())
+                if submission is None:
+                    continue
+                try:
+                    await call.write(submission.request)
+                except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    # The stream is over, as the reader learns too; what was not sent is sent on the next one.
+                    return
+
+    async def _read(self, call: _Call) -> int:
+        answers = 0
+        try:
+            async for response in call:
+                answers += 1
+                self._heard_at = asyncio.get_running_loop().time()
+                for sequence in response.durable_sequences:
+                    self._settle(sequence)
+                for failure in response.failures:
+                    self._refuse(failure)
+        except grpc.aio.AioRpcError as lost:
+            _log.warning("ingestion_stream_lost", code=lost.code().name, in_flight=len(self._in_flight))
+        except asyncio.CancelledError:
+            # A call that we gave up reads like this too; being cancelled ourselves must go on.
+            if _is_being_cancelled():
+                raise
+            _log.warning("ingestion_stream_silent", in_flight=len(self._in_flight))
+        return answers
+
+    def _send(self, submission: _Submission) -> None:
+        if not self._in_flight:
+            self._heard_at = asyncio.get_running_loop().time()
+        self._sequence += 1
+        submission.request.sequence = self._sequence
+        self._in_flight[self._sequence] = submission
+        self._unsent.append(self._sequence)
+        self._has_unsent.set()
+
+    def _settle(self, sequence: int) -> None:
+        self._pushback_seconds = 0.0
+        submission = self._in_flight.pop(sequence, None)
+        if submission is not None and not submission.durable.done():
+            submission.durable.set_result(None)
+
+    def _refuse(self, failure: IngestFailure) -> None:
+        submission = self._in_flight.pop(failure.sequence, None)
+        if submission is None or submission.durable.done():
+            return
+        refusal = _refusal_of(failure.reason)
+        if refusal is None:
+            name = reasons.ErrorReason.Name(failure.reason)
+            submission.durable.set_exception(RuntimeError(f"ingestion refused a Part for good: {name}"))
+            return
+        submission.refusal = refusal
+        self._pushed_back.append(submission)
+        if len(self._pushed_back) == 1:
+            self._pushback_seconds = min(
+                max(2 * self._pushback_seconds, _PUSHBACK_INITIAL_SECONDS), _PUSHBACK_MAXIMUM_SECONDS
+            )
+            _log.warning("ingestion_pushes_back", reason=refusal.reason, pause_seconds=self._pushback_seconds)
+            asyncio.get_running_loop().call_later(self._pushback_seconds, self._send_pushed_back)
+
+    def _send_pushed_back(self) -> None:
+        waiting, self._pushed_back = self._pushed_back, []
+        for submission in waiting:
+            if not submission.durable.done():
+                self._send(submission)
+
+    def _give_up_silent_stream(self) -> None:
+        silence_seconds = asyncio.get_running_loop().time() - self._heard_at
+        if self._call is not None and silence_seconds > _SILENCE_MAXIMUM_SECONDS:
+            self._call.cancel()
+
+
+def _request_of(parts: Mapping[int, bytes]) -> IngestReadingsRequest:
+    partition_parts = [PartitionPart(partition=partition, part=part) for partition, part in parts.items()]
+    return IngestReadingsRequest(parts=partition_parts)
+
+
+def _refusal_of(reason: int) -> MeshError | None:
+    match reason:
+        case reasons.ERROR_REASON_OVERLOADED:
+            return Overloaded()
+        case reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE:
+            return DependencyUnavailable("rabbitmq")
+        case reasons.ERROR_REASON_SHUTTING_DOWN:
+            return DependencyUnavailable("ingestion")
+        case _:
+            return None
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,73 @@
+"""The way of a frame through the gateway: checked against the registry, split by partition, durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from energy.telemetry.v1.reading_pb2 import Reading
+from energy.telemetry.v1.verdict_pb2 import Verdict
+
+from gateway.device_directory import DeviceDirectory
+from gateway.frame_check import FrameCheck, looked_up
+from gateway.intake_metrics import IntakeMetrics
+
+
+class Submitter(Protocol):
+    """Where Parts are made durable."""
+
+    async def submit(self, parts: dict[int, bytes], timeout_seconds: float) -> None:
+        """Returns when every Part is durable."""
+
+
+class FrameOutcome(NamedTuple):
+    """What became of a frame: `accepted_count` of its readings are durable, the others are refused."""
+
+    receive_time_ms: int
+    accepted_count: int
+    refused: list[Verdict]
+
+
+class Intake:
+    """Takes frames of readings; `now_ms` is the clock, in milliseconds since 1970 UTC."""
+
+    def __init__(
+        self,
+        directory: DeviceDirectory,
+        submitter: Submitter,
+        metrics: IntakeMetrics,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._directory = directory
+        self._submitter = submitter
+        self._metrics = metrics
+        self._now_ms = now_ms
+
+    async def take(self, readings: Sequence[Reading], *, sequence: int, timeout_seconds: float) -> FrameOutcome:
+        """Checks readings and returns when those that are not refused are durable.
+
+        May raise what the driver raises when a device must be looked up and the store is away.
+
+        Raises:
+            Overloaded: the queues stayed full for `timeout_seconds`.
+            DependencyUnavailable: ingestion, or the broker behind it, stayed away for so long.
+        """
+        clock = asyncio.get_running_loop().time
+        started_at = clock()
+        receive_time_ms = self._now_ms()
+        self._metrics.frames.inc()
+        check = FrameCheck(sequence, receive_time_ms)
+        unknown = check.check(enumerate(readings), self._directory.known)
+        if unknown:
+            await self._directory.look_up(looked_up(unknown))
+            check.refuse_unknown(check.check(unknown, self._directory.known))
+        parts = check.parts()
+        if parts:
+            await self._submitter.submit(parts, timeout_seconds)
+        self._metrics.ack_seconds.observe(clock() - started_at)
+        self._metrics.count_accepted(check.accepted_by_kind)
+        refused = check.refused
+        if refused:
+            self._metrics.count_refused(check.refused_by_kind, refused)
+        return FrameOutcome(receive_time_ms, sum(check.accepted_by_kind.values()), refused)

@@ -1,0 +1,154 @@
+"""One device's stream: frames in, many at once on their way, cumulative acks out in the order of the frames."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest, StreamReadingsResponse
+from energy.telemetry.v1.verdict_pb2 import Verdict
+
+from common.interceptors import MalformedFrame
+from gateway.frame_rules import MALFORMED, WHOLE_FRAME, sequence_fault, size_fault
+from gateway.intake import Intake
+from gateway.intake_metrics import IntakeMetrics
+from gateway.task_scope import Beside
+from gateway.validation import Fault
+
+WINDOW_FRAMES = 64
+
+# How long a frame is tried while ingestion is away, before the stream ends and the device has to come again.
+_PATIENCE_SECONDS = 20.0
+# One frame may bring a thousand; more than that wait for the next ack, so that an ack stays a small message.
+_VERDICTS_AN_ACK = 1_000
+
+Frame = StreamReadingsRequest | MalformedFrame
+
+
+class _Unacked:
+    """A frame between its receipt and its ack; `sequence` is 0 where it cannot be acked by number."""
+
+    __slots__ = ("is_done", "refused", "sequence")
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
+        self.refused: list[Verdict] = []
+        self.is_done = False
+
+
+class ReadingStream:
+    """The state of one stream; `draining` is set when the process wants its devices to leave."""
+
+    def __init__(self, intake: Intake, metrics: IntakeMetrics, draining: asyncio.Event) -> None:
+        self._intake = intake
+        self._metrics = metrics
+        self._draining = draining
+        self._unacked: deque[_Unacked] = deque()
+        # Full: no further frame is read, and the flow control of HTTP/2 slows the device down.
+        self._window = asyncio.Semaphore(WINDOW_FRAMES)
+        self._changed = asyncio.Event()
+        self._last_sequence = 0
+        self._acked_sequence = 0
+        self._is_over = False
+        self._failure: BaseException | None = None
+
+    async def responses(self, frames: AsyncIterator[Frame]) -> AsyncGenerator[StreamReadingsResponse, None]:
+        """The acks, until the device has ended the stream and all is acked, or the gateway drains.
+
+        Raises the first failure of a frame, after the acks of the frames before it; what was not acked must be sent
+        again.
+        """
+        async with Beside(self._pump(frames)):
+            while not (self._is_over and not self._has_news()):
+                await self._changed.wait()
+                self._changed.clear()
+                while self._has_news():
+                    response, covered_count = self._next_ack()
+                    yield response
+                    for _ in range(covered_count):
+                        self._window.release()
+        if self._failure is not None:
+            raise self._failure
+        if self._draining.is_set():
+            yield StreamReadingsResponse(acked_sequence=self._acked_sequence, drain=True)
+
+    async def _pump(self, frames: AsyncIterator[Frame]) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                reader = group.create_task(self._read(frames, group))
+                watcher = group.create_task(self._stop_reading_when_draining(reader))
+                await asyncio.wait([reader])
+                watcher.cancel()
+        except* Exception as failures:  # noqa: BLE001 - told to whoever iterates the acks, who raises it
+            self._failure = _first_of(failures)
+        finally:
+            self._is_over = True
+            self._changed.set()
+
+    async def _stop_reading_when_draining(self, reader: asyncio.Task[None]) -> None:
+        await self._draining.wait()
+        reader.cancel()
+
+    async def _read(self, frames: AsyncIterator[Frame], group: asyncio.TaskGroup) -> None:
+        await self._window.acquire()
+        async for frame in frames:
+            if isinstance(frame, MalformedFrame):
+                self._refuse_frame(0, 0, MALFORMED)
+            elif fault := sequence_fault(frame.sequence, self._last_sequence):
+                self._refuse_frame(0, frame.sequence, fault)
+            else:
+                self._last_sequence = frame.sequence
+                if fault := size_fault(len(frame.readings)):
+                    self._refuse_frame(frame.sequence, frame.sequence, fault)
+                else:
+                    unacked = self._append(frame.sequence)
+                    group.create_task(self._take(frame, unacked))
+            await self._window.acquire()
+
+    async def _take(self, frame: StreamReadingsRequest, unacked: _Unacked) -> None:
+        outcome = await self._intake.take(frame.readings, sequence=frame.sequence, timeout_seconds=_PATIENCE_SECONDS)
+        unacked.refused = outcome.refused
+        unacked.is_done = True
+        self._changed.set()
+
+    def _refuse_frame(self, acked_as: int, sequence: int, fault: Fault) -> None:
+        self._metrics.frames.inc()
+        self._metrics.count_reason(fault.reason)
+        unacked = self._append(acked_as)
+        unacked.refused = [
+            Verdict(
+                sequence=sequence,
+                index=WHOLE_FRAME,
+                reason=fault.reason,
+                field=fault.field,
+                description=fault.description,
+            )
+        ]
+        unacked.is_done = True
+        self._changed.set()
+
+    def _append(self, sequence: int) -> _Unacked:
+        unacked = _Unacked(sequence)
+        self._unacked.append(unacked)
+        return unacked
+
+    def _has_news(self) -> bool:
+        return bool(self._unacked) and self._unacked[0].is_done
+
+    def _next_ack(self) -> tuple[StreamReadingsResponse, int]:
+        refused: list[Verdict] = []
+        covered_count = 0
+        while self._has_news() and len(refused) < _VERDICTS_AN_ACK:
+            unacked = self._unacked.popleft()
+            covered_count += 1
+            refused += unacked.refused
+            self._acked_sequence = unacked.sequence or self._acked_sequence
+        return StreamReadingsResponse(acked_sequence=self._acked_sequence, refused=refused), covered_count
+
+
+def _first_of(failures: BaseExceptionGroup[Exception]) -> BaseException:
+    failure: BaseException = failures
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure

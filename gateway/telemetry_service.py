@@ -1,0 +1,116 @@
+"""Where readings come in: the three ways of `energy.telemetry.v1.TelemetryService`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from energy.common.v1 import error_reason_pb2 as reasons
+from energy.common.v1.error_reason_pb2 import ErrorReason
+from energy.telemetry.v1.telemetry_service_pb2 import (
+    SendReadingRequest,
+    SendReadingResponse,
+    SendReadingsRequest,
+    SendReadingsResponse,
+    StreamReadingsResponse,
+)
+from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceServicer
+from energy.telemetry.v1.verdict_pb2 import Verdict
+
+from common.errors import DeviceNotFound, FieldViolation, InvalidArgument, MeshError
+from common.instants import from_ms
+from common.rpc_guard import Context
+from gateway.frame_rules import size_fault
+from gateway.intake import Intake
+from gateway.intake_metrics import IntakeMetrics
+from gateway.limits import FRAME_READINGS_MAXIMUM
+from gateway.reading_stream import Frame, ReadingStream
+
+STREAM_METHOD = "/energy.telemetry.v1.TelemetryService/StreamReadings"
+
+# A caller of a unary method would rather hear UNAVAILABLE and try again than wait for a deadline of its own.
+_UNARY_PATIENCE_SECONDS = 5.0
+
+
+class TelemetryService(TelemetryServiceServicer):
+    """Translates between the calls and the intake."""
+
+    def __init__(self, intake: Intake, metrics: IntakeMetrics) -> None:
+        self._intake = intake
+        self._metrics = metrics
+        self._draining = asyncio.Event()
+        self._no_streams = asyncio.Event()
+        self._no_streams.set()
+        self._streams_count = 0
+
+    async def SendReading(self, request: SendReadingRequest, context: Context) -> SendReadingResponse:  # noqa: N802, ARG002
+        """Takes one reading."""
+        if not request.HasField("reading"):
+            raise InvalidArgument([FieldViolation("reading", "FIELD_REQUIRED", "is required")])
+        outcome = await self._intake.take([request.reading], sequence=0, timeout_seconds=_UNARY_PATIENCE_SECONDS)
+        if outcome.refused:
+            raise _error_of(outcome.refused[0], request.reading.device_id)
+        return SendReadingResponse(receive_time=from_ms(outcome.receive_time_ms))
+
+    async def SendReadings(self, request: SendReadingsRequest, context: Context) -> SendReadingsResponse:  # noqa: N802, ARG002
+        """Takes one frame."""
+        _require_size(len(request.readings))
+        outcome = await self._intake.take(request.readings, sequence=0, timeout_seconds=_UNARY_PATIENCE_SECONDS)
+        return SendReadingsResponse(
+            receive_time=from_ms(outcome.receive_time_ms),
+            accepted_count=outcome.accepted_count,
+            refused=outcome.refused,
+        )
+
+    async def StreamReadings(  # noqa: N802
+        self,
+        request_iterator: AsyncIterator[Frame],
+        context: Context,  # noqa: ARG002
+    ) -> AsyncIterator[StreamReadingsResponse]:
+        """Takes frames for as long as the device sends them."""
+        stream = ReadingStream(self._intake, self._metrics, self._draining)
+        self._count_stream(1)
+        try:
+            async with aclosing(stream.responses(request_iterator)) as responses:
+                async for response in responses:
+                    yield response
+        finally:
+            self._count_stream(-1)
+
+    async def drain(self) -> None:
+        """Asks every stream to finish what it has taken and to leave; returns when all have."""
+        self._draining.set()
+        await self._no_streams.wait()
+
+    def _count_stream(self, change: int) -> None:
+        self._streams_count += change
+        self._metrics.streams.set(self._streams_count)
+        if self._streams_count:
+            self._no_streams.clear()
+        else:
+            self._no_streams.set()
+
+
+def _require_size(readings_count: int) -> None:
+    fault = size_fault(readings_count)
+    if fault is not None:
+        metadata = {}
+        if fault.reason == reasons.ERROR_REASON_FRAME_TOO_LARGE:
+            metadata = {"readings_count": str(readings_count), "readings_maximum": str(FRAME_READINGS_MAXIMUM)}
+        violation = FieldViolation(fault.field, _name_of(fault.reason), fault.description)
+        raise InvalidArgument([violation], metadata=metadata)
+
+
+def _error_of(verdict: Verdict, device_id: str) -> MeshError:
+    if verdict.reason == reasons.ERROR_REASON_DEVICE_NOT_FOUND:
+        return DeviceNotFound(device_id)
+    metadata = {}
+    if verdict.reason == reasons.ERROR_REASON_KIND_MISMATCH:
+        metadata = {"device_id": device_id, "kind": verdict.field}
+    violation = FieldViolation(f"reading.{verdict.field}", _name_of(verdict.reason), verdict.description)
+    return InvalidArgument([violation], metadata=metadata)
+
+
+def _name_of(reason: ErrorReason.ValueType) -> str:
+    return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")

@@ -1,0 +1,126 @@
+"""How ingestion is put together, from the broker that keeps the readings to the door at which they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from energy.ingestion.v1 import ingestion_service_pb2
+from energy.ingestion.v1.ingestion_service_pb2_grpc import add_IngestionServiceServicer_to_server
+
+from common import logs
+from common.broker import BrokerAway, BrokerConnection
+from common.grpc_server import GrpcServer
+from common.health import Check, Health
+from common.interceptors import standard_interceptors
+from common.lifecycle import Lifecycle
+from common.metrics import MetricsServer, create_registry
+from common.topology import QueueLimits
+from ingestion.config import IngestionConfig
+from ingestion.group_commit import GroupCommit
+from ingestion.ingestion_service import IngestionService
+from ingestion.partition_writer import CommitLimits
+from ingestion.readings_publisher import ReadingsPublisher, open_connection
+
+SERVICE_NAME = ingestion_service_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name
+
+# A device's frame has at most 1 MiB; on its way the gateway adds intervals, times and the frames of Parts.
+_REQUEST_MAXIMUM_BYTES = 4 << 20
+
+_DEFAULT_QUEUE_LIMITS = QueueLimits()
+
+# Of the grace of a shutdown, the share in which what waits may become durable; the rest is for the streams to hear it.
+_DRAIN_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionApp:
+    """The running parts that others look at."""
+
+    server: GrpcServer
+    metrics: MetricsServer
+    health: Health
+    connection: BrokerConnection
+    group_commit: GroupCommit
+
+
+async def run(config: IngestionConfig, stop: asyncio.Event) -> None:
+    """Serves until asked to stop."""
+    logs.configure("ingestion", config.log_level)
+    async with ingestion_app(config, Lifecycle(config.shutdown_grace_seconds, stop)) as (_, lifecycle):
+        await lifecycle.wait()
+
+
+@asynccontextmanager
+async def ingestion_app(
+    config: IngestionConfig, lifecycle: Lifecycle, *, queue_limits: QueueLimits = _DEFAULT_QUEUE_LIMITS
+) -> AsyncIterator[tuple[IngestionApp, Lifecycle]]:
+    """The service, serving; red until the broker is there and every queue is declared. Leaving it shuts down."""
+    async with lifecycle:
+        registry = create_registry()
+        metrics = MetricsServer(registry, config.bind_host, config.metrics_port)
+        metrics.start()
+        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
+
+        connection = open_connection(config.amqp_url.get_secret_value(), config.partitions, queue_limits)
+        lifecycle.start_task("broker_connection", connection.run())
+
+        publisher = ReadingsPublisher(
+            connection,
+            partitions=config.partitions,
+            queue_limits=queue_limits,
+            timeout_seconds=config.publish_timeout_seconds,
+        )
+        group_commit = GroupCommit(
+            partitions=config.partitions,
+            publisher=publisher,
+            limits=_commit_limits(config),
+            waiting_maximum_bytes=config.waiting_maximum_bytes,
+            registry=registry,
+        )
+        lifecycle.start_task("group_commit", group_commit.run())
+
+        checks = {"rabbitmq": Check(lambda: _require_publishing(connection, group_commit, config.stall_seconds))}
+        health = Health([SERVICE_NAME], checks, registry)
+        lifecycle.use_health(health)
+
+        service = IngestionService(group_commit, stream_requests_maximum=config.stream_requests_maximum)
+        server = GrpcServer(
+            config,
+            "ingestion",
+            [(add_IngestionServiceServicer_to_server, service, SERVICE_NAME)],
+            standard_interceptors("ingestion.energy", logs.get_logger(__name__), registry),
+            health=health,
+            registry=registry,
+            max_message_bytes=_REQUEST_MAXIMUM_BYTES,
+        )
+        await server.start()
+        lifecycle.use_server(server)
+        lifecycle.on_drain("streams", lambda: service.drain(_DRAIN_SHARE * config.shutdown_grace_seconds))
+
+        await health.ready()
+        lifecycle.start_task("health", health.run())
+        yield IngestionApp(server, metrics, health, connection, group_commit), lifecycle
+
+
+def _commit_limits(config: IngestionConfig) -> CommitLimits:
+    return CommitLimits(
+        batch_maximum_bytes=config.batch_maximum_bytes,
+        batch_spacing_seconds=config.batch_spacing_ms / 1000,
+        away_patience_seconds=config.away_patience_seconds,
+        overload_patience_seconds=config.overload_patience_seconds,
+        tick_seconds=config.tick_seconds,
+    )
+
+
+async def _require_publishing(connection: BrokerConnection, group_commit: GroupCommit, stall_seconds: float) -> None:
+    """Checks that batches get through: connected, declared, and no confirm that stays away.
+
+    Raises:
+        BrokerAway: they do not.
+    """
+    await connection.ping()
+    if group_commit.stalled_seconds() >= stall_seconds:
+        raise BrokerAway("no confirm comes")

@@ -1,0 +1,41 @@
+"""What ingestion is told at its start."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from common.config import Port, ServiceConfig
+
+
+class IngestionConfig(ServiceConfig):
+    """The settings of the ingestion service; the bounds on batches are bounds on bytes, for it decodes nothing."""
+
+    grpc_port: Port = 50052
+    metrics_port: Port = 9102
+
+    batch_maximum_bytes: int = Field(default=512 << 10, ge=1)
+    """A batch takes no further Part beyond this; a single larger Part still travels alone."""
+
+    batch_spacing_ms: float = Field(default=5.0, ge=0, le=1000)
+    """Least time between two batches of a partition; an idle partition does not wait."""
+
+    waiting_maximum_bytes: int = Field(default=64 << 20, ge=1)
+    """Bytes of Parts not durable yet, over all partitions; what comes on top is refused as OVERLOADED."""
+
+    stream_requests_maximum: int = Field(default=256, ge=1)
+    """Requests of one stream without an answer; further ones are not read before an earlier one is answered."""
+
+    publish_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+    """How long one attempt waits for its confirm."""
+
+    away_patience_seconds: float = Field(default=15.0, gt=0, le=300)
+    """How long requests wait for a broker that is away, until they fail as DEPENDENCY_UNAVAILABLE."""
+
+    overload_patience_seconds: float = Field(default=1.0, gt=0, le=300)
+    """How long requests wait while a queue refuses more, until they fail as OVERLOADED."""
+
+    stall_seconds: float = Field(default=5.0, gt=0, le=300)
+    """A batch that has waited so long for its confirm turns the service red."""
+
+    tick_seconds: float = Field(default=5.0, gt=0, le=300)
+    """An idle partition says this often, with an empty batch, that its writer is alive."""

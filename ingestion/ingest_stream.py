@@ -1,0 +1,101 @@
+"""What one stream waits for: its requests on their way, and the outcomes that it has not been told yet."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from ingestion.outcome import FailureReason
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What became of some requests, by their sequence."""
+
+    durable: list[int] = field(default_factory=list)
+    failed: list[tuple[int, FailureReason]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.durable or self.failed)
+
+
+class IngestStream:
+    """Counts the Parts of each request home; holds at most `requests_maximum` requests without an answer."""
+
+    def __init__(self, requests_maximum: int) -> None:
+        self._requests_maximum = requests_maximum
+        self._on_their_way = 0
+        self._outcomes = Outcomes()
+        self._is_ended = False
+        self.failure: Exception | None = None
+        self._told = asyncio.Event()
+        self._answered = asyncio.Event()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether no further request may begin."""
+        return self._is_ended
+
+    async def room(self) -> None:
+        """Returns when another request may begin."""
+        while self._on_their_way >= self._requests_maximum:
+            self._answered.clear()
+            await self._answered.wait()
+
+    def begin(self, sequence: int, parts_count: int) -> IngestRequest:
+        """A request of so many Parts; it is the waiter of each of them."""
+        self._on_their_way += 1
+        return IngestRequest(self, sequence, parts_count)
+
+    def end(self, failure: Exception | None = None) -> None:
+        """Says that no further request begins, and the failure with which the stream is to end."""
+        self._is_ended = True
+        self.failure = self.failure or failure
+        self._told.set()
+
+    async def next_outcomes(self) -> Outcomes:
+        """Everything known since the last call, at least one; none only when the stream has ended and all is told."""
+        while not self._outcomes:
+            if self._is_ended and self._on_their_way == 0:
+                return Outcomes()
+            self._told.clear()
+            await self._told.wait()
+        outcomes, self._outcomes = self._outcomes, Outcomes()
+        self._on_their_way -= len(outcomes.durable) + len(outcomes.failed)
+        self._answered.set()
+        return outcomes
+
+    def request_durable(self, sequence: int) -> None:
+        """Every Part of the request is durable."""
+        self._outcomes.durable.append(sequence)
+        self._told.set()
+
+    def request_failed(self, sequence: int, reason: FailureReason) -> None:
+        """At least one Part of the request is not."""
+        self._outcomes.failed.append((sequence, reason))
+        self._told.set()
+
+
+class IngestRequest:
+    """One request on its way: durable when its last Part is, failed when its first Part fails."""
+
+    __slots__ = ("_is_settled", "_missing", "_sequence", "_stream")
+
+    def __init__(self, stream: IngestStream, sequence: int, parts_count: int) -> None:
+        self._stream = stream
+        self._sequence = sequence
+        self._missing = parts_count
+        self._is_settled = False
+
+    def part_durable(self) -> None:
+        """Counts a Part home."""
+        self._missing -= 1
+        if self._missing == 0 and not self._is_settled:
+            self._is_settled = True
+            self._stream.request_durable(self._sequence)
+
+    def part_failed(self, reason: FailureReason) -> None:
+        """Settles the request; what becomes of its other Parts changes nothing."""
+        if not self._is_settled:
+            self._is_settled = True
+            self._stream.request_failed(self._sequence, reason)

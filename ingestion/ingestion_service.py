@@ -1,0 +1,84 @@
+"""How the gateway hands over Parts: requests in on a long-lived stream, and out again which of them are durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from energy.common.v1.error_reason_pb2 import ErrorReason
+from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest, IngestReadingsResponse
+from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer
+
+from common.errors import FieldViolation, InvalidArgument, ShuttingDown
+from common.rpc_guard import Context
+from ingestion.group_commit import GroupCommit
+from ingestion.ingest_stream import IngestStream, Outcomes
+from ingestion.outcome import FailureReason
+
+_REASONS = {reason: ErrorReason.Value(f"ERROR_REASON_{reason}") for reason in FailureReason}
+
+
+class IngestionService(IngestionServiceServicer):
+    """Translates between the stream and the group commit."""
+
+    def __init__(self, group_commit: GroupCommit, *, stream_requests_maximum: int) -> None:
+        self._group_commit = group_commit
+        self._stream_requests_maximum = stream_requests_maximum
+        self._streams: set[IngestStream] = set()
+        self._is_draining = False
+
+    # A coroutine that writes, not a generator that yields: a task group must not be left by way of a yield, for a call
+    # that is cancelled there would be cleaned up by the garbage collector.
+    async def IngestReadings(  # type: ignore[override]  # noqa: N802 - the contract's name
+        self, request_iterator: AsyncIterator[IngestReadingsRequest], context: Context
+    ) -> None:
+        """Answers every request that it has read, as soon as its outcome is known, several at a time."""
+        if self._is_draining:
+            raise ShuttingDown
+        stream = IngestStream(self._stream_requests_maximum)
+        self._streams.add(stream)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._read(request_iterator, stream), name="read_ingest_requests")
+                while outcomes := await stream.next_outcomes():
+                    await context.write(_response(outcomes))
+                reading.cancel()
+        finally:
+            self._streams.discard(stream)
+        if stream.failure is not None:
+            raise stream.failure
+        if self._is_draining:
+            raise ShuttingDown
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Takes no more requests, makes durable what was taken, and lets the streams end when all is answered."""
+        self._is_draining = True
+        await self._group_commit.close(grace_seconds)
+        for stream in self._streams:
+            stream.end()
+
+    async def _read(self, requests: AsyncIterator[IngestReadingsRequest], stream: IngestStream) -> None:
+        try:
+            await self._submit_all(requests, stream)
+        except Exception as failure:  # noqa: BLE001 - raised again by the handler, once it has answered the rest
+            # A failure out of here would cancel a response half written, and gRPC then cannot send a status either.
+            stream.end(failure)
+        else:
+            stream.end()
+
+    async def _submit_all(self, requests: AsyncIterator[IngestReadingsRequest], stream: IngestStream) -> None:
+        last_sequence = 0
+        async for request in requests:
+            if request.sequence <= last_sequence:
+                raise InvalidArgument([FieldViolation("sequence", "OUT_OF_RANGE", "must be greater than the last one")])
+            last_sequence = request.sequence
+            parts = [(part.partition, part.part) for part in request.parts]
+            self._group_commit.submit(parts, stream.begin(request.sequence, len(parts)))
+            if stream.is_ended:
+                return
+            await stream.room()
+
+
+def _response(outcomes: Outcomes) -> IngestReadingsResponse:
+    failures = [IngestFailure(sequence=sequence, reason=_REASONS[reason]) for sequence, reason in outcomes.failed]
+    return IngestReadingsResponse(durable_sequences=outcomes.durable, failures=failures)

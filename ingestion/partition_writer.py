@@ -1,0 +1,236 @@
+"""Where the Parts of one partition wait together and become durable together, one numbered batch after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import stamina
+
+from common.broker import PublishFailed, Rejected
+from ingestion.batch import batch_bytes, framed_part
+from ingestion.commit_metrics import CommitMetrics
+from ingestion.outcome import FailureReason, Waiter
+from ingestion.waiting_bytes import WaitingBytes
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBatch:
+    """A ReadingBatch that no longer changes: every attempt to publish it sends the same bytes under the same id."""
+
+    batch_id: str
+    partition: int
+    sequence: int
+    body: bytes
+    parts_count: int
+
+
+class BatchPublisher(Protocol):
+    """The way to the queues."""
+
+    async def publish(self, batch: SealedBatch) -> None:
+        """Returns when the queues of every consuming service have the batch.
+
+        Raises:
+            PublishFailed: they do not, or it is not known whether they do.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLimits:
+    """How much a batch takes and how long things wait; the fields of `IngestionConfig` say more."""
+
+    batch_maximum_bytes: int
+    batch_spacing_seconds: float
+    away_patience_seconds: float
+    overload_patience_seconds: float
+    tick_seconds: float
+    retry_initial_seconds: float = 0.05
+    retry_maximum_seconds: float = 1.0
+
+
+@dataclass(slots=True)
+class _Head:
+    """The batch on its way, with those who wait for it."""
+
+    batch: SealedBatch
+    waiters: list[Waiter]
+    parts_bytes: int
+    since: float
+    failure: PublishFailed | None = None
+
+
+class PartitionWriter:
+    """Publishes the Parts of one partition in the order of their arrival, whatever has gathered at a time.
+
+    One batch is on its way, the next gathers meanwhile: an idle partition publishes at once, and the longer a confirm
+    takes the larger the next batch, without a timer. More than one on its way would buy nothing here (a batch may hold
+    `batch_maximum_bytes`) and let a refused batch fall behind its successor.
+
+    A batch has its number from the moment it is sealed, and once it was sent nobody can know that no queue has it: a
+    confirm may be lost, and a queue may have taken what another refused. So its number is never given to other Parts,
+    and it is never given up. When the patience with it ends, those who wait for it and for what gathered behind it are
+    told the failure, newcomers are refused at once, and the same batch is sent again until it is through. Consumers
+    know duplicates by `batch_id`, so this is safe, and their view of the writer's numbers gets no gap.
+    """
+
+    def __init__(
+        self,
+        *,
+        partition: int,
+        writer: str,
+        publisher: BatchPublisher,
+        limits: CommitLimits,
+        waiting: WaitingBytes,
+        metrics: CommitMetrics,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._partition = partition
+        self._writer = writer
+        self._publisher = publisher
+        self._limits = limits
+        self._waiting = waiting
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._gathered: deque[tuple[bytes, Waiter]] = deque()
+        self._gathered_bytes = 0
+        self._arrived = asyncio.Event()
+        self._head: _Head | None = None
+        self._refusal: FailureReason | None = None
+        self._sequence = 0
+        self._create_time_ms = 0
+        self._sealed_at = 0.0
+
+    def add(self, part: bytes, waiter: Waiter) -> None:
+        """Takes a serialised Part; the waiter hears of it once, at once if the partition is stuck."""
+        if self._refusal is not None:
+            waiter.part_failed(self._refusal)
+            return
+        self._gathered.append((part, waiter))
+        self._gathered_bytes += len(part)
+        self._waiting.take(len(part))
+        self._arrived.set()
+
+    def refuse(self, reason: FailureReason) -> None:
+        """Tells everybody who waits that their Parts failed, and newcomers too until a batch has gone through."""
+        self._refusal = reason
+        refused = [waiter for _, waiter in self._gathered]
+        self._gathered.clear()
+        self._waiting.give_back(self._gathered_bytes)
+        self._gathered_bytes = 0
+        if self._head is not None:
+            refused += self._head.waiters
+            self._head.waiters = []
+        for waiter in refused:
+            waiter.part_failed(reason)
+
+    def stalled_seconds(self) -> float:
+        """How long the batch on its way has waited for its confirm; a full queue is no stall."""
+        if self._head is None or isinstance(self._head.failure, Rejected):
+            return 0.0
+        return asyncio.get_running_loop().time() - self._head.since
+
+    async def run(self) -> None:
+        """Publishes until cancelled."""
+        # As if the last batch were long enough ago, so that the first Part does not wait.
+        self._sealed_at = asyncio.get_running_loop().time() - self._limits.batch_spacing_seconds
+        while True:
+            await self._gather_or_tick()
+            self._head = self._seal()
+            await self._make_durable(self._head)
+            self._head = None
+
+    async def _gather_or_tick(self) -> None:
+        """Returns when it is time for the next batch, which is empty if the partition was idle for a tick."""
+        loop = asyncio.get_running_loop()
+        if not self._gathered:
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout_at(self._sealed_at + self._limits.tick_seconds):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return
+        # Whatever arrived in the same turn of the loop rides along.
+        await asyncio.sleep(0)
+        pause_seconds = self._sealed_at + self._limits.batch_spacing_seconds - loop.time()
+        if pause_seconds > 0 and self._gathered_bytes < self._limits.batch_maximum_bytes:
+            await asyncio.sleep(pause_seconds)
+
+    def _seal(self) -> _Head:
+        parts: list[bytes] = []
+        waiters: list[Waiter] = []
+        parts_bytes = 0
+        while self._gathered and (not parts or self._fits(parts_bytes)):
+            part, waiter = self._gathered.popleft()
+            parts.append(framed_part(part))
+            waiters.append(waiter)
+            parts_bytes += len(part)
+        self._gathered_bytes -= parts_bytes
+        self._sealed_at = asyncio.get_running_loop().time()
+        return _Head(self._numbered(parts), waiters, parts_bytes, self._sealed_at)
+
+    def _fits(self, parts_bytes: int) -> bool:
+        return parts_bytes + len(self._gathered[0][0]) <= self._limits.batch_maximum_bytes
+
+    def _numbered(self, framed_parts: list[bytes]) -> SealedBatch:
+        self._sequence += 1
+        # Consumers conclude from a number and its time what they have, so the time must not run backwards.
+        self._create_time_ms = max(self._create_time_ms, self._now_ms())
+        batch_id = str(uuid.uuid4())
+        body = batch_bytes(
+            batch_id=batch_id,
+            writer=self._writer,
+            sequence=self._sequence,
+            partition=self._partition,
+            create_time_ms=self._create_time_ms,
+            framed_parts=framed_parts,
+        )
+        return SealedBatch(batch_id, self._partition, self._sequence, body, len(framed_parts))
+
+    async def _make_durable(self, head: _Head) -> None:
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(self._limits.away_patience_seconds, self._lose_patience, head)
+        try:
+            await self._publish_until_through(head)
+        finally:
+            patience.cancel()
+        self._refusal = None
+        self._waiting.give_back(head.parts_bytes)
+        for waiter in head.waiters:
+            waiter.part_durable()
+
+    async def _publish_until_through(self, head: _Head) -> None:
+        retried = stamina.retry_context(
+            on=PublishFailed,
+            attempts=None,
+            timeout=None,
+            wait_initial=self._limits.retry_initial_seconds,
+            wait_max=self._limits.retry_maximum_seconds,
+            wait_jitter=self._limits.retry_initial_seconds,
+        )
+        async for attempt in retried:
+            with attempt:
+                await self._publish(head)
+
+    async def _publish(self, head: _Head) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            await self._publisher.publish(head.batch)
+        except PublishFailed as failure:
+            head.failure = failure
+            self._metrics.publish_failed(failure)
+            if isinstance(failure, Rejected) and loop.time() - head.since >= self._limits.overload_patience_seconds:
+                self.refuse(FailureReason.OVERLOADED)
+            raise
+        self._metrics.published(
+            parts_count=head.batch.parts_count, body_bytes=len(head.batch.body), seconds=loop.time() - started
+        )
+
+    def _lose_patience(self, head: _Head) -> None:
+        is_full = isinstance(head.failure, Rejected)
+        self.refuse(FailureReason.OVERLOADED if is_full else FailureReason.DEPENDENCY_UNAVAILABLE)

@@ -1,0 +1,1 @@
+"""A reproducible fleet of devices, readers of real files, and the client that sends both to the gateway."""

@@ -1,0 +1,152 @@
+"""The command line of the generator: what to send, how fast, and to which mesh."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from common.instants import datetime_to_ms
+from loadgen.disturbance import DisturbanceShares
+from loadgen.fleet import FleetSpec, LoadMode
+from loadgen.pacing import Pacing
+
+DEFAULT_ADDRESSES = {
+    "gateway": ("GATEWAY_ADDRESS", "127.0.0.1:50051"),
+    "billing": ("BILLING_ADDRESS", "127.0.0.1:50053"),
+    "analytics": ("ANALYTICS_ADDRESS", "127.0.0.1:50054"),
+}
+DEMO_SPEED = 1200.0
+
+
+def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The parser of all commands; addresses and the demonstration's file default to what the environment says."""
+    top = argparse.ArgumentParser(
+        prog="python -m loadgen", description="Sends the readings of a simulated fleet, or of a real file, to the mesh."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_fleet(commands.add_parser("fleet", help="send the readings of a simulated fleet"), environment)
+    _add_replay(commands.add_parser("replay", help="send the readings of a real file"), environment)
+    _add_demo(commands.add_parser("demo", help="send a fleet's day, then ask the mesh and report"), environment)
+    return top
+
+
+def fleet_spec(arguments: argparse.Namespace) -> FleetSpec:
+    """The fleet that was asked for; ValueError when a setting is out of range."""
+    return FleetSpec(
+        meters=arguments.meters,
+        vehicles=arguments.vehicles,
+        packs=arguments.packs,
+        sensors=arguments.sensors,
+        interval_ms=round(arguments.interval * 1000),
+        mode=LoadMode(arguments.mode),
+        seed=arguments.seed,
+        time_zone=arguments.time_zone,
+        id_prefix=arguments.id_prefix,
+    )
+
+
+def simulated_time(arguments: argparse.Namespace, now: datetime) -> tuple[int, int]:
+    """The time [start, end) the fleet lives through, UTC milliseconds; ValueError when it is none.
+
+    Without a start it ends now. The start is put on a whole interval.
+    """
+    span = timedelta(hours=arguments.hours)
+    if span <= timedelta(0):
+        raise ValueError("--hours must be above 0")
+    if arguments.start is None:
+        start = now - span
+    elif arguments.start == "now":
+        start = now
+    else:
+        start = datetime.fromisoformat(arguments.start)
+        start = start if start.tzinfo else start.replace(tzinfo=ZoneInfo(arguments.time_zone))
+    interval_ms = round(arguments.interval * 1000)
+    start_ms = datetime_to_ms(start.astimezone(UTC).replace(microsecond=0)) // interval_ms * interval_ms
+    return start_ms, start_ms + round(span / timedelta(milliseconds=1))
+
+
+def pacing(arguments: argparse.Namespace) -> Pacing:
+    """How fast to send; ValueError when a limit is not above 0."""
+    return Pacing(readings_per_second=arguments.rate, speed=arguments.speed)
+
+
+def shares(arguments: argparse.Namespace) -> DisturbanceShares:
+    """How much goes wrong on the way; ValueError when a share is out of range."""
+    return DisturbanceShares(duplicates=arguments.duplicates, late=arguments.late, malformed=arguments.malformed)
+
+
+def _add_fleet(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    who = command.add_argument_group("the fleet")
+    who.add_argument("--meters", type=int, default=100, metavar="N", help="households' meters (default 100)")
+    who.add_argument("--vehicles", type=int, default=20, metavar="N", help="vehicles with a charger each (default 20)")
+    who.add_argument("--packs", type=int, default=2, metavar="N", help="grid batteries (default 2)")
+    who.add_argument("--sensors", type=int, default=0, metavar="N", help="energy sensors of the preset (default 0)")
+    who.add_argument(
+        "--mode", choices=[mode.value for mode in LoadMode], default="normal", help="what it lives through"
+    )
+    who.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the same seed gives the same readings (default 1)"
+    )
+    who.add_argument("--time-zone", default="Asia/Kolkata", metavar="ZONE", help="IANA zone (default Asia/Kolkata)")
+    who.add_argument("--id-prefix", default="", metavar="TEXT", help="put before every id, to keep fleets apart")
+    when = command.add_argument_group("the time simulated")
+    when.add_argument("--start", metavar="TIME", help="ISO 8601, or `now`; default: so that it ends now")
+    when.add_argument("--hours", type=float, default=24.0, metavar="H", help="how long (default 24)")
+    when.add_argument("--interval", type=float, default=60.0, metavar="S", help="seconds of a reading (default 60)")
+    how = command.add_argument_group("sending")
+    _add_rate(how)
+    how.add_argument(
+        "--speed", type=float, metavar="X", help="simulated seconds in one second: 1 is live, 960 a day in 90 s"
+    )
+    how.add_argument("--streams", type=int, default=1, metavar="N", help="streams the devices share (default 1)")
+    wrong = command.add_argument_group("what goes wrong, as shares from 0 to 1")
+    wrong.add_argument("--duplicates", type=float, default=0.0, metavar="P", help="readings sent twice")
+    wrong.add_argument("--late", type=float, default=0.0, metavar="P", help="readings held back for some intervals")
+    wrong.add_argument("--malformed", type=float, default=0.0, metavar="P", help="readings followed by a bad one")
+    _add_address(command, "gateway", environment)
+
+
+def _add_replay(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    command.add_argument("file", type=Path, metavar="FILE", help="Green Button XML, or the 1-minute household format")
+    command.add_argument("--device-id", metavar="ID", help="the meter that sends (default: made of the file)")
+    command.add_argument("--account-id", default="replay", metavar="ID", help="who pays for it (default replay)")
+    command.add_argument("--region", default="Mumbai-North", metavar="NAME", help="where it is (default Mumbai-North)")
+    command.add_argument("--time-zone", metavar="ZONE", help="IANA zone of the file (default: as the file says)")
+    _add_rate(command)
+    command.set_defaults(speed=None)
+    _add_address(command, "gateway", environment)
+
+
+def _add_demo(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    named = environment.get("DEMO_FILE", "").strip()
+    command.add_argument(
+        "--file", type=Path, default=Path(named) if named else None, metavar="FILE", help="replay this file as well"
+    )
+    command.add_argument(
+        "--time-zone",
+        default=environment.get("DEMO_TIME_ZONE", "").strip() or None,
+        metavar="ZONE",
+        help="IANA zone of the file (default: as the file says)",
+    )
+    command.add_argument(
+        "--speed", type=float, default=DEMO_SPEED, metavar="X", help="simulated seconds in one second (default 1200)"
+    )
+    for service in DEFAULT_ADDRESSES:
+        _add_address(command, service, environment)
+
+
+def _add_rate(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--rate", type=float, metavar="N", help="readings a second (default: as fast as acks allow)")
+
+
+def _add_address(command: argparse.ArgumentParser, service: str, environment: Mapping[str, str]) -> None:
+    variable, default = DEFAULT_ADDRESSES[service]
+    command.add_argument(
+        f"--{service}",
+        default=environment.get(variable, "").strip() or default,
+        metavar="ADDRESS",
+        help=f"host:port (default {variable} or {default})",
+    )

@@ -1,0 +1,109 @@
+"""What every reader of a file hands out: readings with exact energies, and a refusal for each row that gives none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
+
+from common.instants import duration_from_ms, from_ms
+
+
+class FileFormat(StrEnum):
+    """The formats that are read."""
+
+    HOUSEHOLD = "household"
+    GREEN_BUTTON = "green-button"
+
+
+class RefusalReason(StrEnum):
+    """Why a row gives no reading."""
+
+    VALUE_MISSING = "VALUE_MISSING"
+    MALFORMED_ROW = "MALFORMED_ROW"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    NO_SUCH_LOCAL_TIME = "NO_SUCH_LOCAL_TIME"
+    OUT_OF_ORDER = "OUT_OF_ORDER"
+    OVERLAP = "OVERLAP"
+    UNSUPPORTED_KIND = "UNSUPPORTED_KIND"
+
+
+@dataclass(frozen=True, slots=True)
+class RowRefusal:
+    """A row that gives no reading: its number in the file from 1, why, and what is wrong for a person."""
+
+    row: int
+    reason: RefusalReason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileReading:
+    """One interval of a file: start in UTC, length, exact energies in kWh; None is not in the file."""
+
+    start_ms: int
+    interval_ms: int
+    import_kwh: Decimal | None = None
+    export_kwh: Decimal | None = None
+    power_kw: Decimal | None = None
+    voltage_v: Decimal | None = None
+    current_a: Decimal | None = None
+
+
+@dataclass(slots=True)
+class FileReadings:
+    """The readings of one file. `rows_in` and `refused` grow with the reading and are complete when it is exhausted.
+
+    A row is a line of the household format and an `IntervalReading` of Green Button. `remarks` say what a person
+    should know about the file as a whole, such as how its time zone was found.
+    """
+
+    format: FileFormat
+    time_zone: str
+    readings: Iterator[FileReading] = field(default_factory=lambda: iter(()))
+    rows_in: int = 0
+    refused: list[RowRefusal] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def refuse(self, row: int, reason: RefusalReason, text: str) -> None:
+        """Keeps the refusal of a row."""
+        self.refused.append(RowRefusal(row, reason, text))
+
+
+class FileError(Exception):
+    """Expected: the file cannot be read; the text names file, place and what to do."""
+
+
+class MalformedFile(FileError):
+    """Expected: the file is not well-formed, or says what no reading can be made of."""
+
+
+class UnknownFormat(FileError):
+    """Expected: the file is in none of the formats that are read."""
+
+
+class TimeZoneRequired(FileError):
+    """Expected: the time zone is neither given nor plain from the file."""
+
+
+def to_reading(reading: FileReading, device_id: str) -> Reading:
+    """The message that a meter with this id sends: each Decimal once rounded to the nearest float."""
+    return Reading(
+        device_id=device_id,
+        start_time=from_ms(reading.start_ms),
+        interval=duration_from_ms(reading.interval_ms),
+        meter=MeterMeasurement(
+            import_kwh=_float(reading.import_kwh),
+            export_kwh=_float(reading.export_kwh),
+            power_kw=_float(reading.power_kw),
+            voltage_v=_float(reading.voltage_v),
+            current_a=_float(reading.current_a),
+        ),
+    )
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)

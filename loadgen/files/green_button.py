@@ -1,0 +1,182 @@
+"""Readings of Green Button files: ESPI interval readings in an Atom feed, energy by the interval, start in UTC."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from loadgen.files.file_readings import (
+    FileFormat,
+    FileReading,
+    FileReadings,
+    MalformedFile,
+    RefusalReason,
+    TimeZoneRequired,
+)
+from loadgen.files.green_button_feed import Feed, TiedBlock, read_feed
+from loadgen.files.safe_xml import child_text, local_name
+from loadgen.files.time_zone import checked_zone
+
+# Codes of ESPI: service kind electricity, commodity electricity (primary or secondary metered), unit watt-hour,
+# energy of the interval alone, and the direction seen from the utility: delivered to the customer, received from it.
+_ELECTRICITY_KIND = "0"
+_ELECTRICITY_COMMODITIES = (None, "0", "1", "2")
+_WATT_HOUR = "72"
+_DELTA = (None, "4")
+_DELIVERED, _RECEIVED = (None, "1"), ("19",)
+
+_WHOLE_NUMBER = re.compile(r"-?\d{1,15}")
+_MULTIPLIER = re.compile(r"-?\d{1,2}")
+_WATT_HOURS_PER_KWH_EXPONENT = 3
+_LONGEST_SECONDS = 31 * 86_400
+_LATEST_SECONDS = 253_402_300_799  # the end of year 9999
+_HIGHEST_KWH = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    number: int
+    reading: FileReading
+
+
+def read_green_button(path: Path, time_zone: str | None) -> FileReadings:
+    """The file's readings by start: import and export of the same interval are one reading.
+
+    Cost and quality are not read. A file of gas or of another unit gives refusals, no readings.
+
+    Raises:
+        TimeZoneRequired: no time zone is given and the file does not plainly name one.
+        FileError: the given zone is none.
+        MalformedFile: the file is not well-formed, no feed, without types, or has several electricity usage points.
+    """
+    feed = read_feed(path)
+    zone, remarks = _zone(feed, time_zone)
+    result = FileReadings(FileFormat.GREEN_BUTTON, zone, remarks=remarks)
+    blocks = list(feed.blocks())
+    _check_single_usage_point(path, blocks)
+    rows: list[_Row] = []
+    for block in blocks:
+        refusal = _unsupported(block)
+        for element in block.element:
+            if local_name(element) != "IntervalReading":
+                continue
+            result.rows_in += 1
+            if refusal:
+                result.refuse(result.rows_in, RefusalReason.UNSUPPORTED_KIND, refusal)
+                continue
+            try:
+                rows.append(_Row(result.rows_in, _reading(element, block)))
+            except _RowRefusedError as refused:
+                result.refuse(result.rows_in, refused.reason, refused.text)
+    readings = list(_merged(rows, result))
+    result.refused.sort(key=lambda each: each.row)
+    result.readings = iter(readings)
+    return result
+
+
+def _zone(feed: Feed, given: str | None) -> tuple[str, list[str]]:
+    if given is not None:
+        zone = checked_zone(given, feed.path).key
+        return zone, [f"time zone {zone}, as given"]
+    local_times = feed.local_times()
+    said = " and ".join(map(str, local_times)) or "nothing about local time"
+    named = {each.zone_name() for each in local_times}
+    if len(named) != 1 or None in named:
+        raise TimeZoneRequired(f"{feed.path}: says {said}, which names no time zone plainly; give one")
+    remarks = [f"time zone {local_times[0].zone_name()}, from the file: {said}"]
+    if local_times[0].offset_seconds == 0 and local_times[0].has_us_rules:
+        remarks.append("no place keeps UTC and American daylight saving: its starts may be local hours stamped as UTC")
+    return str(named.pop()), remarks
+
+
+def _check_single_usage_point(path: Path, blocks: list[TiedBlock]) -> None:
+    points = {each.usage_point.name for each in blocks if each.usage_point and not _unsupported(each)}
+    if len(points) > 1:
+        raise MalformedFile(
+            f"{path}: holds the readings of {len(points)} usage points ({', '.join(sorted(points))}); "
+            "one file is replayed as one meter, so split it"
+        )
+
+
+def _unsupported(block: TiedBlock) -> str | None:
+    """Why no reading can be made of this block, or None."""
+    kind = block.reading_type.element
+    if block.usage_point:
+        service = [each for each in block.usage_point.element if local_name(each) == "ServiceCategory"]
+        code = child_text(service[0], "kind") if service else None
+        if code not in (None, _ELECTRICITY_KIND):
+            return f"belongs to a usage point of service kind {code}; only electricity (0) is read"
+    for name, supported, meaning in (
+        ("commodity", _ELECTRICITY_COMMODITIES, "electricity (1)"),
+        ("uom", (_WATT_HOUR,), "watt-hours (72)"),
+        ("accumulationBehaviour", _DELTA, "energy of the interval (4)"),
+        ("flowDirection", _DELIVERED + _RECEIVED, "delivered (1) and received (19)"),
+    ):
+        code = child_text(kind, name)
+        if code not in supported:
+            return f"has {name} {code or 'missing'}; only {meaning} is read"
+    if not _MULTIPLIER.fullmatch(child_text(kind, "powerOfTenMultiplier") or "0"):
+        return "has a powerOfTenMultiplier that is no small whole number"
+    return None
+
+
+def _reading(element: Element, block: TiedBlock) -> FileReading:
+    kind = block.reading_type.element
+    period = next((each for each in element if local_name(each) == "timePeriod"), None)
+    if period is None:
+        raise _RowRefusedError(RefusalReason.MALFORMED_ROW, "has no timePeriod")
+    start = _whole(child_text(period, "start"), "start", lowest=0, highest=_LATEST_SECONDS)
+    length = child_text(period, "duration") or child_text(kind, "intervalLength")
+    duration = _whole(length, "duration", lowest=1, highest=_LONGEST_SECONDS)
+    value = child_text(element, "value")
+    if value is None:
+        raise _RowRefusedError(RefusalReason.VALUE_MISSING, "has no value")
+    number = _whole(value, "value", lowest=0, highest=None)
+    exponent = int(child_text(kind, "powerOfTenMultiplier") or "0") - _WATT_HOURS_PER_KWH_EXPONENT
+    energy = Decimal(number).scaleb(exponent)
+    if energy > _HIGHEST_KWH:
+        raise _RowRefusedError(RefusalReason.OUT_OF_RANGE, f"energy {energy} kWh is more than {_HIGHEST_KWH}")
+    received = child_text(kind, "flowDirection") in _RECEIVED
+    reading = FileReading(start_ms=start * 1000, interval_ms=duration * 1000)
+    return replace(reading, export_kwh=energy) if received else replace(reading, import_kwh=energy)
+
+
+def _whole(text: str | None, name: str, *, lowest: int, highest: int | None) -> int:
+    if text is None or not _WHOLE_NUMBER.fullmatch(text):
+        raise _RowRefusedError(RefusalReason.MALFORMED_ROW, f"{name} {text!r} is no whole number")
+    number = int(text)
+    if number < lowest or (highest is not None and number > highest):
+        raise _RowRefusedError(RefusalReason.OUT_OF_RANGE, f"{name} {number} is not {lowest} to {highest or 'any'}")
+    return number
+
+
+def _merged(rows: list[_Row], result: FileReadings) -> Iterator[FileReading]:
+    """Readings by start, both directions of an interval in one; what overlaps an earlier row is refused."""
+    merged: dict[int, FileReading] = {}
+    for received in (False, True):
+        end_ms = None
+        for row in sorted(rows, key=lambda each: (each.reading.start_ms, each.number)):
+            reading = row.reading
+            if (reading.export_kwh is not None) is not received:
+                continue
+            other = merged.get(reading.start_ms)
+            overlaps = end_ms is not None and reading.start_ms < end_ms
+            if overlaps or (other and other.interval_ms != reading.interval_ms):
+                result.refuse(row.number, RefusalReason.OVERLAP, "overlaps another interval of the file")
+                continue
+            end_ms = reading.start_ms + reading.interval_ms
+            merged[reading.start_ms] = replace(other, export_kwh=reading.export_kwh) if other else reading
+    yield from (merged[start_ms] for start_ms in sorted(merged))
+
+
+class _RowRefusedError(Exception):
+    """Expected: the interval reading gives no reading."""
+
+    def __init__(self, reason: RefusalReason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text

@@ -1,0 +1,60 @@
+"""Opens a file of readings: its format is recognised by what stands in it, never by its name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from loadgen.files.file_readings import FileError, FileFormat, FileReadings, UnknownFormat
+from loadgen.files.green_button import read_green_button
+from loadgen.files.green_button_feed import ESPI_NAMESPACE
+from loadgen.files.household import HEADER_START, read_household
+
+# Green Button files are seen to begin with pages of comment before the namespace comes.
+_HEAD_BYTES = 262_144
+_HOUSEHOLD_ROW = re.compile(r"\d{1,2}/\d{1,2}/\d{4};\d{1,2}:\d{2}:\d{2};")
+
+_READERS = {FileFormat.HOUSEHOLD: read_household, FileFormat.GREEN_BUTTON: read_green_button}
+_SUPPORTED = (
+    "supported are Green Button (ESPI XML in an Atom feed) and the household format "
+    "(lines of dd/mm/yyyy;HH:MM:SS;kW;kvar;V;A;three sub-meters, a minute each)"
+)
+
+
+def open_file(path: Path, time_zone: str | None = None) -> FileReadings:
+    """The readings of a file in any supported format; `time_zone` is an IANA zone and wins over the file's own.
+
+    Raises:
+        UnknownFormat, TimeZoneRequired, MalformedFile, FileError: see each; their text is for the person who named
+            the file.
+    """
+    try:
+        return _READERS[recognise_format(path)](path, time_zone)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def recognise_format(path: Path) -> FileFormat:
+    """The format of a file.
+
+    Raises:
+        UnknownFormat: it is none of the supported ones.
+        FileError: the file cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    text = head.decode(encoding, errors="replace").lstrip()
+    if text.startswith("<") and ESPI_NAMESPACE in text:
+        return FileFormat.GREEN_BUTTON
+    if text.lower().startswith(HEADER_START) or _HOUSEHOLD_ROW.match(text):
+        return FileFormat.HOUSEHOLD
+    found = "is empty" if not text else "is XML of another kind" if text.startswith("<") else "is not recognised"
+    raise UnknownFormat(f"{path} {found}; {_SUPPORTED}")
+
+
+def _unreadable(path: Path, error: OSError) -> FileError:
+    return FileError(f"{path}: {error.strerror or 'cannot be read'}")

@@ -1,0 +1,53 @@
+"""What every test may lean on: real private servers, started once, and the folder of real sample files."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from common.localstack.mesh import Mesh, local_servers
+from common.localstack.settings import Ports
+from common.mongo import Database, close, open_database
+from common.redis_client import open_redis
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
+    """The real RabbitMQ, MongoDB-protocol server and Redis, private to this run of the tests."""
+    run_dir = tmp_path_factory.mktemp("servers")
+    async with local_servers(run_dir, Ports.free(), environ=os.environ) as mesh:
+        yield mesh
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database(servers: Mesh) -> AsyncIterator[Database]:
+    """An empty database of its own for one test."""
+    found = open_database(servers.mongo_url, f"test_{uuid.uuid4().hex}")
+    yield found
+    await found.client.drop_database(found.name)
+    close(found)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def redis(servers: Mesh) -> AsyncIterator[Redis]:
+    """An empty Redis for one test."""
+    client = open_redis(servers.redis_url)
+    await client.flushdb()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def samples_dir() -> Path:
+    """The folder of real sample files; without it a test is skipped, in continuous integration it fails."""
+    named = os.environ.get("SAMPLES_DIR", "")
+    if named and Path(named).is_dir():
+        return Path(named)
+    reason = "SAMPLES_DIR names no folder of sample files"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,135 @@
+"""A batch off the queue becomes observations, or is refused as a whole."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from energy.ingestion.v1 import reading_batch_pb2
+from energy.telemetry.v1 import reading_pb2
+
+from analytics.batch_reader import Undecodable, observe, read_batch
+from analytics.observation import Observation
+from common.instants import duration_from_ms, from_ms
+
+START_MS = 1_750_000_000_000
+RECEIVE_MS = START_MS + 61_500
+
+
+def reading(**measurement: object) -> reading_pb2.Reading:
+    """A reading of one minute from START_MS, revision 2."""
+    return reading_pb2.Reading(
+        device_id="device-1",
+        start_time=from_ms(START_MS),
+        interval=duration_from_ms(60_000),
+        revision=2,
+        **measurement,  # type: ignore[arg-type]
+    )
+
+
+def test_a_meter_reports_its_import_and_export() -> None:
+    """Energy is rounded once to whole milliwatt-hours; the state of a meter is that it reports."""
+    meter = reading_pb2.MeterMeasurement(import_kwh=1.2345678, export_kwh=0.5, power_kw=74.0)
+
+    seen = observe(reading(meter=meter), RECEIVE_MS)
+
+    assert seen == Observation(
+        "device-1", "meter", START_MS, START_MS + 60_000, 2, RECEIVE_MS, "REPORTING", 74.0, 1_234_568, 500_000
+    )
+
+
+def test_a_vehicle_reports_its_charging_state() -> None:
+    """The state has the name in the contract without its prefix; the energy is what reached the battery."""
+    vehicle = reading_pb2.VehicleMeasurement(
+        energy_delivered_kwh=0.1, charging_state=reading_pb2.CHARGING_STATE_SUSPENDED_EV
+    )
+
+    seen = observe(reading(vehicle=vehicle), RECEIVE_MS)
+
+    assert (seen.kind, seen.state, seen.power_kw) == ("vehicle", "SUSPENDED_EV", None)
+    assert (seen.taken_milliwatt_hours, seen.given_milliwatt_hours) == (100_000, 0)
+
+
+def test_storage_reports_charge_and_discharge() -> None:
+    """A power of 0 that was measured is 0, not absent."""
+    storage = reading_pb2.StorageMeasurement(
+        charge_kwh=2.0, discharge_kwh=3.0, power_kw=0.0, operating_state=reading_pb2.OPERATING_STATE_IDLE
+    )
+
+    seen = observe(reading(storage=storage), RECEIVE_MS)
+
+    assert (seen.kind, seen.state, seen.power_kw) == ("storage", "IDLE", 0.0)
+    assert (seen.taken_milliwatt_hours, seen.given_milliwatt_hours) == (2_000_000, 3_000_000)
+
+
+@pytest.mark.parametrize("state", [reading_pb2.CHARGING_STATE_UNSPECIFIED, 77])
+def test_a_state_that_was_not_reported_or_is_not_known_is_unknown(state: int) -> None:
+    """A newer device may send a state of tomorrow."""
+    vehicle = reading_pb2.VehicleMeasurement(charging_state=state)  # type: ignore[arg-type]
+
+    assert observe(reading(vehicle=vehicle), RECEIVE_MS).state == "UNKNOWN"
+
+
+def test_a_measurement_of_an_unknown_kind_is_kept_as_unknown() -> None:
+    """A reading whose measurement this release does not know is still a reading."""
+    seen = observe(reading(), RECEIVE_MS)
+
+    assert (seen.kind, seen.state) == ("unknown", "UNKNOWN")
+
+
+def test_a_batch_keeps_its_parts_apart() -> None:
+    """Each part has its own time of receipt."""
+    meter = reading_pb2.MeterMeasurement(import_kwh=1.0)
+    batch = reading_batch_pb2.ReadingBatch(
+        batch_id="b-1",
+        parts=[
+            reading_batch_pb2.Part(receive_time=from_ms(RECEIVE_MS), readings=[reading(meter=meter)] * 2),
+            reading_batch_pb2.Part(receive_time=from_ms(RECEIVE_MS + 5), readings=[reading(meter=meter)]),
+        ],
+    )
+
+    received = read_batch(batch.SerializeToString())
+
+    assert received.batch_id == "b-1"
+    assert [(part.receive_ms, len(part.observations)) for part in received.parts] == [
+        (RECEIVE_MS, 2),
+        (RECEIVE_MS + 5, 1),
+    ]
+
+
+def test_a_batch_without_parts_is_fine() -> None:
+    """It says that its writer is alive."""
+    received = read_batch(reading_batch_pb2.ReadingBatch(batch_id="b-1").SerializeToString())
+
+    assert received.parts == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"\xff\xff\xff\xff", id="garbage"),
+        pytest.param(b"", id="nothing at all, which has no batch id"),
+        pytest.param(reading_batch_pb2.ReadingBatch(batch_id="b-1").SerializeToString()[:-1], id="cut short"),
+    ],
+)
+def test_bytes_that_are_no_batch_are_refused(body: bytes) -> None:
+    """They never will be one."""
+    with pytest.raises(Undecodable):
+        read_batch(body)
+
+
+@pytest.mark.parametrize(
+    "meter",
+    [
+        reading_pb2.MeterMeasurement(import_kwh=math.nan),
+        reading_pb2.MeterMeasurement(export_kwh=math.inf),
+        reading_pb2.MeterMeasurement(power_kw=math.nan),
+    ],
+)
+def test_numbers_that_are_not_finite_make_no_batch(meter: reading_pb2.MeterMeasurement) -> None:
+    """The gateway lets none through, so such a batch is not of its making; a sum must never become NaN."""
+    part = reading_batch_pb2.Part(receive_time=from_ms(RECEIVE_MS), readings=[reading(meter=meter)])
+    batch = reading_batch_pb2.ReadingBatch(batch_id="b-1", parts=[part])
+
+    with pytest.raises(Undecodable):
+        read_batch(batch.SerializeToString())

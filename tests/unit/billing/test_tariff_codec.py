@@ -1,0 +1,231 @@
+"""Tariffs on the wire and at rest: the way there and back, and what cannot be read."""
+
+from decimal import Decimal
+
+import pytest
+from energy.billing.v1 import tariff_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.dayofweek_pb2 import DayOfWeek
+from google.type.decimal_pb2 import Decimal as DecimalMessage
+from google.type.money_pb2 import Money
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing.tariff import FlatPricing, Tariff, TariffAssignment, TimeOfUsePeriod, TimeOfUsePricing, TimeOfUseWindow
+from billing.tariff_codec import (
+    assignment_from_message,
+    assignment_message,
+    decimal_message,
+    tariff_from_message,
+    tariff_message,
+)
+from billing.tariff_document import (
+    assignment_from_document,
+    assignment_to_document,
+    tariff_from_document,
+    tariff_to_document,
+)
+from common.errors import InvalidArgument
+
+PRICES = st.decimals(0, 1_000_000, places=8)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=64)
+WINDOWS = st.builds(
+    TimeOfUseWindow,
+    st.frozensets(st.integers(0, 6)),
+    st.integers(0, 47).map(lambda quarter: 15 * quarter),
+    st.integers(48, 96).map(lambda quarter: 15 * quarter),
+)
+PERIODS = st.builds(TimeOfUsePeriod, NAMES, PRICES, st.lists(WINDOWS, min_size=1, max_size=3).map(tuple))
+TIME_OF_USE = st.lists(PERIODS, min_size=1, max_size=4, unique_by=lambda period: period.name).flatmap(
+    lambda periods: st.builds(
+        TimeOfUsePricing,
+        st.just(tuple(periods)),
+        NAMES.filter(lambda name: name not in {period.name for period in periods}),
+        PRICES,
+    )
+)
+TARIFFS = st.builds(
+    Tariff,
+    st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True),
+    st.text(max_size=200),
+    st.sampled_from(["INR", "USD", "JPY", "KWD"]),
+    st.builds(FlatPricing, PRICES) | TIME_OF_USE,
+    st.none() | PRICES,
+    st.decimals(0, 100, places=4),
+)
+
+
+def money(units: int = 0, nanos: int = 0, currency_code: str = "INR") -> Money:
+    """An amount on the wire."""
+    return Money(currency_code=currency_code, units=units, nanos=nanos)
+
+
+def flat_message(**changed: object) -> tariff_pb2.Tariff:
+    """A valid flat tariff of 5.00 INR but for what is changed."""
+    fields: dict[str, object] = {
+        "tariff_id": "flat-5",
+        "currency_code": "INR",
+        "flat": tariff_pb2.FlatPricing(price_per_kwh=money(5)),
+    }
+    return tariff_pb2.Tariff(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def violated(message: tariff_pb2.Tariff) -> list[tuple[str, str]]:
+    """Path and reason of each violation of a message that is refused."""
+    with pytest.raises(InvalidArgument) as refused:
+        tariff_from_message(message)
+    return [(violation.field, violation.reason) for violation in refused.value.violations]
+
+
+@settings(deadline=None, derandomize=True)
+@given(tariff=TARIFFS, create_time_ms=st.integers(0, 4_000_000_000_000))
+def test_a_tariff_comes_back_from_the_wire_and_from_rest_as_it_was(tariff: Tariff, create_time_ms: int) -> None:
+    """Exactly, to the last of eight decimals."""
+    message = tariff_message(tariff, create_time_ms)
+    document = tariff_to_document(tariff, create_time_ms)
+
+    assert tariff_from_message(tariff_pb2.Tariff.FromString(message.SerializeToString())) == tariff
+    assert tariff_from_document(document) == (tariff, create_time_ms)
+
+
+def test_no_amount_at_rest_is_a_binary_float() -> None:
+    """Prices rest as decimal text."""
+    period = TimeOfUsePeriod("peak", Decimal("0.1"), (TimeOfUseWindow(frozenset({0}), 0, 60),))
+    pricing = TimeOfUsePricing((period,), "rest", Decimal("0.2"))
+    document = tariff_to_document(Tariff("t", "", "USD", pricing, Decimal("0.3"), Decimal("7.7")), 0)
+
+    assert document["pricing"]["time_of_use"]["periods"][0]["price_per_kwh"] == "0.1"
+    assert document["pricing"]["time_of_use"]["default_price_per_kwh"] == "0.2"
+    assert (document["daily_charge"], document["tax_percent"]) == ("0.3", "7.7")
+
+
+def test_days_of_the_week_are_those_of_the_contract() -> None:
+    """Monday is weekday 0 here and 1 there."""
+    window = TimeOfUseWindow(frozenset({0, 6}), 0, 60)
+    pricing = TimeOfUsePricing((TimeOfUsePeriod("peak", Decimal(1), (window,)),), "rest", Decimal(1))
+
+    message = tariff_message(Tariff("t", "", "USD", pricing, None, Decimal(18)), 0)
+
+    days = message.time_of_use.periods[0].windows[0].days_of_week
+    assert [DayOfWeek.Name(day) for day in days] == ["MONDAY", "SUNDAY"]
+
+
+def test_what_is_absent_has_its_default() -> None:
+    """18 percent tax and no daily charge."""
+    tariff = tariff_from_message(flat_message())
+
+    assert tariff == Tariff("flat-5", "", "INR", FlatPricing(Decimal(5)), None, Decimal(18))
+
+
+@pytest.mark.parametrize("text", ["0", "18", "+18", "18.", ".5", "18.0000", "1.8e1", "1800E-2", "-0", "0.0001"])
+def test_a_percentage_may_be_written_in_every_way_of_a_decimal(text: str) -> None:
+    """The grammar is that of google.type.Decimal."""
+    tariff = tariff_from_message(flat_message(tax_percent=DecimalMessage(value=text)))
+
+    assert tariff.tax_percent == Decimal(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " 18", "18%", "NaN", "Infinity", "1_8", "1,8", "٣", "0x12", "1e999999999", "9" * 21, "."]
+)
+def test_a_percentage_that_is_no_decimal_is_refused(text: str) -> None:
+    """Also what Python would take for one."""
+    assert violated(flat_message(tax_percent=DecimalMessage(value=text))) == [("tariff.tax_percent", "INVALID_FORMAT")]
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "reason"),
+    [
+        (flat_message(flat=tariff_pb2.FlatPricing()), "flat.price_per_kwh", "FIELD_REQUIRED"),
+        (
+            flat_message(flat=tariff_pb2.FlatPricing(price_per_kwh=money(5, currency_code="USD"))),
+            "flat.price_per_kwh.currency_code",
+            "INVALID_FORMAT",
+        ),
+        (
+            flat_message(flat=tariff_pb2.FlatPricing(price_per_kwh=money(5, currency_code=""))),
+            "flat.price_per_kwh.currency_code",
+            "INVALID_FORMAT",
+        ),
+        (
+            flat_message(flat=tariff_pb2.FlatPricing(price_per_kwh=money(5, -1))),
+            "flat.price_per_kwh",
+            "INVALID_FORMAT",
+        ),
+        (
+            flat_message(flat=tariff_pb2.FlatPricing(price_per_kwh=money(0, 1))),
+            "flat.price_per_kwh",
+            "OUT_OF_RANGE",
+        ),
+        (flat_message(daily_charge=money(1, currency_code="USD")), "daily_charge.currency_code", "INVALID_FORMAT"),
+        (flat_message(daily_charge=money(-1)), "daily_charge", "OUT_OF_RANGE"),
+        (flat_message(time_of_use=None, flat=None), "pricing", "FIELD_REQUIRED"),
+    ],
+)
+def test_an_amount_that_cannot_be_read_names_its_field(message: tariff_pb2.Tariff, field: str, reason: str) -> None:
+    """Absent, in another currency, with mixed signs, too fine or negative."""
+    assert violated(message) == [(f"tariff.{field}", reason)]
+
+
+def test_an_empty_message_says_everything_that_is_required() -> None:
+    """Id, currency and pricing."""
+    assert violated(tariff_pb2.Tariff()) == [
+        ("tariff.pricing", "FIELD_REQUIRED"),
+        ("tariff.tariff_id", "FIELD_REQUIRED"),
+        ("tariff.currency_code", "FIELD_REQUIRED"),
+    ]
+
+
+def test_unreadable_amounts_and_broken_rules_are_told_together() -> None:
+    """One answer names the missing price, the wrong window and the wrong day."""
+    window = tariff_pb2.TimeOfUseWindow(
+        days_of_week=[DayOfWeek.DAY_OF_WEEK_UNSPECIFIED], start_minute=10, end_minute=60
+    )
+    time_of_use = tariff_pb2.TimeOfUsePricing(
+        periods=[tariff_pb2.TimeOfUsePeriod(name="peak", windows=[window])],
+        default_name="rest",
+        default_price_per_kwh=money(1),
+    )
+
+    assert violated(flat_message(flat=None, time_of_use=time_of_use)) == [
+        ("tariff.time_of_use.periods[0].price_per_kwh", "FIELD_REQUIRED"),
+        ("tariff.time_of_use.periods[0].windows[0].days_of_week", "OUT_OF_RANGE"),
+        ("tariff.time_of_use.periods[0].windows[0].start_minute", "OUT_OF_RANGE"),
+    ]
+
+
+def test_an_assignment_comes_back_as_it_was() -> None:
+    """To the millisecond."""
+    assignment = TariffAssignment("m-1", "flat-5", 1_767_225_600_123)
+
+    assert assignment_from_message(assignment_message(assignment)) == assignment
+    assert assignment_from_document(assignment_to_document(assignment, 0)) == assignment
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        (
+            tariff_pb2.TariffAssignment(),
+            ["assignment.device_id", "assignment.tariff_id", "assignment.start_time"],
+        ),
+        (
+            tariff_pb2.TariffAssignment(device_id="a b", tariff_id="t", start_time=Timestamp(nanos=1)),
+            ["assignment.device_id", "assignment.start_time"],
+        ),
+    ],
+)
+def test_an_assignment_names_every_field_at_fault(message: tariff_pb2.TariffAssignment, fields: list[str]) -> None:
+    """All are required, and an instant is no finer than a millisecond."""
+    with pytest.raises(InvalidArgument) as refused:
+        assignment_from_message(message)
+
+    assert [violation.field for violation in refused.value.violations] == fields
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [("0", "0"), ("0.000000", "0"), ("-0.0", "0"), ("1E+3", "1000"), ("12.340", "12.34")]
+)
+def test_a_number_is_written_in_plain_digits(number: str, text: str) -> None:
+    """The same number is always the same text."""
+    assert decimal_message(Decimal(number)).value == text

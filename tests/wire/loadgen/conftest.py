@@ -1,0 +1,104 @@
+"""A small gateway for the stream client's tests: a real gRPC server that acks, refuses, drops and drains as told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import grpc
+import pytest
+from energy.common.v1.error_reason_pb2 import ERROR_REASON_OUT_OF_RANGE
+from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest, StreamReadingsResponse
+from energy.telemetry.v1.telemetry_service_pb2_grpc import (
+    TelemetryServiceServicer,
+    add_TelemetryServiceServicer_to_server,
+)
+from energy.telemetry.v1.verdict_pb2 import Verdict
+
+from common.grpc_client import open_channel
+
+
+@dataclass
+class StreamScript:
+    """What one stream does: how many frames it acks, and what it does after so many frames were read."""
+
+    ack_frames: int = 1_000_000
+    drop_after_frames: int | None = None
+    drain_after_frames: int | None = None
+    go_silent: bool = False
+
+
+@dataclass
+class ScriptedGateway(TelemetryServiceServicer):
+    """Streams follow `scripts` in turn, then ack everything; readings with negative energy are refused."""
+
+    scripts: list[StreamScript] = field(default_factory=list)
+    may_ack: asyncio.Event = field(default_factory=asyncio.Event)
+    streams: list[list[StreamReadingsRequest]] = field(default_factory=list)
+    half_closed: int = 0
+
+    def __post_init__(self) -> None:
+        self.may_ack.set()
+
+    def script(self, **what: int) -> None:
+        """Says what the next stream does that has no script yet; the names are those of `StreamScript`."""
+        self.scripts.append(StreamScript(**what))
+
+    def frames_read(self) -> int:
+        """Frames read on all streams."""
+        return sum(len(frames) for frames in self.streams)
+
+    async def StreamReadings(  # noqa: N802 - the contract's name
+        self,
+        request_iterator: AsyncIterator[StreamReadingsRequest],
+        context: grpc.aio.ServicerContext[StreamReadingsRequest, StreamReadingsResponse],
+    ) -> AsyncIterator[StreamReadingsResponse]:
+        """One stream."""
+        script = self.scripts.pop(0) if self.scripts else StreamScript()
+        frames: list[StreamReadingsRequest] = []
+        self.streams.append(frames)
+        async for frame in request_iterator:
+            frames.append(frame)
+            await self.may_ack.wait()
+            if script.go_silent:
+                continue
+            if len(frames) <= script.ack_frames:
+                yield StreamReadingsResponse(acked_sequence=frame.sequence, refused=verdicts_of(frame))
+            if len(frames) == script.drain_after_frames:
+                yield StreamReadingsResponse(acked_sequence=frame.sequence, drain=True)
+            if len(frames) == script.drop_after_frames:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "dropped as told")
+        self.half_closed += 1
+
+
+def verdicts_of(frame: StreamReadingsRequest) -> list[Verdict]:
+    """A refusal of each reading with negative energy."""
+    return [
+        Verdict(sequence=frame.sequence, index=index, reason=ERROR_REASON_OUT_OF_RANGE, field="meter.import_kwh")
+        for index, reading in enumerate(frame.readings)
+        if reading.meter.import_kwh < 0
+    ]
+
+
+@dataclass(frozen=True)
+class ServedGateway:
+    """The gateway, where it listens, and a channel to it."""
+
+    servicer: ScriptedGateway
+    address: str
+    channel: grpc.aio.Channel
+    server: grpc.aio.Server
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[ServedGateway]:
+    """A running small gateway on a free port of loopback."""
+    servicer = ScriptedGateway()
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    add_TelemetryServiceServicer_to_server(servicer, server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    async with open_channel(address) as channel:
+        yield ServedGateway(servicer, address, channel, server)
+    await server.stop(None)

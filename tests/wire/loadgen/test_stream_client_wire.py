@@ -1,0 +1,200 @@
+"""The stream client against a real server: windows, acks, refusals, lost streams and drains."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
+
+from common.grpc_client import open_channel
+from common.instants import from_ms
+from loadgen.acked_frame import AckedFrame
+from loadgen.latency import LatencyHistogram
+from loadgen.stream_client import GatewayAway, StreamClient
+from loadgen.streams import Streams
+from loadgen.tally import Tally
+
+MINUTE_MS = 60_000
+
+
+def readings(count: int, *, device_id: str = "meter-1", import_kwh: float = 0.5) -> list[Reading]:
+    """So many readings of one meter, a minute apart."""
+    return [
+        Reading(device_id=device_id, start_time=from_ms(n * MINUTE_MS), meter=MeterMeasurement(import_kwh=import_kwh))
+        for n in range(count)
+    ]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition, five seconds at most."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def tallied(gateway: Any, **settings: int) -> AsyncIterator[tuple[Streams, Tally]]:
+    """Streams to the gateway in frames of 10, and their tally."""
+    tally = Tally()
+    async with Streams(
+        gateway.channel, tally=tally, ack_latency=LatencyHistogram(), frame_size=10, **settings
+    ) as streams:
+        yield streams, tally
+
+
+async def test_readings_are_packed_into_frames_and_each_is_acked_once(gateway: Any) -> None:
+    """25 readings in frames of 10 are three frames with growing sequences, and 25 acks."""
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(readings(25))
+        await streams.flush(5)
+
+        assert [len(frame.readings) for frame in gateway.servicer.streams[0]] == [10, 10, 5]
+        assert [frame.sequence for frame in gateway.servicer.streams[0]] == [1, 2, 3]
+        assert (streams.sent, tally.acked, tally.duplicates, tally.refused) == (25, 25, 0, 0)
+
+
+async def test_a_full_window_makes_the_sender_wait(gateway: Any) -> None:
+    """With two frames allowed in flight a third one goes out only after an ack."""
+    gateway.servicer.may_ack.clear()
+    async with tallied(gateway, window_frames=2) as (streams, tally):
+        sending = asyncio.ensure_future(streams.send(readings(30)))
+        await until(lambda: gateway.servicer.frames_read() == 1)
+
+        assert not sending.done()
+        assert streams.sent == 20
+
+        gateway.servicer.may_ack.set()
+        await sending
+        await streams.flush(5)
+
+        assert tally.acked == 30
+
+
+async def test_a_refused_reading_is_counted_by_reason_and_its_neighbours_are_accepted(gateway: Any) -> None:
+    """One bad reading in a frame of ten: nine accepted, one refused as OUT_OF_RANGE."""
+    frame = readings(10)
+    frame[3].meter.import_kwh = -1.0
+
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(frame)
+        await streams.flush(5)
+
+    assert tally.acked == 9
+    assert tally.refused_by_reason == {"OUT_OF_RANGE": 1}
+
+
+async def test_the_same_reading_accepted_twice_is_one_duplicate(gateway: Any) -> None:
+    """Ten readings sent twice are twenty acked, ten of them duplicates."""
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(readings(10))
+        await streams.send(readings(10))
+        await streams.flush(5)
+
+    assert (tally.acked, tally.duplicates, tally.distinct) == (20, 10, 10)
+
+
+async def test_a_lost_stream_is_opened_again_and_only_unacked_frames_are_sent_again(gateway: Any) -> None:
+    """The first stream acks two frames, reads a third and drops: the second stream begins with the third."""
+    gateway.servicer.script(ack_frames=2, drop_after_frames=3)
+
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(readings(50))
+        await streams.flush(5)
+
+        assert [frame.sequence for frame in gateway.servicer.streams[1]] == [3, 4, 5]
+        assert (streams.sent, streams.streams_lost) == (50, 1)
+        assert (tally.acked, tally.duplicates) == (50, 0)
+        assert tally.resent >= 10
+
+
+async def test_a_draining_gateway_is_left_and_met_again(gateway: Any) -> None:
+    """After a drain no further frame is written, the stream is half-closed, and the rest goes over a new one."""
+    gateway.servicer.script(drain_after_frames=2)
+
+    async with tallied(gateway, window_frames=2) as (streams, tally):
+        await streams.send(readings(100))
+        await streams.flush(5)
+
+        first, second = gateway.servicer.streams
+        assert {frame.sequence for frame in first} | {frame.sequence for frame in second} == set(range(1, 11))
+        assert len(first) < 10
+        assert tally.acked == 100
+    assert gateway.servicer.half_closed == 2
+
+
+async def test_a_gateway_that_stays_silent_is_given_up_and_met_again(gateway: Any) -> None:
+    """A stream without acks is ended by the client, and the frame is sent again on the next one."""
+    gateway.servicer.script(go_silent=True)
+    acked: list[AckedFrame] = []
+
+    async with StreamClient(gateway.channel, acked.append, frame_size=10, ack_timeout_seconds=0.1) as client:
+        await client.send(readings(10))
+        await client.flush(10)
+
+    assert [(frame.write_count, len(frame.readings)) for frame in acked] == [(2, 10)]
+    assert client.resent == 10
+
+
+async def test_a_gateway_that_never_comes_back_ends_the_patience() -> None:
+    """Nobody listens at the address: the sender learns it instead of waiting for ever."""
+    async with (
+        open_channel("127.0.0.1:1") as channel,
+        StreamClient(channel, lambda _: None, frame_size=10, patience_seconds=0.2) as client,
+    ):
+        await client.send(readings(10))
+
+        with pytest.raises(GatewayAway, match="UNAVAILABLE"):
+            await client.flush(10)
+
+
+async def test_acks_that_stay_away_end_the_flush(gateway: Any) -> None:
+    """A flush waits for its acks only as long as it was told to."""
+    gateway.servicer.may_ack.clear()
+
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(readings(5))
+
+        with pytest.raises(TimeoutError):
+            await streams.flush(0.05)
+        gateway.servicer.may_ack.set()
+        await streams.flush(5)
+
+        assert tally.acked == 5
+
+
+async def test_leaving_the_client_half_closes_the_stream(gateway: Any) -> None:
+    """The gateway sees an orderly end of the stream, not a cancelled call."""
+    async with tallied(gateway) as (streams, _):
+        await streams.send(readings(10))
+        await streams.flush(5)
+
+    assert gateway.servicer.half_closed == 1
+
+
+async def test_a_caller_that_fails_leaves_at_once_with_its_own_error(gateway: Any) -> None:
+    """An error in the caller's block comes out as it is, not wrapped in a group."""
+    with pytest.raises(KeyError):
+        async with tallied(gateway) as (streams, _):
+            await streams.send(readings(10))
+            raise KeyError("mine")
+
+
+async def test_several_streams_keep_each_device_on_one_of_them(gateway: Any) -> None:
+    """Three streams share the devices; no device is seen on two."""
+    many = [reading for n in range(20) for reading in readings(5, device_id=f"meter-{n}")]
+
+    async with tallied(gateway, count=3) as (streams, tally):
+        await streams.send(many)
+        await streams.flush(5)
+
+        seen = [
+            {reading.device_id for frame in frames for reading in frame.readings}
+            for frames in gateway.servicer.streams
+        ]
+        assert len(seen) == 3
+        assert sum(len(devices) for devices in seen) == 20
+        assert tally.acked == 100
