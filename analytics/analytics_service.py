@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from energy.analytics.v1 import analytics_service_pb2 as messages
 from energy.analytics.v1 import fleet_pb2, performance_pb2
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
+from energy.registry.v1 import device_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from analytics.fleet import FleetSurvey
@@ -44,7 +45,7 @@ class AnalyticsService(AnalyticsServiceServicer):
         self, request: messages.GetFleetSummaryRequest, _context: grpc.aio.ServicerContext[Any, Any]
     ) -> messages.GetFleetSummaryResponse:
         """What the fleet does now; the rate is that of all regions together."""
-        survey = self._fleet_report.survey(request.region)
+        survey = await self._fleet_report.survey(request.region)
         return messages.GetFleetSummaryResponse(
             summary=_summary_message(survey, self._fleet_report.readings_per_second())
         )
@@ -59,7 +60,7 @@ def _checked(request: messages.GetPerformanceRequest) -> tuple[int | None, int |
     for field in ("start_time", "end_time"):
         timestamp: Timestamp = getattr(request, field)
         try:
-            instants[field] = to_ms(timestamp) if request.HasField(field) else None  # type: ignore[arg-type]
+            instants[field] = to_ms(timestamp) if request.HasField(field) else None
         except ValueError as fault:
             violations.append(FieldViolation(field, "INVALID_FORMAT", str(fault)))
     if violations:
@@ -84,14 +85,18 @@ def _performance_message(device_id: str, performance: Performance) -> performanc
 
 
 def _summary_message(survey: FleetSurvey, readings_per_second: float) -> fleet_pb2.FleetSummary:
-    counts = survey.counts_by_kind_and_state().items()
+    counts = [
+        fleet_pb2.FleetCount(kind=_kind(number), state=state, device_count=device_count)
+        for (number, state), device_count in survey.counts_by_kind_and_state().items()
+    ]
     return fleet_pb2.FleetSummary(
         time=from_ms(survey.now_ms),
         device_count=survey.device_count(),
         stale_device_count=survey.stale_device_count(),
-        counts=[
-            fleet_pb2.FleetCount(kind=kind, state=state, device_count=device_count)
-            for (kind, state), device_count in counts
-        ],
+        counts=counts,
         readings_per_second=readings_per_second,
     )
+
+
+def _kind(number: int) -> device_pb2.DeviceKind.ValueType:
+    return cast("device_pb2.DeviceKind.ValueType", number)

@@ -56,6 +56,8 @@ class AnalyticsApp:
     registry_cache: RegistryCache
     picture: LivePicture
     metrics_registry: CollectorRegistry
+    connection: BrokerConnection
+    consumers: list[QueueConsumer]
 
 
 async def run(config: AnalyticsConfig, stop: asyncio.Event) -> None:
@@ -87,7 +89,7 @@ async def analytics_app(
         lifecycle.start_task("live_picture", keep_filled(picture, usage, registry_cache))
         intake = BatchIntake(
             picture,
-            ReadingMetrics(metrics_registry, lambda device_id: _region(registry_cache, device_id)),
+            ReadingMetrics(metrics_registry, registry_cache.get),
             ReadingRate(),
             BatchMemory(config.remembered_batches),
             now_ms=now_ms,
@@ -119,17 +121,13 @@ async def analytics_app(
 
         await health.ready()
         lifecycle.start_task("health", health.run())
-        yield AnalyticsApp(server, metrics, health, registry_cache, picture, metrics_registry), lifecycle
+        app = AnalyticsApp(server, metrics, health, registry_cache, picture, metrics_registry, connection, consumers)
+        yield app, lifecycle
 
 
 def now_ms() -> int:
     """The clock of the service: milliseconds since 1970 in UTC."""
     return time.time_ns() // 1_000_000
-
-
-def _region(registry_cache: RegistryCache, device_id: str) -> str | None:
-    device = registry_cache.get(device_id)
-    return None if device is None else device.region
 
 
 def _start_consuming(

@@ -1,7 +1,5 @@
 """Where a reading is read off the queue: the bytes of a batch become observations, all of them or none."""
 
-# ruff: noqa: N818 - an error is named after what happened
-
 from __future__ import annotations
 
 import math

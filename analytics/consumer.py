@@ -78,6 +78,11 @@ class QueueConsumer:
         self._unacked: Delivery | None = None
         self._unacked_count = 0
 
+    @property
+    def unacknowledged_count(self) -> int:
+        """Deliveries that were taken and are not acknowledged yet."""
+        return self._unacked_count
+
     async def run(self) -> None:
         """Takes deliveries until cancelled."""
         loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from analytics.fleet import FleetGroup
 from analytics.observation import METER, STORAGE, UNKNOWN_KIND, VEHICLE
 
 _LABELS = ("region", "kind")
-_KIND_LABELS = {
+_KIND_LABELS: dict[int, str] = {
     device_pb2.DEVICE_KIND_METER: METER,
     device_pb2.DEVICE_KIND_VEHICLE: VEHICLE,
     device_pb2.DEVICE_KIND_STORAGE: STORAGE,

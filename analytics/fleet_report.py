@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from analytics.consumer import BatchIntake
@@ -11,7 +11,7 @@ from analytics.fleet import FleetSurvey
 from analytics.fleet_metrics import FleetMetrics
 from analytics.live_picture import LivePicture
 from common.errors import DependencyUnavailable
-from common.registry_cache import RegistryCache
+from common.registry_cache import CachedDevice, RegistryCache
 
 # Counting so many devices takes a few milliseconds; then the batches have their turn.
 _DEVICES_AT_A_TIME = 5_000
@@ -35,7 +35,7 @@ class FleetReport:
         self._fleet_metrics = fleet_metrics
         self._now_ms = now_ms
 
-    def survey(self, region: str) -> FleetSurvey:
+    async def survey(self, region: str) -> FleetSurvey:
         """The devices of a region, or of all regions if it is empty.
 
         Raises:
@@ -43,9 +43,7 @@ class FleetReport:
         """
         if not self._registry.is_complete:
             raise DependencyUnavailable("registry")
-        survey = FleetSurvey(self._picture, self._now_ms())
-        survey.add(self._registry.by_region(region) if region else self._registry.devices())
-        return survey
+        return await self._count(self._registry.by_region(region) if region else self._registry.devices())
 
     def readings_per_second(self) -> float:
         """Readings taken from the queues per second, mean over the last 10 seconds."""
@@ -54,14 +52,14 @@ class FleetReport:
     async def keep_gauges(self, refresh_seconds: float) -> None:
         """Counts the fleet for its gauges every so often, for ever; a background task."""
         while True:
-            await self.refresh_gauges()
+            survey = await self._count(self._registry.devices())
+            self._fleet_metrics.show(survey.groups)
             await asyncio.sleep(refresh_seconds)
 
-    async def refresh_gauges(self) -> None:
-        """Counts the fleet for its gauges, a piece at a time."""
+    async def _count(self, devices: Iterable[CachedDevice]) -> FleetSurvey:
         survey = FleetSurvey(self._picture, self._now_ms())
-        members = iter(self._registry.devices())
-        while piece := list(islice(members, _DEVICES_AT_A_TIME)):
+        remaining = iter(devices)
+        while piece := list(islice(remaining, _DEVICES_AT_A_TIME)):
             survey.add(piece)
             await asyncio.sleep(0)
-        self._fleet_metrics.show(survey.groups)
+        return survey

@@ -34,7 +34,7 @@ _log = get_logger(__name__)
 async def keep_filled(
     picture: LivePicture, usage: usage_service_pb2_grpc.UsageServiceAsyncStub, registry: RegistryCache
 ) -> None:
-    """Fills the picture once the devices are known; a background task, which goes on when there is nothing left to do."""
+    """Fills the picture once the devices are known; a background task, which stays when its work is done."""
     await registry.wait_complete()
     await fill_from_record(picture, usage, [device.device_id for device in registry.devices()])
     await asyncio.Event().wait()

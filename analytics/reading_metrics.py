@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -38,6 +39,14 @@ _ENERGIES = (
 )
 
 
+class Regional(Protocol):
+    """Something in a region."""
+
+    @property
+    def region(self) -> str:
+        """The region."""
+
+
 class _Tally:
     """Sums of one region and kind; energy in whole milliwatt-hours, so that no digit is lost over the years."""
 
@@ -52,13 +61,13 @@ class _Tally:
 
 
 class ReadingMetrics(Collector):
-    """Counts the readings of batches. `region_of` names the region of a device, None if it is not registered.
+    """Counts the readings of batches. `find_device` gives None for a device that is not registered.
 
     The scrape runs in a thread of its own and only reads: one may see a batch half counted, the next is right.
     """
 
-    def __init__(self, registry: CollectorRegistry, region_of: Callable[[str], str | None]) -> None:
-        self._region_of = region_of
+    def __init__(self, registry: CollectorRegistry, find_device: Callable[[str], Regional | None]) -> None:
+        self._find_device = find_device
         self._tallies: dict[tuple[str, str], _Tally] = {}
         self._pipeline_delay = Histogram(
             "pipeline_delay_seconds",
@@ -73,10 +82,12 @@ class ReadingMetrics(Collector):
 
     def record(self, parts: Iterable[ReceivedPart], now_ms: int) -> None:
         """Counts the readings of one batch, taken at `now_ms` (milliseconds since 1970 in UTC)."""
+        find_device = self._find_device
         for part in parts:
             self._pipeline_delay.observe(max(0, now_ms - part.receive_ms) / 1000)
             for seen in part.observations:
-                key = (self._region_of(seen.device_id) or UNKNOWN_REGION, seen.kind)
+                device = find_device(seen.device_id)
+                key = (UNKNOWN_REGION if device is None else device.region, seen.kind)
                 tally = self._tallies.get(key)
                 if tally is None:
                     tally = self._tallies[key] = _Tally()

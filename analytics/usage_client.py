@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+import grpc
 from energy.billing.v1 import usage_pb2, usage_service_pb2, usage_service_pb2_grpc
 
 from analytics.performance import MeasuredEnergy, Window
 from common.energy import milliwatt_hours
-from common.errors import DeadlineExceeded
+from common.errors import DeadlineExceeded, DependencyUnavailable, reason_of
 from common.grpc_client import SLOW_TIMEOUT_SECONDS
 from common.instants import from_ms
 
@@ -33,7 +34,8 @@ class UsageClient:
 
         Raises:
             DeadlineExceeded: the caller's remaining time is over.
-            grpc.aio.AioRpcError: billing refused or is away.
+            DependencyUnavailable: billing is away.
+            grpc.aio.AioRpcError: billing refused.
         """
         deadline = asyncio.get_running_loop().time() + _timeout_seconds(time_remaining_seconds)
         answers = []
@@ -51,6 +53,11 @@ class UsageClient:
                 response = await self._usage.SummarizeUsage(request, timeout=left_seconds)
         except TimeoutError:
             raise DeadlineExceeded from None
+        except grpc.aio.AioRpcError as failure:
+            # An answer with a reason is billing's own word; without one nobody answered.
+            if failure.code() is grpc.StatusCode.UNAVAILABLE and reason_of(failure) is None:
+                raise DependencyUnavailable("billing") from failure
+            raise
         return [_measured(device.device_id, device.usage) for device in response.devices]
 
 

@@ -19,5 +19,5 @@ class BillingConfig(ServiceConfig):
     """Spans folded by one round of writes."""
     merge_search_seconds: float = Field(default=5.0, gt=0, le=3600)
     """How often the log is searched for segments that nobody here holds."""
-    pending_readings_maximum: int = Field(default=200_000, ge=1000)
+    pending_readings_maximum: int = Field(default=100_000, ge=1000)
     """Unfolded readings kept in memory; what does not fit waits in the log."""

@@ -96,13 +96,17 @@ class ReadingsConsumer:
                 await self._consumer.reject(delivery)
         if not logged:
             return
-        known = await self._append([one.segment for one in logged])
+        distinct = {one.segment.batch_id: one.segment for one in reversed(logged)}
+        known = await self._append(list(distinct.values()))
         for one in logged:
             await self._consumer.ack(one.delivery)
-            if one.segment.batch_id not in known:
-                self._tail.hold(one.segment, self._clock())
-                self._publish(newest(one.segment.spans.items()))
-            self._metrics.count(one.segment, is_known=one.segment.batch_id in known)
+        self._metrics.duplicates.inc(len(logged) - len(distinct) + len(known))
+        # What was logged before has another record time; the merger's search brings it if it is not folded yet.
+        for segment in distinct.values():
+            if segment.batch_id not in known:
+                self._tail.hold(segment, self._clock())
+                self._publish(newest(segment.spans.items()))
+                self._metrics.count(segment)
 
     async def _append(self, segments: Sequence[Segment]) -> set[str]:
         while True:
@@ -129,7 +133,7 @@ class ConsumerMetrics:
             "billing_batches_undecodable", "Batches sent to the dead letters.", registry=registry
         )
         batches = Counter("billing_batches", "Batches taken from the queues.", ["outcome"], registry=registry)
-        self._logged, self._duplicate = batches.labels("logged"), batches.labels("duplicate")
+        self._logged, self.duplicates = batches.labels("logged"), batches.labels("duplicate")
         self._readings = Counter("billing_logged_readings", "Readings written to the log.", registry=registry)
         self._delay = Histogram(
             "billing_receive_to_log_seconds",
@@ -138,11 +142,8 @@ class ConsumerMetrics:
             registry=registry,
         )
 
-    def count(self, segment: Segment, *, is_known: bool) -> None:
-        """Counts one batch; `is_known` says that the log had it already."""
-        if is_known:
-            self._duplicate.inc()
-            return
+    def count(self, segment: Segment) -> None:
+        """Counts a batch that is new in the log."""
         self._logged.inc()
         self._readings.inc(len(segment.readings))
         if segment.readings:

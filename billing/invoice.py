@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import reduce
 
 from billing.rating import EXACT, LineKind, RatedLine
-from common.errors import FieldViolation, InvalidArgument
+from common.errors import CurrencyMixed
 from common.money import round_half_up
 
 
@@ -74,7 +74,7 @@ def make_invoice(rated_lines: Sequence[RatedLine]) -> Invoice:
     once, to the sum of its rounded lines, and rounded likewise; `total` is `net` plus the taxes.
 
     Raises:
-        InvalidArgument: the lines are priced in several currencies.
+        CurrencyMixed: the lines are priced in several currencies.
     """
     currency_code = _one_currency(rated_lines)
     lines = tuple(_line(rated) for rated in rated_lines)
@@ -97,9 +97,7 @@ def make_invoice(rated_lines: Sequence[RatedLine]) -> Invoice:
 def _one_currency(rated_lines: Sequence[RatedLine]) -> str:
     first, *others = dict.fromkeys(rated.tariff.currency_code for rated in rated_lines)
     if others:
-        named = " and ".join([first, *others])
-        description = f"must not reach over a change of currency; the period is priced in {named}"
-        raise InvalidArgument([FieldViolation("end_date", "OUT_OF_RANGE", description)])
+        raise CurrencyMixed([first, *others])
     return first
 
 

@@ -75,7 +75,7 @@ class Merger:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def recover(self) -> None:
-        """Takes into the tail what the log holds unfolded and this process does not (after a crash, or from a replica)."""
+        """Takes into the tail what the log holds unfolded and this process does not: after a crash, or of a replica."""
         while self._tail.has_room:
             held = self._tail.batch_ids
             missing = [batch_id for batch_id in await self._log.unmerged_ids(self._partitions) if batch_id not in held]

@@ -1,5 +1,6 @@
 """What the readings of a period cost before rounding: exact energy by price and fixed charges by local day."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -9,7 +10,7 @@ from operator import attrgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from billing.local_time import local_days, local_midnight_ms
+from billing.local_time import LocalDay, local_days, local_midnight_ms
 from billing.price_timeline import TariffSegment, price_timeline, segment_at
 from billing.tariff import Tariff, TariffAssignment
 from common.errors import IntervalCrossesPrice, NoReadings, TariffNotAssigned
@@ -73,28 +74,34 @@ def rate(
         NoReadings: no reading of the period carries an import.
         TariffNotAssigned: the device has no tariff at the start of the period.
         IntervalCrossesPrice: readings of a quarter-hour reach beyond a change of price or tariff.
+        ValueError: a quarter does not start in the period.
     """
     carrying_import = (quarter for quarter in quarters if quarter.import_milliwatt_hours is not None)
     billed = sorted(carrying_import, key=attrgetter("start_ms"))
     if not billed:
         raise NoReadings(device_id)
     start_ms, end_ms = local_midnight_ms(start_date, zone), local_midnight_ms(end_date, zone)
+    if billed[0].start_ms < start_ms or billed[-1].start_ms >= end_ms:
+        raise ValueError("every quarter must start in the period")
     reach_ms = max(end_ms, *(quarter.last_end_ms for quarter in billed))
     timeline = price_timeline(assignments, tariffs, zone, start_ms, reach_ms)
     if not timeline or timeline[0].start_ms > start_ms:
         raise TariffNotAssigned(device_id, start_ms)
-    days_start_ms = [day.start_ms for day in local_days(start_date, end_date, zone)]
-    return [*_energy(device_id, billed, timeline), *_daily_charges(device_id, days_start_ms, timeline)]
+    days = local_days(start_date, end_date, zone)
+    return [*_energy(device_id, billed, timeline), *_daily_charges(days, timeline)]
 
 
-def _energy(device_id: str, quarters: Iterable[Quarter], timeline: Sequence[TariffSegment]) -> Iterable[RatedLine]:
+def _energy(device_id: str, quarters: Sequence[Quarter], timeline: Iterable[TariffSegment]) -> Iterable[RatedLine]:
+    starts_ms = [quarter.start_ms for quarter in quarters]
     groups: dict[tuple[str, str], tuple[TariffSegment, list[Quarter]]] = {}
-    for quarter in quarters:
-        segment = _segment(device_id, timeline, quarter.start_ms)
-        if quarter.last_end_ms > segment.end_ms:
-            raise IntervalCrossesPrice(device_id, quarter.start_ms)
-        key = (segment.tariff.tariff_id, segment.price.name)
-        groups.setdefault(key, (segment, []))[1].append(quarter)
+    for segment in timeline:
+        priced = quarters[bisect_left(starts_ms, segment.start_ms) : bisect_left(starts_ms, segment.end_ms)]
+        for quarter in priced:
+            if quarter.last_end_ms > segment.end_ms:
+                raise IntervalCrossesPrice(device_id, quarter.start_ms)
+        if priced:
+            key = (segment.tariff.tariff_id, segment.price.name)
+            groups.setdefault(key, (segment, []))[1].extend(priced)
     return [_energy_line(segment, priced) for segment, priced in groups.values()]
 
 
@@ -110,18 +117,10 @@ def _energy_line(segment: TariffSegment, quarters: Sequence[Quarter]) -> RatedLi
     )
 
 
-def _daily_charges(
-    device_id: str, days_start_ms: Iterable[int], timeline: Sequence[TariffSegment]
-) -> Iterable[RatedLine]:
-    tariffs = [_segment(device_id, timeline, start_ms).tariff for start_ms in days_start_ms]
+def _daily_charges(days: Iterable[LocalDay], timeline: Sequence[TariffSegment]) -> Iterable[RatedLine]:
+    segments = (segment_at(timeline, day.start_ms) for day in days)
+    tariffs = [segment.tariff for segment in segments if segment]
     for tariff_id, tariff in {tariff.tariff_id: tariff for tariff in tariffs}.items():
         if tariff.daily_charge is not None:
-            days = sum(other.tariff_id == tariff_id for other in tariffs)
-            yield RatedLine(LineKind.DAILY_CHARGE, tariff, "", tariff.daily_charge, Decimal(days), 0)
-
-
-def _segment(device_id: str, timeline: Sequence[TariffSegment], instant_ms: int) -> TariffSegment:
-    segment = segment_at(timeline, instant_ms)
-    if segment is None:
-        raise TariffNotAssigned(device_id, instant_ms)
-    return segment
+            days_count = sum(other.tariff_id == tariff_id for other in tariffs)
+            yield RatedLine(LineKind.DAILY_CHARGE, tariff, "", tariff.daily_charge, Decimal(days_count), 0)

@@ -18,6 +18,7 @@ FLAT_PRICE_NAME = "flat"
 
 _QUARTERS_PER_DAY = DAY_MINUTES // QUARTER_MINUTES
 _DAYS_PER_WEEK = 7
+_QUARTERS_PER_WEEK = _DAYS_PER_WEEK * _QUARTERS_PER_DAY
 
 
 class Price(NamedTuple):
@@ -117,12 +118,13 @@ def price_segments(tariff: Tariff, zone: ZoneInfo, start_ms: int, end_ms: int) -
         yield PriceSegment(start_ms, end_ms, price_at(tariff, 0, 0))
         return
     week = _week(tariff)
-    begun_ms, price = start_ms, _price_of_quarter(week, zone, start_ms // QUARTER_MS)
-    for quarter in range(start_ms // QUARTER_MS + 1, -(-end_ms // QUARTER_MS)):
-        following = _price_of_quarter(week, zone, quarter)
-        if following != price:
+    first = start_ms // QUARTER_MS
+    places = _places_in_week(zone, first, -(-end_ms // QUARTER_MS))
+    begun_ms, price = start_ms, week[next(places)]
+    for quarter, place in enumerate(places, first + 1):
+        if week[place] != price:
             yield PriceSegment(begun_ms, quarter * QUARTER_MS, price)
-            begun_ms, price = quarter * QUARTER_MS, following
+            begun_ms, price = quarter * QUARTER_MS, week[place]
     yield PriceSegment(begun_ms, end_ms, price)
 
 
@@ -135,7 +137,23 @@ def _week(tariff: Tariff) -> list[Price]:
     ]
 
 
-def _price_of_quarter(week: list[Price], zone: ZoneInfo, quarter: int) -> Price:
+def _places_in_week(zone: ZoneInfo, first: int, last: int) -> Iterator[int]:
+    """The local quarter-hour of the week, 0 from Monday 00:00, of each UTC quarter-hour in [first, last)."""
+    for begun in range(first, last, _QUARTERS_PER_DAY):
+        ended = min(begun + _QUARTERS_PER_DAY, last)
+        start, end = _local(zone, begun), _local(zone, ended)
+        if start.utcoffset() == end.utcoffset():
+            # No zone has ever changed its clock there and back within a day: this one ran on.
+            place = _place_in_week(start)
+            yield from ((place + steps) % _QUARTERS_PER_WEEK for steps in range(ended - begun))
+        else:
+            yield from (_place_in_week(_local(zone, quarter)) for quarter in range(begun, ended))
+
+
+def _local(zone: ZoneInfo, quarter: int) -> datetime:
     # Whole seconds, so nothing is rounded on the way through the time stamp.
-    local = datetime.fromtimestamp(quarter * (QUARTER_MS // 1000), UTC).astimezone(zone)
-    return week[local.weekday() * _QUARTERS_PER_DAY + (local.hour * 60 + local.minute) // QUARTER_MINUTES]
+    return datetime.fromtimestamp(quarter * (QUARTER_MS // 1000), UTC).astimezone(zone)
+
+
+def _place_in_week(local: datetime) -> int:
+    return local.weekday() * _QUARTERS_PER_DAY + (local.hour * 60 + local.minute) // QUARTER_MINUTES

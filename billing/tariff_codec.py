@@ -10,6 +10,7 @@ from google.type.dayofweek_pb2 import DayOfWeek
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 from google.type.money_pb2 import Money
 
+from billing.schema import QUARTER_MS
 from billing.tariff import (
     FlatPricing,
     Tariff,
@@ -89,6 +90,8 @@ def assignment_from_message(message: tariff_pb2.TariffAssignment, path: str = "a
             start_ms = to_ms(message.start_time)
         except ValueError as wrong:
             violations.append(FieldViolation(f"{path}.start_time", "INVALID_FORMAT", str(wrong)))
+        if start_ms % QUARTER_MS:
+            violations.append(FieldViolation(f"{path}.start_time", "INVALID_FORMAT", "must begin a quarter-hour"))
     refuse(violations)
     return TariffAssignment(message.device_id, message.tariff_id, start_ms)
 

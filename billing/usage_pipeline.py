@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from billing.observation import SpanKey
 from billing.schema import QUARTER_MS, Kind
 from common.instants import datetime_from_ms
 
@@ -52,6 +53,13 @@ def usage(query: UsageQuery) -> Pipeline:
         {"$group": {"_id": _bucket(query.bucket, query.time_zone), **_sums(query.kind)}},
         {"$sort": {"_id": 1}},
     ]
+
+
+def trimmed(query: UsageQuery, key: SpanKey, document: dict[str, Any]) -> dict[str, Any]:
+    """An overlay document without the columns that its query does not look at: it travels with the query."""
+    if query.bucket == "minute" or not query.start_ms <= key.span_start_ms <= query.end_ms - query.kind.span_ms:
+        return document
+    return {name: document[name] for name in ("_id", "device_id", "span_start", "quarters")}
 
 
 def _cells(kind: Kind, start: Any, end: Any, bucket: Bucket) -> Any:

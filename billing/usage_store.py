@@ -11,7 +11,7 @@ from billing.span import Span
 from billing.span_document import to_document
 from billing.tail_reader import TailReader, in_window
 from billing.usage import Usage, from_group
-from billing.usage_pipeline import Pipeline, UsageQuery, source, usage
+from billing.usage_pipeline import Pipeline, UsageQuery, source, trimmed, usage
 from common.instants import datetime_to_ms
 from common.mongo import Database
 
@@ -73,7 +73,7 @@ class UsageStore:
     async def _groups(self, query: UsageQuery, limit: int | None = None) -> list[dict[str, Any]]:
         kind = query.kind
         laid_over = await self._overlay(kind, query.device_ids, query.start_ms, query.end_ms)
-        overlay = [to_document(key, span, 0) for key, span in laid_over.items()]
+        overlay = [trimmed(query, key, to_document(key, span, 0)) for key, span in laid_over.items()]
         match = span_filter(kind, query.device_ids, query.start_ms, query.end_ms)
         pipeline: Pipeline = source(kind.history, match, overlay) + usage(query)
         if limit is not None:

@@ -1,8 +1,8 @@
 """The errors a caller can meet: each class knows its status code and its reason, its docstring is its message."""
 
-# ruff: noqa: N818 - an error is named after what happened, as its reason in the contract is
-
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import grpc
 
@@ -12,6 +12,7 @@ from common.request_errors import InvalidArgument, Malformed, PageTokenInvalid, 
 from common.rich_status import reason_of, to_status
 
 __all__ = [
+    "CurrencyMixed",
     "DeadlineExceeded",
     "DependencyUnavailable",
     "DeviceExists",
@@ -189,6 +190,20 @@ class NoReadings(MeshError):
             f"device {device_id!r} has no reading in the period",
             metadata={"device_id": device_id},
             resource=Resource(_DEVICE, device_id),
+        )
+
+
+class CurrencyMixed(MeshError):
+    """Expected: the tariffs of the period have different currencies, so they add up to no bill."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "CURRENCY_MIXED"
+
+    def __init__(self, currency_codes: Sequence[str]) -> None:
+        named = " and ".join(currency_codes)
+        super().__init__(
+            f"the period is priced in {named}; ask for the time before and after the change",
+            metadata={"currency_codes": ",".join(currency_codes)},
         )
 
 

@@ -37,7 +37,7 @@ _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 class ErrorLogger(Protocol):
     """What the interceptor needs of a logger."""
 
-    def error(self, event: str, /, **fields: Any) -> Any:
+    def error(self, event: str, /, *arguments: Any, **fields: Any) -> Any:
         """Writes one record."""
 
 

@@ -31,7 +31,7 @@ class _Stoppable(Protocol):
     async def stop(self, grace_seconds: float) -> None: ...
 
 
-class TaskDied(Exception):  # noqa: N818 - named after what happened
+class TaskDied(Exception):
     """Unexpected: a background task ended by itself, so the process cannot go on."""
 
 

@@ -1,7 +1,5 @@
 """Whether a port is free to listen on, said in one line when it is not."""
 
-# ruff: noqa: N818 - an error is named after what happened
-
 from __future__ import annotations
 
 import socket

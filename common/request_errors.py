@@ -1,7 +1,5 @@
 """The errors of a request that can never be right as it is: the caller has to change it."""
 
-# ruff: noqa: N818 - an error is named after what happened, as its reason in the contract is
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

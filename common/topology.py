@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from aiormq.abc import AbstractChannel
+from aiormq.exceptions import ChannelNotFoundEntity
 
 READINGS_EXCHANGE = "energy.readings"
 EVENTS_EXCHANGE = "energy.events"
@@ -21,6 +23,11 @@ ANALYTICS_QUEUE_BYTES = 256 << 20
 # Dropped connections age healthy deliveries too, so the limit must be out of their reach; consumers reject poison
 # themselves.
 DELIVERY_LIMIT = 1_000_000
+
+# A new quorum queue is listed in a file that the broker flushes half a second after its last use. A node that is killed
+# before forgets the queue with all that it confirmed, and the queue never finds a leader again (seen on 3.10.8 up to
+# 0.6 s after the declaration, not from 1.5 s on).
+SETTLING_SECONDS = 2.0
 
 _DECLARE_TIMEOUT_SECONDS = 10.0
 
@@ -79,9 +86,14 @@ def queue_arguments(limits: QueueLimits = QueueLimits()) -> Mapping[str, QueueAr
 async def declare(channel: AbstractChannel, partitions: int, limits: QueueLimits = QueueLimits()) -> None:
     """Declares every exchange, queue and binding; harmless when they exist with the same arguments.
 
+    Where the queues are new it returns only after they have settled, so that what they confirm from then on survives
+    a kill of the broker. An exchange that nobody uses marks that this has been waited for.
+
     Raises:
         aiormq.exceptions.ChannelPreconditionFailed: one exists with other arguments.
     """
+    marker = f"{READINGS_EXCHANGE}.settled-{partitions}"
+    has_settled = await _exchange_exists(channel, marker)
     await _declare_exchange(channel, READINGS_EXCHANGE, "direct")
     await _declare_exchange(channel, EVENTS_EXCHANGE, "topic")
     await _declare_exchange(channel, DEAD_LETTER_EXCHANGE, "topic")
@@ -93,6 +105,20 @@ async def declare(channel: AbstractChannel, partitions: int, limits: QueueLimits
             queue = queue_name(service, partition)
             await _declare_queue(channel, queue, arguments[service])
             await _bind(channel, queue, READINGS_EXCHANGE, routing_key(partition))
+    if not has_settled:
+        await asyncio.sleep(SETTLING_SECONDS)
+        await _declare_exchange(channel, marker, "fanout")
+
+
+async def _exchange_exists(channel: AbstractChannel, exchange: str) -> bool:
+    # On a channel of its own, for the answer "no" closes it.
+    probe = await channel.connection.channel(publisher_confirms=False, timeout=_DECLARE_TIMEOUT_SECONDS)
+    try:
+        await probe.exchange_declare(exchange, passive=True, timeout=_DECLARE_TIMEOUT_SECONDS)
+    except ChannelNotFoundEntity:
+        return False
+    await probe.close()
+    return True
 
 
 async def _declare_exchange(channel: AbstractChannel, exchange: str, exchange_type: str) -> None:

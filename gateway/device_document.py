@@ -13,10 +13,11 @@ Document = dict[str, Any]
 
 
 def device_to_document(device: Device) -> Document:
-    """The document of a device; `_id` is its device_id, links belong to the document of the meter."""
+    """The document of a device; `_id` is its device_id, which stands in a field of its own, too."""
     document: Document = {
         "_id": device.device_id,
-        "kind": device.kind,
+        "device_id": device.device_id,
+        "kind": int(device.kind),
         "account_id": device.account_id,
         "site_id": device.site_id,
         "region": device.region,
@@ -24,7 +25,7 @@ def device_to_document(device: Device) -> Document:
         "group_ids": list(device.group_ids),
         "expected_interval_ms": device.expected_interval_ms,
         "register_digits": device.register_digits,
-        "state": device.state,
+        "state": int(device.state),
         "links": [link_to_document(link) for link in device.links],
         "create_time": datetime_from_ms(device.create_time_ms),
         "update_time": datetime_from_ms(device.update_time_ms),
@@ -35,9 +36,8 @@ def device_to_document(device: Device) -> Document:
     return document
 
 
-def device_from_document(document: Mapping[str, Any], vehicle_links: tuple[VehicleLink, ...] = ()) -> Device:
-    """The device of a document; a vehicle's links stand in the documents of its meters and are given besides."""
-    links = [link_from_document(document["_id"], link) for link in document["links"]]
+def device_from_document(document: Mapping[str, Any]) -> Device:
+    """The device of a document."""
     return Device(
         device_id=document["_id"],
         kind=document["kind"],
@@ -50,7 +50,7 @@ def device_from_document(document: Mapping[str, Any], vehicle_links: tuple[Vehic
         connection_kw=document.get("connection_kw"),
         register_digits=document["register_digits"],
         state=document["state"],
-        links=in_order([*links, *vehicle_links]),
+        links=in_order([_link_from_document(link) for link in document["links"]]),
         create_time_ms=datetime_to_ms(document["create_time"]),
         update_time_ms=datetime_to_ms(document["update_time"]),
         version=document["version"],
@@ -58,17 +58,20 @@ def device_from_document(document: Mapping[str, Any], vehicle_links: tuple[Vehic
 
 
 def link_to_document(link: VehicleLink) -> Document:
-    """The sub-document of a link in its meter."""
-    end_time = None if link.end_time_ms is None else datetime_from_ms(link.end_time_ms)
-    return {"vehicle_id": link.vehicle_id, "start_time": datetime_from_ms(link.start_time_ms), "end_time": end_time}
+    """The sub-document of a link, the same in the document of the meter and in that of the vehicle."""
+    return {
+        "vehicle_id": link.vehicle_id,
+        "meter_id": link.meter_id,
+        "start_time": datetime_from_ms(link.start_time_ms),
+        "end_time": None if link.end_time_ms is None else datetime_from_ms(link.end_time_ms),
+    }
 
 
-def link_from_document(meter_id: str, document: Mapping[str, Any]) -> VehicleLink:
-    """The link of a sub-document of a meter."""
+def _link_from_document(document: Mapping[str, Any]) -> VehicleLink:
     end_time = document["end_time"]
     return VehicleLink(
         vehicle_id=document["vehicle_id"],
-        meter_id=meter_id,
+        meter_id=document["meter_id"],
         start_time_ms=datetime_to_ms(document["start_time"]),
         end_time_ms=None if end_time is None else datetime_to_ms(end_time),
     )

@@ -92,15 +92,12 @@ class DeviceFeed:
 
     async def _poll(self) -> None:
         started_ms = self._now_ms()
-        stamps = await self._store.versions_since(max(0, self._seen_ms - OVERLAP_MS))
-        changed = [device_id for device_id, (_, version) in stamps.items() if self._told.get(device_id) != version]
-        for start in range(0, len(changed), PAGE_DEVICES):
-            devices = await self._store.get_many(changed[start : start + PAGE_DEVICES])
-            self._tell(list(devices.values()))
-        self._told = {device_id: version for device_id, (_, version) in stamps.items()}
-        newest_ms = max([self._seen_ms, *(update_time_ms for update_time_ms, _ in stamps.values())])
+        changes = await self._store.changed_since(max(0, self._seen_ms - OVERLAP_MS), self._told)
+        for start in range(0, len(changes.devices), PAGE_DEVICES):
+            self._tell(changes.devices[start : start + PAGE_DEVICES])
+        self._told = changes.versions
         # Neither what was written while we read nor a stamp from a clock ahead of ours may hide what comes before it.
-        self._seen_ms = min(newest_ms, started_ms)
+        self._seen_ms = min(max(self._seen_ms, changes.newest_ms), started_ms)
 
     def _tell(self, devices: Sequence[Device]) -> None:
         for listener in tuple(self._listeners):

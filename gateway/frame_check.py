@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from energy.common.v1 import error_reason_pb2 as reasons
@@ -10,7 +11,7 @@ from energy.telemetry.v1.verdict_pb2 import Verdict
 
 from gateway.known_device import KnownDevice
 from gateway.limits import DEVICE_ID_LENGTH_MAXIMUM
-from gateway.part_writer import PartWriter
+from gateway.part_writer import serialised_parts
 from gateway.validation import Fault, fault_in
 
 UNKNOWN_KIND = "unknown"
@@ -32,7 +33,7 @@ class FrameCheck:
         self.refused_by_kind: dict[str, int] = {}
         self._sequence = sequence
         self._receive_time_ms = receive_time_ms
-        self._writer = PartWriter(receive_time_ms)
+        self._accepted: defaultdict[int, list[bytes]] = defaultdict(list)
         self._refused: list[Verdict] = []
 
     def check(self, readings: Iterable[IndexedReading], known: Mapping[str, KnownDevice]) -> list[IndexedReading]:
@@ -40,7 +41,7 @@ class FrameCheck:
         unknown = []
         receive_time_ms = self._receive_time_ms
         accepted_by_kind = self.accepted_by_kind
-        device_of, add = known.get, self._writer.add
+        accepted, device_of = self._accepted, known.get
         for indexed in readings:
             reading = indexed[1]
             device = device_of(reading.device_id)
@@ -55,7 +56,7 @@ class FrameCheck:
             encoded = reading.SerializeToString()
             if not reading.HasField("interval"):
                 encoded += device.interval_field
-            add(device.partition, encoded)
+            accepted[device.partition].append(encoded)
             accepted_by_kind[kind] = accepted_by_kind.get(kind, 0) + 1
         return unknown
 
@@ -66,7 +67,7 @@ class FrameCheck:
 
     def parts(self) -> dict[int, bytes]:
         """The serialised Parts of the accepted readings by partition."""
-        return self._writer.parts()
+        return serialised_parts(self._receive_time_ms, self._accepted)
 
     @property
     def refused(self) -> list[Verdict]:

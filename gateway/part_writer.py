@@ -6,6 +6,9 @@ tag, a length, the bytes), which costs a third of copying the messages into a Pa
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cache
+
 from energy.ingestion.v1.reading_batch_pb2 import Part
 from energy.telemetry.v1.reading_pb2 import Reading
 
@@ -24,9 +27,9 @@ def _varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-# Readings are shorter than this, so that a header is a look-up.
-_USUAL_LENGTH = 512
-_HEADERS = tuple(_READINGS_TAG + _varint(length) for length in range(_USUAL_LENGTH))
+@cache
+def _header(length: int) -> bytes:
+    return _READINGS_TAG + _varint(length)
 
 
 def interval_field(interval_ms: int) -> bytes:
@@ -34,24 +37,10 @@ def interval_field(interval_ms: int) -> bytes:
     return Reading(interval=duration_from_ms(interval_ms)).SerializeToString()
 
 
-class PartWriter:
-    """Gathers the bytes of the Parts of one frame."""
-
-    __slots__ = ("_chunks", "_head")
-
-    def __init__(self, receive_time_ms: int) -> None:
-        self._head = Part(receive_time=from_ms(receive_time_ms)).SerializeToString()
-        self._chunks: dict[int, list[bytes]] = {}
-
-    def add(self, partition: int, reading: bytes) -> None:
-        """Adds a serialised reading to the Part of its partition."""
-        chunks = self._chunks.get(partition)
-        if chunks is None:
-            chunks = self._chunks[partition] = [self._head]
-        length = len(reading)
-        chunks.append(_HEADERS[length] if length < _USUAL_LENGTH else _READINGS_TAG + _varint(length))
-        chunks.append(reading)
-
-    def parts(self) -> dict[int, bytes]:
-        """The serialised Parts by partition; empty if nothing was added."""
-        return {partition: b"".join(chunks) for partition, chunks in self._chunks.items()}
+def serialised_parts(receive_time_ms: int, readings: Mapping[int, Sequence[bytes]]) -> dict[int, bytes]:
+    """The Parts of one frame by partition, from its serialised readings by partition."""
+    head = Part(receive_time=from_ms(receive_time_ms)).SerializeToString()
+    return {
+        partition: head + b"".join([piece for reading in mine for piece in (_header(len(reading)), reading)])
+        for partition, mine in readings.items()
+    }

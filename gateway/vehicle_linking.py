@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.errors import DeviceNotFound, FieldViolation, InvalidArgument, LinkOverlap, Overloaded
 from gateway.device import Device, DeviceKind
 from gateway.device_store import DeviceStore
-from gateway.vehicle_link import LinkOutcome, VehicleLink, in_order, outcome_of
+from gateway.vehicle_link import LinkOutcome, VehicleLink, outcome_of
 
 # Each attempt that loses means that another one won, so this many losses in a row need as many writers at once.
 _ATTEMPTS = 10
@@ -28,12 +28,12 @@ async def link_vehicle(store: DeviceStore, link: VehicleLink) -> None:
             case LinkOutcome.OVERLAP:
                 raise LinkOverlap(link.meter_id, link.vehicle_id)
             case LinkOutcome.SAME:
-                # Whoever wrote the link may have stopped before it marked the vehicle.
-                if vehicle.update_time_ms < meter.update_time_ms:
-                    await store.touch(link.vehicle_id)
+                # Whoever added the link may have stopped before the vehicle had its copy.
+                if link not in vehicle.links:
+                    await store.copy_link(link)
                 return
-            case LinkOutcome.NEW if await store.replace_links(meter, in_order([*meter.links, link])):
-                await store.touch(link.vehicle_id)
+            case LinkOutcome.NEW if await store.add_link(meter, link):
+                await store.copy_link(link)
                 return
     raise Overloaded(f"too many changes of meter {link.meter_id!r} at once")
 

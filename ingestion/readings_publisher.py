@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from common.broker import BrokerAway, BrokerConnection, Publisher, PublishFailed, Unroutable
 from common.broker_failures import broker_failures
-from common.topology import READINGS_EXCHANGE, QueueLimits, declare, routing_key
+from common.topology import READINGS_EXCHANGE, SETTLING_SECONDS, QueueLimits, declare, routing_key
 from ingestion.batch import BATCH_TYPE
 from ingestion.partition_writer import SealedBatch
 
@@ -35,6 +36,7 @@ class ReadingsPublisher:
         self._queue_limits = queue_limits
         self._timeout_seconds = timeout_seconds
         self._declaring = asyncio.Lock()
+        self._declared_at = -math.inf
 
     async def publish(self, batch: SealedBatch) -> None:
         """Returns when the queues of every consuming service have the batch; waits a while for a lost connection.
@@ -68,11 +70,18 @@ class ReadingsPublisher:
             raise BrokerAway("not connected") from away
 
     async def _declare_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        noticed_at = loop.time()
         async with self._declaring:
+            # Every partition notices at about the same time; once is enough for all of them.
+            if self._declared_at >= noticed_at:
+                return
             channel = await self._connection.open_channel(publisher_confirms=False)
             with broker_failures():
                 await declare(channel, self._partitions, self._queue_limits)
                 await channel.close()
+            await asyncio.sleep(SETTLING_SECONDS)
+            self._declared_at = loop.time()
 
 
 def _is_topology_gone(failure: PublishFailed) -> bool:

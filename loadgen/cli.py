@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from common.instants import datetime_to_ms
+from loadgen.demo import SPEED
 from loadgen.disturbance import DisturbanceShares
 from loadgen.fleet import FleetSpec, LoadMode
 from loadgen.pacing import Pacing
@@ -18,7 +19,6 @@ DEFAULT_ADDRESSES = {
     "billing": ("BILLING_ADDRESS", "127.0.0.1:50053"),
     "analytics": ("ANALYTICS_ADDRESS", "127.0.0.1:50054"),
 }
-DEMO_SPEED = 1200.0
 
 
 def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -132,7 +132,7 @@ def _add_demo(command: argparse.ArgumentParser, environment: Mapping[str, str]) 
         help="IANA zone of the file (default: as the file says)",
     )
     command.add_argument(
-        "--speed", type=float, default=DEMO_SPEED, metavar="X", help="simulated seconds in one second (default 1200)"
+        "--speed", type=float, default=SPEED, metavar="X", help="simulated seconds in one second (default 1200)"
     )
     for service in DEFAULT_ADDRESSES:
         _add_address(command, service, environment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -23,7 +23,8 @@ from google.type.date_pb2 import Date
 from common.grpc_client import SLOW_TIMEOUT_SECONDS, UNARY_TIMEOUT_SECONDS
 from common.instants import from_ms, to_ms
 
-_DEVICES_PER_CALL = 1000
+_DEVICES_PER_CALL = 25
+_BUSY = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 _POLL_INTERVAL_SECONDS = 1.0
 
 
@@ -37,41 +38,55 @@ class Period:
 
 
 async def wait_until_stored(
-    billing: grpc.aio.Channel, periods: Sequence[Period], expected: int, limit_seconds: float
+    billing: grpc.aio.Channel,
+    periods: Sequence[Period],
+    expected_of: Callable[[str], int],
+    limit_seconds: float,
 ) -> int:
-    """Distinct readings in the store, asked again until there are as many as expected or the time is up.
+    """Distinct readings in the store, when every device has as many as expected there, or the time is up.
+
+    `expected_of` says of a device how many are expected. Devices are asked for a few at a time, and again only while
+    some are missing: this waits for the store and should not be what it is busy with.
 
     Raises:
-        grpc.aio.AioRpcError: a call failed.
+        grpc.aio.AioRpcError: a call failed for another reason than a busy service.
     """
     give_up_seconds = time.monotonic() + limit_seconds
+    return sum(
+        [
+            await _wait_for_some(billing, some, sum(map(expected_of, some.device_ids)), give_up_seconds)
+            for period in periods
+            for some in _parted(period)
+        ]
+    )
+
+
+async def _wait_for_some(billing: grpc.aio.Channel, some: Period, expected: int, give_up_seconds: float) -> int:
     while True:
-        stored = await count_stored(billing, periods)
-        if stored >= expected or time.monotonic() > give_up_seconds:
-            return stored
+        is_last = time.monotonic() > give_up_seconds
+        try:
+            stored = await _count_stored(billing, some)
+        except grpc.aio.AioRpcError as error:
+            if is_last or error.code() not in _BUSY:
+                raise
+        else:
+            if is_last or stored >= expected:
+                return stored
         await asyncio.sleep(_POLL_INTERVAL_SECONDS)
 
 
-async def count_stored(billing: grpc.aio.Channel, periods: Sequence[Period]) -> int:
-    """Distinct readings that the store holds of the periods.
+async def _count_stored(billing: grpc.aio.Channel, some: Period) -> int:
+    request = SummarizeUsageRequest(
+        device_ids=some.device_ids, start_time=from_ms(some.start_ms), end_time=from_ms(some.end_ms)
+    )
+    response = await UsageServiceStub(billing).SummarizeUsage(request, timeout=SLOW_TIMEOUT_SECONDS)
+    return response.total.reading_count
 
-    Raises:
-        grpc.aio.AioRpcError: a call failed.
-    """
-    usage = UsageServiceStub(billing)
-    stored = 0
-    for period in periods:
-        for first in range(0, len(period.device_ids), _DEVICES_PER_CALL):
-            response = await usage.SummarizeUsage(
-                SummarizeUsageRequest(
-                    device_ids=period.device_ids[first : first + _DEVICES_PER_CALL],
-                    start_time=from_ms(period.start_ms),
-                    end_time=from_ms(period.end_ms),
-                ),
-                timeout=SLOW_TIMEOUT_SECONDS,
-            )
-            stored += response.total.reading_count
-    return stored
+
+def _parted(period: Period) -> Iterator[Period]:
+    for first in range(0, len(period.device_ids), _DEVICES_PER_CALL):
+        some = period.device_ids[first : first + _DEVICES_PER_CALL]
+        yield Period(some, period.start_ms, period.end_ms)
 
 
 async def preview_invoice(billing: grpc.aio.Channel, device_id: str, first_day: date, end_day: date) -> Invoice:

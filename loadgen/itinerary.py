@@ -26,7 +26,7 @@ _PLUGGING_MS = 120_000
 _UNPLUGGING_MS = 300_000
 
 # Level 2 charging gets 88 to 94 % of the wall's energy into the battery, less in the cold and at low current.
-_COLD_BELOW_CELSIUS = 15.0
+_COLD_BELOW_CELSIUS = 20.0
 _COLD_LOSS_PER_CELSIUS = 0.003
 _LOW_CURRENT_LOSS = 0.02
 _LOWEST_EFFICIENCY = 0.80

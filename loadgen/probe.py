@@ -32,9 +32,10 @@ class _Sample:
 class LatencyProber:
     """Follows a few of the acked readings into billing; `offer` it every ack and let `run` go on beside.
 
-    The log's latency is `record_time` minus the time of the ack, 0 when the log was faster than the ack's way back. The
-    hot one ends when GetLiveReading answers with the reading or a later one of its device; it is known to 5 ms and the
-    time of a call. A reading not seen within `give_up_seconds` counts with that time.
+    The hot latency ends when GetLiveReading answers with the reading or a later one of its device; it is known to 5 ms
+    and the time of a call, and a reading not seen within `give_up_seconds` counts with that time. The log's latency is
+    `record_time` minus the time of the ack, 0 when the log was faster than the ack's way back; billing keeps that time,
+    so `read_log_times` asks for it when the sending is over.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class LatencyProber:
         billing: grpc.aio.Channel,
         *,
         seed: int,
+        log_latency: LatencyHistogram,
+        hot_latency: LatencyHistogram,
         interval_seconds: float = 0.1,
         workers: int = 2,
         give_up_seconds: float = 10.0,
@@ -55,8 +58,9 @@ class LatencyProber:
         self._idle = 0
         self._settling = False
         self._next_seconds = 0.0
-        self.log_latency = LatencyHistogram()
-        self.hot_latency = LatencyHistogram()
+        self._followed: list[_Sample] = []
+        self._log_latency = log_latency
+        self._hot_latency = hot_latency
         self.failed = 0
         """Samples given up because a call failed."""
 
@@ -82,6 +86,25 @@ class LatencyProber:
         self._settling = True
         await self._offered.join()
 
+    async def read_log_times(self, limit_seconds: float) -> None:
+        """Asks when the followed readings were written to the log, in random order until the time is up."""
+        give_up_seconds = time.monotonic() + limit_seconds
+        for sample in self._random.sample(self._followed, len(self._followed)):
+            if time.monotonic() > give_up_seconds:
+                return
+            request = ListReadingsRequest(
+                device_id=sample.device_id,
+                start_time=from_ms(sample.start_ms),
+                end_time=from_ms(sample.start_ms + 1),
+            )
+            try:
+                response = await self._usage.ListReadings(request, timeout=UNARY_TIMEOUT_SECONDS)
+            except grpc.aio.AioRpcError:
+                self.failed += 1
+                continue
+            for recorded in response.readings:
+                self._log_latency.record(to_ms(recorded.record_time) - sample.ack_time_ms)
+
     def _pick(self, acked: AckedFrame) -> _Sample | None:
         """The newest of some accepted readings: a late one would be overtaken in the live view already."""
         refused = acked.refusals()
@@ -97,8 +120,8 @@ class LatencyProber:
             self._idle += 1
             sample = await self._offered.get()
             try:
-                self.hot_latency.record(await self._until_live(sample))
-                self.log_latency.record(await self._until_logged(sample))
+                self._hot_latency.record(await self._until_live(sample))
+                self._followed.append(sample)
             except grpc.aio.AioRpcError:
                 self.failed += 1
             finally:
@@ -114,20 +137,5 @@ class LatencyProber:
             if response.HasField("live_reading") and to_ms(live.start_time) >= sample.start_ms:
                 return waited_ms
             if waited_ms > self._give_up_ms:
-                return self._give_up_ms
-            await asyncio.sleep(_POLL_INTERVAL_SECONDS)
-
-    async def _until_logged(self, sample: _Sample) -> float:
-        """Milliseconds from the ack until the reading was written to the log, by the log's own record."""
-        request = ListReadingsRequest(
-            device_id=sample.device_id,
-            start_time=from_ms(sample.start_ms),
-            end_time=from_ms(sample.start_ms + 1),
-        )
-        while True:
-            response = await self._usage.ListReadings(request, timeout=UNARY_TIMEOUT_SECONDS)
-            if response.readings:
-                return max(to_ms(response.readings[0].record_time) - sample.ack_time_ms, 0.0)
-            if time.time() * 1000 - sample.ack_time_ms > self._give_up_ms:
                 return self._give_up_ms
             await asyncio.sleep(_POLL_INTERVAL_SECONDS)

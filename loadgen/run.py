@@ -14,8 +14,8 @@ from loadgen.streams import Streams
 FLUSH_TIMEOUT_SECONDS = 120.0
 """How long the last acks are awaited."""
 
-# Below this wait, a frame that is not full stays back: the next step fills it.
-_PUSH_BEFORE_WAIT_SECONDS = 0.02
+# Below this wait, a frame that is not full stays back: the next step fills it, and full frames cost least.
+_PUSH_BEFORE_WAIT_SECONDS = 0.2
 
 
 async def drive(

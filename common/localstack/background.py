@@ -113,7 +113,8 @@ async def _ready(settings: LocalSettings, supervisor: subprocess.Popen[bytes] | 
             raise LocalStackError(_reason(settings, supervisor.pid, state))
         ours = state is not None and (supervisor is None or state.supervisor_pid == supervisor.pid)
         if state is not None and ours:
-            progress.state(state)
+            if supervisor is not None or state.phase != "ready":
+                progress.state(state)
             if state.phase == "ready":
                 return state
             if supervisor is None and not is_locked(settings.run_dir):

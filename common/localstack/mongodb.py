@@ -52,6 +52,11 @@ def _mongod(mongod: Path, folder: Path, port: int) -> tuple[str, ...]:
 
 
 def _secantusd(folder: Path, port: int, *, sync: bool) -> tuple[str, ...]:
+    data = folder / "secantusdb"
+    data.mkdir(exist_ok=True)
+    # Its storage engine reads this file on top of what the program asks for. By itself the program keeps the last
+    # commits in its own memory and loses them when it is killed; with this each commit is handed to the system first.
+    (data / "WiredTiger.config").write_text("" if sync else "transaction_sync=(enabled=true,method=none)\n")
     # Without a file of our own it would take one from the home directory or the system.
     configuration = folder / "secantusd.toml"
     configuration.write_text("# Everything is said on the command line.\n")
@@ -59,7 +64,7 @@ def _secantusd(folder: Path, port: int, *, sync: bool) -> tuple[str, ...]:
         str(locate.secantusd()),
         *("--config", str(configuration)),
         *("--host", LOOPBACK, "--port", str(port)),
-        *("--storage-path", str(folder / "secantusdb")),
+        *("--storage-path", str(data)),
         *("--cache-size", f"{CACHE_GIB}G", "--log-level", "WARNING"),
         *(("--sync-on-commit",) if sync else ()),
     )

@@ -25,6 +25,8 @@ def program(run_dir: Path, ports: Ports, environ: Mapping[str, str], *, redis_ur
             str(locate.redis_server(environ)),
             *("--bind", LOOPBACK, "--port", str(ports.redis)),
             *("--save", "", "--appendonly", "no", "--dir", str(folder), "--daemonize", "no"),
+            # A new title would be written over the environment, by which the leftovers of a run are recognised.
+            *("--set-proc-title", "no"),
         ),
         environ=environ,
         folder=folder,

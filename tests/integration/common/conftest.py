@@ -1,28 +1,18 @@
-"""The real servers, and a wire to the broker that tests can cut, freeze and whisper into."""
+"""A wire to the real broker, and a route through it with a publisher and a consumer."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+import uuid
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
 import pytest
-from pamqp import frame as amqp_frame
 
-from common.localstack.mesh import Mesh, local_servers
-from common.localstack.settings import Ports
-
-Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
-
-
-@pytest.fixture(scope="session")
-async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
-    """RabbitMQ, the store and the cache of this test run."""
-    run_dir: Path = tmp_path_factory.mktemp("servers")
-    async with local_servers(run_dir, Ports.free(), environ=os.environ) as mesh:
-        yield mesh
+from common.broker import BrokerConnection, Consumer, Publisher
+from common.localstack.mesh import Mesh
+from tests.integration.common.broker_route import LIMIT_SECONDS, Eventually, Route, running
+from tests.integration.common.wire import Wire
 
 
 @pytest.fixture
@@ -31,81 +21,10 @@ def eventually() -> Eventually:
 
     async def wait(condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - a condition of the broker has no event
                 await asyncio.sleep(0.01)
 
     return wait
-
-
-class Wire:
-    """A TCP proxy in front of the broker."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._clients: set[asyncio.StreamWriter] = set()
-        self._flowing = asyncio.Event()
-        self._flowing.set()
-        self._server: asyncio.Server | None = None
-        self.port = 0
-
-    async def open(self) -> None:
-        """Listens, on the same port each time."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def cut(self) -> None:
-        """Resets every connection."""
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    async def refuse(self) -> None:
-        """Cuts, and takes no connection until `open`."""
-        assert self._server is not None
-        self._server.close()
-        self.cut()
-        await asyncio.sleep(0)
-
-    def freeze(self) -> None:
-        """Lets no byte through from now on."""
-        self._flowing.clear()
-
-    def thaw(self) -> None:
-        """Lets everything through that waited."""
-        self._flowing.set()
-
-    def whisper(self, method: object) -> None:
-        """Tells every client something on channel 0 in the name of the broker."""
-        for client in self._clients:
-            client.write(amqp_frame.marshal(method, 0))
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
-        except OSError:
-            writer.transport.abort()
-            return
-        pair = {writer, upstream_writer}
-        self._writers |= pair
-        self._clients.add(writer)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._copy(reader, upstream_writer))
-                tasks.create_task(self._copy(upstream_reader, writer))
-        finally:
-            self._writers -= pair
-            self._clients.discard(writer)
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while chunk := await reader.read(65536):
-                await self._flowing.wait()
-                writer.write(chunk)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
 
 
 @pytest.fixture
@@ -124,3 +43,34 @@ def broker_url(servers: Mesh, wire: Wire) -> str:
     """The address of the broker behind the wire."""
     address = urlsplit(servers.amqp_url)
     return address._replace(netloc=f"{address.username}:{address.password}@127.0.0.1:{wire.port}").geturl()
+
+
+@pytest.fixture
+def route() -> Route:
+    """A route with a fresh name."""
+    return Route(f"test-{uuid.uuid4().hex}", {})
+
+
+@pytest.fixture
+async def connection(broker_url: str, route: Route) -> AsyncIterator[BrokerConnection]:
+    """A live connection that declares the route."""
+    opened = BrokerConnection(broker_url, "test", route.declare)
+    async with running(opened.run()):
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await opened.wait_connected()
+        yield opened
+
+
+@pytest.fixture
+def publisher(connection: BrokerConnection) -> Publisher:
+    """A publisher on the connection."""
+    return Publisher(connection)
+
+
+@pytest.fixture
+async def consumer(connection: BrokerConnection, route: Route, eventually: Eventually) -> AsyncIterator[Consumer]:
+    """A consumer of the route's queue that holds at most ten deliveries."""
+    subscribed = Consumer(connection, route.name, prefetch=10)
+    async with running(subscribed.run()):
+        await eventually(lambda: subscribed.is_subscribed)
+        yield subscribed

@@ -10,7 +10,7 @@ from aiormq.abc import AbstractChannel
 from yarl import URL
 
 from common.localstack.mesh import Mesh
-from common.topology import CONSUMING_SERVICES, queue_name
+from common.topology import CONSUMING_SERVICES, READINGS_EXCHANGE, declare, queue_name
 from tests.integration.ingestion.running_ingestion import PARTITIONS, QueueReader
 from tests.integration.ingestion.severable_wire import SeverableWire
 
@@ -29,11 +29,28 @@ async def delete_queues(channel: AbstractChannel) -> None:
     for service in CONSUMING_SERVICES:
         for partition in range(PARTITIONS):
             await channel.queue_delete(queue_name(service, partition))
+    # So that the next declaration lets its queues settle like new ones.
+    await channel.exchange_delete(f"{READINGS_EXCHANGE}.settled-{PARTITIONS}")
+
+
+async def empty_queues(channel: AbstractChannel) -> None:
+    """Declares every queue, where it is not there, and takes everything out of it."""
+    await declare(channel, PARTITIONS)
+    for service in CONSUMING_SERVICES:
+        for partition in range(PARTITIONS):
+            await channel.queue_purge(queue_name(service, partition))
 
 
 @pytest.fixture
-async def broker_url(servers: Mesh) -> AsyncIterator[str]:
-    """The real broker without the queues of earlier tests."""
+async def broker_url(servers: Mesh) -> str:
+    """The real broker with empty queues."""
+    await on_channel(servers.amqp_url, empty_queues)
+    return servers.amqp_url
+
+
+@pytest.fixture
+async def bare_broker_url(servers: Mesh) -> AsyncIterator[str]:
+    """The real broker without queues, for a test that wants others."""
     await on_channel(servers.amqp_url, delete_queues)
     yield servers.amqp_url
     await on_channel(servers.amqp_url, delete_queues)
@@ -56,8 +73,8 @@ def wire_url(broker_url: str, wire: SeverableWire) -> str:
 
 
 @pytest.fixture
-async def queues(broker_url: str) -> AsyncIterator[QueueReader]:
+async def queues(servers: Mesh) -> AsyncIterator[QueueReader]:
     """What arrives in the queues of every consuming service; reads once a test calls `start`."""
-    reader = QueueReader(broker_url)
+    reader = QueueReader(servers.amqp_url)
     yield reader
     await reader.stop()

@@ -46,6 +46,7 @@ class FrameSender:
         self._call = IngestionServiceStub(self._channel).IngestReadings()
         self._reading = asyncio.ensure_future(self._read())
         self._sent_count = 0
+        self.has_ended = False
         self.durable: list[int] = []
         self.failed: dict[int, int] = {}
 
@@ -65,14 +66,17 @@ class FrameSender:
     async def close(self) -> None:
         """Ends the stream."""
         self._call.cancel()
-        with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
+        with suppress(asyncio.CancelledError):
             await self._reading
         await self._channel.close()
 
     async def _read(self) -> None:
-        async for response in self._call:
-            self.durable += response.durable_sequences
-            self.failed |= {failure.sequence: failure.reason for failure in response.failures}
+        # How it ends is nothing to go by: a write at that moment hides the server's status behind one of the client's.
+        with suppress(grpc.aio.AioRpcError):
+            async for response in self._call:
+                self.durable += response.durable_sequences
+                self.failed |= {failure.sequence: failure.reason for failure in response.failures}
+        self.has_ended = True
 
 
 class QueueReader:

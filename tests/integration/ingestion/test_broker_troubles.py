@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import grpc
 from aiormq.abc import AbstractChannel
 from energy.common.v1.error_reason_pb2 import ErrorReason
@@ -17,7 +20,7 @@ from tests.integration.ingestion.severable_wire import SeverableWire
 async def is_green(address: str, name: str = SERVICE_NAME) -> bool:
     """Whether the gRPC health of a name says SERVING."""
     async with grpc.aio.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
@@ -28,14 +31,9 @@ async def becomes_green(address: str, *, green: bool) -> None:
     Raises:
         TimeoutError: it does not get it.
     """
-    known: list[bool] = []
-
-    async def look() -> None:
-        known.append(await is_green(address))
-
-    await look()
-    while known[-1] is not green:
-        await look()
+    async with asyncio.timeout(20):
+        while await is_green(address) is not green:  # noqa: ASYNC110 - a test looks from outside
+            await asyncio.sleep(0.05)
 
 
 async def test_red_without_the_broker_green_with_it(wire: SeverableWire, wire_url: str) -> None:
@@ -110,10 +108,10 @@ async def test_a_deleted_exchange_is_declared_again(broker_url: str) -> None:
     assert sender.durable == [1]
 
 
-async def test_a_full_queue_is_overloaded_until_it_is_read(broker_url: str, queues: QueueReader) -> None:
-    """Billing's queue refuses what it cannot hold: requests fail as OVERLOADED, the service stays green, and recovers."""
+async def test_a_full_queue_is_overloaded_until_it_is_read(bare_broker_url: str, queues: QueueReader) -> None:
+    """What billing's queue cannot hold fails as OVERLOADED; the service stays green, and acks again when it is read."""
     limits = QueueLimits(billing_bytes=20_000)
-    async with running_ingestion(broker_url, queue_limits=limits, overload_patience_seconds=0.3) as app:
+    async with running_ingestion(bare_broker_url, queue_limits=limits, overload_patience_seconds=0.3) as app:
         await becomes_green(app.server.address, green=True)
         sender = FrameSender(app.server.address)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from energy.ingestion.v1 import reading_batch_pb2
 from energy.telemetry.v1 import reading_pb2
@@ -47,7 +49,7 @@ class Desk:
         self.picture = LivePicture()
         self.intake = BatchIntake(
             self.picture,
-            ReadingMetrics(self.registry, {"m-1": "North"}.get),
+            ReadingMetrics(self.registry, {"m-1": SimpleNamespace(region="North")}.get),
             ReadingRate(),
             BatchMemory(100),
             now_ms=lambda: RECEIVE_MS,

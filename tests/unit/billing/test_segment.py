@@ -1,5 +1,7 @@
 """How a batch from the broker becomes a segment of the log."""
 
+from typing import Any
+
 import bson
 import pytest
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
@@ -29,7 +31,7 @@ def batch(*readings: Reading) -> ReadingBatch:
     )
 
 
-def reading(**measurement: object) -> Reading:
+def reading(**measurement: Any) -> Reading:
     """A reading of one minute with this measurement."""
     return Reading(
         device_id="d-1", start_time=from_ms(START_MS + 60_000), interval=duration_from_ms(60_000), **measurement

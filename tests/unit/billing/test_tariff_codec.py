@@ -195,8 +195,8 @@ def test_unreadable_amounts_and_broken_rules_are_told_together() -> None:
 
 
 def test_an_assignment_comes_back_as_it_was() -> None:
-    """To the millisecond."""
-    assignment = TariffAssignment("m-1", "flat-5", 1_767_225_600_123)
+    """From the quarter-hour it names."""
+    assignment = TariffAssignment("m-1", "flat-5", 1_767_225_600_000)
 
     assert assignment_from_message(assignment_message(assignment)) == assignment
     assert assignment_from_document(assignment_to_document(assignment, 0)) == assignment
@@ -213,10 +213,14 @@ def test_an_assignment_comes_back_as_it_was() -> None:
             tariff_pb2.TariffAssignment(device_id="a b", tariff_id="t", start_time=Timestamp(nanos=1)),
             ["assignment.device_id", "assignment.start_time"],
         ),
+        (
+            tariff_pb2.TariffAssignment(device_id="m", tariff_id="t", start_time=Timestamp(seconds=600)),
+            ["assignment.start_time"],
+        ),
     ],
 )
 def test_an_assignment_names_every_field_at_fault(message: tariff_pb2.TariffAssignment, fields: list[str]) -> None:
-    """All are required, and an instant is no finer than a millisecond."""
+    """All are required, and a price begins with a quarter-hour."""
     with pytest.raises(InvalidArgument) as refused:
         assignment_from_message(message)
 

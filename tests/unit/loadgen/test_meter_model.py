@@ -26,21 +26,20 @@ PLAIN = MeterProfile(
 
 
 def day_of(
-    profile: MeterProfile = PLAIN, *, mode: LoadMode = LoadMode.NORMAL, supplied: bool = True, interval_ms: int = MINUTE_MS
+    profile: MeterProfile = PLAIN,
+    *,
+    mode: LoadMode = LoadMode.NORMAL,
+    supplied: bool = True,
 ) -> list[MeterFields]:
     """What a meter reads on one local day."""
     meter = Meter(profile, draw=Random(7).random, mode=mode, supplied=supplied)
     shapes = LoadShapes()
-    return [
-        meter.measure(surroundings, shapes.levels(surroundings)[profile.shape])
-        for surroundings in steps_of_day(interval_ms)
-    ]
+    return [meter.measure(surroundings, shapes.levels(surroundings)[profile.shape]) for surroundings in steps_of_day()]
 
 
-def steps_of_day(interval_ms: int) -> list[Surroundings]:
-    """The steps of one local day."""
-    starts = range(MIDNIGHT_MS, MIDNIGHT_MS + MINUTES_PER_DAY * MINUTE_MS, interval_ms)
-    return [surroundings_at(start_ms, interval_ms, ZONE) for start_ms in starts]
+def steps_of_day() -> list[Surroundings]:
+    """The minutes of one local day."""
+    return [surroundings_at(MIDNIGHT_MS + minute * MINUTE_MS, MINUTE_MS, ZONE) for minute in range(MINUTES_PER_DAY)]
 
 
 def hourly_kwh(day: list[MeterFields]) -> list[float]:
@@ -58,7 +57,8 @@ def test_the_evening_between_17_and_21_holds_the_peak_of_the_day() -> None:
 
 def test_every_shape_peaks_between_17_and_21() -> None:
     """Whichever kind of household is drawn, its evening is where the grid expects it."""
-    levels = [LoadShapes().levels(surroundings) for surroundings in steps_of_day(MINUTE_MS)]
+    shapes = LoadShapes()
+    levels = [shapes.levels(surroundings) for surroundings in steps_of_day()]
 
     peaks = [max(range(MINUTES_PER_DAY), key=lambda minute: levels[minute][shape]) for shape in range(16)]
 

@@ -162,4 +162,4 @@ def test_charging_warms_the_battery() -> None:
 def test_charging_states_are_numbered_as_in_the_contract() -> None:
     """The model needs no message, yet speaks its numbers."""
     for state in ChargingState:
-        assert reading_pb2.ChargingState.Value(f"CHARGING_STATE_{state.name}") == state
+        assert int(reading_pb2.ChargingState.Value(f"CHARGING_STATE_{state.name}")) == int(state)

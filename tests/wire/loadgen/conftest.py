@@ -5,10 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import pytest
-from energy.common.v1.error_reason_pb2 import ERROR_REASON_OUT_OF_RANGE
+from energy.common.v1.error_reason_pb2 import ERROR_REASON_INVALID_FORMAT, ERROR_REASON_OUT_OF_RANGE
+from energy.registry.v1.device_pb2 import Device, VehicleLink
+from energy.registry.v1.registry_service_pb2 import (
+    BatchCreateDevicesRequest,
+    BatchCreateDevicesResponse,
+    CreateDeviceRequest,
+    CreateDeviceResponse,
+    DeviceRefusal,
+    GetDeviceRequest,
+    GetDeviceResponse,
+    LinkVehicleRequest,
+    LinkVehicleResponse,
+)
+from energy.registry.v1.registry_service_pb2_grpc import (
+    RegistryServiceServicer,
+    add_RegistryServiceServicer_to_server,
+)
 from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest, StreamReadingsResponse
 from energy.telemetry.v1.telemetry_service_pb2_grpc import (
     TelemetryServiceServicer,
@@ -24,9 +41,9 @@ class StreamScript:
     """What one stream does: how many frames it acks, and what it does after so many frames were read."""
 
     ack_frames: int = 1_000_000
-    drop_after_frames: int | None = None
-    drain_after_frames: int | None = None
-    go_silent: bool = False
+    drop_after_frames: int = 0
+    drain_after_frames: int = 0
+    silent: int = 0
 
 
 @dataclass
@@ -61,7 +78,7 @@ class ScriptedGateway(TelemetryServiceServicer):
         async for frame in request_iterator:
             frames.append(frame)
             await self.may_ack.wait()
-            if script.go_silent:
+            if script.silent:
                 continue
             if len(frames) <= script.ack_frames:
                 yield StreamReadingsResponse(acked_sequence=frame.sequence, refused=verdicts_of(frame))
@@ -70,6 +87,50 @@ class ScriptedGateway(TelemetryServiceServicer):
             if len(frames) == script.drop_after_frames:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "dropped as told")
         self.half_closed += 1
+
+
+@dataclass
+class SmallRegistry(RegistryServiceServicer):
+    """Keeps devices and links in memory; an id with a blank in it is refused."""
+
+    devices: dict[str, Device] = field(default_factory=dict)
+    links: list[VehicleLink] = field(default_factory=list)
+    batch_sizes: list[int] = field(default_factory=list)
+
+    async def BatchCreateDevices(  # noqa: N802 - the contract's name
+        self, request: BatchCreateDevicesRequest, _context: Any
+    ) -> BatchCreateDevicesResponse:
+        """Adds what is new and good."""
+        self.batch_sizes.append(len(request.devices))
+        response = BatchCreateDevicesResponse()
+        for index, device in enumerate(request.devices):
+            if " " in device.device_id:
+                response.refused.append(
+                    DeviceRefusal(index=index, reason=ERROR_REASON_INVALID_FORMAT, field="device_id", description="bad")
+                )
+            elif device.device_id in self.devices:
+                response.existing_count += 1
+            else:
+                self.devices[device.device_id] = device
+                response.created_count += 1
+        return response
+
+    async def CreateDevice(self, request: CreateDeviceRequest, _context: Any) -> CreateDeviceResponse:  # noqa: N802
+        """Adds one."""
+        self.devices[request.device.device_id] = request.device
+        return CreateDeviceResponse(device=request.device)
+
+    async def GetDevice(self, request: GetDeviceRequest, context: Any) -> GetDeviceResponse:  # noqa: N802
+        """Finds one."""
+        if request.device_id not in self.devices:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such device")
+        return GetDeviceResponse(device=self.devices[request.device_id])
+
+    async def LinkVehicle(self, request: LinkVehicleRequest, _context: Any) -> LinkVehicleResponse:  # noqa: N802
+        """Keeps a link."""
+        link = VehicleLink(vehicle_id=request.vehicle_id, meter_id=request.meter_id, start_time=request.start_time)
+        self.links.append(link)
+        return LinkVehicleResponse(link=link)
 
 
 def verdicts_of(frame: StreamReadingsRequest) -> list[Verdict]:
@@ -86,6 +147,7 @@ class ServedGateway:
     """The gateway, where it listens, and a channel to it."""
 
     servicer: ScriptedGateway
+    registry: SmallRegistry
     address: str
     channel: grpc.aio.Channel
     server: grpc.aio.Server
@@ -94,11 +156,14 @@ class ServedGateway:
 @pytest.fixture
 async def gateway() -> AsyncIterator[ServedGateway]:
     """A running small gateway on a free port of loopback."""
-    servicer = ScriptedGateway()
+    # What the generator does not call is left out on purpose; the server answers UNIMPLEMENTED by itself.
+    servicer = ScriptedGateway()  # type: ignore[abstract]
+    registry = SmallRegistry()  # type: ignore[abstract]
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     add_TelemetryServiceServicer_to_server(servicer, server)
+    add_RegistryServiceServicer_to_server(registry, server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     async with open_channel(address) as channel:
-        yield ServedGateway(servicer, address, channel, server)
+        yield ServedGateway(servicer, registry, address, channel, server)
     await server.stop(None)

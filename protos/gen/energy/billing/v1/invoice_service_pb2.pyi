@@ -31,7 +31,7 @@ class PreviewInvoiceRequest(_message.Message):
     """The device, a meter. Required."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
-        """First local day, inclusive. Required."""
+        """First local day, inclusive, years 1970..9998. Required."""
 
     @_builtins.property
     def end_date(self) -> _date_pb2.Date:

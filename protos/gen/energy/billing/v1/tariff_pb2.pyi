@@ -52,7 +52,7 @@ class Tariff(_message.Message):
 
     @_builtins.property
     def daily_charge(self) -> _money_pb2.Money:
-        """Fixed charge for each local day of the period, 0 or more. Absent: none."""
+        """Fixed charge for each local day of the period, 0..1000000. Absent: none."""
 
     @_builtins.property
     def tax_percent(self) -> _decimal_pb2.Decimal:
@@ -93,7 +93,7 @@ class FlatPricing(_message.Message):
     PRICE_PER_KWH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def price_per_kwh(self) -> _money_pb2.Money:
-        """Price of one kWh, at most 8 decimals."""
+        """Price of one kWh, 0..1000000, at most 8 decimals."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class TimeOfUsePricing(_message.Message):
 
     @_builtins.property
     def default_price_per_kwh(self) -> _money_pb2.Money:
-        """Price of one kWh in the rest of the time, at most 8 decimals."""
+        """Price of one kWh in the rest of the time, 0..1000000, at most 8 decimals."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class TimeOfUsePeriod(_message.Message):
     """Name, such as `peak`, 1..64 characters."""
     @_builtins.property
     def price_per_kwh(self) -> _money_pb2.Money:
-        """Price of one kWh, at most 8 decimals."""
+        """Price of one kWh, 0..1000000, at most 8 decimals."""
 
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeOfUseWindow]:
@@ -223,7 +223,7 @@ class TariffAssignment(_message.Message):
     """The tariff."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """From when on, UTC, whole milliseconds, inclusive."""
+        """From when on, UTC, inclusive: the start of a quarter-hour."""
 
     def __init__(
         self,

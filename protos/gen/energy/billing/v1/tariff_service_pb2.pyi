@@ -173,7 +173,7 @@ class GetCurrentPriceRequest(_message.Message):
     """The device. Required."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """The instant, UTC. Absent: now."""
+        """The instant, UTC, years 1970..9998. Absent: now."""
 
     def __init__(
         self,

@@ -1,0 +1,188 @@
+"""The tariff and invoice services on a real gRPC server, before a registry and readings that the test makes up."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import grpc
+from energy.billing.v1 import tariff_pb2
+from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceStub, add_InvoiceServiceServicer_to_server
+from energy.billing.v1.tariff_service_pb2 import AssignTariffRequest, CreateTariffRequest
+from energy.billing.v1.tariff_service_pb2_grpc import TariffServiceStub, add_TariffServiceServicer_to_server
+from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DEVICE_KIND_STORAGE, DEVICE_KIND_VEHICLE
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.type.dayofweek_pb2 import FRIDAY, MONDAY, THURSDAY, TUESDAY, WEDNESDAY
+from google.type.decimal_pb2 import Decimal as DecimalMessage
+from google.type.money_pb2 import Money
+from prometheus_client import CollectorRegistry
+
+from billing.invoice_service import InvoiceService
+from billing.rating import Quarter
+from billing.tariff_service import TariffService
+from billing.tariff_store import TariffStore
+from common.errors import DeviceNotFound
+from common.grpc_client import open_channel
+from common.instants import datetime_to_ms, from_ms
+from common.interceptors import standard_interceptors
+from common.logs import get_logger
+from common.mongo import Database
+from common.rich_status import status_of
+
+if TYPE_CHECKING:
+    # Exist only for the type checker.
+    from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceAsyncStub
+    from energy.billing.v1.tariff_service_pb2_grpc import TariffServiceAsyncStub
+
+
+def money(units: int, nanos: int = 0, currency_code: str = "EUR") -> Money:
+    """An amount."""
+    return Money(currency_code=currency_code, units=units, nanos=nanos)
+
+
+BY_CLOCK = tariff_pb2.Tariff(
+    tariff_id="by-clock",
+    display_name="Evenings cost more",
+    currency_code="EUR",
+    time_of_use=tariff_pb2.TimeOfUsePricing(
+        periods=[
+            tariff_pb2.TimeOfUsePeriod(
+                name="peak",
+                price_per_kwh=money(0, 400_000_000),
+                windows=[
+                    tariff_pb2.TimeOfUseWindow(
+                        days_of_week=[MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY], start_minute=1020, end_minute=1260
+                    )
+                ],
+            )
+        ],
+        default_name="off-peak",
+        default_price_per_kwh=money(0, 200_000_000),
+    ),
+    daily_charge=money(0, 300_000_000),
+    tax_percent=DecimalMessage(value="19"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUpDevice:
+    """A device as it is registered."""
+
+    device_id: str
+    kind: int
+    account_id: str
+    time_zone: str
+
+
+DEVICES = {
+    device.device_id: device
+    for device in (
+        MadeUpDevice("meter-berlin", DEVICE_KIND_METER, "acc-1", "Europe/Berlin"),
+        MadeUpDevice("meter-kolkata", DEVICE_KIND_METER, "acc-2", "Asia/Kolkata"),
+        MadeUpDevice("meter-new-york", DEVICE_KIND_METER, "acc-3", "America/New_York"),
+        MadeUpDevice("vehicle-1", DEVICE_KIND_VEHICLE, "acc-1", "Europe/Berlin"),
+        MadeUpDevice("storage-1", DEVICE_KIND_STORAGE, "acc-1", "Europe/Berlin"),
+    )
+}
+
+
+class MadeUpRegistry:
+    """Finds a meter in each of three zones, a vehicle and a battery."""
+
+    async def find(self, device_id: str) -> MadeUpDevice:
+        """The device of an id."""
+        if device_id not in DEVICES:
+            raise DeviceNotFound(device_id)
+        return DEVICES[device_id]
+
+
+@dataclass
+class MadeUpReadings:
+    """The quarters that a test gives each device."""
+
+    of_device: dict[str, list[Quarter]] = field(default_factory=dict)
+
+    async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> Sequence[Quarter]:
+        """Those that start in the span."""
+        return [quarter for quarter in self.of_device.get(device_id, []) if start_ms <= quarter.start_ms < end_ms]
+
+
+@dataclass
+class Clock:
+    """A clock that stands where the test puts it."""
+
+    now_ms: int = 1_767_225_600_000  # 2026-01-01T00:00Z
+
+    def __call__(self) -> int:
+        """Now."""
+        return self.now_ms
+
+
+@dataclass(frozen=True, slots=True)
+class PricingMesh:
+    """The running services and what is behind them."""
+
+    tariffs: "TariffServiceAsyncStub"
+    invoices: "InvoiceServiceAsyncStub"
+    readings: MadeUpReadings
+    clock: Clock
+
+
+@asynccontextmanager
+async def pricing_mesh(database: Database) -> AsyncIterator[PricingMesh]:
+    """Serves both services on loopback over a real store."""
+    store, registry, readings, clock = TariffStore(database), MadeUpRegistry(), MadeUpReadings(), Clock()
+    await store.prepare()
+    interceptors = standard_interceptors("billing.energy", get_logger(__name__), CollectorRegistry())
+    server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
+    add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, clock=clock), server)
+    add_InvoiceServiceServicer_to_server(InvoiceService(store=store, registry=registry, quarters=readings), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    channel = open_channel(f"127.0.0.1:{port}")
+    try:
+        yield PricingMesh(TariffServiceStub(channel), InvoiceServiceStub(channel), readings, clock)
+    finally:
+        await channel.close()
+        await server.stop(0)
+
+
+def flat_tariff(tariff_id: str, price: Money, **more: Message) -> tariff_pb2.Tariff:
+    """A flat tariff in the currency of its price."""
+    return tariff_pb2.Tariff(
+        tariff_id=tariff_id,
+        currency_code=price.currency_code,
+        flat=tariff_pb2.FlatPricing(price_per_kwh=price),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def error_of(failure: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str, dict[str, str], list[str]]:
+    """Code, reason, metadata and the fields of the violations of a failed call."""
+    status = status_of(failure)
+    assert status is not None
+    info, bad_request = ErrorInfo(), BadRequest()
+    for detail in status.details:
+        for wanted in (info, bad_request):
+            if detail.Is(wanted.DESCRIPTOR):
+                detail.Unpack(wanted)
+    assert info.domain == "billing.energy"
+    fields = [violation.field for violation in bad_request.field_violations]
+    return failure.code(), info.reason, dict(info.metadata), fields
+
+
+async def assign(
+    mesh: PricingMesh, device_id: str, tariff: tariff_pb2.Tariff, start_time: Timestamp
+) -> tariff_pb2.TariffAssignment:
+    """Creates a tariff and assigns it from an instant on."""
+    await mesh.tariffs.CreateTariff(CreateTariffRequest(tariff=tariff))
+    wanted = tariff_pb2.TariffAssignment(device_id=device_id, tariff_id=tariff.tariff_id, start_time=start_time)
+    return (await mesh.tariffs.AssignTariff(AssignTariffRequest(assignment=wanted))).assignment
+
+
+def at(text: str) -> Timestamp:
+    """An instant such as `2026-03-29T01:00`, UTC."""
+    return from_ms(datetime_to_ms(datetime.fromisoformat(text).replace(tzinfo=UTC)))

@@ -1,0 +1,208 @@
+"""Batches on their way from the real queues into the real log."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest_asyncio
+from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
+from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
+from prometheus_client import CollectorRegistry
+from pymongo.errors import AutoReconnect
+
+from billing.consumer import ConsumerMetrics, ReadingsConsumer
+from billing.log_store import LogStore
+from billing.segment import Segment
+from billing.tail import Tail
+from common.broker import BrokerConnection, Publisher
+from common.instants import duration_from_ms, from_ms
+from common.localstack.mesh import Mesh
+from common.mongo import Database
+from common.topology import DEAD_LETTER_QUEUE, READINGS_EXCHANGE, declare, queue_name, routing_key
+
+PARTITION = 0
+START_MS = 1_767_225_600_000
+LIMIT_SECONDS = 20
+
+
+def batch(number: int, minutes: range) -> ReadingBatch:
+    """A batch of one meter's readings of some minutes."""
+    readings = [
+        Reading(
+            device_id="m-1",
+            start_time=from_ms(START_MS + minute * 60_000),
+            interval=duration_from_ms(60_000),
+            meter=MeterMeasurement(import_kwh=0.5),
+        )
+        for minute in minutes
+    ]
+    return ReadingBatch(
+        batch_id=f"b-{number}",
+        writer="w",
+        sequence=number,
+        partition=PARTITION,
+        create_time=from_ms(START_MS),
+        parts=[Part(receive_time=from_ms(START_MS), readings=readings)],
+    )
+
+
+BATCHES = [batch(number, range(number * 10, number * 10 + 10)) for number in range(1, 13)]
+
+
+class Broker:
+    """The test's own way to the queues."""
+
+    def __init__(self, connection: BrokerConnection) -> None:
+        self.connection = connection
+        self._publisher = Publisher(connection)
+        self._ids = itertools.count()
+
+    async def send(self, body: bytes) -> None:
+        """Publishes a message to the partition, as ingestion does."""
+        await self._publisher.publish(
+            READINGS_EXCHANGE,
+            routing_key(PARTITION),
+            body,
+            message_id=f"m-{next(self._ids)}",
+            type_name=ReadingBatch.DESCRIPTOR.full_name,
+        )
+
+    async def count(self, queue: str) -> int:
+        """Messages that wait in a queue, those delivered and not acknowledged left out."""
+        channel = await self.connection.open_channel(publisher_confirms=False)
+        declared = await channel.queue_declare(queue, passive=True)
+        await channel.close()
+        return declared.message_count or 0
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def broker(servers: Mesh) -> AsyncIterator[Broker]:
+    """A connection with every queue declared and the ones used here empty."""
+    connection = BrokerConnection(servers.amqp_url, "test", lambda channel: declare(channel, 8))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(connection.run())
+        await asyncio.wait_for(connection.wait_connected(), LIMIT_SECONDS)
+        channel = await connection.open_channel(publisher_confirms=False)
+        for queue in (queue_name("billing", PARTITION), queue_name("analytics", PARTITION), DEAD_LETTER_QUEUE):
+            await channel.queue_purge(queue)
+        yield Broker(connection)
+        running.cancel()
+
+
+@asynccontextmanager
+async def consuming(broker: Broker, log: LogStore, tail: Tail) -> AsyncIterator[ReadingsConsumer]:
+    """A consumer of the partition, stopped in order at the end."""
+    consumer = ReadingsConsumer(
+        broker=broker.connection,
+        partition=PARTITION,
+        prefetch=8,
+        log=log,
+        tail=tail,
+        publish=lambda _: None,
+        metrics=ConsumerMetrics(CollectorRegistry()),
+        clock=lambda: 0.0,
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(consumer.subscribe()), tasks.create_task(consumer.run())]
+        yield consumer
+        await consumer.stop()
+        for task in running:
+            task.cancel()
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Waits until a condition holds, within a limit."""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while not await condition():  # noqa: ASYNC110 - the state of a server has no event
+            await asyncio.sleep(0.02)
+
+
+async def logged(database: Database) -> dict[str, int]:
+    """Readings of each batch in the log."""
+    return {found["_id"]: found["reading_count"] async for found in database["readings_log"].find()}
+
+
+async def test_every_message_twice_and_in_reverse_is_logged_once(broker: Broker, database: Database) -> None:
+    """The log has each batch once whatever is redelivered, and nothing stays in the queue."""
+    log, tail = LogStore(database), Tail(100_000)
+    await log.prepare()
+    for one in [*BATCHES, *reversed(BATCHES)]:
+        await broker.send(one.SerializeToString())
+
+    async with consuming(broker, log, tail):
+
+        async def is_done() -> bool:
+            return await broker.count(queue_name("billing", PARTITION)) == 0 and len(await logged(database)) == 12
+
+        await eventually(is_done)
+
+    assert await logged(database) == {f"b-{number}": 10 for number in range(1, 13)}
+    assert tail.reading_count == 120
+
+
+async def test_poison_goes_to_the_dead_letters_and_its_neighbours_to_the_log(
+    broker: Broker, database: Database
+) -> None:
+    """What cannot be decoded is set aside; what stands before and behind it is kept."""
+    log, tail = LogStore(database), Tail(100_000)
+    await log.prepare()
+    for body in (BATCHES[0].SerializeToString(), b"\xff\xfe poison", BATCHES[1].SerializeToString()):
+        await broker.send(body)
+
+    async with consuming(broker, log, tail):
+
+        async def is_done() -> bool:
+            return await broker.count(DEAD_LETTER_QUEUE) == 1 and len(await logged(database)) == 2
+
+        await eventually(is_done)
+
+    assert await logged(database) == {"b-1": 10, "b-2": 10}
+
+
+async def test_a_writers_sign_of_life_is_logged_without_readings(broker: Broker, database: Database) -> None:
+    """An empty batch holds a number of its writer and nothing to fold."""
+    log, tail = LogStore(database), Tail(100_000)
+    await log.prepare()
+    await broker.send(batch(7, range(0)).SerializeToString())
+
+    async with consuming(broker, log, tail):
+
+        async def is_done() -> bool:
+            return await logged(database) == {"b-7": 0}
+
+        await eventually(is_done)
+
+    assert await log.unmerged_ids([PARTITION]) == []
+
+
+class StumblingLog(LogStore):
+    """The real log behind a store that fails the first writes."""
+
+    failures = 1
+
+    async def append(self, segments: list[Segment]) -> set[str]:  # type: ignore[override]
+        """Fails as a driver does whose server went away after the write, then writes again."""
+        known = await super().append(segments)
+        if self.failures:
+            self.failures -= 1
+            raise AutoReconnect("gone")
+        return known
+
+
+async def test_a_store_that_fails_is_written_again_and_nothing_is_requeued(broker: Broker, database: Database) -> None:
+    """A write whose answer was lost is repeated and recognised; every batch stays once in the log."""
+    log, tail = StumblingLog(database), Tail(100_000)
+    await log.prepare()
+    for one in BATCHES:
+        await broker.send(one.SerializeToString())
+
+    async with consuming(broker, log, tail):
+
+        async def is_done() -> bool:
+            return await broker.count(queue_name("billing", PARTITION)) == 0 and len(await logged(database)) == 12
+
+        await eventually(is_done)
+
+    assert log.failures == 0
+    assert len(await log.unmerged_ids([PARTITION])) == 12

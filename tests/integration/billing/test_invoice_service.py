@@ -1,0 +1,205 @@
+"""Bills over real gRPC: from quarters and tariffs in a real store to money."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+
+import grpc
+import pytest
+from energy.billing.v1 import invoice_pb2, tariff_pb2
+from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
+from google.type.date_pb2 import Date
+from google.type.decimal_pb2 import Decimal as DecimalMessage
+
+from billing.rating import Quarter
+from common.mongo import Database
+from tests.integration.billing.pricing_mesh import (
+    PricingMesh,
+    assign,
+    at,
+    error_of,
+    flat_tariff,
+    money,
+    pricing_mesh,
+)
+
+QUARTER_MS = 900_000
+
+
+@pytest.fixture
+async def mesh(database: Database) -> AsyncIterator[PricingMesh]:
+    """The services over an empty store."""
+    async with pricing_mesh(database) as running:
+        yield running
+
+
+def utc_ms(text: str) -> int:
+    """Milliseconds since 1970 of an instant such as `2026-03-29T01:00`, UTC."""
+    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1000
+
+
+async def preview(mesh: PricingMesh, device_id: str, start_date: date, end_date: date) -> invoice_pb2.Invoice:
+    """The bill of some days."""
+    first, after = (Date(year=day.year, month=day.month, day=day.day) for day in (start_date, end_date))
+    request = PreviewInvoiceRequest(device_id=device_id, start_date=first, end_date=after)
+    return (await mesh.invoices.PreviewInvoice(request)).invoice
+
+
+def steady(start: str, end: str, milliwatt_hours: int) -> list[Quarter]:
+    """The same energy in every quarter-hour of a span, from 15 readings each."""
+    starts = range(utc_ms(start), utc_ms(end), QUARTER_MS)
+    return [Quarter(start_ms, start_ms + QUARTER_MS, milliwatt_hours, 15) for start_ms in starts]
+
+
+async def test_the_bill_of_a_day_with_25_hours(mesh: PricingMesh) -> None:
+    """Berlin, 25 October 2026 at a steady 0.4 kW.
+
+    25 h * 0.4 kW = 10 kWh at 0.30125 = 3.0125, so 3.01; one day at 0.25; 19 % of 3.26 = 0.6194, so 0.62; total 3.88.
+    """
+    tariff = flat_tariff(
+        "flat", money(0, 301_250_000), daily_charge=money(0, 250_000_000), tax_percent=DecimalMessage(value="19")
+    )
+    await assign(mesh, "meter-berlin", tariff, at("2026-01-01"))
+    mesh.readings.of_device["meter-berlin"] = steady("2026-10-24T00:00", "2026-10-27T00:00", 100_000)
+
+    invoice = await preview(mesh, "meter-berlin", date(2026, 10, 25), date(2026, 10, 26))
+
+    energy, charge = invoice.lines
+    assert (invoice.account_id, invoice.device_id, invoice.time_zone) == ("acc-1", "meter-berlin", "Europe/Berlin")
+    assert invoice.start_time.seconds * 1000 == utc_ms("2026-10-24T22:00")
+    assert invoice.end_time.seconds * 1000 == utc_ms("2026-10-25T23:00")
+    assert (energy.quantity.value, energy.amount, energy.reading_count) == ("10", money(3, 10_000_000), 1500)
+    assert (charge.quantity.value, charge.amount) == ("1", money(0, 250_000_000))
+    assert (invoice.net, invoice.tax, invoice.total) == (
+        money(3, 260_000_000),
+        money(0, 620_000_000),
+        money(3, 880_000_000),
+    )
+    assert (invoice.currency_code, invoice.reading_count) == ("EUR", 1500)
+
+
+async def test_the_bill_of_a_day_by_the_clock(mesh: PricingMesh) -> None:
+    """Kolkata, 1 January 2026 at a steady 1 kW.
+
+    20 h * 1 kW = 20 kWh off-peak at 4.00 = 80.00; 4 h of peak at 8.00 = 32.00; 18 % of 112.00 = 20.16; total 132.16.
+    """
+    window = tariff_pb2.TimeOfUseWindow(start_minute=1080, end_minute=1320)
+    tariff = tariff_pb2.Tariff(
+        tariff_id="by-clock",
+        currency_code="INR",
+        time_of_use=tariff_pb2.TimeOfUsePricing(
+            periods=[
+                tariff_pb2.TimeOfUsePeriod(name="peak", price_per_kwh=money(8, currency_code="INR"), windows=[window])
+            ],
+            default_name="off-peak",
+            default_price_per_kwh=money(4, currency_code="INR"),
+        ),
+    )
+    await assign(mesh, "meter-kolkata", tariff, at("2025-12-31T18:30"))
+    mesh.readings.of_device["meter-kolkata"] = steady("2025-12-31T18:30", "2026-01-01T18:30", 250_000)
+
+    invoice = await preview(mesh, "meter-kolkata", date(2026, 1, 1), date(2026, 1, 2))
+
+    assert [(line.description, line.quantity.value, line.amount.units) for line in invoice.lines] == [
+        ("Energy, off-peak", "20", 80),
+        ("Energy, peak", "4", 32),
+    ]
+    assert (invoice.tax, invoice.total) == (
+        money(20, 160_000_000, "INR"),
+        money(132, 160_000_000, "INR"),
+    )
+
+
+async def test_a_bill_is_computed_of_what_is_on_record_now(mesh: PricingMesh) -> None:
+    """Another reading, another bill; nothing is kept."""
+    await assign(mesh, "meter-berlin", flat_tariff("flat", money(1)), at("2026-01-01"))
+    mesh.readings.of_device["meter-berlin"] = steady("2026-01-05T00:00", "2026-01-05T01:00", 1_000_000)
+    first = await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
+
+    mesh.readings.of_device["meter-berlin"] += steady("2026-01-05T01:00", "2026-01-05T02:00", 1_000_000)
+    second = await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
+
+    assert (first.net.units, second.net.units) == (4, 8)
+
+
+@pytest.mark.parametrize(("device_id", "kind"), [("vehicle-1", "vehicle"), ("storage-1", "storage")])
+async def test_only_meters_are_billed(mesh: PricingMesh, device_id: str, kind: str) -> None:
+    """Vehicles and batteries are metered by meters."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await preview(mesh, device_id, date(2026, 1, 1), date(2026, 1, 2))
+
+    metadata = {"device_id": device_id, "kind": kind}
+    assert error_of(refused.value) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "KIND_MISMATCH",
+        metadata,
+        ["device_id"],
+    )
+
+
+async def test_an_unknown_device_is_not_found(mesh: PricingMesh) -> None:
+    """NOT_FOUND names it."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await preview(mesh, "meter-unknown", date(2026, 1, 1), date(2026, 1, 2))
+
+    assert error_of(refused.value)[:2] == (grpc.StatusCode.NOT_FOUND, "DEVICE_NOT_FOUND")
+
+
+async def test_a_request_names_every_field_at_fault(mesh: PricingMesh) -> None:
+    """An empty one lacks all."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await mesh.invoices.PreviewInvoice(PreviewInvoiceRequest())
+
+    code, reason, _, fields = error_of(refused.value)
+    assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_REQUIRED")
+    assert fields == ["device_id", "start_date", "end_date"]
+
+
+async def test_a_period_without_readings_has_no_bill(mesh: PricingMesh) -> None:
+    """A bill of nothing would say that nothing was used."""
+    await assign(mesh, "meter-berlin", flat_tariff("flat", money(1)), at("2026-01-01"))
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
+
+    assert error_of(refused.value)[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "NO_READINGS")
+
+
+async def test_a_period_that_begins_without_a_tariff_has_no_bill(mesh: PricingMesh) -> None:
+    """The error names the first instant that has none."""
+    await assign(mesh, "meter-berlin", flat_tariff("flat", money(1)), at("2026-01-05T12:00"))
+    mesh.readings.of_device["meter-berlin"] = steady("2026-01-05T12:00", "2026-01-05T13:00", 1)
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
+
+    code, reason, metadata, _ = error_of(refused.value)
+    assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TARIFF_NOT_ASSIGNED")
+    assert metadata == {"device_id": "meter-berlin", "start_time": "2026-01-04T23:00:00.000Z"}
+
+
+async def test_a_reading_over_a_price_change_has_no_price(mesh: PricingMesh) -> None:
+    """The error names its start."""
+    await assign(mesh, "meter-berlin", flat_tariff("one", money(1)), at("2026-01-01"))
+    await assign(mesh, "meter-berlin", flat_tariff("two", money(2)), at("2026-01-05T12:00"))
+    start_ms = utc_ms("2026-01-05T11:45")
+    mesh.readings.of_device["meter-berlin"] = [Quarter(start_ms, start_ms + 2 * QUARTER_MS, 1, 1)]
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
+
+    code, reason, metadata, _ = error_of(refused.value)
+    assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INTERVAL_CROSSES_PRICE")
+    assert metadata == {"device_id": "meter-berlin", "start_time": "2026-01-05T11:45:00.000Z"}
+
+
+async def test_a_period_in_two_currencies_is_refused(mesh: PricingMesh) -> None:
+    """A bill has one currency."""
+    await assign(mesh, "meter-berlin", flat_tariff("one", money(1, currency_code="EUR")), at("2026-01-01"))
+    await assign(mesh, "meter-berlin", flat_tariff("two", money(1, currency_code="USD")), at("2026-01-05T12:00"))
+    mesh.readings.of_device["meter-berlin"] = steady("2026-01-05T11:00", "2026-01-05T13:00", 1)
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
+
+    code, _, _, fields = error_of(refused.value)
+    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["end_date"])

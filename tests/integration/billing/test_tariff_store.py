@@ -1,0 +1,129 @@
+"""Tariffs and assignments on a real server: kept once, never changed, exact."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from billing.tariff import FlatPricing, Tariff, TariffAssignment, TimeOfUsePeriod, TimeOfUsePricing, TimeOfUseWindow
+from billing.tariff_store import TariffStore
+from common.errors import TariffAssignmentConflict, TariffExists, TariffNotFound
+from common.mongo import Database
+
+FLAT = Tariff("flat", "Flat", "INR", FlatPricing(Decimal("5.12345678")), Decimal("0.10"), Decimal(18))
+BY_CLOCK = Tariff(
+    "by-clock",
+    "",
+    "KWD",
+    TimeOfUsePricing(
+        (TimeOfUsePeriod("peak", Decimal("0.1"), (TimeOfUseWindow(frozenset({0, 4}), 60, 1440),)),),
+        "rest",
+        Decimal("0.00000001"),
+    ),
+    None,
+    Decimal("7.7125"),
+)
+
+
+@pytest.mark.parametrize("tariff", [FLAT, BY_CLOCK])
+async def test_a_tariff_rests_exactly_as_it_was_created(database: Database, tariff: Tariff) -> None:
+    """Another process reads the same digits."""
+    await TariffStore(database).create(tariff, 1_767_225_600_123)
+
+    assert await TariffStore(database).get(tariff.tariff_id) == (tariff, 1_767_225_600_123)
+
+
+async def test_creating_a_tariff_again_changes_nothing(database: Database) -> None:
+    """The first creation counts."""
+    store = TariffStore(database)
+    await store.create(FLAT, 1_000)
+
+    assert await store.create(FLAT, 2_000) == (FLAT, 1_000)
+    assert await TariffStore(database).get("flat") == (FLAT, 1_000)
+
+
+async def test_the_same_id_with_other_content_is_refused(database: Database) -> None:
+    """A used price list is never rewritten."""
+    store = TariffStore(database)
+    await store.create(FLAT, 1_000)
+    dearer = Tariff("flat", "Flat", "INR", FlatPricing(Decimal(6)), Decimal("0.10"), Decimal(18))
+
+    with pytest.raises(TariffExists):
+        await store.create(dearer, 2_000)
+
+    assert await TariffStore(database).get("flat") == (FLAT, 1_000)
+
+
+async def test_of_many_at_once_one_creates_the_tariff(database: Database) -> None:
+    """All are told the same instant of creation."""
+    stores = [TariffStore(database) for _ in range(8)]
+
+    kept = await asyncio.gather(*(store.create(FLAT, instant) for instant, store in enumerate(stores)))
+
+    assert len(set(kept)) == 1
+
+
+async def test_an_unknown_tariff_is_not_found(database: Database) -> None:
+    """Alone it is an error, among others it is left out."""
+    store = TariffStore(database)
+    await store.create(FLAT, 1_000)
+
+    assert await store.tariffs(["flat", "unknown"]) == {"flat": FLAT}
+    with pytest.raises(TariffNotFound):
+        await store.get("unknown")
+
+
+async def test_a_tariff_that_was_unknown_is_found_once_it_is_created(database: Database) -> None:
+    """That there is none is not remembered."""
+    reader = TariffStore(database)
+    assert await reader.tariffs(["flat"]) == {}
+
+    await TariffStore(database).create(FLAT, 1_000)
+
+    assert await reader.tariffs(["flat"]) == {"flat": FLAT}
+
+
+async def test_assignments_of_a_device_come_by_start(database: Database) -> None:
+    """In whatever order they were made, and no other device's."""
+    store = TariffStore(database)
+    await store.prepare()
+    made = [TariffAssignment("m-1", "b", 2_000), TariffAssignment("m-1", "a", 1_001), TariffAssignment("m-2", "c", 1)]
+    for assignment in made:
+        await store.assign(assignment, 5_000)
+
+    assert await store.assignments("m-1") == [made[1], made[0]]
+    assert await store.assignments("m-3") == []
+
+
+async def test_assigning_again_changes_nothing(database: Database) -> None:
+    """One document for each device and start."""
+    store = TariffStore(database)
+    await store.assign(TariffAssignment("m-1", "a", 1_000), 5_000)
+    await store.assign(TariffAssignment("m-1", "a", 1_000), 6_000)
+
+    found: list[dict[str, Any]] = await database["tariff_assignments"].find({}).to_list(None)
+    assert [(document["_id"], document["create_time"].timestamp()) for document in found] == [("m-1@1000", 5)]
+
+
+async def test_another_tariff_from_the_same_instant_is_refused(database: Database) -> None:
+    """The conflict names the tariff that is assigned."""
+    store = TariffStore(database)
+    await store.assign(TariffAssignment("m-1", "a", 1_000), 5_000)
+
+    with pytest.raises(TariffAssignmentConflict) as refused:
+        await store.assign(TariffAssignment("m-1", "b", 1_000), 6_000)
+
+    assert refused.value.metadata["tariff_id"] == "a"
+    assert await store.assignments("m-1") == [TariffAssignment("m-1", "a", 1_000)]
+
+
+async def test_the_index_of_assignments_may_be_made_again(database: Database) -> None:
+    """Every start of the service asks for it."""
+    store = TariffStore(database)
+
+    await store.prepare()
+    await store.prepare()
+
+    names = set(await database["tariff_assignments"].index_information())
+    assert "device_id_1_start_time_1" in names

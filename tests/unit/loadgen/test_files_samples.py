@@ -1,0 +1,79 @@
+"""Real files: every row and every milliwatt-hour of them, against arithmetic that shares nothing with the readers."""
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
+import pytest
+from defusedxml import ElementTree
+
+from common.energy import milliwatt_hours
+from loadgen.files import open_file, to_reading
+
+HOUSEHOLD = "readings/uci_household_1min.txt"
+ESPI = "{http://naesb.org/espi}"
+MILLIWATT_HOURS_PER_KWH = 1_000_000
+
+
+def rounded(exact_milliwatt_hours: Decimal) -> int:
+    """Whole milliwatt-hours, ties away from zero."""
+    return int(exact_milliwatt_hours.to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def household_milliwatt_hours(path: Path) -> list[int]:
+    """Each minute of a household file, found by a regular expression."""
+    powers = re.findall(r"^\d\d/\d\d/\d{4};\d\d:\d\d:\d\d;([\d.]+);", path.read_text("ascii"), flags=re.MULTILINE)
+    return [rounded(Decimal(power) * MILLIWATT_HOURS_PER_KWH / 60) for power in powers]
+
+
+def green_button_milliwatt_hours(path: Path) -> list[int]:
+    """Each interval of a file in plain Wh."""
+    rows = ElementTree.fromstring(path.read_bytes()).iter(f"{ESPI}IntervalReading")
+    return [int(row.findtext(f"{ESPI}value") or "") * 1000 for row in rows]
+
+
+def test_the_household_file_is_read_to_the_milliwatt_hour(samples_dir: Path) -> None:
+    """Every minute of the public household data, each rounded once."""
+    path = samples_dir / HOUSEHOLD
+    file = open_file(path, "Europe/Paris")
+
+    messages = [to_reading(each, "home") for each in file.readings]
+
+    energies = [milliwatt_hours(each.meter.import_kwh) for each in messages]
+    assert energies == household_milliwatt_hours(path)
+    assert (file.rows_in, len(file.refused)) == (2_000, 0)
+    assert messages[0].start_time.ToJsonString() == "2006-12-16T16:24:00Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "zone", "first", "intervals"),
+    [
+        ("sdge_2019-10_hourly.xml", (552, 351_425), "Etc/UTC", "2019-10-01T00:00:00Z", {3600}),
+        ("nine_days_hourly_with_cost.xml", (216, 199_563), "America/New_York", "2014-01-01T05:00:00Z", {3600}),
+        (
+            "one_year_daily_with_cost.xml",
+            (444, 9_917_817),
+            "America/New_York",
+            "2013-01-01T05:00:00Z",
+            {86_400, 82_800, 90_000},
+        ),
+        ("2011-01_hourly.xml", (362, 291_018), "America/Los_Angeles", "2011-01-01T08:00:00Z", {3600}),
+    ],
+)
+def test_a_utility_export_is_read_to_the_milliwatt_hour(
+    samples_dir: Path, *, name: str, contents: tuple[int, int], zone: str, first: str, intervals: set[int]
+) -> None:
+    """Rows, total, time zone and lengths of four real Green Button files."""
+    rows, watt_hours = contents
+    path = samples_dir / "green-button" / name
+    file = open_file(path)
+
+    messages = [to_reading(each, "home") for each in file.readings]
+
+    energies = [milliwatt_hours(each.meter.import_kwh) for each in messages]
+    assert energies == green_button_milliwatt_hours(path)
+    assert sum(energies) == watt_hours * 1000
+    assert (file.rows_in, len(messages), file.refused) == (rows, rows, [])
+    assert file.time_zone == zone
+    assert messages[0].start_time.ToJsonString() == first
+    assert {each.interval.seconds for each in messages} == intervals

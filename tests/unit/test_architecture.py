@@ -1,0 +1,130 @@
+"""The shape of the house: who may import whom, and what every service folder looks like."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("gateway", "ingestion", "billing", "analytics")
+PACKAGES = (*SERVICES, "common", "loadgen")
+DRIVERS = {"motor", "pymongo", "redis", "aiormq"}
+DRIVER_FILES = {"failure_translation.py", "mongo.py", "redis_client.py", "topology.py"}
+IO_LIBRARIES = DRIVERS | {"grpc", "asyncio", "google", "energy", "prometheus_client", "time", "socket"}
+PURE = {
+    "billing": (
+        "invoice local_time observation price_timeline quarter rating schema segment span tail tariff "
+        "usage usage_pipeline"
+    ),
+    "gateway": "device known_device limits vehicle_link",
+    "analytics": "batch_memory observation performance reading_rate",
+    "common": "energy",
+}
+
+
+def files(package: str) -> Iterator[Path]:
+    """The Python files of a package."""
+    return (ROOT / package).rglob("*.py")
+
+
+def imported(path: Path) -> set[str]:
+    """Every module a file imports, by its full name."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def roots(path: Path) -> set[str]:
+    """The top-level packages a file imports."""
+    return {name.partition(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_part_imports_another_but_common(package: str) -> None:
+    """Services know each other by the contract only; common knows no service."""
+    allowed = {package, "common"}
+
+    wrong = {path.name: found for path in files(package) if (found := (roots(path) & set(PACKAGES)) - allowed)}
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_drivers_are_spoken_to_in_few_places(package: str) -> None:
+    """Only stores, caches, the broker's files and the local stack import a driver beyond its errors."""
+    wrong = {}
+    for path in files(package):
+        if path.stem.endswith(("_store", "_cache")) or path.stem.startswith("broker") or path.name in DRIVER_FILES:
+            continue
+        if "localstack" in path.parts:
+            continue
+        found = {name for name in imported(path) if name.partition(".")[0] in DRIVERS}
+        found -= {"pymongo.errors", "redis.exceptions", "aiormq.exceptions"}
+        if found:
+            wrong[path.name] = found
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(("package", "module"), [(package, name) for package in PURE for name in PURE[package].split()])
+def test_rules_are_pure(package: str, module: str) -> None:
+    """Rules on readings, tariffs and bills import no I/O, no protobuf and no clock."""
+    assert roots(ROOT / package / f"{module}.py") & IO_LIBRARIES == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_folder_looks_alike(service: str) -> None:
+    """Learn one, know four."""
+    names = {path.name for path in files(service)}
+
+    assert {"__init__.py", "__main__.py", "config.py", "app.py"} <= names
+    assert any(name.endswith("_service.py") for name in names)
+    assert len((ROOT / service / "__main__.py").read_text().splitlines()) <= 30
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_files_stay_small(package: str) -> None:
+    """A file is read in one sitting."""
+    lengths = {path.name: len(path.read_text().splitlines()) for path in files(package)}
+
+    assert {name: length for name, length in lengths.items() if length > 260} == {}
+    assert {name for name in lengths if Path(name).stem in {"utils", "helpers", "misc"}} == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_environment_is_read_at_the_door_only(package: str) -> None:
+    """Settings enter a process in `__main__` and travel as values from there."""
+    readers = {path.name for path in files(package) if "os.environ" in path.read_text() or "getenv" in path.read_text()}
+
+    assert readers <= {"__main__.py"}
+
+
+def test_importing_any_module_opens_nothing() -> None:
+    """Import starts no thread, opens no socket and reads no environment."""
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for package in PACKAGES
+        for path in files(package)
+        if path.stem not in {"__main__", "__init__"}
+    ]
+    script = (
+        "import importlib, socket, sys, threading\n"
+        "def refuse(*arguments, **options): raise RuntimeError('a socket was opened')\n"
+        "socket.socket.connect = socket.socket.bind = refuse\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        "assert threading.active_count() == 1, threading.enumerate()\n"
+    )
+
+    result = subprocess.run(  # noqa: S603 - our own modules
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert result.stderr == ""
+    assert result.returncode == 0

@@ -1,0 +1,119 @@
+"""Analytics' own door, with small real servers behind it that stand for billing and for the registry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+import pytest_asyncio
+from energy.analytics.v1.analytics_service_pb2_grpc import (
+    AnalyticsServiceStub,
+    add_AnalyticsServiceServicer_to_server,
+)
+from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub, add_UsageServiceServicer_to_server
+from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
+from prometheus_client import CollectorRegistry
+
+from analytics.analytics_service import AnalyticsService
+from analytics.app import SERVICE_NAME
+from analytics.batch_memory import BatchMemory
+from analytics.config import AnalyticsConfig
+from analytics.consumer import BatchIntake
+from analytics.fleet_metrics import FleetMetrics
+from analytics.fleet_report import FleetReport
+from analytics.live_picture import LivePicture
+from analytics.performance_report import PerformanceReport
+from analytics.reading_metrics import ReadingMetrics
+from analytics.reading_rate import ReadingRate
+from analytics.usage_client import UsageClient
+from common import logs
+from common.grpc_client import open_channel
+from common.grpc_server import GrpcServer
+from common.health import Health
+from common.interceptors import standard_interceptors
+from common.registry_cache import RegistryCache
+from tests.wire.analytics.peers import Billing, Registry
+
+NOW_MS = 1_750_000_000_000
+USAGE_CONCURRENCY = 2
+
+
+class Desk:
+    """Analytics in front of the two servers; `open()` makes it answer, once the test has arranged them."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        # Not every method is needed here.
+        self.billing = Billing()  # type: ignore[abstract]
+        self.registry = Registry()  # type: ignore[abstract]
+        self.picture = LivePicture()
+        self.metrics = CollectorRegistry()
+
+    async def serve(self, add_to_server: Any, servicer: object) -> str:
+        """Starts a server for one servicer and gives its address."""
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        add_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        self._stack.push_async_callback(server.stop, None)
+        return f"127.0.0.1:{port}"
+
+    async def usage_stub(self) -> Any:
+        """A stub of the server that stands for billing."""
+        channel = open_channel(await self.serve(add_UsageServiceServicer_to_server, self.billing))
+        self._stack.push_async_callback(channel.close)
+        return UsageServiceStub(channel)
+
+    async def open(self, *, usage: Any = None) -> Any:
+        """A stub of analytics, whose registry cache has been told what the registry tells."""
+        registry_address = await self.serve(add_RegistryServiceServicer_to_server, self.registry)
+        registry_cache = RegistryCache(open_channel(registry_address))
+        self._stack.push_async_callback(registry_cache.close)
+        watching = await self._stack.enter_async_context(asyncio.TaskGroup())
+        watch = watching.create_task(registry_cache.run())
+        self._stack.callback(watch.cancel)
+        if self.registry.tells_all:
+            async with asyncio.timeout(10):
+                await registry_cache.wait_complete()
+        usage = usage or await self.usage_stub()
+        address = await self._serve_analytics(registry_cache, UsageClient(usage, USAGE_CONCURRENCY))
+        channel = await self._stack.enter_async_context(grpc.aio.insecure_channel(address))
+        return AnalyticsServiceStub(channel)
+
+    async def _serve_analytics(self, registry_cache: RegistryCache, usage: UsageClient) -> str:
+        intake = BatchIntake(
+            self.picture,
+            ReadingMetrics(self.metrics, registry_cache.get),
+            ReadingRate(),
+            BatchMemory(100),
+            now_ms=lambda: NOW_MS,
+        )
+        fleet_report = FleetReport(
+            registry_cache, self.picture, intake, FleetMetrics(self.metrics), now_ms=lambda: NOW_MS
+        )
+        service = AnalyticsService(
+            fleet_report=fleet_report,
+            performance_report=PerformanceReport(registry_cache, usage),
+            now_ms=lambda: NOW_MS,
+        )
+        server = GrpcServer(
+            AnalyticsConfig(grpc_port=0, metrics_port=0),
+            "analytics",
+            [(add_AnalyticsServiceServicer_to_server, service, SERVICE_NAME)],
+            standard_interceptors("analytics.energy", logs.get_logger(__name__), self.metrics),
+            health=Health([SERVICE_NAME], {}, self.metrics),
+            registry=self.metrics,
+        )
+        await server.start()
+        self._stack.push_async_callback(server.stop, 0.5)
+        return server.address
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk() -> AsyncIterator[Desk]:
+    """Analytics with empty servers behind it."""
+    async with AsyncExitStack() as stack:
+        yield Desk(stack)

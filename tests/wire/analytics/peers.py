@@ -1,0 +1,148 @@
+"""Small real servicers that stand for billing and for the registry, to be served to analytics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from energy.billing.v1 import usage_pb2, usage_service_pb2
+from energy.billing.v1.usage_service_pb2_grpc import UsageServiceServicer
+from energy.registry.v1 import device_pb2, registry_service_pb2
+from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceServicer
+
+from common.energy import kwh
+from common.instants import duration_from_ms, from_ms, to_ms
+
+
+@dataclass
+class Measured:
+    """One reading on record."""
+
+    start_ms: int
+    import_milliwatt_hours: int | None = None
+    delivered_milliwatt_hours: int | None = None
+    temperature_celsius: float | None = None
+
+
+@dataclass
+class Billing(UsageServiceServicer):
+    """Stands for billing: sums up the readings it was given. What it was asked is kept."""
+
+    readings: dict[str, list[Measured]] = field(default_factory=dict)
+    live: dict[str, usage_pb2.LiveReading] = field(default_factory=dict)
+    failures: list[grpc.StatusCode] = field(default_factory=list)
+    summarized: list[usage_service_pb2.SummarizeUsageRequest] = field(default_factory=list)
+    live_asked: list[int] = field(default_factory=list)
+    time_remaining_seconds: list[float | None] = field(default_factory=list)
+    in_flight: int = 0
+    in_flight_maximum: int = 0
+    held: asyncio.Event | None = None
+    busy: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def SummarizeUsage(  # noqa: N802 - the contract's name
+        self, request: usage_service_pb2.SummarizeUsageRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> usage_service_pb2.SummarizeUsageResponse:
+        """Sums up what the devices measured in the period."""
+        self.summarized.append(request)
+        self.time_remaining_seconds.append(context.time_remaining())
+        await self._fail(context)
+        self.in_flight += 1
+        self.idle.clear()
+        self.busy.set()
+        self.in_flight_maximum = max(self.in_flight_maximum, self.in_flight)
+        try:
+            if self.held is not None:
+                await self.held.wait()
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.set()
+        start_ms, end_ms = to_ms(request.start_time), to_ms(request.end_time)
+        devices = []
+        for device_id in sorted(request.device_ids):
+            counted = [one for one in self.readings.get(device_id, ()) if start_ms <= one.start_ms < end_ms]
+            if counted:
+                devices.append(usage_service_pb2.DeviceUsage(device_id=device_id, usage=_usage(counted)))
+        return usage_service_pb2.SummarizeUsageResponse(devices=devices)
+
+    async def BatchGetLiveReadings(  # noqa: N802 - the contract's name
+        self, request: usage_service_pb2.BatchGetLiveReadingsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> usage_service_pb2.BatchGetLiveReadingsResponse:
+        """Gets the newest readings."""
+        self.live_asked.append(len(request.device_ids))
+        await self._fail(context)
+        found = [self.live[device_id] for device_id in request.device_ids if device_id in self.live]
+        return usage_service_pb2.BatchGetLiveReadingsResponse(live_readings=found)
+
+    async def _fail(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        if self.failures:
+            await context.abort(self.failures.pop(0), "as the test wants it")
+
+
+def _usage(counted: list[Measured]) -> usage_pb2.Usage:
+    def total_kwh(values: Iterable[int | None]) -> float | None:
+        measured = [value for value in values if value is not None]
+        return kwh(sum(measured)) if measured else None
+
+    temperatures = [one.temperature_celsius for one in counted if one.temperature_celsius is not None]
+    return usage_pb2.Usage(
+        reading_count=len(counted),
+        import_kwh=total_kwh(one.import_milliwatt_hours for one in counted),
+        energy_delivered_kwh=total_kwh(one.delivered_milliwatt_hours for one in counted),
+        mean_temperature_celsius=sum(temperatures) / len(temperatures) if temperatures else None,
+    )
+
+
+@dataclass
+class Registry(RegistryServiceServicer):
+    """Stands for the registry: tells its devices once, and then keeps the watch open."""
+
+    devices: list[device_pb2.Device] = field(default_factory=list)
+    tells_all: bool = True
+
+    def add(
+        self,
+        device_id: str,
+        kind: device_pb2.DeviceKind.ValueType,
+        *,
+        region: str = "North",
+        interval_ms: int = 60_000,
+        links: Iterable[device_pb2.VehicleLink] = (),
+    ) -> None:
+        """Registers a device."""
+        self.devices.append(
+            device_pb2.Device(
+                device_id=device_id,
+                kind=kind,
+                account_id="account-1",
+                region=region,
+                time_zone="Asia/Kolkata",
+                expected_interval=duration_from_ms(interval_ms),
+                links=links,
+                create_time=from_ms(0),
+                update_time=from_ms(0),
+            )
+        )
+
+    async def GetDevice(  # noqa: N802 - the contract's name
+        self, request: registry_service_pb2.GetDeviceRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> registry_service_pb2.GetDeviceResponse:
+        """Gets a device."""
+        for device in self.devices:
+            if device.device_id == request.device_id:
+                return registry_service_pb2.GetDeviceResponse(device=device)
+        await context.abort(grpc.StatusCode.NOT_FOUND, "no such device")
+        raise AssertionError("abort raises")
+
+    async def WatchDevices(  # noqa: N802 - the contract's name
+        self,
+        _request: registry_service_pb2.WatchDevicesRequest,
+        _context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[registry_service_pb2.WatchDevicesResponse]:
+        """Tells the devices."""
+        yield registry_service_pb2.WatchDevicesResponse(devices=self.devices, snapshot_complete=self.tells_all)
+        await asyncio.Event().wait()

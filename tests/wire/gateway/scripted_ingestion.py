@@ -1,0 +1,90 @@
+"""A small ingestion for the gateway's tests: a real gRPC server that makes durable, refuses or holds back as told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from energy.common.v1.error_reason_pb2 import ErrorReason
+from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest, IngestReadingsResponse
+from energy.ingestion.v1.ingestion_service_pb2_grpc import (
+    IngestionServiceServicer,
+    add_IngestionServiceServicer_to_server,
+)
+from energy.ingestion.v1.reading_batch_pb2 import Part
+from energy.telemetry.v1.reading_pb2 import Reading
+
+Context = Any
+
+
+class ScriptedIngestion(IngestionServiceServicer):
+    """Answers each request as durable, after the refusals of `refusals`, unless it holds its answers back."""
+
+    def __init__(self) -> None:
+        self.requests: list[IngestReadingsRequest] = []
+        self.durable: list[Reading] = []
+        self.refusals: deque[ErrorReason.ValueType] = deque()
+        self.streams_count = 0
+        self.is_holding = False
+        self.address = "127.0.0.1:0"
+        self._held: list[tuple[Context, IngestReadingsRequest]] = []
+        self._arrived = asyncio.Condition()
+        # One write at a time, which is what gRPC allows on a stream.
+        self._writing = asyncio.Lock()
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        """Listens: on a free port the first time, on the same port from then on."""
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        add_IngestionServiceServicer_to_server(self, self._server)
+        port = self._server.add_insecure_port(self.address)
+        self.address = f"127.0.0.1:{port}"
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Breaks every stream and stops listening; what was held back is never answered."""
+        self._held.clear()
+        if self._server is not None:
+            await self._server.stop(0)
+            self._server = None
+
+    async def received(self, requests_count: int) -> None:
+        """Returns when so many requests have come."""
+        async with asyncio.timeout(10), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.requests) >= requests_count)
+
+    async def release(self, *, in_reverse: bool = False) -> None:
+        """Answers what was held back, and holds nothing back from now on."""
+        self.is_holding = False
+        held, self._held = self._held, []
+        for context, request in reversed(held) if in_reverse else held:
+            await self._write(context, request)
+
+    async def IngestReadings(  # type: ignore[override]  # noqa: N802 - the contract's name
+        self, request_iterator: AsyncIterator[IngestReadingsRequest], context: Context
+    ) -> None:
+        """One stream."""
+        self.streams_count += 1
+        async for request in request_iterator:
+            if self.is_holding:
+                self._held.append((context, request))
+            else:
+                await self._write(context, request)
+            async with self._arrived:
+                self.requests.append(request)
+                self._arrived.notify_all()
+
+    async def _write(self, context: Context, request: IngestReadingsRequest) -> None:
+        async with self._writing:
+            await context.write(self._answer(request))
+
+    def _answer(self, request: IngestReadingsRequest) -> IngestReadingsResponse:
+        if self.refusals:
+            failure = IngestFailure(sequence=request.sequence, reason=self.refusals.popleft())
+            return IngestReadingsResponse(failures=[failure])
+        for part in request.parts:
+            self.durable += Part.FromString(part.part).readings
+        return IngestReadingsResponse(durable_sequences=[request.sequence])

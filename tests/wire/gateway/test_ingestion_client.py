@@ -1,0 +1,116 @@
+"""The way to ingestion: bounded, patient for so long and no longer, and back by itself after a break."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+from energy.common.v1 import error_reason_pb2 as reasons
+from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
+
+from common.errors import DependencyUnavailable, Overloaded
+from common.grpc_client import open_channel
+from gateway import ingestion_client
+from gateway.ingestion_client import IngestionClient
+from tests.wire.gateway.scripted_ingestion import ScriptedIngestion
+
+PARTS = {0: b"", 3: b""}
+
+
+@pytest.fixture
+async def narrow(ingestion: ScriptedIngestion) -> AsyncIterator[IngestionClient]:
+    """A client with room for two requests."""
+    async with open_channel(ingestion.address) as channel:
+        client = IngestionClient(IngestionServiceStub(channel), in_flight_maximum=2)
+        running = asyncio.ensure_future(client.run())
+        yield client
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def test_parts_go_out_by_partition_in_one_request(client: IngestionClient, ingestion: ScriptedIngestion) -> None:
+    """Sequences rise from request to request."""
+    await client.submit(PARTS, 10)
+    await client.submit(PARTS, 10)
+
+    assert [[part.partition for part in request.parts] for request in ingestion.requests] == [[0, 3], [0, 3]]
+    assert ingestion.requests[0].sequence < ingestion.requests[1].sequence
+
+
+async def test_a_request_waits_while_there_is_no_room(narrow: IngestionClient, ingestion: ScriptedIngestion) -> None:
+    """The third of three requests is sent only after an earlier one is durable."""
+    ingestion.is_holding = True
+    submitting = [asyncio.ensure_future(narrow.submit(PARTS, 10)) for _ in range(3)]
+    await ingestion.received(2)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ingestion.received(3), 0.2)
+    await ingestion.release()
+    await asyncio.gather(*submitting)
+
+    assert len(ingestion.requests) == 3
+
+
+async def test_a_request_that_gave_up_leaves_its_room(narrow: IngestionClient, ingestion: ScriptedIngestion) -> None:
+    """Its late answer is passed over, and others go on."""
+    ingestion.is_holding = True
+    for _ in range(2):
+        with pytest.raises(DependencyUnavailable):
+            await narrow.submit(PARTS, 0.2)
+
+    await ingestion.release()
+    await narrow.submit(PARTS, 10)
+
+    assert len(ingestion.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        (reasons.ERROR_REASON_OVERLOADED, Overloaded),
+        (reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE, DependencyUnavailable),
+    ],
+)
+async def test_a_refusal_that_stays_becomes_its_error(
+    client: IngestionClient,
+    ingestion: ScriptedIngestion,
+    reason: reasons.ErrorReason.ValueType,
+    error: type[Exception],
+) -> None:
+    """What was tried again until the deadline fails with the last reason."""
+    ingestion.refusals.extend([reason] * 100)
+
+    with pytest.raises(error):
+        await client.submit(PARTS, 0.3)
+
+    assert len(ingestion.requests) > 1
+
+
+async def test_a_refusal_for_good_is_not_tried_again(client: IngestionClient, ingestion: ScriptedIngestion) -> None:
+    """A partition that ingestion does not have is a fault in how the two are set up."""
+    ingestion.refusals.append(reasons.ERROR_REASON_OUT_OF_RANGE)
+
+    with pytest.raises(RuntimeError):
+        await client.submit(PARTS, 10)
+
+    assert len(ingestion.requests) == 1
+
+
+async def test_a_silent_stream_is_given_up(
+    client: IngestionClient, ingestion: ScriptedIngestion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ingestion that takes and never answers is met again on a new stream, with what is still in flight."""
+    monkeypatch.setattr(ingestion_client, "_SILENCE_MAXIMUM_SECONDS", 0.1)
+    ingestion.is_holding = True
+    patient = asyncio.ensure_future(client.submit(PARTS, 10))
+    await ingestion.received(1)
+
+    with pytest.raises(DependencyUnavailable):
+        await client.submit(PARTS, 0.3)
+    ingestion.is_holding = False
+    await asyncio.wait_for(patient, 10)
+
+    assert ingestion.streams_count == 2
