@@ -85,7 +85,7 @@ class HistoryStore:
         self, kind: Kind, device_id: str, start_ms: int, end_ms: int
     ) -> AsyncIterator[tuple[SpanKey, Span]]:
         """The spans of a device in which a reading of [start_ms, end_ms) may start, by time."""
-        cursor = self._collections[kind.name].find(span_filter(kind, [device_id], start_ms, end_ms))
+        cursor = self._collections[kind.name].find(span_filter(kind, device_id, start_ms, end_ms))
         cursor = cursor.sort([("device_id", ASCENDING), ("span_start", ASCENDING)])
         async for document in cursor.max_time_ms(_READ_TIMEOUT_MS):
             yield from_document(kind, document)
@@ -96,10 +96,10 @@ class HistoryStore:
         return dict([from_document(kind, document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)])
 
 
-def span_filter(kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[str, Any]:
-    """Finds the documents of some devices in which a reading of [start_ms, end_ms) may start, by the index."""
+def span_filter(kind: Kind, device_id: str, start_ms: int, end_ms: int) -> dict[str, Any]:
+    """Finds the documents of a device in which a reading of [start_ms, end_ms) may start, by the index."""
     first_ms = start_ms - start_ms % kind.span_ms
     return {
-        "device_id": device_ids[0] if len(device_ids) == 1 else {"$in": list(device_ids)},
+        "device_id": device_id,
         "span_start": {"$gte": datetime_from_ms(first_ms), "$lt": datetime_from_ms(end_ms)},
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from billing.observation import Observation, SpanKey
-from billing.quarter import quarters
+from billing.quarter import cell, quarters
 from billing.schema import KINDS, Kind
 from billing.span import Span
 from common.instants import datetime_from_ms, datetime_to_ms
@@ -28,6 +28,7 @@ def to_document(key: SpanKey, span: Span, version: int) -> dict[str, Any]:
         "version": version,
         **_columns(kind, counting),
         "quarters": quarters(kind, counting),
+        "total": cell(kind, 0, counting),
     }
     superseded = span.superseded_in_order()
     if superseded:

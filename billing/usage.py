@@ -6,13 +6,15 @@ from typing import Any
 
 from billing.schema import Kind
 from billing.usage_pipeline import COUNT_SUFFIX
+from common.instants import datetime_to_ms
 
 
 @dataclass(slots=True)
 class Usage:
     """Sums over readings. Energies by column name, in milliwatt-hours; a name is there only if some reading carried it.
 
-    `power_kw_ms` is power integrated over the `power_covered_ms` milliseconds in which it was measured.
+    `last_end_ms` is the latest end of a reading, epoch milliseconds. `power_kw_ms` is power integrated over the
+    `power_covered_ms` milliseconds in which it was measured.
     """
 
     reading_count: int = 0
@@ -23,6 +25,7 @@ class Usage:
     maximum_power_kw: float | None = None
     temperature_sum: float = 0.0
     temperature_count: int = 0
+    last_end_ms: int = 0
 
     @property
     def mean_power_kw(self) -> float | None:
@@ -46,6 +49,7 @@ def from_group(kind: Kind, group: Mapping[str, Any]) -> Usage:
         maximum_power_kw=group["maximum_power_kw"],
         temperature_sum=group["temperature_sum"],
         temperature_count=int(group["temperature_count"]),
+        last_end_ms=datetime_to_ms(group["last_end"]),
     )
 
 
@@ -64,4 +68,5 @@ def add_up(usages: Iterable[Usage]) -> Usage:
             total.maximum_power_kw = usage.maximum_power_kw if known is None else max(known, usage.maximum_power_kw)
         total.temperature_sum += usage.temperature_sum
         total.temperature_count += usage.temperature_count
+        total.last_end_ms = max(total.last_end_ms, usage.last_end_ms)
     return total

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import grpc
-from common.registry_cache import CachedDevice, RegistryCache
 from energy.billing.v1 import usage_pb2
 from energy.billing.v1 import usage_service_pb2 as pb
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceServicer
@@ -19,6 +18,7 @@ from billing.usage_codec import to_interval, to_usage
 from billing.usage_pipeline import UsageQuery
 from billing.usage_store import UsageStore, readings_of
 from common.paging import decode_token, encode_token, page_size
+from common.registry_cache import CachedDevice, RegistryCache
 
 _PAGE_DEFAULT = 1000
 _PAGE_MAXIMUM = 10_000
@@ -87,7 +87,7 @@ class UsageService(UsageServiceServicer):
         filters = [device.device_id, asked.start_ms, asked.end_ms, bucket]
         start_ms = _resume("start_ms", request.page_token, filters, asked.start_ms)
         kind = _KIND_OF[device.kind]
-        query = UsageQuery(kind, [device.device_id], start_ms, asked.end_ms, bucket, device.time_zone)
+        query = UsageQuery(kind, device.device_id, start_ms, asked.end_ms, bucket, device.time_zone)
         found = await self._usage.intervals(query, limit=size + 1)
         zone = ZoneInfo(device.time_zone)
         next_start_ms = found[size][0] if len(found) > size else None

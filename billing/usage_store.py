@@ -1,6 +1,8 @@
 """Asks the database what devices measured and used, with the readings not folded yet laid over it."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from billing.history_store import HistoryStore, span_filter
@@ -10,12 +12,12 @@ from billing.schema import METER, Kind
 from billing.span import Span
 from billing.span_document import to_document
 from billing.tail_reader import TailReader, in_window
-from billing.usage import Usage, from_group
-from billing.usage_pipeline import Pipeline, UsageQuery, source, trimmed, usage
+from billing.usage import Usage, add_up, from_group
+from billing.usage_pipeline import Pipeline, UsageQuery, by_span_bounds, source, trimmed, usage
 from common.instants import datetime_to_ms
 from common.mongo import Database
 
-_DEVICES_PER_QUERY = 100
+_QUERIES_AT_ONCE = 8
 _AGGREGATE_TIMEOUT_MS = 25_000
 
 
@@ -43,43 +45,56 @@ class UsageStore:
         for key in waiting:
             yield key, overlay[key]
 
-    async def intervals(self, query: UsageQuery, limit: int) -> list[tuple[int, Usage]]:
+    async def intervals(self, query: UsageQuery, limit: int | None = None) -> list[tuple[int, Usage]]:
         """Usage by the start of its buckets, epoch milliseconds, the first `limit` that have a reading."""
-        groups = await self._groups(query, limit)
-        return [(datetime_to_ms(group["_id"]), from_group(query.kind, group)) for group in groups]
+        overlay = await self._overlay(query.kind, [query.device_id], query.start_ms, query.end_ms)
+        found = await self._sum(query, overlay, limit)
+        return [(datetime_to_ms(start), found[start]) for start in sorted(found)][:limit]
 
     async def by_device(self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[str, Usage]:
         """Usage of each of some devices of one kind; those without a reading are left out."""
+        overlay = await self._overlay(kind, device_ids, start_ms, end_ms)
         found: dict[str, Usage] = {}
-        for first in range(0, len(device_ids), _DEVICES_PER_QUERY):
-            some = device_ids[first : first + _DEVICES_PER_QUERY]
-            for group in await self._groups(UsageQuery(kind, some, start_ms, end_ms, "device")):
-                found[group["_id"]] = from_group(kind, group)
+        # One query a device: each is a range of the index, on one shard, whatever the server makes of long lists.
+        for first in range(0, len(device_ids), _QUERIES_AT_ONCE):
+            some = device_ids[first : first + _QUERIES_AT_ONCE]
+            queries = [UsageQuery(kind, device_id, start_ms, end_ms, "all") for device_id in some]
+            sums = await asyncio.gather(*(self._sum(query, overlay) for query in queries))
+            found |= {query.device_id: usage[None] for query, usage in zip(queries, sums, strict=True) if usage}
         return found
 
     async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> list[Quarter]:
         """The quarter-hours of a meter that have a reading, by time: what bills are rated from."""
-        groups = await self._groups(UsageQuery(METER, [device_id], start_ms, end_ms, "quarter_hour"))
         return [
-            Quarter(
-                start_ms=datetime_to_ms(group["_id"]),
-                last_end_ms=datetime_to_ms(group["last_end"]),
-                import_milliwatt_hours=from_group(METER, group).energies.get("import_milliwatt_hours"),
-                reading_count=int(group["reading_count"]),
-            )
-            for group in groups
+            Quarter(at_ms, usage.last_end_ms, usage.energies.get("import_milliwatt_hours"), usage.reading_count)
+            for at_ms, usage in await self.intervals(UsageQuery(METER, device_id, start_ms, end_ms, "quarter_hour"))
         ]
 
-    async def _groups(self, query: UsageQuery, limit: int | None = None) -> list[dict[str, Any]]:
+    async def _sum(
+        self, query: UsageQuery, overlay: Mapping[SpanKey, Span], limit: int | None = None
+    ) -> dict[Any, Usage]:
+        """Usage by bucket: the start of an interval, or None for all."""
+        parts: defaultdict[Any, list[Usage]] = defaultdict(list)
+        for part in by_span_bounds(query):
+            for group in await self._groups(part, overlay, limit):
+                parts[group["_id"]].append(from_group(query.kind, group))
+        return {bucket: add_up(usages) for bucket, usages in parts.items()}
+
+    async def _groups(
+        self, query: UsageQuery, overlay: Mapping[SpanKey, Span], limit: int | None
+    ) -> list[dict[str, Any]]:
         kind = query.kind
-        laid_over = await self._overlay(kind, query.device_ids, query.start_ms, query.end_ms)
-        overlay = [trimmed(query, key, to_document(key, span, 0)) for key, span in laid_over.items()]
-        match = span_filter(kind, query.device_ids, query.start_ms, query.end_ms)
-        pipeline: Pipeline = source(kind.history, match, overlay) + usage(query)
+        match = span_filter(kind, query.device_id, query.start_ms, query.end_ms)
+        laid_over = [
+            trimmed(query, to_document(key, span, 0))
+            for key, span in overlay.items()
+            if key.device_id == query.device_id and query.start_ms - kind.span_ms < key.span_start_ms < query.end_ms
+        ]
+        pipeline: Pipeline = source(kind.history, match, laid_over) + usage(query)
         if limit is not None:
             pipeline.append({"$limit": limit})
         # `$documents` begins a pipeline of the database, everything else one of the collection.
-        place: Any = self._database if overlay else self._database[kind.history]
+        place: Any = self._database if laid_over else self._database[kind.history]
         return [group async for group in place.aggregate(pipeline, maxTimeMS=_AGGREGATE_TIMEOUT_MS)]
 
     async def _overlay(self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[SpanKey, Span]:

@@ -63,34 +63,22 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
 
-        database = mongo.open_database(
-            config.mongo_url.get_secret_value(), config.mongo_database, appname="gridmesh-gateway"
-        )
-        lifecycle.on_close("mongodb", lambda: asyncio.to_thread(mongo.close, database))
-        store = DeviceStore(database, _now_ms)
-        directory = DeviceDirectory(store, config.partitions, time.monotonic)
-        feed = DeviceFeed(store, _now_ms)
-        feed.listen(directory.put)
-        watches = DeviceWatches(store, feed)
-        lifecycle.start_task("device_feed", feed.run())
+        devices = _open_devices(config, lifecycle)
+        client = _open_ingestion(config, lifecycle)
 
-        channel = open_channel(config.ingestion_address)
-        lifecycle.on_close("ingestion_channel", channel.close)
-        client = IngestionClient(IngestionServiceStub(channel))
-        lifecycle.start_task("ingestion_stream", client.run())
-
-        checks = {"mongodb": Check(store.ping), "registry": Check(feed.require_loaded)}
+        checks = {"mongodb": Check(devices.store.ping), "registry": Check(devices.feed.require_loaded)}
         health = Health([TELEMETRY, REGISTRY], checks, registry)
         lifecycle.use_health(health)
 
         intake_metrics = IntakeMetrics(registry)
-        telemetry = TelemetryService(Intake(directory, client, intake_metrics, _now_ms), intake_metrics)
+        telemetry = TelemetryService(Intake(devices.directory, client, intake_metrics, _now_ms), intake_metrics)
+        registry_service = RegistryService(devices.store, devices.directory, devices.watches)
         server = GrpcServer(
             config,
             "gateway",
             [
                 (add_TelemetryServiceServicer_to_server, telemetry, TELEMETRY),
-                (add_RegistryServiceServicer_to_server, RegistryService(store, directory, watches), REGISTRY),
+                (add_RegistryServiceServicer_to_server, registry_service, REGISTRY),
             ],
             standard_interceptors("gateway.energy", logs.get_logger(__name__), registry, frozenset({STREAM_METHOD})),
             health=health,
@@ -99,11 +87,40 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
         await server.start()
         lifecycle.use_server(server)
         lifecycle.on_drain("streams", telemetry.drain)
-        lifecycle.on_drain("watches", watches.close)
+        lifecycle.on_drain("watches", devices.watches.close)
 
         await health.ready()
         lifecycle.start_task("health", health.run())
-        yield GatewayApp(server, metrics, health, directory)
+        yield GatewayApp(server, metrics, health, devices.directory)
+
+
+@dataclass(frozen=True, slots=True)
+class _Devices:
+    store: DeviceStore
+    directory: DeviceDirectory
+    feed: DeviceFeed
+    watches: DeviceWatches
+
+
+def _open_devices(config: GatewayConfig, lifecycle: Lifecycle) -> _Devices:
+    database = mongo.open_database(
+        config.mongo_url.get_secret_value(), config.mongo_database, appname="gridmesh-gateway"
+    )
+    lifecycle.on_close("mongodb", lambda: asyncio.to_thread(mongo.close, database))
+    store = DeviceStore(database, _now_ms)
+    directory = DeviceDirectory(store, config.partitions, time.monotonic)
+    feed = DeviceFeed(store, _now_ms)
+    feed.listen(directory.put)
+    lifecycle.start_task("device_feed", feed.run())
+    return _Devices(store, directory, feed, DeviceWatches(store, feed))
+
+
+def _open_ingestion(config: GatewayConfig, lifecycle: Lifecycle) -> IngestionClient:
+    channel = open_channel(config.ingestion_address)
+    lifecycle.on_close("ingestion_channel", channel.close)
+    client = IngestionClient(IngestionServiceStub(channel))
+    lifecycle.start_task("ingestion_stream", client.run())
+    return client
 
 
 def _now_ms() -> int:

@@ -7,7 +7,7 @@ tag, a length, the bytes), which costs a third of copying the messages into a Pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 
 from energy.ingestion.v1.reading_batch_pb2 import Part
 from energy.telemetry.v1.reading_pb2 import Reading
@@ -27,7 +27,7 @@ def _varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _header(length: int) -> bytes:
     return _READINGS_TAG + _varint(length)
 

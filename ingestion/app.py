@@ -18,10 +18,10 @@ from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
 from common.metrics import MetricsServer, create_registry
 from common.topology import QueueLimits
+from ingestion.commit_limits import CommitLimits
 from ingestion.config import IngestionConfig
 from ingestion.group_commit import GroupCommit
 from ingestion.ingestion_service import IngestionService
-from ingestion.partition_writer import CommitLimits
 from ingestion.readings_publisher import ReadingsPublisher, open_connection
 
 SERVICE_NAME = ingestion_service_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name

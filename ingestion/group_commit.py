@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
+from ingestion.commit_limits import CommitLimits
 from ingestion.commit_metrics import CommitMetrics
 from ingestion.outcome import FailureReason, Waiter
-from ingestion.partition_writer import BatchPublisher, CommitLimits, PartitionWriter
+from ingestion.partition_writer import BatchPublisher, PartitionWriter
+from ingestion.sealed_batch import BatchSealer
 from ingestion.waiting_bytes import WaitingBytes
 
 
@@ -36,13 +38,11 @@ class GroupCommit:
         metrics = CommitMetrics(registry, self._waiting)
         self._writers = [
             PartitionWriter(
-                partition=partition,
-                writer=self.writer,
+                sealer=BatchSealer(partition=partition, writer=self.writer, now_ms=now_ms),
                 publisher=publisher,
                 limits=limits,
                 waiting=self._waiting,
                 metrics=metrics,
-                now_ms=now_ms,
             )
             for partition in range(partitions)
         ]

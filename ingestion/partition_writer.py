@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import stamina
 
 from common.broker import PublishFailed, Rejected
-from ingestion.batch import batch_bytes, framed_part
+from ingestion.batch import framed_part
+from ingestion.commit_limits import CommitLimits
 from ingestion.commit_metrics import CommitMetrics
 from ingestion.outcome import FailureReason, Waiter
+from ingestion.sealed_batch import BatchSealer, SealedBatch
 from ingestion.waiting_bytes import WaitingBytes
-
-
-@dataclass(frozen=True, slots=True)
-class SealedBatch:
-    """A ReadingBatch that no longer changes: every attempt to publish it sends the same bytes under the same id."""
-
-    batch_id: str
-    partition: int
-    sequence: int
-    body: bytes
-    parts_count: int
 
 
 class BatchPublisher(Protocol):
@@ -38,19 +27,6 @@ class BatchPublisher(Protocol):
         Raises:
             PublishFailed: they do not, or it is not known whether they do.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class CommitLimits:
-    """How much a batch takes and how long things wait; the fields of `IngestionConfig` say more."""
-
-    batch_maximum_bytes: int
-    batch_spacing_seconds: float
-    away_patience_seconds: float
-    overload_patience_seconds: float
-    tick_seconds: float
-    retry_initial_seconds: float = 0.05
-    retry_maximum_seconds: float = 1.0
 
 
 @dataclass(slots=True)
@@ -81,28 +57,22 @@ class PartitionWriter:
     def __init__(
         self,
         *,
-        partition: int,
-        writer: str,
+        sealer: BatchSealer,
         publisher: BatchPublisher,
         limits: CommitLimits,
         waiting: WaitingBytes,
         metrics: CommitMetrics,
-        now_ms: Callable[[], int],
     ) -> None:
-        self._partition = partition
-        self._writer = writer
+        self._sealer = sealer
         self._publisher = publisher
         self._limits = limits
         self._waiting = waiting
         self._metrics = metrics
-        self._now_ms = now_ms
         self._gathered: deque[tuple[bytes, Waiter]] = deque()
         self._gathered_bytes = 0
         self._arrived = asyncio.Event()
         self._head: _Head | None = None
         self._refusal: FailureReason | None = None
-        self._sequence = 0
-        self._create_time_ms = 0
         self._sealed_at = 0.0
 
     def add(self, part: bytes, waiter: Waiter) -> None:
@@ -171,25 +141,10 @@ class PartitionWriter:
             parts_bytes += len(part)
         self._gathered_bytes -= parts_bytes
         self._sealed_at = asyncio.get_running_loop().time()
-        return _Head(self._numbered(parts), waiters, parts_bytes, self._sealed_at)
+        return _Head(self._sealer.seal(parts), waiters, parts_bytes, self._sealed_at)
 
     def _fits(self, parts_bytes: int) -> bool:
         return parts_bytes + len(self._gathered[0][0]) <= self._limits.batch_maximum_bytes
-
-    def _numbered(self, framed_parts: list[bytes]) -> SealedBatch:
-        self._sequence += 1
-        # Consumers conclude from a number and its time what they have, so the time must not run backwards.
-        self._create_time_ms = max(self._create_time_ms, self._now_ms())
-        batch_id = str(uuid.uuid4())
-        body = batch_bytes(
-            batch_id=batch_id,
-            writer=self._writer,
-            sequence=self._sequence,
-            partition=self._partition,
-            create_time_ms=self._create_time_ms,
-            framed_parts=framed_parts,
-        )
-        return SealedBatch(batch_id, self._partition, self._sequence, body, len(framed_parts))
 
     async def _make_durable(self, head: _Head) -> None:
         loop = asyncio.get_running_loop()

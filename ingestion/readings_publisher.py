@@ -11,7 +11,7 @@ from common.broker import BrokerAway, BrokerConnection, Publisher, PublishFailed
 from common.broker_failures import broker_failures
 from common.topology import READINGS_EXCHANGE, SETTLING_SECONDS, QueueLimits, declare, routing_key
 from ingestion.batch import BATCH_TYPE
-from ingestion.partition_writer import SealedBatch
+from ingestion.sealed_batch import SealedBatch
 
 
 def open_connection(amqp_url: str, partitions: int, queue_limits: QueueLimits) -> BrokerConnection:

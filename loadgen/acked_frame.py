@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from energy.common.v1.error_reason_pb2 import ErrorReason
@@ -37,11 +37,6 @@ class AckedFrame:
             if 0 <= verdict.index < len(self.readings):
                 refused[verdict.index] = verdict
         return refused
-
-    def accepted(self) -> Iterator[Reading]:
-        """The readings that are durable now."""
-        refused = self.refusals()
-        return (reading for index, reading in enumerate(self.readings) if index not in refused)
 
 
 def reason_name(verdict: Verdict) -> str:

@@ -55,10 +55,13 @@ async def send_fleet(run: FleetRun, sending: Sending) -> int:
     """Registers the fleet and sends its readings; the exit code: 0 when every reading was answered.
 
     Raises:
+        ValueError: there is nobody in the fleet.
         MeshAway, GatewayAway, TimeoutError, RegistrationRefused, grpc.aio.AioRpcError: the mesh does not play along.
     """
     fleet = Fleet(run.spec)
     devices = fleet.devices()
+    if not devices:
+        raise ValueError("there is nobody in the fleet; ask for meters, vehicles, packs or sensors")
     async with connected("gateway", sending.gateway) as gateway:
         created = await register_devices(gateway, devices)
         await link_vehicles(gateway, fleet.links())

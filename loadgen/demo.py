@@ -170,8 +170,11 @@ class _Demo:
         report.readings_resent = tally.resent
         report.readings_refused_by_reason = dict(tally.refused_by_reason)
         self._say("Waiting until the store holds what was acked.")
-        question = demo_questions.wait_until_stored(self._billing, periods, tally.distinct_of, STORE_LIMIT_SECONDS)
+        question = demo_questions.wait_until_stored(
+            self._billing, periods, tally.distinct_of, limit_seconds=STORE_LIMIT_SECONDS
+        )
         report.readings_stored = await self._answer("the readings stored", question) or 0
+        self._say(f"The store holds {report.readings_stored:,} readings. Asking for a bill, a vehicle and the fleet.")
         if not report.adds_up:
             report.problems.append(
                 f"the store holds {report.readings_stored:,} readings, with {report.readings_duplicate:,} duplicates "

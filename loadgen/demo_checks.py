@@ -66,7 +66,9 @@ def differences(plain: BillFigures, shown: BillFigures) -> list[str]:
 
 
 def _compared(what: str, plain: Decimal, shown: Decimal) -> list[str]:
-    return [] if plain == shown else [f"the bill's {what} is {shown}, plain arithmetic gives {plain}"]
+    if plain == shown:
+        return []
+    return [f"the bill's {what} is {shown.normalize():f}, plain arithmetic gives {plain.normalize():f}"]
 
 
 def _rounded(amount: Decimal) -> Decimal:

@@ -51,11 +51,13 @@ class SimulatedDay:
 def simulated_day(now_ms: int) -> SimulatedDay:
     """Yesterday in the fleet's zone.
 
-    Each day has devices of its own, so that a second run repeats the first one to the last digit or is apart from it.
+    Each run has devices of its own, named after its begin in UTC: were their readings on record already, the log and
+    the live view would have them before they are sent, and the latencies would be those of the run before.
     """
-    today = datetime_from_ms(now_ms).astimezone(ZoneInfo(TIME_ZONE)).date()
+    now = datetime_from_ms(now_ms)
+    today = now.astimezone(ZoneInfo(TIME_ZONE)).date()
     yesterday = today - timedelta(days=1)
     spec = FleetSpec(
-        meters=200, vehicles=50, packs=5, seed=_SEED, time_zone=TIME_ZONE, id_prefix=f"demo-{yesterday:%Y%m%d}-"
+        meters=200, vehicles=50, packs=5, seed=_SEED, time_zone=TIME_ZONE, id_prefix=f"demo-{now:%Y%m%d-%H%M%S}-"
     )
     return SimulatedDay(LocalDays(yesterday, today, TIME_ZONE), Fleet(spec))

@@ -16,7 +16,7 @@ from common.instants import from_ms, to_ms
 from loadgen.acked_frame import AckedFrame
 from loadgen.latency import LatencyHistogram
 
-_POLL_INTERVAL_SECONDS = 0.005
+_POLL_INTERVAL_SECONDS = 0.01
 _CANDIDATES = 8
 
 
@@ -32,7 +32,7 @@ class _Sample:
 class LatencyProber:
     """Follows a few of the acked readings into billing; `offer` it every ack and let `run` go on beside.
 
-    The hot latency ends when GetLiveReading answers with the reading or a later one of its device; it is known to 5 ms
+    The hot latency ends when GetLiveReading answers with the reading or a later one of its device; it is known to 10 ms
     and the time of a call, and a reading not seen within `give_up_seconds` counts with that time. The log's latency is
     `record_time` minus the time of the ack, 0 when the log was faster than the ack's way back; billing keeps that time,
     so `read_log_times` asks for it when the sending is over.
@@ -46,7 +46,7 @@ class LatencyProber:
         log_latency: LatencyHistogram,
         hot_latency: LatencyHistogram,
         interval_seconds: float = 0.1,
-        workers: int = 2,
+        workers: int = 4,
         give_up_seconds: float = 10.0,
     ) -> None:
         self._usage = UsageServiceStub(billing)
@@ -63,6 +63,11 @@ class LatencyProber:
         self._hot_latency = hot_latency
         self.failed = 0
         """Samples given up because a call failed."""
+
+    @property
+    def is_ready(self) -> bool:
+        """True while somebody is free to follow a sample."""
+        return self._idle > 0
 
     def offer(self, acked: AckedFrame) -> None:
         """Takes one reading of the frame as a sample if one is due and somebody is free to follow it at once."""

@@ -60,7 +60,8 @@ def programs(run_dir: Path, ports: Ports, environ: Mapping[str, str], *, amqp_ur
 
 def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """What of the caller's environment may reach the node: nothing that is meant for another node."""
-    return {name: value for name, value in environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}
+    foreign = ("RABBITMQ_", "ERL_", "NOTIFY_SOCKET")
+    return {name: value for name, value in environ.items() if not name.startswith(foreign)}
 
 
 def _node_environment(run_dir: Path, folder: Path, ports: Ports) -> dict[str, str]:

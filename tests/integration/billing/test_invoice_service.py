@@ -201,5 +201,6 @@ async def test_a_period_in_two_currencies_is_refused(mesh: PricingMesh) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
 
-    code, _, _, fields = error_of(refused.value)
-    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["end_date"])
+    code, reason, metadata, _ = error_of(refused.value)
+    assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CURRENCY_MIXED")
+    assert metadata == {"currency_codes": "EUR,USD"}

@@ -153,7 +153,7 @@ async def test_the_database_adds_up_like_plain_python(
     await store.take(segments(late, 100, PARTITION, "late"))
     first_ms, end_ms = start_ms + 7 * MINUTE_MS, start_ms + (minutes - 11) * MINUTE_MS
 
-    found = await store.usage.intervals(UsageQuery(METER, [DEVICE], first_ms, end_ms, bucket, zone), limit=10_000)
+    found = await store.usage.intervals(UsageQuery(METER, DEVICE, first_ms, end_ms, bucket, zone), limit=10_000)
 
     expected = energy_by_bucket(
         [one for one in counting([*early, *late]) if first_ms <= one.start_ms < end_ms], bucket, zone

@@ -61,6 +61,7 @@ class Heard:
     """A listener that knows what it has heard, by id, and how often."""
 
     def __init__(self) -> None:
+        """Has heard of nothing."""
         self.devices: dict[str, Device] = {}
         self.times: dict[str, int] = {}
         self._changed = asyncio.Event()

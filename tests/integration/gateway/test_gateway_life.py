@@ -32,6 +32,7 @@ async def forwarding(port: int, mongo_url: str) -> AsyncIterator[None]:
     ((host, real_port),) = parse_uri(mongo_url)["nodelist"]
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Passes on what comes from one side until it ends."""
         with suppress(ConnectionError):
             while data := await reader.read(65_536):
                 writer.write(data)
@@ -39,6 +40,7 @@ async def forwarding(port: int, mongo_url: str) -> AsyncIterator[None]:
         writer.close()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Joins a connection with one to the server."""
         there, back = await asyncio.open_connection(host, real_port)
         await asyncio.gather(pump(reader, back), pump(there, writer))
 

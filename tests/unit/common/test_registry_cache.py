@@ -28,6 +28,7 @@ class ScriptedRegistry(RegistryServiceServicer):
     """A registry that tells watchers what the test says, and knows the listed devices."""
 
     def __init__(self) -> None:
+        """Has no device."""
         self.listed: dict[str, Device] = {}
         self.watches: list[asyncio.Queue[WatchDevicesResponse]] = []
         self.snapshot: list[Device] = []

@@ -106,6 +106,7 @@ async def test_a_store_that_is_away_leaves_no_memory_of_absence(
     """Not having got an answer is not an answer."""
 
     async def fail(_device_ids: Collection[str]) -> Mapping[str, Device]:
+        """A store that is away."""
         raise ConnectionError
 
     with monkeypatch.context() as away:

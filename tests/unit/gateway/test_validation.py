@@ -8,6 +8,7 @@ import pytest
 from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.telemetry.v1.reading_pb2 import CHARGING_STATE_AVAILABLE, Reading
 
+from gateway.plain_measurement import IS_PLAIN
 from gateway.validation import fault_in
 from tests.unit.gateway.readings import NOW_MS, meter_reading, storage_reading, vehicle_reading
 
@@ -97,6 +98,14 @@ def test_a_description_names_the_limit_and_its_unit() -> None:
 
     assert fault is not None
     assert fault.description == "must be a number in 0..100 percent"
+
+
+@pytest.mark.parametrize("kind", READING_OF_KIND)
+def test_a_usual_reading_is_taken_by_the_quick_look(kind: str) -> None:
+    """What nearly all readings are does not need the closer look."""
+    reading = READING_OF_KIND[kind]()
+
+    assert IS_PLAIN[kind](getattr(reading, kind))
 
 
 def test_zero_is_a_value_and_absent_is_none() -> None:

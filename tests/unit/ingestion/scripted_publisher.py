@@ -11,9 +11,10 @@ from energy.telemetry.v1.reading_pb2 import Reading
 from prometheus_client import CollectorRegistry
 
 from common.broker import PublishFailed
+from ingestion.commit_limits import CommitLimits
 from ingestion.group_commit import GroupCommit
 from ingestion.outcome import FailureReason
-from ingestion.partition_writer import CommitLimits, SealedBatch
+from ingestion.sealed_batch import SealedBatch
 
 
 class ScriptedPublisher:

@@ -59,7 +59,7 @@ def test_a_single_paisa_is_found() -> None:
 
     found = differences(plain, shown)
 
-    assert found == ["the bill's total is 12.40, plain arithmetic gives 12.39"]
+    assert found == ["the bill's total is 12.4, plain arithmetic gives 12.39"]
 
 
 def test_a_missing_line_is_found() -> None:

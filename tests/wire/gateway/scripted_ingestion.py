@@ -24,6 +24,7 @@ class ScriptedIngestion(IngestionServiceServicer):
     """Answers each request as durable, after the refusals of `refusals`, unless it holds its answers back."""
 
     def __init__(self) -> None:
+        """Has received nothing."""
         self.requests: list[IngestReadingsRequest] = []
         self.durable: list[Reading] = []
         self.refusals: deque[ErrorReason.ValueType] = deque()
@@ -78,10 +79,12 @@ class ScriptedIngestion(IngestionServiceServicer):
                 self._arrived.notify_all()
 
     async def _write(self, context: Context, request: IngestReadingsRequest) -> None:
+        """Sends the answer to a request."""
         async with self._writing:
             await context.write(self._answer(request))
 
     def _answer(self, request: IngestReadingsRequest) -> IngestReadingsResponse:
+        """The next refusal, or durable."""
         if self.refusals:
             failure = IngestFailure(sequence=request.sequence, reason=self.refusals.popleft())
             return IngestReadingsResponse(failures=[failure])

@@ -1,0 +1,31 @@
+"""A batch's number has no gap and its time does not run backwards, whatever the clock does."""
+
+from __future__ import annotations
+
+from energy.ingestion.v1.reading_batch_pb2 import ReadingBatch
+
+from ingestion.batch import framed_part
+from ingestion.sealed_batch import BatchSealer
+from tests.unit.ingestion.scripted_publisher import part_named, part_names
+
+
+def test_a_clock_that_is_set_back_does_not_show() -> None:
+    """Three batches at 1000, 400 and 1001 ms carry 1000, 1000 and 1001 ms."""
+    clock = iter([1000, 400, 1001])
+    sealer = BatchSealer(partition=1, writer="writer-1", now_ms=lambda: next(clock))
+
+    batches = [ReadingBatch.FromString(sealer.seal([]).body) for _ in range(3)]
+
+    assert [batch.create_time.ToMilliseconds() for batch in batches] == [1000, 1000, 1001]
+    assert [batch.sequence for batch in batches] == [1, 2, 3]
+
+
+def test_a_sealed_batch_says_what_its_bytes_say() -> None:
+    """The fields that the publisher uses are those inside the body."""
+    sealer = BatchSealer(partition=1, writer="writer-1", now_ms=lambda: 1000)
+
+    sealed = sealer.seal([framed_part(part_named("a")), framed_part(part_named("b"))])
+    batch = ReadingBatch.FromString(sealed.body)
+
+    assert (sealed.batch_id, sealed.partition, sealed.sequence) == (batch.batch_id, batch.partition, batch.sequence)
+    assert (sealed.parts_count, part_names(sealed.body)) == (2, ["a", "b"])
