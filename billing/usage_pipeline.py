@@ -1,6 +1,6 @@
 """Builds the pipelines by which the database itself turns readings at rest into usage; only documented operators."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -44,18 +44,6 @@ def by_span_bounds(query: UsageQuery) -> Iterator[UsageQuery]:
     yield replace(query, start_ms=first_ms, end_ms=last_ms, cells="total" if query.bucket == "all" else "quarters")
     if last_ms < query.end_ms:
         yield replace(query, start_ms=last_ms)
-
-
-def source(history: str, match: dict[str, Any], overlay: Sequence[dict[str, Any]]) -> Pipeline:
-    """The documents to sum: those of the collection, with `overlay` in place of the ones it repeats.
-
-    With an overlay the pipeline runs on the database, without one on the collection.
-    """
-    if not overlay:
-        return [{"$match": match}]
-    replaced = [document["_id"] for document in overlay]
-    rest = {"$match": {**match, "_id": {"$nin": replaced}}}
-    return [{"$documents": list(overlay)}, {"$unionWith": {"coll": history, "pipeline": [rest]}}]
 
 
 def trimmed(query: UsageQuery, document: dict[str, Any]) -> dict[str, Any]:

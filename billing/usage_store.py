@@ -13,7 +13,7 @@ from billing.span import Span
 from billing.span_document import to_document
 from billing.tail_reader import TailReader, in_window
 from billing.usage import Usage, add_up, from_group
-from billing.usage_pipeline import Pipeline, UsageQuery, by_span_bounds, source, trimmed, usage
+from billing.usage_pipeline import Pipeline, UsageQuery, by_span_bounds, trimmed, usage
 from common.instants import datetime_to_ms
 from common.mongo import Database
 
@@ -84,18 +84,22 @@ class UsageStore:
         self, query: UsageQuery, overlay: Mapping[SpanKey, Span], limit: int | None
     ) -> list[dict[str, Any]]:
         kind = query.kind
-        match = span_filter(kind, query.device_id, query.start_ms, query.end_ms)
         laid_over = [
             trimmed(query, to_document(key, span, 0))
             for key, span in overlay.items()
             if key.device_id == query.device_id and query.start_ms - kind.span_ms < key.span_start_ms < query.end_ms
         ]
-        pipeline: Pipeline = source(kind.history, match, laid_over) + usage(query)
+        stages: Pipeline = usage(query)
         if limit is not None:
-            pipeline.append({"$limit": limit})
-        # `$documents` begins a pipeline of the database, everything else one of the collection.
-        place: Any = self._database if laid_over else self._database[kind.history]
-        return [group async for group in place.aggregate(pipeline, maxTimeMS=_AGGREGATE_TIMEOUT_MS)]
+            stages.append({"$limit": limit})
+        match = span_filter(kind, query.device_id, query.start_ms, query.end_ms)
+        if laid_over:
+            match["_id"] = {"$nin": [document["_id"] for document in laid_over]}
+        groups = await _run(self._database[kind.history], [{"$match": match}, *stages])
+        if laid_over:
+            # The same stages over documents that travel with the query: there is one way to sum.
+            groups += await _run(self._database, [{"$documents": laid_over}, *stages])
+        return groups
 
     async def _overlay(self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[SpanKey, Span]:
         pending = await self._tail.pending(device_ids)
@@ -109,6 +113,10 @@ class UsageStore:
             span.fold(pending[key])
             overlay[key] = span
         return overlay
+
+
+async def _run(place: Any, pipeline: Pipeline) -> list[dict[str, Any]]:
+    return [group async for group in place.aggregate(pipeline, maxTimeMS=_AGGREGATE_TIMEOUT_MS)]
 
 
 def readings_of(key: SpanKey, span: Span, start_ms: int, end_ms: int) -> list[tuple[int, Observation, bool]]:

@@ -33,7 +33,7 @@ class Progress:
         self._title = title
         self._tally = tally
         self._ack_latency = ack_latency
-        self._answered_before = tally.answered
+        self._acked_before, self._refused_before = tally.acked, tally.refused
         self._total = total
         self._output = output
         self._started_seconds = time.monotonic()
@@ -65,8 +65,16 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
+    @property
+    def _acked(self) -> int:
+        return self._tally.acked - self._acked_before
+
+    @property
+    def _refused(self) -> int:
+        return self._tally.refused - self._refused_before
+
     def _show(self, now_seconds: float) -> None:
-        answered = self._tally.answered - self._answered_before
+        answered = self._acked + self._refused
         if self._bar is not None:
             self._bar.set_postfix_str(self._state(), refresh=False)
             self._bar.update(answered - self._bar.n)
@@ -79,11 +87,11 @@ class Progress:
 
     def _state(self) -> str:
         parts = [f"it is {self._clock}"] if self._clock else []
-        parts.append(f"acked {self._tally.acked:,}")
+        parts.append(f"acked {self._acked:,}")
         median, slow = self._ack_latency.percentile_ms(50), self._ack_latency.percentile_ms(99)
         if median is not None and slow is not None:
             parts.append(f"ack p50 {median:.0f} ms, p99 {slow:.0f} ms")
-        parts.append(f"refused {self._tally.refused:,}")
+        parts.append(f"refused {self._refused:,}")
         return ", ".join(parts)
 
 

@@ -47,7 +47,7 @@ def test_without_a_bar_the_last_state_is_one_plain_line() -> None:
 
     (line,) = output.getvalue().splitlines()
     assert line.startswith("Readings: 2 of 4 readings, ")
-    assert line.endswith("acked 2, ack p50 7 ms, p99 7 ms, refused 1")
+    assert line.endswith("acked 1, ack p50 7 ms, p99 7 ms, refused 1")
 
 
 def test_the_simulated_time_of_the_step_at_work_is_shown() -> None:
