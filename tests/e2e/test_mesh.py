@@ -18,7 +18,8 @@ from energy.billing.v1.tariff_pb2 import FlatPricing, Tariff, TariffAssignment
 from energy.billing.v1.tariff_service_pb2 import AssignTariffRequest, CreateTariffRequest
 from energy.billing.v1.usage_service_pb2 import GetLiveReadingRequest, ListUsageRequest, UsageResolution
 from energy.common.v1.error_reason_pb2 import ErrorReason
-from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
+from energy.registry.v1.device_pb2 import DEVICE_KIND_STORAGE
+from energy.telemetry.v1.reading_pb2 import MeterMeasurement, OperatingState, Reading
 from energy.telemetry.v1.telemetry_service_pb2 import SendReadingRequest, SendReadingsRequest
 from google.protobuf.duration_pb2 import Duration
 from google.type.date_pb2 import Date
@@ -144,9 +145,14 @@ async def test_a_battery_is_seen_live_and_in_usage(client: MeshClient) -> None:
     hours = (await client.usage.ListUsage(request, timeout=CALL_SECONDS)).intervals
     charged = sum(milliwatt_hours(hour.usage.charge_kwh) for hour in hours)
     assert (len(hours), charged) == (24, energy_sent(fleet, "storage", "charge_kwh")["grid-pack-001"])
-    summary = (await client.analytics.GetFleetSummary(GetFleetSummaryRequest(), timeout=CALL_SECONDS)).summary
-    states = {count.state for count in summary.counts if count.kind == fleet.devices()[0].kind}
-    assert states & {"CHARGING", "DISCHARGING", "IDLE", "STARTUP", "FAULT", "MAINTENANCE", "SHUTDOWN"}
+    state = OperatingState.Name(last.storage.operating_state).removeprefix("OPERATING_STATE_")
+
+    async def is_in_the_fleet() -> bool:
+        summary = (await client.analytics.GetFleetSummary(GetFleetSummaryRequest(), timeout=CALL_SECONDS)).summary
+        counts = {(count.kind, count.state): count.device_count for count in summary.counts}
+        return counts.get((DEVICE_KIND_STORAGE, state)) == 1
+
+    await eventually(is_in_the_fleet)
 
 
 @pytest.mark.parametrize(
