@@ -22,6 +22,7 @@ from analytics.fleet_metrics import FleetMetrics
 from analytics.fleet_report import FleetReport
 from analytics.live_picture import LivePicture
 from analytics.live_seed import keep_filled
+from analytics.new_devices import NewDevices
 from analytics.performance_report import PerformanceReport
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
@@ -94,7 +95,7 @@ async def analytics_app(
             BatchMemory(config.remembered_batches),
             now_ms=now_ms,
         )
-        connection, consumers = _start_consuming(config, queue_limits, intake, lifecycle)
+        connection, consumers = _start_consuming(config, queue_limits, intake, NewDevices(registry_cache), lifecycle)
         fleet_report = FleetReport(registry_cache, picture, intake, FleetMetrics(metrics_registry), now_ms=now_ms)
         lifecycle.start_task("fleet_gauges", fleet_report.keep_gauges(config.fleet_refresh_seconds))
 
@@ -131,7 +132,11 @@ def now_ms() -> int:
 
 
 def _start_consuming(
-    config: AnalyticsConfig, queue_limits: QueueLimits, intake: BatchIntake, lifecycle: Lifecycle
+    config: AnalyticsConfig,
+    queue_limits: QueueLimits,
+    intake: BatchIntake,
+    devices: NewDevices,
+    lifecycle: Lifecycle,
 ) -> tuple[BrokerConnection, list[QueueConsumer]]:
     connection = BrokerConnection(
         config.amqp_url.get_secret_value(),
@@ -140,7 +145,7 @@ def _start_consuming(
     )
     lifecycle.start_task("broker_connection", connection.run())
     consumers = [
-        QueueConsumer(connection, partition, config.prefetch, intake) for partition in range(config.partitions)
+        QueueConsumer(connection, partition, config.prefetch, intake, devices) for partition in range(config.partitions)
     ]
     for consumer in consumers:
         lifecycle.start_task(f"subscription {consumer.queue}", consumer.subscription.run())

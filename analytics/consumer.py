@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from analytics.batch_memory import BatchMemory
 from analytics.batch_reader import Undecodable, read_batch
 from analytics.live_picture import LivePicture
+from analytics.new_devices import NewDevices
+from analytics.observation import ReceivedBatch
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from common.broker import BrokerAway, BrokerConnection, Consumer, Delivery
@@ -42,17 +44,20 @@ class BatchIntake:
         self._now_ms = now_ms
         self._monotonic = monotonic
 
-    def take(self, body: bytes) -> None:
-        """Counts the batch in a delivery, unless it was counted before.
+    def read(self, body: bytes) -> ReceivedBatch:
+        """The batch in a delivery.
 
         Raises:
-            Undecodable: the bytes are no batch; counted as such, and nothing else changed.
+            Undecodable: the bytes are no batch; counted as such.
         """
         try:
-            batch = read_batch(body)
+            return read_batch(body)
         except Undecodable:
             self._metrics.undecodable.inc()
             raise
+
+    def take(self, batch: ReceivedBatch) -> None:
+        """Counts a batch, unless it was counted before."""
         self._metrics.batches.inc()
         if not self._memory.add(batch.batch_id):
             self._metrics.batches_duplicate.inc()
@@ -70,10 +75,18 @@ class BatchIntake:
 class QueueConsumer:
     """Consumes the readings of one partition; `run()` and `subscription.run()` are its life, as background tasks."""
 
-    def __init__(self, connection: BrokerConnection, partition: int, prefetch: int, intake: BatchIntake) -> None:
+    def __init__(
+        self,
+        connection: BrokerConnection,
+        partition: int,
+        prefetch: int,
+        intake: BatchIntake,
+        devices: NewDevices,
+    ) -> None:
         self.queue = queue_name("analytics", partition)
         self.subscription = Consumer(connection, self.queue, prefetch)
         self._intake = intake
+        self._devices = devices
         self._ack_after_deliveries = min(ACK_AFTER_DELIVERIES, prefetch)
         self._unacked: Delivery | None = None
         self._unacked_count = 0
@@ -116,12 +129,14 @@ class QueueConsumer:
 
     async def _take(self, delivery: Delivery) -> None:
         try:
-            self._intake.take(delivery.body)
+            batch = self._intake.read(delivery.body)
         except Undecodable as undecodable:
             _log.error("batch_undecodable", queue=self.queue, message_id=delivery.message_id, cause=str(undecodable))
             # The queues of analytics have no dead letters: billing keeps the message, and reports it.
             await self.subscription.reject(delivery)
             return
+        await self._devices.told(batch)
+        self._intake.take(batch)
         self._unacked = delivery
         self._unacked_count += 1
         if self._unacked_count >= self._ack_after_deliveries:

@@ -45,6 +45,7 @@ class RegistryCache:
         self._stub: RegistryServiceAsyncStub = RegistryServiceStub(channel)
         self._index = DeviceIndex()
         self._complete = asyncio.Event()
+        self._told = asyncio.Event()
 
     @property
     def is_complete(self) -> bool:
@@ -77,6 +78,22 @@ class RegistryCache:
     def get(self, device_id: str) -> CachedDevice | None:
         """The device, or None if it is not here (yet)."""
         return self._index.by_id.get(device_id)
+
+    async def wait_known(self, device_ids: Iterable[str], limit_seconds: float) -> bool:
+        """Waits until the watch has told of all these devices; False if it has not within the limit.
+
+        A reading may be faster than the news of its device: the gateway that let it in knows more than the watch.
+        """
+        missing = {device_id for device_id in device_ids if device_id not in self._index.by_id}
+        try:
+            async with asyncio.timeout(limit_seconds):
+                while missing:
+                    self._told.clear()
+                    await self._told.wait()
+                    missing = {device_id for device_id in missing if device_id not in self._index.by_id}
+        except TimeoutError:
+            return False
+        return True
 
     async def find(self, device_id: str) -> CachedDevice:
         """The device; the gateway is asked if it is not here.
@@ -131,3 +148,4 @@ class RegistryCache:
     def _take(self, devices: Iterable[device_pb2.Device]) -> None:
         for device in devices:
             self._index.put(device)
+        self._told.set()

@@ -72,7 +72,7 @@ def desk() -> Desk:
 
 def test_a_batch_feeds_counters_picture_and_rate(desk: Desk) -> None:
     """One look at everything."""
-    desk.intake.take(batch(1))
+    desk.intake.take(desk.intake.read(batch(1)))
 
     live = desk.picture.find("m-1")
     assert live is not None
@@ -87,7 +87,7 @@ def test_every_batch_twice_and_in_reverse_counts_once(desk: Desk) -> None:
     bodies = [batch(number) for number in range(5)]
 
     for body in [*bodies, *reversed(bodies)]:
-        desk.intake.take(body)
+        desk.intake.take(desk.intake.read(body))
 
     live = desk.picture.find("m-1")
     assert live is not None
@@ -102,7 +102,7 @@ def test_every_batch_twice_and_in_reverse_counts_once(desk: Desk) -> None:
 def test_a_message_that_is_no_batch_is_counted_and_changes_nothing_else(desk: Desk) -> None:
     """The caller is told, so that it can reject the delivery."""
     with pytest.raises(Undecodable):
-        desk.intake.take(b"\xff\xff")
+        desk.intake.read(b"\xff\xff")
 
     assert desk.value("undecodable_total") == 1
     assert desk.value("batches_total") == 0
@@ -110,7 +110,7 @@ def test_a_message_that_is_no_batch_is_counted_and_changes_nothing_else(desk: De
 
 def test_an_empty_batch_is_a_batch(desk: Desk) -> None:
     """The tick of an idle writer counts as a batch and as no reading."""
-    desk.intake.take(reading_batch_pb2.ReadingBatch(batch_id="tick").SerializeToString())
+    desk.intake.take(desk.intake.read(reading_batch_pb2.ReadingBatch(batch_id="tick").SerializeToString()))
 
     assert desk.value("batches_total") == 1
     assert desk.value("readings_total") is None
