@@ -173,7 +173,10 @@ class _Demo:
         question = demo_questions.wait_until_stored(
             self._billing, periods, tally.distinct_of, limit_seconds=STORE_LIMIT_SECONDS
         )
-        report.readings_stored = await self._answer("the readings stored", question) or 0
+        stored = await self._answer("the readings stored", question)
+        if stored is None:
+            return
+        report.readings_stored = stored
         self._say(f"The store holds {report.readings_stored:,} readings. Asking for a bill, a vehicle and the fleet.")
         if not report.adds_up:
             report.problems.append(

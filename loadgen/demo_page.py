@@ -113,9 +113,10 @@ def _to_try(report: DemoReport, addresses: Addresses) -> Iterator[str]:
     yield _row("gateway", addresses.gateway)
     yield _row("billing", addresses.billing)
     yield _row("analytics", addresses.analytics)
-    yield f"  grpcurl -plaintext {addresses.gateway} list"
-    yield f"  grpcurl -plaintext -d '{live}' {addresses.billing} energy.billing.v1.UsageService/GetLiveReading"
-    yield f"  grpcurl -plaintext {addresses.analytics} energy.analytics.v1.AnalyticsService/GetFleetSummary"
+    grpcurl = "  .venv/bin/grpcurl -plaintext"
+    yield f"{grpcurl} {addresses.gateway} list"
+    yield f"{grpcurl} -d '{live}' {addresses.billing} energy.billing.v1.UsageService/GetLiveReading"
+    yield f"{grpcurl} {addresses.analytics} energy.analytics.v1.AnalyticsService/GetFleetSummary"
 
 
 def _verdict(report: DemoReport) -> Iterator[str]:
