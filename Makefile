@@ -17,6 +17,8 @@ CHECKS := check-format check-lint check-types check-protos check-proto check-tes
 DOCUMENTED := --fail-under 100 --whitelist-regex '^test_'
 # More arguments for pytest, as in `make test ARGS="-k tariff -x"`.
 ARGS ?=
+# A real file for `make demo FILE=usage.xml`.
+FILE ?=
 
 .PHONY: help
 help: ## lists the targets
@@ -64,6 +66,7 @@ $(TOOLS): $(INSTALLED)
 
 .PHONY: demo
 # Taken while make reads this file, so that the set-up counts too.
+demo: export DEMO_FILE := $(FILE)
 demo: export GRIDMESH_STARTED_AT := $(shell date +%s)
 demo: setup ## runs the whole mesh on this machine, drives it with a fleet, reports, and stops it again
 	@$(BIN)/python -m common.localstack run -- $(BIN)/python -m loadgen demo $(ARGS)
