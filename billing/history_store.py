@@ -1,10 +1,11 @@
 """The cold collections: one document per device and span, changed only by a compare-and-set of the whole fold."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pymongo import ASCENDING, ReplaceOne
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DocumentTooLarge
 
 from billing.observation import Observation, SpanKey
 from billing.schema import KINDS, Kind
@@ -14,10 +15,16 @@ from common.instants import datetime_from_ms
 from common.mongo import Database
 
 _DUPLICATE_KEY = 11000
+# BSONObjectTooLarge, and what updates and inserts answer when the result is.
+_TOO_LARGE = {10334, 17419, 17420}
 _READ_TIMEOUT_MS = 20_000
 
 # The span, the version it was read at, and its new document.
 _Write = tuple[SpanKey, int, dict[str, Any]]
+
+
+class UnmergeableSpan(Exception):
+    """Unexpected: a span cannot be written as a document, whoever tries and however often."""
 
 
 class HistoryStore:
@@ -35,7 +42,15 @@ class HistoryStore:
         """Folds readings into their documents, all of one kind; returns the spans another writer changed meanwhile.
 
         Folding those again is all that is needed: the outcome is the same whoever comes first and however often.
+
+        Raises:
+            UnmergeableSpan: one of the documents would be larger than the store takes.
+            pymongo.errors.PyMongoError: the store failed; folding all again is safe.
         """
+        with _size_told():
+            return await self._fold(kind, pending)
+
+    async def _fold(self, kind: Kind, pending: Mapping[SpanKey, Sequence[Observation]]) -> list[SpanKey]:
         collection = self._collections[kind.name]
         known = {}
         cursor = collection.find({"_id": {"$in": [document_id(key) for key in pending]}})
@@ -94,6 +109,18 @@ class HistoryStore:
         """The spans of some keys that are on record."""
         cursor = self._collections[kind.name].find({"_id": {"$in": [document_id(key) for key in keys]}})
         return dict([from_document(kind, document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)])
+
+
+@contextmanager
+def _size_told() -> Iterator[None]:
+    try:
+        yield
+    except DocumentTooLarge as failure:
+        raise UnmergeableSpan(str(failure)) from failure
+    except BulkWriteError as failure:
+        if any(error["code"] in _TOO_LARGE for error in failure.details["writeErrors"]):
+            raise UnmergeableSpan("the document is too large") from failure
+        raise
 
 
 def span_filter(kind: Kind, device_id: str, start_ms: int, end_ms: int) -> dict[str, Any]:

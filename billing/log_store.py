@@ -1,12 +1,12 @@
 """The log: one immutable document a batch, the truth from which everything else at rest can be derived again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from billing.segment import Segment
-from billing.segment_document import MERGED, UNMERGED, from_document, to_document
+from billing.segment_document import MERGED, QUARANTINED, UNMERGED, from_document, to_document
 from common.mongo import Database
 
 _COLLECTION = "readings_log"
@@ -52,4 +52,12 @@ class LogStore:
     async def mark_merged(self, batch_ids: Sequence[str]) -> None:
         """Marks segments as folded; doing it again changes nothing."""
         marks = [UpdateOne({"_id": batch_id}, {"$set": {"state": MERGED}}) for batch_id in batch_ids]
+        await self._log.bulk_write(marks, ordered=False)
+
+    async def mark_quarantined(self, reasons: Mapping[str, str]) -> None:
+        """Sets segments aside that cannot be folded whole, by id with the reason; they stay in the log."""
+        marks = [
+            UpdateOne({"_id": batch_id}, {"$set": {"state": QUARANTINED, "reason": reason}})
+            for batch_id, reason in reasons.items()
+        ]
         await self._log.bulk_write(marks, ordered=False)

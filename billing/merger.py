@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from pymongo.errors import PyMongoError
 
-from billing.history_store import HistoryStore
+from billing.history_store import HistoryStore, UnmergeableSpan
 from billing.live import Latest, newest
 from billing.live_store import LiveStore
 from billing.log_store import LogStore
 from billing.merger_metrics import MergerMetrics
-from billing.observation import Observation, SpanKey
+from billing.observation import SpanKey
 from billing.schema import KINDS
 from billing.tail import Tail
 from common.logs import get_logger
@@ -58,6 +58,7 @@ class Merger:
         self._publish = publish
         self._clock = clock
         self._unmarked: list[str] = []
+        self._quarantined: dict[str, str] = {}
 
     async def run(self) -> None:
         """Folds until cancelled; a store that is away is waited for."""
@@ -96,16 +97,18 @@ class Merger:
         if not keys and not self._unmarked:
             return False
         snapshot = self._tail.snapshot(keys)
-        pending = {key: self._tail.observations(key, batches) for key, batches in snapshot.items()}
         with self._metrics.seconds.time():
-            await self._fold(pending)
+            try:
+                await self._fold(snapshot)
+            except UnmergeableSpan:
+                await self._fold_one_by_one(snapshot)
             self._unmarked += self._tail.folded(snapshot, self._clock())
             await self._mark()
-        self._metrics.spans.inc(len(pending))
-        self._metrics.readings.inc(sum(map(len, pending.values())))
+        self._metrics.spans.inc(len(snapshot))
         return True
 
-    async def _fold(self, pending: dict[SpanKey, list[Observation]]) -> None:
+    async def _fold(self, snapshot: Mapping[SpanKey, int]) -> None:
+        pending = {key: self._tail.observations(key, batches) for key, batches in snapshot.items()}
         for kind in KINDS.values():
             rest = {key: observations for key, observations in pending.items() if key.kind == kind.name}
             while rest:
@@ -113,9 +116,30 @@ class Merger:
                 if rest:
                     self._metrics.races.inc(len(rest))
         await self._live.advance(newest(pending.items()).values())
+        self._metrics.readings.inc(sum(map(len, pending.values())))
+
+    async def _fold_one_by_one(self, snapshot: Mapping[SpanKey, int]) -> None:
+        """Finds the span that cannot be folded, so that it does not hold up its neighbours."""
+        for key, batches in snapshot.items():
+            try:
+                await self._fold({key: batches})
+            except UnmergeableSpan as problem:
+                _log.error("span_quarantined", kind=key.kind, device_id=key.device_id, cause=str(problem))
+                self._metrics.quarantined.inc()
+                for batch_id in self._tail.batches_of(key, batches):
+                    self._quarantined[batch_id] = f"{key.kind} {key.device_id} {key.span_start_ms}: {problem}"
 
     async def _mark(self) -> None:
-        if self._unmarked:
-            await self._log.mark_merged(self._unmarked)
-            self._tail.marked(self._unmarked)
-            self._unmarked = []
+        if not self._unmarked:
+            return
+        # Not before all its other spans are folded: until then a crash must find the segment unmerged.
+        aside = {batch_id: self._quarantined[batch_id] for batch_id in self._unmarked if batch_id in self._quarantined}
+        merged = [batch_id for batch_id in self._unmarked if batch_id not in aside]
+        if aside:
+            await self._log.mark_quarantined(aside)
+        if merged:
+            await self._log.mark_merged(merged)
+        self._tail.marked(self._unmarked)
+        self._unmarked = []
+        for batch_id in aside:
+            del self._quarantined[batch_id]

@@ -16,6 +16,9 @@ class MergerMetrics:
             "billing_merge_races", "Spans folded again after another writer's change.", registry=registry
         )
         self.failures = Counter("billing_merge_failures", "Rounds put off because the store failed.", registry=registry)
+        self.quarantined = Counter(
+            "billing_spans_quarantined", "Spans that could not be folded and were set aside.", registry=registry
+        )
         self._pending = Gauge("billing_pending_readings", "Logged readings that wait to be folded.", registry=registry)
         self._lag = Gauge("billing_merge_lag_seconds", "Wait of the reading that waits longest.", registry=registry)
 

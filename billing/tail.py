@@ -89,6 +89,10 @@ class Tail:
         """The pending readings of a span, of its first `batches` batches."""
         return self._pending[key].observations(batches)
 
+    def batches_of(self, key: SpanKey, batches: int) -> list[str]:
+        """The first `batches` batches that wait in a span."""
+        return [batch_id for batch_id, _ in self._pending[key].batches[:batches]]
+
     def folded(self, snapshot: Mapping[SpanKey, int], now: float) -> list[str]:
         """Lets go of what was folded; returns the batches of which nothing waits any more, to be marked in the log."""
         done = []

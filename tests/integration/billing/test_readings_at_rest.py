@@ -14,7 +14,7 @@ from billing.log_store import LogStore
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.schema import METER
-from billing.segment import Segment
+from billing.segment import LoggedReading, Segment
 from billing.tail import Tail
 from billing.tail_reader import TailReader
 from billing.usage_pipeline import Bucket, UsageQuery
@@ -230,6 +230,27 @@ async def test_what_another_process_logged_is_read_and_later_folded(database: Da
     assert before == after
     assert after[DEVICE].reading_count == 60
     assert await store.log.unmerged_ids(range(PARTITIONS)) == []
+
+
+async def test_a_span_too_large_for_a_document_is_set_aside_and_holds_up_nobody(database: Database) -> None:
+    """A device that sends a reading a few milliseconds apart cannot stop the folding of others."""
+    store = await store_on(database)
+    start_ms = instant_ms("2026-03-01T00:00:00")
+    values = (1, 2, 3, 4, *[1.5] * 6)
+    flood = [LoggedReading("meter", "flood", start_ms + at, 1, 0, start_ms, values) for at in range(100_000)]
+    store.tail = store.merger._tail = Tail(1_000_000)
+    good = meter_readings(9, DEVICE, start_ms, 60, 0)
+    await store.take(
+        [Segment("b-flood", PARTITION, "w", 1, 0, 5, [*flood, good[0]]), *segments(good[1:], 59, PARTITION)]
+    )
+
+    await store.fold_everything()
+
+    cursor = database["readings_log"].find({}, {"state": 1}).sort("_id", 1)
+    assert [document["state"] async for document in cursor] == ["merged", "quarantined"]
+    spans = [document["device_id"] async for document in database[METER.history].find({}, {"device_id": 1})]
+    assert spans == [DEVICE]
+    assert (await store.usage.by_device(METER, [DEVICE], start_ms, start_ms + 3_600_000))[DEVICE].reading_count == 60
 
 
 async def test_the_newest_reading_only_moves_forward(database: Database) -> None:
