@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import stamina
-from common.registry_cache import RegistryCache
 from energy.billing.v1 import invoice_service_pb2, tariff_service_pb2, usage_service_pb2
 from energy.billing.v1.invoice_service_pb2_grpc import add_InvoiceServiceServicer_to_server
 from energy.billing.v1.tariff_service_pb2_grpc import add_TariffServiceServicer_to_server
@@ -45,6 +44,7 @@ from common.metrics import MetricsServer, create_registry
 from common.mongo import Database, close, open_database, ping
 from common.redis_client import open_redis
 from common.redis_client import ping as ping_redis
+from common.registry_cache import RegistryCache
 from common.topology import declare
 
 _STORE_WAIT_MAXIMUM_SECONDS = 2.0
