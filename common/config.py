@@ -12,6 +12,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port; 0 lets the system choose a free one."""
 
 
+PARTITIONS_MAXIMUM = 1024
+"""More partitions than this cannot be; their numbers end one below."""
+
+
 class ConfigError(Exception):
     """Expected: the service cannot start as it is configured; one line a problem, naming the environment variable."""
 
@@ -29,7 +33,8 @@ class ServiceConfig(BaseModel):
     mongo_url: SecretStr = SecretStr("mongodb://127.0.0.1:27017")
     amqp_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/")
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    partitions: int = Field(default=8, ge=1, le=1024)
+    partitions: int = Field(default=8, ge=1, le=PARTITIONS_MAXIMUM)
+    """The gateway's decides where a reading goes; for others it is only what they begin with."""
     shutdown_grace_seconds: float = Field(default=10.0, gt=0, le=300)
 
     @field_validator("bind_host")

@@ -18,6 +18,7 @@ from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
 from common.metrics import MetricsServer, create_registry
 from common.topology import QueueLimits
+from ingestion.broker_queues import PartitionQueues
 from ingestion.commit_limits import CommitLimits
 from ingestion.config import IngestionConfig
 from ingestion.group_commit import GroupCommit
@@ -64,15 +65,11 @@ async def ingestion_app(
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
 
-        connection = open_connection(config.amqp_url.get_secret_value(), config.partitions, queue_limits)
+        queues = PartitionQueues(config.partitions, queue_limits)
+        connection = open_connection(config.amqp_url.get_secret_value(), queues)
         lifecycle.start_task("broker_connection", connection.run())
 
-        publisher = ReadingsPublisher(
-            connection,
-            partitions=config.partitions,
-            queue_limits=queue_limits,
-            timeout_seconds=config.publish_timeout_seconds,
-        )
+        publisher = ReadingsPublisher(connection, queues, timeout_seconds=config.publish_timeout_seconds)
         group_commit = GroupCommit(
             partitions=config.partitions,
             publisher=publisher,

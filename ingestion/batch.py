@@ -25,14 +25,23 @@ def framed_part(part: bytes) -> bytes:
 
 
 def batch_bytes(
-    *, batch_id: str, writer: str, sequence: int, partition: int, create_time_ms: int, framed_parts: Iterable[bytes]
+    *,
+    batch_id: str,
+    writer: str,
+    sequence: int,
+    partition: int,
+    create_time_ms: int,
+    partition_count: int,
+    framed_parts: Iterable[bytes],
 ) -> bytes:
     """The serialised ReadingBatch around Parts that `framed_part` has framed.
 
     Byte for byte what protobuf makes of the same message: fields in the order of their numbers.
     """
     before_parts = ReadingBatch(batch_id=batch_id, writer=writer, sequence=sequence)
-    after_parts = ReadingBatch(partition=partition, create_time=from_ms(create_time_ms))
+    after_parts = ReadingBatch(
+        partition=partition, create_time=from_ms(create_time_ms), partition_count=partition_count
+    )
     return b"".join((before_parts.SerializeToString(), *framed_parts, after_parts.SerializeToString()))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from common.broker import BrokerAway, PublishFailed, Rejected, Unroutable
@@ -15,7 +17,7 @@ _REASONS: dict[type[PublishFailed], str] = {BrokerAway: "away", Rejected: "rejec
 class CommitMetrics:
     """The figures of every partition together."""
 
-    def __init__(self, registry: CollectorRegistry, waiting: WaitingBytes) -> None:
+    def __init__(self, registry: CollectorRegistry, waiting: WaitingBytes, partition_count: Callable[[], int]) -> None:
         self._batches = Counter("ingestion_batches", "Batches made durable, ticks included.", registry=registry)
         self._parts = Counter("ingestion_parts", "Parts made durable.", registry=registry)
         self._bytes = Histogram(
@@ -34,8 +36,10 @@ class CommitMetrics:
             registry=registry,
         )
         self._failures = {kind: failures.labels(reason) for kind, reason in _REASONS.items()}
-        gauge = Gauge("ingestion_waiting_bytes", "Bytes of Parts taken and not durable yet.", registry=registry)
-        gauge.set_function(lambda: waiting.total)
+        waiting_bytes = Gauge("ingestion_waiting_bytes", "Bytes of Parts taken and not durable yet.", registry=registry)
+        waiting_bytes.set_function(lambda: waiting.total)
+        partitions = Gauge("ingestion_partitions", "Partitions that this process publishes to.", registry=registry)
+        partitions.set_function(partition_count)
 
     def published(self, *, parts_count: int, body_bytes: int, seconds: float) -> None:
         """Adds one confirmed batch."""

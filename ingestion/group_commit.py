@@ -7,8 +7,13 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 
+import stamina
 from prometheus_client import CollectorRegistry
 
+from common.broker import PublishFailed
+from common.config import PARTITIONS_MAXIMUM
+from common.logs import get_logger
+from ingestion.batch_writer import BatchWriter
 from ingestion.commit_limits import CommitLimits
 from ingestion.commit_metrics import CommitMetrics
 from ingestion.outcome import FailureReason, Waiter
@@ -16,9 +21,14 @@ from ingestion.partition_writer import BatchPublisher, PartitionWriter
 from ingestion.sealed_batch import BatchSealer
 from ingestion.waiting_bytes import WaitingBytes
 
+_log = get_logger(__name__)
+
 
 class GroupCommit:
     """Makes Parts durable, many of one partition in one batch; batches are numbered by this process and partition.
+
+    It begins with `partitions` and knows more as Parts for them come: those Parts wait until the queues are declared,
+    while the other partitions go on. Every batch sealed from then on says so, and every partition ticks at once.
 
     `run()` is its life and must run as a background task.
     """
@@ -33,20 +43,24 @@ class GroupCommit:
         registry: CollectorRegistry,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self.writer = str(uuid.uuid4())
+        self._writer = BatchWriter(str(uuid.uuid4()), partitions, now_ms)
+        self._publisher = publisher
+        self._limits = limits
         self._waiting = WaitingBytes(waiting_maximum_bytes)
-        metrics = CommitMetrics(registry, self._waiting)
-        self._writers = [
-            PartitionWriter(
-                sealer=BatchSealer(partition=partition, writer=self.writer, now_ms=now_ms),
-                publisher=publisher,
-                limits=limits,
-                waiting=self._waiting,
-                metrics=metrics,
-            )
-            for partition in range(partitions)
-        ]
+        self._metrics = CommitMetrics(registry, self._waiting, lambda: self.partition_count)
+        self._writers = [self._partition_writer(partition) for partition in range(partitions)]
+        self._more_asked = asyncio.Event()
         self._is_closed = False
+
+    @property
+    def writer(self) -> str:
+        """Identity of this process in its batches."""
+        return self._writer.writer
+
+    @property
+    def partition_count(self) -> int:
+        """Partitions whose queues are declared, as its batches say."""
+        return self._writer.partition_count
 
     def submit(self, parts: Sequence[tuple[int, bytes]], waiter: Waiter) -> None:
         """Takes the (partition, serialised Part) pairs of one request, all of them or none.
@@ -57,14 +71,21 @@ class GroupCommit:
         if refusal is not None:
             waiter.part_failed(refusal)
             return
+        self._expect(max(partition for partition, _ in parts))
         for partition, part in parts:
             self._writers[partition].add(part, waiter)
+
+    def _expect(self, partition: int) -> None:
+        while len(self._writers) <= partition:
+            writer = self._partition_writer(len(self._writers))
+            writer.hold()
+            self._writers.append(writer)
+            self._more_asked.set()
 
     def _refusal(self, parts: Sequence[tuple[int, bytes]]) -> FailureReason | None:
         if self._is_closed:
             return FailureReason.SHUTTING_DOWN
-        partitions = len(self._writers)
-        if not parts or not all(part and 0 <= partition < partitions for partition, part in parts):
+        if not parts or not all(part and 0 <= partition < PARTITIONS_MAXIMUM for partition, part in parts):
             return FailureReason.OUT_OF_RANGE
         if not self._waiting.has_room(sum(len(part) for _, part in parts)):
             return FailureReason.OVERLOADED
@@ -76,9 +97,50 @@ class GroupCommit:
 
     async def run(self) -> None:
         """Publishes until cancelled."""
+        begun = 0
         async with asyncio.TaskGroup() as tasks:
-            for partition, writer in enumerate(self._writers):
-                tasks.create_task(writer.run(), name=f"partition_writer_{partition}")
+            while True:
+                for partition in range(begun, self.partition_count):
+                    tasks.create_task(self._writers[partition].run(), name=f"partition_writer_{partition}")
+                begun = self.partition_count
+                await self._more_asked.wait()
+                self._more_asked.clear()
+                await self._grow()
+
+    async def _grow(self) -> None:
+        partitions = len(self._writers)
+        retried = stamina.retry_context(
+            on=PublishFailed,
+            attempts=None,
+            timeout=None,
+            wait_initial=self._limits.retry_initial_seconds,
+            wait_max=self._limits.retry_maximum_seconds,
+            wait_jitter=self._limits.retry_initial_seconds,
+        )
+        async for attempt in retried:
+            with attempt:
+                await self._declare(partitions)
+        _log.info("partitions_grown", partitions=partitions, before=self.partition_count)
+        # Before a new partition seals its first batch, so that no batch of an older time hides it.
+        self._writer.partition_count = partitions
+        for writer in self._writers[:partitions]:
+            writer.tick()
+
+    async def _declare(self, partitions: int) -> None:
+        try:
+            await self._publisher.declare(partitions)
+        except PublishFailed as failure:
+            _log.warning("partitions_not_declared", partitions=partitions, cause=str(failure))
+            raise
+
+    def _partition_writer(self, partition: int) -> PartitionWriter:
+        return PartitionWriter(
+            sealer=BatchSealer(partition=partition, writer=self._writer),
+            publisher=self._publisher,
+            limits=self._limits,
+            waiting=self._waiting,
+            metrics=self._metrics,
+        )
 
     async def close(self, grace_seconds: float) -> None:
         """Takes no more, publishes what waits, and after the grace tells what is left that the service stops."""

@@ -21,6 +21,13 @@ from ingestion.waiting_bytes import WaitingBytes
 class BatchPublisher(Protocol):
     """The way to the queues."""
 
+    async def declare(self, partitions: int) -> None:
+        """Returns when the queues of every consuming service exist for so many partitions, and have settled.
+
+        Raises:
+            PublishFailed: they do not, or it is not known whether they do.
+        """
+
     async def publish(self, batch: SealedBatch) -> None:
         """Returns when the queues of every consuming service have the batch.
 
@@ -74,6 +81,19 @@ class PartitionWriter:
         self._head: _Head | None = None
         self._refusal: FailureReason | None = None
         self._sealed_at = 0.0
+        self._is_tick_due = False
+        self._patience: asyncio.TimerHandle | None = None
+
+    def hold(self) -> None:
+        """Lets Parts gather, with the patience that a broker gets which is away, until `run()` begins."""
+        self._patience = asyncio.get_running_loop().call_later(
+            self._limits.away_patience_seconds, self.refuse, FailureReason.DEPENDENCY_UNAVAILABLE
+        )
+
+    def tick(self) -> None:
+        """Makes the next batch due now, empty if nothing has gathered."""
+        self._is_tick_due = True
+        self._arrived.set()
 
     def add(self, part: bytes, waiter: Waiter) -> None:
         """Takes a serialised Part; the waiter hears of it once, at once if the partition is stuck."""
@@ -105,7 +125,9 @@ class PartitionWriter:
         return asyncio.get_running_loop().time() - self._head.since
 
     async def run(self) -> None:
-        """Publishes until cancelled."""
+        """Publishes until cancelled; the queues must exist or be declared by whoever connects."""
+        if self._patience is not None:
+            self._patience.cancel()
         # As if the last batch were long enough ago, so that the first Part does not wait.
         self._sealed_at = asyncio.get_running_loop().time() - self._limits.batch_spacing_seconds
         while True:
@@ -117,7 +139,7 @@ class PartitionWriter:
     async def _gather_or_tick(self) -> None:
         """Returns when it is time for the next batch, which is empty if the partition was idle for a tick."""
         loop = asyncio.get_running_loop()
-        if not self._gathered:
+        if not self._gathered and not self._is_tick_due:
             self._arrived.clear()
             try:
                 async with asyncio.timeout_at(self._sealed_at + self._limits.tick_seconds):
@@ -140,6 +162,7 @@ class PartitionWriter:
             waiters.append(waiter)
             parts_bytes += len(part)
         self._gathered_bytes -= parts_bytes
+        self._is_tick_due = False
         self._sealed_at = asyncio.get_running_loop().time()
         return _Head(self._sealer.seal(parts), waiters, parts_bytes, self._sealed_at)
 

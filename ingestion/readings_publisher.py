@@ -9,34 +9,40 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from common.broker import BrokerAway, BrokerConnection, Publisher, PublishFailed, Unroutable
 from common.broker_failures import broker_failures
-from common.topology import READINGS_EXCHANGE, SETTLING_SECONDS, QueueLimits, declare, routing_key
+from common.topology import READINGS_EXCHANGE, SETTLING_SECONDS, routing_key
 from ingestion.batch import BATCH_TYPE
+from ingestion.broker_queues import PartitionQueues
 from ingestion.sealed_batch import SealedBatch
 
 
-def open_connection(amqp_url: str, partitions: int, queue_limits: QueueLimits) -> BrokerConnection:
+def open_connection(amqp_url: str, queues: PartitionQueues) -> BrokerConnection:
     """A connection that counts as connected only after it has declared the queues of every consuming service."""
-    return BrokerConnection(amqp_url, "ingestion", lambda channel: declare(channel, partitions, queue_limits))
+    return BrokerConnection(amqp_url, "ingestion", queues.declare)
 
 
 class ReadingsPublisher:
     """Publishes batches; where an exchange or queue has vanished it declares all of them again before the next try."""
 
-    def __init__(
-        self,
-        connection: BrokerConnection,
-        *,
-        partitions: int,
-        queue_limits: QueueLimits,
-        timeout_seconds: float,
-    ) -> None:
+    def __init__(self, connection: BrokerConnection, queues: PartitionQueues, *, timeout_seconds: float) -> None:
         self._connection = connection
         self._publisher = Publisher(connection)
-        self._partitions = partitions
-        self._queue_limits = queue_limits
+        self._queues = queues
         self._timeout_seconds = timeout_seconds
         self._declaring = asyncio.Lock()
         self._declared_at = -math.inf
+
+    async def declare(self, partitions: int) -> None:
+        """Returns when the queues of so many partitions exist and have settled; waits a while for a lost connection.
+
+        Raises:
+            PublishFailed: they do not, or it is not known whether they do.
+        """
+        await self._wait_connected()
+        async with self._declaring:
+            channel = await self._connection.open_channel(publisher_confirms=False)
+            with broker_failures():
+                await self._queues.declare_up_to(partitions, channel)
+                await channel.close()
 
     async def publish(self, batch: SealedBatch) -> None:
         """Returns when the queues of every consuming service have the batch; waits a while for a lost connection.
@@ -78,7 +84,7 @@ class ReadingsPublisher:
                 return
             channel = await self._connection.open_channel(publisher_confirms=False)
             with broker_failures():
-                await declare(channel, self._partitions, self._queue_limits)
+                await self._queues.declare(channel)
                 await channel.close()
             await asyncio.sleep(SETTLING_SECONDS)
             self._declared_at = loop.time()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingestion.batch import batch_bytes
+from ingestion.batch_writer import BatchWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +24,22 @@ class SealedBatch:
 class BatchSealer:
     """Numbers the batches of one writer and partition from 1 without a gap."""
 
-    def __init__(self, *, partition: int, writer: str, now_ms: Callable[[], int]) -> None:
+    def __init__(self, *, partition: int, writer: BatchWriter) -> None:
         self._partition = partition
         self._writer = writer
-        self._now_ms = now_ms
         self._sequence = 0
-        self._create_time_ms = 0
 
     def seal(self, framed_parts: Sequence[bytes]) -> SealedBatch:
         """The next batch, of Parts that `framed_part` has framed."""
         self._sequence += 1
-        # Consumers conclude from a number and its time what they have, so the time must not run backwards.
-        self._create_time_ms = max(self._create_time_ms, self._now_ms())
         batch_id = str(uuid.uuid4())
         body = batch_bytes(
             batch_id=batch_id,
-            writer=self._writer,
+            writer=self._writer.writer,
             sequence=self._sequence,
             partition=self._partition,
-            create_time_ms=self._create_time_ms,
+            create_time_ms=self._writer.time_ms(),
+            partition_count=self._writer.partition_count,
             framed_parts=framed_parts,
         )
         return SealedBatch(batch_id, self._partition, self._sequence, body, len(framed_parts))

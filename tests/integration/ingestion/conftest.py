@@ -24,13 +24,13 @@ async def on_channel(amqp_url: str, work: Callable[[AbstractChannel], Awaitable[
         await connection.close()
 
 
-async def delete_queues(channel: AbstractChannel) -> None:
+async def delete_queues(channel: AbstractChannel, *, partitions: int = PARTITIONS) -> None:
     """Deletes every queue of the partitions used here."""
-    for service in CONSUMING_SERVICES:
-        for partition in range(PARTITIONS):
+    for partition in range(partitions):
+        for service in CONSUMING_SERVICES:
             await channel.queue_delete(queue_name(service, partition))
-    # So that the next declaration lets its queues settle like new ones.
-    await channel.exchange_delete(f"{READINGS_EXCHANGE}.settled-{PARTITIONS}")
+        # So that the next declaration lets its queues settle like new ones.
+        await channel.exchange_delete(f"{READINGS_EXCHANGE}.settled-{partition + 1}")
 
 
 async def empty_queues(channel: AbstractChannel) -> None:

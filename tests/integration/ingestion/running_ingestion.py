@@ -28,8 +28,8 @@ async def running_ingestion(
 ) -> AsyncIterator[IngestionApp]:
     """Ingestion with three partitions, quick to give up, on free ports; need not be green yet."""
     chosen = {"away_patience_seconds": 1.0, "stall_seconds": 0.5, **settings}
-    environ = {name.upper(): str(value) for name, value in chosen.items()}
-    environ |= {"AMQP_URL": amqp_url, "PARTITIONS": str(PARTITIONS), "GRPC_PORT": "0", "METRICS_PORT": "0"}
+    environ = {"AMQP_URL": amqp_url, "PARTITIONS": str(PARTITIONS), "GRPC_PORT": "0", "METRICS_PORT": "0"}
+    environ |= {name.upper(): str(value) for name, value in chosen.items()}
     lifecycle = Lifecycle(5.0)
     async with ingestion_app(IngestionConfig.load(environ), lifecycle, queue_limits=queue_limits or QueueLimits()) as (
         app,
@@ -41,7 +41,8 @@ async def running_ingestion(
 class FrameSender:
     """Hands over numbered requests on one stream, a Part for each partition, and keeps the answers."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, partitions: int = PARTITIONS) -> None:
+        self._partitions = range(partitions)
         self._channel = grpc.aio.insecure_channel(address)
         self._call = IngestionServiceStub(self._channel).IngestReadings()
         self._reading = asyncio.ensure_future(self._read())
@@ -55,7 +56,7 @@ class FrameSender:
         for _ in range(count):
             self._sent_count += 1
             part = Part(readings=[Reading(device_id=f"{self._sent_count}{filling}")]).SerializeToString()
-            parts = [PartitionPart(partition=partition, part=part) for partition in range(PARTITIONS)]
+            parts = [PartitionPart(partition=partition, part=part) for partition in self._partitions]
             await self._call.write(IngestReadingsRequest(sequence=self._sent_count, parts=parts))
 
     @property
@@ -82,8 +83,9 @@ class FrameSender:
 class QueueReader:
     """Takes the batches of every consuming service's queues, in order, and writes them down."""
 
-    def __init__(self, amqp_url: str) -> None:
+    def __init__(self, amqp_url: str, *, partitions: int = PARTITIONS) -> None:
         self._connection = BrokerConnection(amqp_url, "test-reader")
+        self._partitions = range(partitions)
         self._life: asyncio.Future[None] | None = None
         self.batches: dict[str, list[ReadingBatch]] = defaultdict(list)
 
@@ -102,7 +104,7 @@ class QueueReader:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._connection.run())
             for service in CONSUMING_SERVICES:
-                for partition in range(PARTITIONS):
+                for partition in self._partitions:
                     consumer = Consumer(self._connection, queue_name(service, partition), prefetch=100)
                     tasks.create_task(consumer.run())
                     tasks.create_task(self._take(consumer, queue_name(service, partition)))

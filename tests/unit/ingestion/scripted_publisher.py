@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -27,6 +28,19 @@ class ScriptedPublisher:
         self.failing_with: PublishFailed | None = None
         self.confirms = asyncio.Event()
         self.confirms.set()
+        self.declarations_asked: list[int] = []
+        self.declared: list[int] = []
+        self.declarations = asyncio.Event()
+        self.declarations.set()
+        self.declaring_fails_with: list[PublishFailed] = []
+
+    async def declare(self, partitions: int) -> None:
+        """Declares at once, unless held back; fails with the next of `declaring_fails_with`."""
+        self.declarations_asked.append(partitions)
+        await self.declarations.wait()
+        if self.declaring_fails_with:
+            raise self.declaring_fails_with.pop(0)
+        self.declared.append(partitions)
 
     async def publish(self, batch: SealedBatch) -> None:
         """One attempt: fails with the next of `failures`, then always with `failing_with`, else confirms."""
@@ -103,6 +117,7 @@ async def running_commit(
     *,
     waiting_maximum_bytes: int = 1 << 20,
     registry: CollectorRegistry | None = None,
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> AsyncIterator[GroupCommit]:
     """A group commit of two partitions, at work until the end of the block."""
     commit = GroupCommit(
@@ -111,6 +126,7 @@ async def running_commit(
         limits=limits or limits_with(),
         waiting_maximum_bytes=waiting_maximum_bytes,
         registry=registry or CollectorRegistry(),
+        now_ms=now_ms,
     )
     life = asyncio.ensure_future(commit.run())
     try:

@@ -30,6 +30,7 @@ def joined(parts: list[bytes], *, partition: int = 3, sequence: int = 7) -> byte
         sequence=sequence,
         partition=partition,
         create_time_ms=1_700_000_000_456,
+        partition_count=8,
         framed_parts=[framed_part(part) for part in parts],
     )
 
@@ -42,7 +43,7 @@ def test_the_parts_arrive_whole_and_in_order() -> None:
 
     assert [part.SerializeToString() for part in batch.parts] == parts
     assert (batch.batch_id, batch.writer) == ("8d9f6a0e-5d0e-4f0b-9c0a-3c8f2f3f1b11", "writer-1")
-    assert (batch.sequence, batch.partition) == (7, 3)
+    assert (batch.sequence, batch.partition, batch.partition_count) == (7, 3, 8)
     assert batch.create_time == from_ms(1_700_000_000_456)
 
 

@@ -126,10 +126,16 @@ async def test_an_idle_partition_ticks(publisher: ScriptedPublisher) -> None:
 
 @pytest.mark.parametrize(
     "parts",
-    [[(2, part_named("a"))], [(-1, part_named("a"))], [(0, part_named("a")), (2, part_named("b"))], [], [(0, b"")]],
+    [
+        [(1024, part_named("a"))],
+        [(-1, part_named("a"))],
+        [(0, part_named("a")), (1024, part_named("b"))],
+        [],
+        [(0, b"")],
+    ],
     ids=["above", "below", "one of two", "no Part", "empty Part"],
 )
-async def test_a_request_outside_the_partitions_is_refused_whole(
+async def test_a_request_outside_any_partitions_is_refused_whole(
     parts: list[tuple[int, bytes]], publisher: ScriptedPublisher, waiter: RecordingWaiter
 ) -> None:
     """One failure OUT_OF_RANGE, and no Part of the request is published."""

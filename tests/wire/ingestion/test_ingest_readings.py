@@ -118,10 +118,10 @@ async def test_one_confirm_answers_many_requests(ingestion: ServedIngestion) -> 
 
 
 async def test_a_bad_request_fails_alone(ingestion: ServedIngestion) -> None:
-    """An unknown partition, no Part at all, an empty Part: OUT_OF_RANGE by sequence; its neighbours are durable."""
+    """An impossible partition, no Part at all, an empty Part: OUT_OF_RANGE by sequence; its neighbours are durable."""
     call = ingestion.stub.IngestReadings()
     await call.write(request_with(1, (0, "good")))
-    await call.write(request_with(2, (0, "not kept"), (2, "no such partition")))
+    await call.write(request_with(2, (0, "not kept"), (1024, "no such partition")))
     await call.write(request_with(3))
     await call.write(IngestReadingsRequest(sequence=4, parts=[PartitionPart(partition=0)]))
     await call.write(request_with(5, (0, "good too")))

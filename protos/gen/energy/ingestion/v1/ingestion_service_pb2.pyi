@@ -56,7 +56,9 @@ class PartitionPart(_message.Message):
     PARTITION_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
-    """Partition of every device in the Part, from 0."""
+    """Partition of every device in the Part, 0 to 1023. For one that ingestion does not know yet it declares the queues
+    first; the Part waits meanwhile.
+    """
     part: _builtins.bytes
     """A serialised energy.ingestion.v1.Part."""
     def __init__(
@@ -115,7 +117,7 @@ class IngestFailure(_message.Message):
     """The request."""
     reason: _error_reason_pb2.ErrorReason.ValueType
     """DEPENDENCY_UNAVAILABLE when the broker is away, OVERLOADED when a queue is full, SHUTTING_DOWN when the service stops,
-    OUT_OF_RANGE when a partition does not exist.
+    OUT_OF_RANGE when a partition cannot exist.
     """
     def __init__(
         self,

@@ -62,6 +62,7 @@ class ReadingBatch(_message.Message):
     PARTS_FIELD_NUMBER: _builtins.int
     PARTITION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PARTITION_COUNT_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
     """Identity of the batch, a UUID in text form; a repeated publish keeps it."""
     writer: _builtins.str
@@ -70,9 +71,15 @@ class ReadingBatch(_message.Message):
     """Number of the batch among those of its writer and partition, from 1 without a gap."""
     partition: _builtins.int
     """The partition it was published to."""
+    partition_count: _builtins.int
+    """Partitions that the writer knew when it made the batch, 0 up to this number less one; their queues exist. It never
+    falls in the life of a writer. Whoever consumes every partition follows the largest it has seen of any writer: no
+    partition from this number on has a batch of this writer with an earlier create_time. 0 says nothing: the batch is
+    older than this field.
+    """
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
-        """The Parts; none in a batch that only says that its writer is alive."""
+        """The Parts; none in a batch that only says that its writer is alive, or that it knows more partitions."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -87,10 +94,11 @@ class ReadingBatch(_message.Message):
         parts: _abc.Iterable[Global___Part] | None = ...,
         partition: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        partition_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "create_time", b"create_time", "partition", b"partition", "parts", b"parts", "sequence", b"sequence", "writer", b"writer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "create_time", b"create_time", "partition", b"partition", "partition_count", b"partition_count", "parts", b"parts", "sequence", b"sequence", "writer", b"writer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
