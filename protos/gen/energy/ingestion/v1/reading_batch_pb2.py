@@ -26,7 +26,7 @@ from energy.telemetry.v1 import reading_pb2 as energy_dot_telemetry_dot_v1_dot_r
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/ingestion/v1/reading_batch.proto\x12\x13\x65nergy.ingestion.v1\x1a!energy/telemetry/v1/reading.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"h\n\x04Part\x12\x30\n\x0creceive_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x08readings\x18\x02 \x03(\x0b\x32\x1c.energy.telemetry.v1.Reading\"\xc9\x01\n\x0cReadingBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0e\n\x06writer\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12(\n\x05parts\x18\x04 \x03(\x0b\x32\x19.energy.ingestion.v1.Part\x12\x11\n\tpartition\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fpartition_count\x18\x07 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/ingestion/v1/reading_batch.proto\x12\x13\x65nergy.ingestion.v1\x1a!energy/telemetry/v1/reading.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"~\n\x04Part\x12\x30\n\x0creceive_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x08readings\x18\x02 \x03(\x0b\x32\x1c.energy.telemetry.v1.Reading\x12\x14\n\x0creplay_count\x18\x03 \x01(\x05\"\xc9\x01\n\x0cReadingBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0e\n\x06writer\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12(\n\x05parts\x18\x04 \x03(\x0b\x32\x19.energy.ingestion.v1.Part\x12\x11\n\tpartition\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fpartition_count\x18\x07 \x01(\x05\"\xb7\x01\n\x15UndecodedReadingBatch\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x0e\n\x06writer\x18\x02 \x01(\t\x12\x10\n\x08sequence\x18\x03 \x01(\x03\x12\r\n\x05parts\x18\x04 \x03(\x0c\x12\x11\n\tpartition\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fpartition_count\x18\x07 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.ingestion.v1.reading
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PART']._serialized_start=132
-  _globals['_PART']._serialized_end=236
-  _globals['_READINGBATCH']._serialized_start=239
-  _globals['_READINGBATCH']._serialized_end=440
+  _globals['_PART']._serialized_end=258
+  _globals['_READINGBATCH']._serialized_start=261
+  _globals['_READINGBATCH']._serialized_end=462
+  _globals['_UNDECODEDREADINGBATCH']._serialized_start=465
+  _globals['_UNDECODEDREADINGBATCH']._serialized_end=648
 # @@protoc_insertion_point(module_scope)

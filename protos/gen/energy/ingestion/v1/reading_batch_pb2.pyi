@@ -28,6 +28,9 @@ class Part(_message.Message):
 
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     READINGS_FIELD_NUMBER: _builtins.int
+    REPLAY_COUNT_FIELD_NUMBER: _builtins.int
+    replay_count: _builtins.int
+    """How often it was replayed from the dead letters. The gateway leaves it at 0."""
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
         """When the gateway received the frame, UTC, whole milliseconds."""
@@ -41,10 +44,11 @@ class Part(_message.Message):
         *,
         receive_time: _timestamp_pb2.Timestamp | None = ...,
         readings: _abc.Iterable[_reading_pb2.Reading] | None = ...,
+        replay_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["readings", b"readings", "receive_time", b"receive_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["readings", b"readings", "receive_time", b"receive_time", "replay_count", b"replay_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -103,3 +107,55 @@ class ReadingBatch(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReadingBatch: _TypeAlias = ReadingBatch  # noqa: Y015
+
+@_typing.final
+class UndecodedReadingBatch(_message.Message):
+    """A ReadingBatch whose Parts are not decoded: the same bytes and the same numbers of the same fields, for whoever has to
+    take the Parts one at a time because one of them cannot be decoded.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    WRITER_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PARTITION_COUNT_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.str
+    """As in ReadingBatch."""
+    writer: _builtins.str
+    """As in ReadingBatch."""
+    sequence: _builtins.int
+    """As in ReadingBatch."""
+    partition: _builtins.int
+    """As in ReadingBatch."""
+    partition_count: _builtins.int
+    """As in ReadingBatch."""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The serialised Parts."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """As in ReadingBatch."""
+
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.str = ...,
+        writer: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        parts: _abc.Iterable[_builtins.bytes] | None = ...,
+        partition: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        partition_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "create_time", b"create_time", "partition", b"partition", "partition_count", b"partition_count", "parts", b"parts", "sequence", b"sequence", "writer", b"writer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndecodedReadingBatch: _TypeAlias = UndecodedReadingBatch  # noqa: Y015
