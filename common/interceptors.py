@@ -16,13 +16,12 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from common.errors import Internal, MeshError, to_status
 from common.failure_translation import known_failure, retry_after_ms
-from common.malformed import MalformedFrame, MalformedInterceptor
+from common.malformed import MalformedInterceptor
 from common.rpc_guard import CallShape, Context, GuardInterceptor
 
 __all__ = [
     "DeadlineInterceptor",
     "ErrorInterceptor",
-    "MalformedFrame",
     "MalformedInterceptor",
     "MetricsInterceptor",
     "standard_interceptors",
@@ -45,7 +44,7 @@ def standard_interceptors(
     domain: str,
     logger: ErrorLogger,
     registry: CollectorRegistry,
-    tolerant_streams: frozenset[str] = frozenset(),
+    raw_streams: frozenset[str] = frozenset(),
 ) -> list[grpc.aio.ServerInterceptor]:
     """The interceptors of a service, outermost first; `domain` is `<service>.energy`.
 
@@ -54,7 +53,7 @@ def standard_interceptors(
     return [
         MetricsInterceptor(registry),
         ErrorInterceptor(domain, logger),
-        MalformedInterceptor(tolerant_streams),
+        MalformedInterceptor(raw_streams),
         DeadlineInterceptor(),
     ]
 

@@ -1,4 +1,4 @@
-"""Bytes that are no message: refused by name with INVALID_ARGUMENT, or shown to a stream that can outlive them."""
+"""Bytes that are no message: refused by name with INVALID_ARGUMENT, or left to a stream that reads bytes itself."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ from common.rpc_guard import CallShape, Context, GuardInterceptor, Handler, beha
 
 
 @dataclass(frozen=True, slots=True)
-class MalformedFrame:
-    """Stands in a request stream for a frame whose bytes are no message."""
-
-    size_bytes: int
+class _MalformedRequest:
+    """Stands for a request whose bytes are no message."""
 
 
 class MalformedInterceptor(GuardInterceptor):
     """Turns undecodable request bytes into the error `Malformed`, where gRPC alone answers INTERNAL.
 
-    The request iterators of the methods in `tolerant_streams` (`/package.Service/Method`) yield a `MalformedFrame`
-    instead, and go on.
+    The request iterators of the methods in `raw_streams` (`/package.Service/Method`) yield the bytes as they came: such
+    a stream can outlive a malformed frame, and read frames without making a message of each.
     """
 
-    def __init__(self, tolerant_streams: frozenset[str] = frozenset()) -> None:
+    def __init__(self, raw_streams: frozenset[str] = frozenset()) -> None:
         super().__init__()
-        self._tolerant_streams = tolerant_streams
+        self._raw_streams = raw_streams
 
     def guard(self, shape: CallShape, context: Context) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
         """Nothing: the work is done on the requests."""
@@ -40,11 +38,10 @@ class MalformedInterceptor(GuardInterceptor):
         """The handler behind a deserializer that never raises."""
         if handler.request_deserializer is None:
             return handler
-        deserializer = _tolerant(handler.request_deserializer)
         behaviour = behaviour_of(handler)
-        if shape.request_streaming and shape.method in self._tolerant_streams:
-            return handler_like(handler, behaviour, deserializer)
-        return handler_like(handler, _refusing(behaviour, shape), deserializer)
+        if shape.request_streaming and shape.method in self._raw_streams:
+            return handler_like(handler, behaviour, None)
+        return handler_like(handler, _refusing(behaviour, shape), _tolerant(handler.request_deserializer))
 
 
 def _tolerant(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -52,7 +49,7 @@ def _tolerant(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
         try:
             return deserializer(frame)
         except (DecodeError, ValueError):
-            return MalformedFrame(size_bytes=len(frame))
+            return _MalformedRequest()
 
     return deserialize
 
@@ -61,7 +58,7 @@ def _refusing(behaviour: Callable[[Any, Context], Any], shape: CallShape) -> Cal
     def checked(request_or_iterator: Any) -> Any:
         if shape.request_streaming:
             return _until_malformed(request_or_iterator, shape.method)
-        if isinstance(request_or_iterator, MalformedFrame):
+        if isinstance(request_or_iterator, _MalformedRequest):
             raise Malformed(shape.method)
         return request_or_iterator
 
@@ -78,6 +75,6 @@ def _refusing(behaviour: Callable[[Any, Context], Any], shape: CallShape) -> Cal
 
 async def _until_malformed(frames: AsyncIterator[Any], method: str) -> AsyncIterator[Any]:
     async for frame in frames:
-        if isinstance(frame, MalformedFrame):
+        if isinstance(frame, _MalformedRequest):
             raise Malformed(method)
         yield frame

@@ -29,6 +29,7 @@ from gateway.device_watch import DeviceWatches
 from gateway.ingestion_client import IngestionClient
 from gateway.intake import Intake
 from gateway.intake_metrics import IntakeMetrics
+from gateway.intake_room import IntakeRoom
 from gateway.registry_service import RegistryService
 from gateway.telemetry_service import STREAM_METHOD, TelemetryService
 
@@ -70,8 +71,9 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
         health = Health([TELEMETRY, REGISTRY], checks, registry)
         lifecycle.use_health(health)
 
-        intake_metrics = IntakeMetrics(registry)
-        telemetry = TelemetryService(Intake(devices.directory, client, intake_metrics, _now_ms), intake_metrics)
+        room = IntakeRoom(config.unanswered_maximum_bytes)
+        intake_metrics = IntakeMetrics(registry, room)
+        telemetry = TelemetryService(Intake(devices.directory, client, intake_metrics, _now_ms), room, intake_metrics)
         registry_service = RegistryService(devices.store, devices.directory, devices.watches)
         server = GrpcServer(
             config,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from common.config import Port, ServiceConfig
 
 
@@ -16,3 +18,6 @@ class GatewayConfig(ServiceConfig):
 
     mongo_database: str = "gridmesh"
     """The database that holds the registry."""
+
+    unanswered_maximum_bytes: int = Field(default=16 << 20, ge=1)
+    """Bytes of frames that were read and have no answer yet, over all callers; further frames wait to be read."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from gateway.device import Device
+from gateway.device_table import DeviceTable
 from gateway.known_device import KnownDevice, KnownDeviceMaker
 
 ABSENCE_SECONDS = 1.0
@@ -26,11 +27,12 @@ class DeviceSource(Protocol):
 class DeviceDirectory:
     """Known devices by id; an id that is unknown is looked up in the store, at most once a second.
 
-    `known` is to be read only. `clock` counts seconds.
+    `known` and `table` say the same in two shapes, and are to be read only. `clock` counts seconds.
     """
 
     def __init__(self, source: DeviceSource, partitions: int, clock: Callable[[], float]) -> None:
         self.known: dict[str, KnownDevice] = {}
+        self.table = DeviceTable()
         self._source = source
         self._maker = KnownDeviceMaker(partitions)
         self._clock = clock
@@ -40,9 +42,11 @@ class DeviceDirectory:
 
     def put(self, devices: Iterable[Device]) -> None:
         """Takes devices as they are now."""
-        for device in devices:
-            self.known[device.device_id] = self._maker.make(device)
-            self._absent_until.pop(device.device_id, None)
+        made = {device.device_id: self._maker.make(device) for device in devices}
+        self.known |= made
+        self.table.put(made.items())
+        for device_id in made:
+            self._absent_until.pop(device_id, None)
 
     async def look_up(self, device_ids: Collection[str]) -> None:
         """Asks the store, in one question, for the ids that are neither known nor were found absent within a second.

@@ -9,9 +9,13 @@ from energy.common.v1 import error_reason_pb2 as reasons
 from energy.telemetry.v1.reading_pb2 import Reading
 from energy.telemetry.v1.verdict_pb2 import Verdict
 
+from common.reading_columns import ReadingColumns
+from gateway.column_check import framed_readings, keeps_rules
+from gateway.device_table import DeviceTable
+from gateway.frame_reader import ReadFrame
 from gateway.known_device import KnownDevice
 from gateway.limits import DEVICE_ID_LENGTH_MAXIMUM
-from gateway.part_writer import serialised_parts
+from gateway.part_writer import framed_reading, serialised_parts
 from gateway.validation import Fault, fault_in
 
 UNKNOWN_KIND = "unknown"
@@ -56,9 +60,36 @@ class FrameCheck:
             encoded = reading.SerializeToString()
             if not reading.HasField("interval"):
                 encoded += device.interval_field
-            accepted[device.partition].append(encoded)
+            accepted[device.partition].append(framed_reading(encoded))
             accepted_by_kind[kind] = accepted_by_kind.get(kind, 0) + 1
         return unknown
+
+    def check_frame(
+        self, frame: ReadFrame, known: Mapping[str, KnownDevice], table: DeviceTable
+    ) -> list[IndexedReading]:
+        """Decides every reading of a known device; returns the others. `known` and `table` have the same devices."""
+        one_by_one = frame.others.copy()
+        for columns in frame.columns:
+            one_by_one += self._check_columns(columns, table)
+        return self.check(one_by_one, known)
+
+    def _check_columns(self, columns: ReadingColumns, table: DeviceTable) -> list[IndexedReading]:
+        """Accepts the readings that keep every rule; returns the others, to be decided one by one."""
+        slots = table.slots_of(columns.device_ids)
+        good = keeps_rules(columns, slots, table, self._receive_time_ms)
+        others: list[IndexedReading] = []
+        if not good.all():
+            left = columns.take(~good)
+            others = [
+                (index, Reading.FromString(encoded.tobytes()))
+                for index, encoded in zip(left.rows.tolist(), left.matrix, strict=True)
+            ]
+            columns, slots = columns.take(good), slots[good]
+        if columns.rows.size:
+            for partition, framed in framed_readings(columns, slots, table):
+                self._accepted[partition].append(framed)
+            self.accepted_by_kind[columns.kind] = self.accepted_by_kind.get(columns.kind, 0) + columns.rows.size
+        return others
 
     def refuse_unknown(self, readings: Iterable[IndexedReading]) -> None:
         """Refuses readings whose devices were looked up and do not exist."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceAsyncStub
 
 IN_FLIGHT_MAXIMUM = 256
+"""Requests without an answer; what comes then gathers, and travels in the next request."""
+
+# Parts of several frames travel together up to this size; a larger frame travels alone.
+_REQUEST_BYTES = 256 << 10
 
 _RECONNECT_WAIT_INITIAL_SECONDS = 0.05
 _RECONNECT_WAIT_MAXIMUM_SECONDS = 1.0
@@ -41,16 +45,21 @@ class StreamLost(Exception):
 class _Submission:
     """The Parts of one frame on their way."""
 
-    __slots__ = ("durable", "refusal", "request")
+    __slots__ = ("durable", "parts", "refusal", "sequence", "size_bytes")
 
-    def __init__(self, request: IngestReadingsRequest, durable: asyncio.Future[None]) -> None:
-        self.request = request
+    def __init__(self, parts: Mapping[int, bytes], durable: asyncio.Future[None]) -> None:
+        self.parts = parts
+        self.size_bytes = sum(map(len, parts.values()))
         self.durable = durable
+        self.sequence = 0
         self.refusal: MeshError | None = None
 
 
 class IngestionClient:
     """One long-lived stream to ingestion; `run()` is its life and must run as a background task.
+
+    Whatever gathers while a request is being written, or while too many have no answer, travels in the next one: an
+    idle client sends at once, a busy one sends fewer and larger requests.
 
     What is in flight when the stream breaks is sent again on the next one; what ingestion could not take is sent again
     after a pause that all of it shares. Both are safe, for whoever consumes a reading knows it by its identity.
@@ -58,11 +67,11 @@ class IngestionClient:
 
     def __init__(self, stub: IngestionServiceAsyncStub, *, in_flight_maximum: int = IN_FLIGHT_MAXIMUM) -> None:
         self._stub = stub
-        self._slots = asyncio.Semaphore(in_flight_maximum)
+        self._in_flight_maximum = in_flight_maximum
         self._sequence = 0
-        self._in_flight: dict[int, _Submission] = {}
-        self._unsent: deque[int] = deque()
-        self._has_unsent = asyncio.Event()
+        self._in_flight: dict[int, list[_Submission]] = {}
+        self._unsent: deque[_Submission] = deque()
+        self._may_write = asyncio.Event()
         self._pushed_back: list[_Submission] = []
         self._pushback_seconds = 0.0
         self._call: _Call | None = None
@@ -75,15 +84,13 @@ class IngestionClient:
             Overloaded: the queues stayed full for so long.
             DependencyUnavailable: ingestion, or the broker behind it, stayed away for so long.
         """
-        submission = _Submission(_request_of(parts), asyncio.get_running_loop().create_future())
+        submission = _Submission(parts, asyncio.get_running_loop().create_future())
+        self._send([submission])
         try:
-            async with asyncio.timeout(timeout_seconds), self._slots:
-                self._send(submission)
-                try:
-                    await submission.durable
-                finally:
-                    self._in_flight.pop(submission.request.sequence, None)
+            async with asyncio.timeout(timeout_seconds):
+                await submission.durable
         except TimeoutError:
+            self._leave_room(submission.sequence)
             self._give_up_silent_stream()
             raise submission.refusal or DependencyUnavailable("ingestion") from None
 
@@ -106,8 +113,9 @@ class IngestionClient:
         call = self._stub.IngestReadings()
         self._call = call
         self._heard_at = asyncio.get_running_loop().time()
-        self._unsent = deque(sorted(self._in_flight))
-        self._has_unsent.set()
+        for sequence in sorted(self._in_flight, reverse=True):
+            self._unsent.extendleft(reversed(self._in_flight.pop(sequence)))
+        self._may_write.set()
         try:
             async with asyncio.TaskGroup() as group:
                 writer = group.create_task(self._write(call))
@@ -121,17 +129,41 @@ class IngestionClient:
 
     async def _write(self, call: _Call) -> None:
         while True:
-            await self._has_unsent.wait()
-            self._has_unsent.clear()
-            while self._unsent:
-                submission = self._in_flight.get(self._unsent.popleft())
-                if submission is None:
-                    continue
+            await self._may_write.wait()
+            self._may_write.clear()
+            # Whatever is submitted in the same turn of the loop rides along.
+            await asyncio.sleep(0)
+            while self._unsent and len(self._in_flight) < self._in_flight_maximum:
+                request = self._next_request()
                 try:
-                    await call.write(submission.request)
+                    await call.write(request)
                 except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                     # The stream is over, as the reader learns too; what was not sent is sent on the next one.
                     return
+
+    def _next_request(self) -> IngestReadingsRequest:
+        submissions: list[_Submission] = []
+        size_bytes = 0
+        while self._unsent and (not submissions or size_bytes + self._unsent[0].size_bytes <= _REQUEST_BYTES):
+            submission = self._unsent.popleft()
+            # Who has given up needs no answer.
+            if not submission.durable.done():
+                submissions.append(submission)
+                size_bytes += submission.size_bytes
+        if not self._in_flight:
+            self._heard_at = asyncio.get_running_loop().time()
+        self._sequence += 1
+        self._in_flight[self._sequence] = submissions
+        for submission in submissions:
+            submission.sequence = self._sequence
+        return IngestReadingsRequest(
+            sequence=self._sequence,
+            parts=[
+                PartitionPart(partition=partition, part=part)
+                for submission in submissions
+                for partition, part in submission.parts.items()
+            ],
+        )
 
     async def _read(self, call: _Call) -> int:
         answers = 0
@@ -152,54 +184,54 @@ class IngestionClient:
             _log.warning("ingestion_stream_silent", in_flight=len(self._in_flight))
         return answers
 
-    def _send(self, submission: _Submission) -> None:
-        if not self._in_flight:
-            self._heard_at = asyncio.get_running_loop().time()
-        self._sequence += 1
-        submission.request.sequence = self._sequence
-        self._in_flight[self._sequence] = submission
-        self._unsent.append(self._sequence)
-        self._has_unsent.set()
+    def _send(self, submissions: Iterable[_Submission]) -> None:
+        self._unsent.extend(submissions)
+        self._may_write.set()
 
     def _settle(self, sequence: int) -> None:
         self._pushback_seconds = 0.0
-        submission = self._in_flight.pop(sequence, None)
-        if submission is not None and not submission.durable.done():
+        for submission in self._answered(sequence):
             submission.durable.set_result(None)
 
     def _refuse(self, failure: IngestFailure) -> None:
-        submission = self._in_flight.pop(failure.sequence, None)
-        if submission is None or submission.durable.done():
-            return
         refusal = _refusal_of(failure.reason)
+        waiting = self._answered(failure.sequence)
         if refusal is None:
             name = reasons.ErrorReason.Name(failure.reason)
-            submission.durable.set_exception(RuntimeError(f"ingestion refused a Part for good: {name}"))
+            for submission in waiting:
+                submission.durable.set_exception(RuntimeError(f"ingestion refused a Part for good: {name}"))
             return
-        submission.refusal = refusal
-        self._pushed_back.append(submission)
-        if len(self._pushed_back) == 1:
+        if not waiting:
+            return
+        if not self._pushed_back:
             self._pushback_seconds = min(
                 max(2 * self._pushback_seconds, _PUSHBACK_INITIAL_SECONDS), _PUSHBACK_MAXIMUM_SECONDS
             )
             _log.warning("ingestion_pushes_back", reason=refusal.reason, pause_seconds=self._pushback_seconds)
             asyncio.get_running_loop().call_later(self._pushback_seconds, self._send_pushed_back)
+        for submission in waiting:
+            submission.refusal = refusal
+            self._pushed_back.append(submission)
+
+    def _leave_room(self, sequence: int) -> None:
+        """Makes room for another request when nobody waits for this one any more."""
+        if all(submission.durable.done() for submission in self._in_flight.get(sequence, ())):
+            self._answered(sequence)
+
+    def _answered(self, sequence: int) -> list[_Submission]:
+        """Those who still wait for the answer to a request, which has come."""
+        submissions = self._in_flight.pop(sequence, [])
+        self._may_write.set()
+        return [submission for submission in submissions if not submission.durable.done()]
 
     def _send_pushed_back(self) -> None:
         waiting, self._pushed_back = self._pushed_back, []
-        for submission in waiting:
-            if not submission.durable.done():
-                self._send(submission)
+        self._send(submission for submission in waiting if not submission.durable.done())
 
     def _give_up_silent_stream(self) -> None:
         silence_seconds = asyncio.get_running_loop().time() - self._heard_at
         if self._call is not None and silence_seconds > _SILENCE_MAXIMUM_SECONDS:
             self._call.cancel()
-
-
-def _request_of(parts: Mapping[int, bytes]) -> IngestReadingsRequest:
-    partition_parts = [PartitionPart(partition=partition, part=part) for partition, part in parts.items()]
-    return IngestReadingsRequest(parts=partition_parts)
 
 
 def _refusal_of(reason: int) -> MeshError | None:

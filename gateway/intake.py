@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from energy.telemetry.v1.reading_pb2 import Reading
 from energy.telemetry.v1.verdict_pb2 import Verdict
 
 from gateway.device_directory import DeviceDirectory
 from gateway.frame_check import FrameCheck, looked_up
+from gateway.frame_reader import ReadFrame
 from gateway.intake_metrics import IntakeMetrics
 
 
@@ -44,8 +44,8 @@ class Intake:
         self._metrics = metrics
         self._now_ms = now_ms
 
-    async def take(self, readings: Sequence[Reading], *, sequence: int, timeout_seconds: float) -> FrameOutcome:
-        """Checks readings and returns when those that are not refused are durable.
+    async def take(self, frame: ReadFrame, timeout_seconds: float) -> FrameOutcome:
+        """Checks the readings of a frame and returns when those that are not refused are durable.
 
         May raise what the driver raises when a device must be looked up and the store is away.
 
@@ -57,8 +57,8 @@ class Intake:
         started_at = clock()
         receive_time_ms = self._now_ms()
         self._metrics.frames.inc()
-        check = FrameCheck(sequence, receive_time_ms)
-        unknown = check.check(enumerate(readings), self._directory.known)
+        check = FrameCheck(frame.sequence, receive_time_ms)
+        unknown = check.check_frame(frame, self._directory.known, self._directory.table)
         if unknown:
             await self._directory.look_up(looked_up(unknown))
             check.refuse_unknown(check.check(unknown, self._directory.known))

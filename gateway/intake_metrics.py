@@ -8,6 +8,8 @@ from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.telemetry.v1.verdict_pb2 import Verdict
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from gateway.intake_room import IntakeRoom
+
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PREFIX = "ERROR_REASON_"
 
@@ -15,7 +17,7 @@ _PREFIX = "ERROR_REASON_"
 class IntakeMetrics:
     """Counters of readings and frames; added once a frame, never once a reading."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, room: IntakeRoom) -> None:
         self._readings = Counter(
             "gateway_readings", "Readings by kind of device and outcome.", ["kind", "outcome"], registry=registry
         )
@@ -30,6 +32,8 @@ class IntakeMetrics:
             buckets=_BUCKETS_SECONDS,
             registry=registry,
         )
+        held = Gauge("gateway_unanswered_bytes", "Bytes of frames read and not answered yet.", registry=registry)
+        held.set_function(lambda: room.held_bytes)
         self._readings_by: dict[tuple[str, str], Counter] = {}
         self._refused_by: dict[int, Counter] = {}
 

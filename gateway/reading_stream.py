@@ -6,13 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest, StreamReadingsResponse
+from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsResponse
 from energy.telemetry.v1.verdict_pb2 import Verdict
+from google.protobuf.message import DecodeError
 
-from common.interceptors import MalformedFrame
+from gateway.frame_reader import FrameReader, ReadFrame
 from gateway.frame_rules import MALFORMED, WHOLE_FRAME, sequence_fault, size_fault
 from gateway.intake import Intake
 from gateway.intake_metrics import IntakeMetrics
+from gateway.intake_room import IntakeRoom
 from gateway.task_scope import Beside
 from gateway.validation import Fault
 
@@ -22,8 +24,6 @@ WINDOW_FRAMES = 64
 _PATIENCE_SECONDS = 20.0
 # One frame may bring a thousand; more than that wait for the next ack, so that an ack stays a small message.
 _VERDICTS_AN_ACK = 1_000
-
-Frame = StreamReadingsRequest | MalformedFrame
 
 
 class _Unacked:
@@ -40,8 +40,17 @@ class _Unacked:
 class ReadingStream:
     """The state of one stream; `draining` is set when the process wants its devices to leave."""
 
-    def __init__(self, intake: Intake, metrics: IntakeMetrics, draining: asyncio.Event) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        room: IntakeRoom,
+        reader: FrameReader,
+        metrics: IntakeMetrics,
+        draining: asyncio.Event,
+    ) -> None:
         self._intake = intake
+        self._room = room
+        self._reader = reader
         self._metrics = metrics
         self._draining = draining
         self._unacked: deque[_Unacked] = deque()
@@ -53,7 +62,7 @@ class ReadingStream:
         self._is_over = False
         self._failure: BaseException | None = None
 
-    async def responses(self, frames: AsyncIterator[Frame]) -> AsyncGenerator[StreamReadingsResponse, None]:
+    async def responses(self, frames: AsyncIterator[bytes]) -> AsyncGenerator[StreamReadingsResponse, None]:
         """The acks, until the device has ended the stream and all is acked, or the gateway drains.
 
         Raises the first failure of a frame, after the acks of the frames before it; what was not acked must be sent
@@ -73,7 +82,7 @@ class ReadingStream:
         if self._draining.is_set():
             yield StreamReadingsResponse(acked_sequence=self._acked_sequence, drain=True)
 
-    async def _pump(self, frames: AsyncIterator[Frame]) -> None:
+    async def _pump(self, frames: AsyncIterator[bytes]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 reader = group.create_task(self._read(frames, group))
@@ -90,24 +99,37 @@ class ReadingStream:
         await self._draining.wait()
         reader.cancel()
 
-    async def _read(self, frames: AsyncIterator[Frame], group: asyncio.TaskGroup) -> None:
+    async def _read(self, frames: AsyncIterator[bytes], group: asyncio.TaskGroup) -> None:
         await self._window.acquire()
-        async for frame in frames:
-            if isinstance(frame, MalformedFrame):
-                self._refuse_frame(0, 0, MALFORMED)
-            elif fault := sequence_fault(frame.sequence, self._last_sequence):
-                self._refuse_frame(0, frame.sequence, fault)
-            else:
-                self._last_sequence = frame.sequence
-                if fault := size_fault(len(frame.readings)):
-                    self._refuse_frame(frame.sequence, frame.sequence, fault)
-                else:
-                    unacked = self._append(frame.sequence)
-                    group.create_task(self._take(frame, unacked))
+        async for encoded in frames:
+            frame = self._decode(encoded)
+            if frame is not None:
+                # A stream holds one frame at most that was read and found no room.
+                await self._room.take(len(encoded))
+                group.create_task(self._take(frame, len(encoded), self._append(frame.sequence)))
             await self._window.acquire()
 
-    async def _take(self, frame: StreamReadingsRequest, unacked: _Unacked) -> None:
-        outcome = await self._intake.take(frame.readings, sequence=frame.sequence, timeout_seconds=_PATIENCE_SECONDS)
+    def _decode(self, encoded: bytes) -> ReadFrame | None:
+        """The frame, or None if it was refused whole."""
+        try:
+            frame = self._reader.read(encoded)
+        except DecodeError:
+            self._refuse_frame(0, 0, MALFORMED)
+            return None
+        if fault := sequence_fault(frame.sequence, self._last_sequence):
+            self._refuse_frame(0, frame.sequence, fault)
+            return None
+        self._last_sequence = frame.sequence
+        if fault := size_fault(frame.readings_count):
+            self._refuse_frame(frame.sequence, frame.sequence, fault)
+            return None
+        return frame
+
+    async def _take(self, frame: ReadFrame, size_bytes: int, unacked: _Unacked) -> None:
+        try:
+            outcome = await self._intake.take(frame, _PATIENCE_SECONDS)
+        finally:
+            self._room.give_back(size_bytes)
         unacked.refused = outcome.refused
         unacked.is_done = True
         self._changed.set()

@@ -21,11 +21,13 @@ from energy.telemetry.v1.verdict_pb2 import Verdict
 from common.errors import DeviceNotFound, FieldViolation, InvalidArgument, MeshError
 from common.instants import from_ms
 from common.rpc_guard import Context
+from gateway.frame_reader import FrameReader, ReadFrame
 from gateway.frame_rules import size_fault
-from gateway.intake import Intake
+from gateway.intake import FrameOutcome, Intake
 from gateway.intake_metrics import IntakeMetrics
+from gateway.intake_room import IntakeRoom
 from gateway.limits import FRAME_READINGS_MAXIMUM
-from gateway.reading_stream import Frame, ReadingStream
+from gateway.reading_stream import ReadingStream
 
 STREAM_METHOD = "/energy.telemetry.v1.TelemetryService/StreamReadings"
 
@@ -36,8 +38,10 @@ _UNARY_PATIENCE_SECONDS = 5.0
 class TelemetryService(TelemetryServiceServicer):
     """Translates between the calls and the intake."""
 
-    def __init__(self, intake: Intake, metrics: IntakeMetrics) -> None:
+    def __init__(self, intake: Intake, room: IntakeRoom, metrics: IntakeMetrics) -> None:
         self._intake = intake
+        self._room = room
+        self._reader = FrameReader()
         self._metrics = metrics
         self._draining = asyncio.Event()
         self._no_streams = asyncio.Event()
@@ -48,7 +52,7 @@ class TelemetryService(TelemetryServiceServicer):
         """Takes one reading."""
         if not request.HasField("reading"):
             raise InvalidArgument([FieldViolation("reading", "FIELD_REQUIRED", "is required")])
-        outcome = await self._intake.take([request.reading], sequence=0, timeout_seconds=_UNARY_PATIENCE_SECONDS)
+        outcome = await self._take(ReadFrame.of([request.reading]), request.ByteSize())
         if outcome.refused:
             raise _error_of(outcome.refused[0], request.reading.device_id)
         return SendReadingResponse(receive_time=from_ms(outcome.receive_time_ms))
@@ -56,20 +60,21 @@ class TelemetryService(TelemetryServiceServicer):
     async def SendReadings(self, request: SendReadingsRequest, context: Context) -> SendReadingsResponse:  # noqa: N802, ARG002
         """Takes one frame."""
         _require_size(len(request.readings))
-        outcome = await self._intake.take(request.readings, sequence=0, timeout_seconds=_UNARY_PATIENCE_SECONDS)
+        outcome = await self._take(ReadFrame.of(request.readings), request.ByteSize())
         return SendReadingsResponse(
             receive_time=from_ms(outcome.receive_time_ms),
             accepted_count=outcome.accepted_count,
             refused=outcome.refused,
         )
 
-    async def StreamReadings(  # noqa: N802
+    # The contract's stub speaks of messages; this stream is served raw.
+    async def StreamReadings(  # type: ignore[override]  # noqa: N802
         self,
-        request_iterator: AsyncIterator[Frame],
+        request_iterator: AsyncIterator[bytes],
         context: Context,  # noqa: ARG002
     ) -> AsyncIterator[StreamReadingsResponse]:
         """Takes frames for as long as the device sends them."""
-        stream = ReadingStream(self._intake, self._metrics, self._draining)
+        stream = ReadingStream(self._intake, self._room, self._reader, self._metrics, self._draining)
         self._count_stream(1)
         try:
             async with aclosing(stream.responses(request_iterator)) as responses:
@@ -82,6 +87,10 @@ class TelemetryService(TelemetryServiceServicer):
         """Asks every stream to finish what it has taken and to leave; returns when all have."""
         self._draining.set()
         await self._no_streams.wait()
+
+    async def _take(self, frame: ReadFrame, size_bytes: int) -> FrameOutcome:
+        async with self._room.holding(size_bytes):
+            return await self._intake.take(frame, _UNARY_PATIENCE_SECONDS)
 
     def _count_stream(self, change: int) -> None:
         self._streams_count += change

@@ -5,6 +5,7 @@ Works on the message itself, for copying a reading into a value would cost more 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from energy.common.v1 import error_reason_pb2 as reasons
@@ -96,15 +97,20 @@ def _interval_fault(reading: Reading) -> Fault | None:
     return None
 
 
-def _limits_by_field() -> dict[FieldDescriptor, Limit]:
-    measurements = Reading.DESCRIPTOR.fields_by_name
-    by_field = {}
+def _limits_of_fields() -> dict[str, dict[str, Limit]]:
+    of_fields = {}
     for kind, limits in LIMITS.items():
-        measurement = measurements[kind].message_type
         limit_by_name = {limit.field: limit for limit in limits}
-        for field in measurement.fields if measurement else ():
-            by_field[field] = _state_limit(field) if field.enum_type else limit_by_name[field.name]
-    return by_field
+        of_fields[kind] = {
+            field.name: _state_limit(field) if field.enum_type else limit_by_name[field.name]
+            for field in _fields_of(kind)
+        }
+    return of_fields
+
+
+def _fields_of(kind: str) -> Sequence[FieldDescriptor]:
+    measurement = Reading.DESCRIPTOR.fields_by_name[kind].message_type
+    return measurement.fields if measurement else ()
 
 
 def _state_limit(field: FieldDescriptor) -> Limit:
@@ -112,4 +118,7 @@ def _state_limit(field: FieldDescriptor) -> Limit:
     return Limit(field.name, min(numbers), max(numbers), f"of {field.name}")
 
 
-_LIMIT_OF = _limits_by_field()
+LIMIT_OF_FIELD = _limits_of_fields()
+"""The range of every field that a measurement may carry, by kind and name."""
+
+_LIMIT_OF = {field: limits[field.name] for kind, limits in LIMIT_OF_FIELD.items() for field in _fields_of(kind)}

@@ -7,21 +7,16 @@ from collections.abc import Iterable
 from energy.ingestion.v1.reading_batch_pb2 import ReadingBatch
 
 from common.instants import from_ms
+from common.wire_format import LENGTH_DELIMITED, key, varint
 
 BATCH_TYPE = ReadingBatch.DESCRIPTOR.full_name
 
-# Field `parts` = 4 with wire type 2 (length-delimited): 4 << 3 | 2.
-_PARTS_KEY = b"\x22"
-_SEVEN_BITS = 0x7F
-_MORE_FOLLOWS = 0x80
+_PARTS_KEY = key(ReadingBatch.PARTS_FIELD_NUMBER, LENGTH_DELIMITED)
 
 
 def framed_part(part: bytes) -> bytes:
-    """One element of the repeated field `parts`: key, length as a varint, the bytes of a serialised Part.
-
-    Source: protobuf.dev, "Encoding", sections "Message Structure" and "Length-Delimited Records".
-    """
-    return _PARTS_KEY + _varint(len(part)) + part
+    """One element of the repeated field `parts`: key, length as a varint, the bytes of a serialised Part."""
+    return _PARTS_KEY + varint(len(part)) + part
 
 
 def batch_bytes(
@@ -43,12 +38,3 @@ def batch_bytes(
         partition=partition, create_time=from_ms(create_time_ms), partition_count=partition_count
     )
     return b"".join((before_parts.SerializeToString(), *framed_parts, after_parts.SerializeToString()))
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > _SEVEN_BITS:
-        encoded.append(number & _SEVEN_BITS | _MORE_FOLLOWS)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)

@@ -12,7 +12,7 @@ from common.topology import partition_of
 from gateway.device import DeviceKind
 from gateway.frame_check import FrameCheck, looked_up
 from gateway.known_device import KnownDevice, KnownDeviceMaker
-from gateway.part_writer import serialised_parts
+from gateway.part_writer import framed_reading, serialised_parts
 from tests.unit.gateway.readings import NOW_MS, device, meter_reading, vehicle_reading
 
 PARTITIONS = 4
@@ -64,9 +64,9 @@ def test_an_absent_interval_becomes_the_registered_one(interval_ms: int) -> None
 def test_a_part_can_be_read_whatever_the_length_of_its_readings(length: int) -> None:
     """The bytes joined by hand are those of the wire format."""
     reading = Reading(device_id="x" * length)
-    encoded = reading.SerializeToString()
+    framed = framed_reading(reading.SerializeToString())
 
-    parts = serialised_parts(NOW_MS, {3: [encoded, encoded]})
+    parts = serialised_parts(NOW_MS, {3: [framed, framed]})
 
     assert parts == {3: Part(receive_time=from_ms(NOW_MS), readings=[reading, reading]).SerializeToString()}
 

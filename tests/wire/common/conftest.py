@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from common.interceptors import standard_interceptors
 
 SERVICE = "energy.test.v1.EchoService"
-TOLERANT = f"/{SERVICE}/TolerantChat"
+RAW = f"/{SERVICE}/RawChat"
 Frame = StringValue | bytes
 
 
@@ -96,7 +96,7 @@ def _handlers(echo: Echo) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
         "Watch": grpc.unary_stream_rpc_method_handler(watch, **types),
         "Upload": grpc.stream_unary_rpc_method_handler(upload, **types),
         "Chat": grpc.stream_stream_rpc_method_handler(chat, **types),
-        "TolerantChat": grpc.stream_stream_rpc_method_handler(chat, **types),
+        "RawChat": grpc.stream_stream_rpc_method_handler(chat, **types),
     }
 
 
@@ -107,7 +107,7 @@ async def _say(request: Any, _context: Any) -> StringValue:
 @asynccontextmanager
 async def _running() -> AsyncIterator[Echo]:
     registry, recorder = CollectorRegistry(), Recorder()
-    interceptors = standard_interceptors("echo.energy", recorder, registry, frozenset({TOLERANT}))
+    interceptors = standard_interceptors("echo.energy", recorder, registry, frozenset({RAW}))
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     port = server.add_insecure_port("127.0.0.1:0")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_retries", 0)]) as channel:

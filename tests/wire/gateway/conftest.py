@@ -22,6 +22,7 @@ from gateway.device_directory import DeviceDirectory
 from gateway.ingestion_client import IngestionClient
 from gateway.intake import Intake
 from gateway.intake_metrics import IntakeMetrics
+from gateway.intake_room import IntakeRoom
 from gateway.telemetry_service import STREAM_METHOD, TelemetryService
 from tests.unit.gateway.readings import NOW_MS, device
 from tests.wire.gateway.scripted_ingestion import ScriptedIngestion
@@ -80,11 +81,12 @@ async def client(ingestion: ScriptedIngestion) -> AsyncIterator[IngestionClient]
 async def telemetry(client: IngestionClient) -> AsyncIterator[ServedTelemetry]:
     """The service, with the standard interceptors and a clock that stands."""
     registry = CollectorRegistry()
-    metrics = IntakeMetrics(registry)
+    room = IntakeRoom(1 << 20)
+    metrics = IntakeMetrics(registry, room)
     directory = DeviceDirectory(NoFurtherDevices(), PARTITIONS, asyncio.get_running_loop().time)
     directory.put([device(f"meter-{number}") for number in range(10)])
     directory.put([device("vehicle-1", DeviceKind.VEHICLE), device("storage-1", DeviceKind.STORAGE)])
-    service = TelemetryService(Intake(directory, client, metrics, lambda: NOW_MS), metrics)
+    service = TelemetryService(Intake(directory, client, metrics, lambda: NOW_MS), room, metrics)
     interceptors = standard_interceptors("gateway.energy", get_logger(__name__), registry, frozenset({STREAM_METHOD}))
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     add_TelemetryServiceServicer_to_server(service, server)

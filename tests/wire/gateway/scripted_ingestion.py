@@ -31,6 +31,7 @@ class ScriptedIngestion(IngestionServiceServicer):
         self.streams_count = 0
         self.is_holding = False
         self.address = "127.0.0.1:0"
+        self._readings_count = 0
         self._held: list[tuple[Context, IngestReadingsRequest]] = []
         self._arrived = asyncio.Condition()
         # One write at a time, which is what gRPC allows on a stream.
@@ -57,6 +58,11 @@ class ScriptedIngestion(IngestionServiceServicer):
         async with asyncio.timeout(10), self._arrived:
             await self._arrived.wait_for(lambda: len(self.requests) >= requests_count)
 
+    async def received_readings(self, readings_count: int) -> None:
+        """Returns when so many readings have come, in however many requests."""
+        async with asyncio.timeout(10), self._arrived:
+            await self._arrived.wait_for(lambda: self._readings_count >= readings_count)
+
     async def release(self, *, in_reverse: bool = False) -> None:
         """Answers what was held back, and holds nothing back from now on."""
         self.is_holding = False
@@ -76,6 +82,7 @@ class ScriptedIngestion(IngestionServiceServicer):
                 await self._write(context, request)
             async with self._arrived:
                 self.requests.append(request)
+                self._readings_count += sum(len(Part.FromString(part.part).readings) for part in request.parts)
                 self._arrived.notify_all()
 
     async def _write(self, context: Context, request: IngestReadingsRequest) -> None:

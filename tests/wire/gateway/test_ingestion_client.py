@@ -43,8 +43,11 @@ async def test_parts_go_out_by_partition_in_one_request(client: IngestionClient,
 async def test_a_request_waits_while_there_is_no_room(narrow: IngestionClient, ingestion: ScriptedIngestion) -> None:
     """The third of three requests is sent only after an earlier one is durable."""
     ingestion.is_holding = True
-    submitting = [asyncio.ensure_future(narrow.submit(PARTS, 10)) for _ in range(3)]
-    await ingestion.received(2)
+    submitting = []
+    for requests_count in (1, 2):
+        submitting.append(asyncio.ensure_future(narrow.submit(PARTS, 10)))
+        await ingestion.received(requests_count)
+    submitting.append(asyncio.ensure_future(narrow.submit(PARTS, 10)))
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(ingestion.received(3), 0.2)
@@ -52,6 +55,22 @@ async def test_a_request_waits_while_there_is_no_room(narrow: IngestionClient, i
     await asyncio.gather(*submitting)
 
     assert len(ingestion.requests) == 3
+
+
+async def test_what_gathers_travels_in_one_request(narrow: IngestionClient, ingestion: ScriptedIngestion) -> None:
+    """A hundred frames that come while there is no room are one request of all their Parts, and all are told."""
+    ingestion.is_holding = True
+    submitting = []
+    for requests_count in (1, 2):
+        submitting.append(asyncio.ensure_future(narrow.submit(PARTS, 10)))
+        await ingestion.received(requests_count)
+    submitting += [asyncio.ensure_future(narrow.submit({number: b""}, 10)) for number in range(100)]
+
+    await asyncio.sleep(0)
+    await ingestion.release()
+    await asyncio.gather(*submitting)
+
+    assert [len(request.parts) for request in ingestion.requests] == [2, 2, 100]
 
 
 async def test_a_request_that_gave_up_leaves_its_room(narrow: IngestionClient, ingestion: ScriptedIngestion) -> None:

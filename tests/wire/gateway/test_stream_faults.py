@@ -25,7 +25,7 @@ async def test_a_stream_outlives_a_restart_of_ingestion(
     call = telemetry.stub.StreamReadings()
     for sequence in range(1, 6):
         await call.write(frame(sequence))
-    await ingestion.received(5)
+    await ingestion.received_readings(5)
 
     await ingestion.stop()
     ingestion.is_holding = False
@@ -86,7 +86,7 @@ async def test_draining_acks_what_was_taken_and_asks_the_device_to_leave(
     call = telemetry.stub.StreamReadings()
     await call.write(frame(1))
     await call.write(frame(2))
-    await ingestion.received(2)
+    await ingestion.received_readings(2)
     draining = asyncio.ensure_future(telemetry.service.drain())
 
     await ingestion.release()
@@ -116,7 +116,7 @@ async def test_a_device_that_vanishes_leaves_nothing_behind(
     ingestion.is_holding = True
     call = telemetry.stub.StreamReadings()
     await call.write(frame(1))
-    await ingestion.received(1)
+    await ingestion.received_readings(1)
 
     call.cancel()
     await asyncio.wait_for(telemetry.service.drain(), 10)

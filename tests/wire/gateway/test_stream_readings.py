@@ -44,7 +44,7 @@ async def test_nothing_is_acked_before_it_is_durable(telemetry: ServedTelemetry,
     ingestion.is_holding = True
     call = telemetry.stub.StreamReadings()
     await call.write(frame(1))
-    await ingestion.received(1)
+    await ingestion.received_readings(1)
     ack = asyncio.ensure_future(call.read())
 
     done, _ = await asyncio.wait([ack], timeout=0.2)
@@ -62,7 +62,7 @@ async def test_acks_keep_the_order_of_the_frames(telemetry: ServedTelemetry, ing
     call = telemetry.stub.StreamReadings()
     for sequence in range(1, 11):
         await call.write(frame(sequence))
-    await ingestion.received(10)
+        await ingestion.received_readings(sequence)
 
     await ingestion.release(in_reverse=True)
     acked, _ = await acks_until(call, 10)
@@ -79,10 +79,10 @@ async def test_at_most_64_frames_are_read_ahead_of_the_acks(
     call = telemetry.stub.StreamReadings()
     for sequence in range(1, WINDOW_FRAMES + 11):
         await call.write(frame(sequence))
-    await ingestion.received(WINDOW_FRAMES)
+    await ingestion.received_readings(WINDOW_FRAMES)
 
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(ingestion.received(WINDOW_FRAMES + 1), 0.3)
+        await asyncio.wait_for(ingestion.received_readings(WINDOW_FRAMES + 1), 0.3)
     await ingestion.release()
     acked, _ = await acks_until(call, WINDOW_FRAMES + 10)
 
@@ -157,7 +157,7 @@ async def test_an_ack_with_many_verdicts_stays_a_small_message(
     ingestion.is_holding = True
     call = telemetry.stub.StreamReadings()
     await call.write(frame(1))
-    await ingestion.received(1)
+    await ingestion.received_readings(1)
     for sequence in range(2, 12):
         await call.write(frame(sequence, *[-1.0] * 1000))
 

@@ -1,0 +1,60 @@
+"""How much the gateway holds at once: bytes of frames without an answer, over all callers, with a bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class IntakeRoom:
+    """Room for frames; who finds none waits in the order of arrival. Something always fits where nothing is."""
+
+    def __init__(self, maximum_bytes: int) -> None:
+        self._maximum_bytes = maximum_bytes
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.held_bytes = 0
+
+    @asynccontextmanager
+    async def holding(self, size_bytes: int) -> AsyncIterator[None]:
+        """Holds so many bytes for as long as the context is open."""
+        await self.take(size_bytes)
+        try:
+            yield
+        finally:
+            self.give_back(size_bytes)
+
+    async def take(self, size_bytes: int) -> None:
+        """Returns when there is room for so many bytes, which are then held until `give_back`."""
+        if not self._waiting and self._fits(size_bytes):
+            self.held_bytes += size_bytes
+            return
+        admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size_bytes, admitted))
+        try:
+            await admitted
+        except asyncio.CancelledError:
+            if admitted.cancelled():
+                self._admit()
+            else:
+                self.give_back(size_bytes)
+            raise
+
+    def give_back(self, size_bytes: int) -> None:
+        """Frees bytes that were taken."""
+        self.held_bytes -= size_bytes
+        self._admit()
+
+    def _fits(self, size_bytes: int) -> bool:
+        return not self.held_bytes or self.held_bytes + size_bytes <= self._maximum_bytes
+
+    def _admit(self) -> None:
+        while self._waiting:
+            size_bytes, admitted = self._waiting[0]
+            if not admitted.done() and not self._fits(size_bytes):
+                return
+            self._waiting.popleft()
+            if not admitted.done():
+                self.held_bytes += size_bytes
+                admitted.set_result(None)
