@@ -178,8 +178,8 @@ def _time_ms(matrix: Bytes, seconds: Place | None, nanos: Place | None) -> tuple
     return whole_seconds * 1000 + parts // _NANOS_PER_MS, is_whole
 
 
-# Beyond this a full parser has to say what is wrong; it is past the year 9999.
-_SECONDS_LIMIT = 1 << 38
+# From here on a full parser has to say what is wrong: the first second after the year 9999.
+_SECONDS_LIMIT = 253_402_300_800
 
 
 def _integers(matrix: Bytes, place: Place | None) -> Integers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,34 +31,64 @@ def locate(frame: bytes, key: int, position: int, end: int) -> Located:
     Raises:
         NotPlain: something else is among them, one is longer than 16 383 bytes, or the last one is cut off.
     """
-    data = np.frombuffer(frame, np.uint8)
-    starts: list[int] = []
-    lengths: list[int] = []
-    alike = last_length = 0
-    while position < end:
-        if frame[position] != key or position + 1 >= end:
-            raise NotPlain
-        length, start = frame[position + 1], position + 2
-        if length >= MORE_FOLLOWS:
-            if start >= end or frame[start] >= MORE_FOLLOWS:
+    places = _Places(frame, key)
+    places.add(position, end)
+    return places.located()
+
+
+def locate_all(data: bytes, key: int, ranges: Iterable[tuple[int, int]]) -> tuple[Located, list[int]]:
+    """Where the elements stand that fill several ranges of `data`, and how many there are in each.
+
+    Raises:
+        NotPlain: as `locate` does, of any range.
+    """
+    places = _Places(data, key)
+    counts = [places.add(position, end) for position, end in ranges]
+    return places.located(), counts
+
+
+class _Places:
+    """Starts and lengths of elements, as they are found."""
+
+    def __init__(self, data: bytes, key: int) -> None:
+        self._bytes = data
+        self._data = np.frombuffer(data, np.uint8)
+        self._key = key
+        self._starts: list[int] = []
+        self._lengths: list[int] = []
+
+    def located(self) -> Located:
+        return Located(self._data, np.array(self._starts, np.int64), np.array(self._lengths, np.int64))
+
+    def add(self, position: int, end: int) -> int:
+        """Walks a range; returns how many elements it has."""
+        data, key, starts, lengths = self._bytes, self._key, self._starts, self._lengths
+        count_before = len(starts)
+        alike = last_length = 0
+        while position < end:
+            if data[position] != key or position + 1 >= end:
                 raise NotPlain
-            length, start = length & SEVEN_BITS | frame[start] << 7, start + 1
-        starts.append(start)
-        lengths.append(length)
-        alike = alike + 1 if length == last_length else 0
-        last_length = length
-        header = position
-        position = start + length
-        if alike >= _RUN_BEGINS_AFTER:
-            alike = 0
-            count = _run(data, header, start - header, position, end)
-            stride = position - header
-            starts.extend(range(start + stride, start + stride * (count + 1), stride))
-            lengths.extend([length] * count)
-            position += stride * count
-    if position != end:
-        raise NotPlain
-    return Located(data, np.array(starts, np.int64), np.array(lengths, np.int64))
+            length, start = data[position + 1], position + 2
+            if length >= MORE_FOLLOWS:
+                if start >= end or data[start] >= MORE_FOLLOWS:
+                    raise NotPlain
+                length, start = length & SEVEN_BITS | data[start] << 7, start + 1
+            starts.append(start)
+            lengths.append(length)
+            alike = alike + 1 if length == last_length else 0
+            last_length = length
+            header = position
+            position = start + length
+            if alike >= _RUN_BEGINS_AFTER:
+                alike = 0
+                count = _run(self._data, header, start - header, position, end)
+                stride = position - header
+                starts.extend(range(start + stride, start + stride * (count + 1), stride))
+                lengths.extend([length] * count)
+                position += stride * count
+        if position != end:
+            raise NotPlain
+        return len(starts) - count_before
 
 
 def _run(data: Bytes, header: int, header_length: int, position: int, end: int) -> int:

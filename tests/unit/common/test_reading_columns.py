@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.reading_columns import ColumnReader, ReadingColumns
-from common.reading_location import locate, pick
+from common.reading_location import locate, locate_all, pick
 from common.reading_shape import shape_of
 from common.wire_format import NotPlain, read_varint, varint
 
@@ -177,6 +177,19 @@ def test_a_frame_that_is_no_row_of_readings_is_not_located(frame: bytes) -> None
     """Cut off, too long or something else in between: a parser has to judge it."""
     with pytest.raises(NotPlain):
         locate(frame, 0x12, 0, len(frame))
+
+
+def test_several_ranges_are_located_at_once() -> None:
+    """Each reading of each range, and how many each range has."""
+    ranges = [b"", b"\x12\x01a\x12\x02bc", b"\x12\x01d" * 30]
+    data = b"--".join(ranges)
+    first = 2
+    bounds = [(0, 0), (first, first + 7), (first + 9, len(data))]
+
+    located, counts = locate_all(data, 0x12, bounds)
+
+    assert counts == [0, 2, 30]
+    assert pick(located, located.starts.argsort()) == [b"a", b"bc", *[b"d"] * 30]
 
 
 @given(st.integers(0, 2**63 - 1), st.binary(max_size=3))
