@@ -71,6 +71,10 @@ demo: export GRIDMESH_STARTED_AT := $(shell date +%s)
 demo: setup ## runs the whole mesh on this machine, drives it with a fleet, reports, and stops it again
 	@$(BIN)/python -m common.localstack run -- $(BIN)/python -m loadgen demo $(ARGS)
 
+.PHONY: bench
+bench: setup ## measures the mesh's path beside its bare limits; ARGS=--quick in under two minutes, less exactly
+	@$(BIN)/python -m common.localstack run -- $(BIN)/python -m loadgen bench $(ARGS)
+
 .PHONY: up
 up: setup ## starts the mesh and leaves it running; prints the addresses
 	@$(BIN)/python -m common.localstack up

@@ -1,4 +1,4 @@
-"""The generator as a program: `python -m loadgen fleet|replay|demo`."""
+"""The generator as a program: `python -m loadgen fleet|replay|demo|bench`."""
 
 import os
 import sys

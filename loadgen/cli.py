@@ -30,6 +30,7 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _add_fleet(commands.add_parser("fleet", help="send the readings of a simulated fleet"), environment)
     _add_replay(commands.add_parser("replay", help="send the readings of a real file"), environment)
     _add_demo(commands.add_parser("demo", help="send a fleet's day, then ask the mesh and report"), environment)
+    _add_bench(commands.add_parser("bench", help="measure the mesh's path beside its bare limits"), environment)
     return top
 
 
@@ -134,6 +135,19 @@ def _add_demo(command: argparse.ArgumentParser, environment: Mapping[str, str]) 
     command.add_argument(
         "--speed", type=float, default=SPEED, metavar="X", help="simulated seconds in one second (default 1200)"
     )
+    for service in DEFAULT_ADDRESSES:
+        _add_address(command, service, environment)
+
+
+def _add_bench(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    command.add_argument("--quick", action="store_true", help="shorter measurements, less exact: under two minutes")
+    command.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="rows whose names begin so; may be repeated"
+    )
+    command.add_argument(
+        "--report", type=Path, metavar="FILE", help="where the report goes (default bench/report.json)"
+    )
+    command.add_argument("--markdown", type=Path, metavar="FILE", help="measure nothing, print this report as a table")
     for service in DEFAULT_ADDRESSES:
         _add_address(command, service, environment)
 

@@ -54,6 +54,11 @@ async def _run(parsed: argparse.Namespace, environment: Mapping[str, str], outpu
     live_bar = shows_bar(output, environment)
     if parsed.command == "demo":
         return await run_demo(_demo_settings(parsed, environment, live_bar=live_bar), output)
+    if parsed.command == "bench":
+        # Late, for it needs a library that only a developer's set-up has.
+        from loadgen.bench.command import bench
+
+        return await bench(parsed, environment, output)
     sending = Sending(parsed.gateway, output, live_bar, getattr(parsed, "streams", 1), cli.pacing(parsed))
     if parsed.command == "replay":
         meter = ReplayedMeter(parsed.device_id, parsed.account_id, parsed.region, parsed.time_zone)

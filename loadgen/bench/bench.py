@@ -1,0 +1,139 @@
+"""The benchmark put together: the way into the mesh, then row after row, then the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TextIO
+
+import grpc
+
+from common.grpc_client import open_channel
+from loadgen.bench import report
+from loadgen.bench.cost_rows import cost_row, memory_rows
+from loadgen.bench.echo import running_echo
+from loadgen.bench.end_to_end_rows import end_to_end_rows
+from loadgen.bench.figures import read_figures
+from loadgen.bench.fleet import BenchFleet
+from loadgen.bench.frame_source import Calendar
+from loadgen.bench.latency_rows import ack_latency_rows, live_view_row
+from loadgen.bench.machine import OtherWork, describe_machine
+from loadgen.bench.registering import register_up_to
+from loadgen.bench.rig import Rig
+from loadgen.bench.row import Row, void_row
+from loadgen.bench.settings import BenchSettings
+from loadgen.bench.stream_rows import ACCEPTANCE, FRAME_SIZES, acceptance_row, stream_row, unary_row
+from loadgen.connection import connected
+
+DEVICES = 10_000
+
+# Readings of the past, far enough back that no row reaches the present.
+_BEGIN_BEFORE_SECONDS = 300 * 86_400
+_LEAST_SECONDS_FOR_ROWS = 10.0
+_BASE_36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+Measurement = Callable[[Rig], Awaitable[list[Row]]]
+
+
+async def run_bench(settings: BenchSettings, output: TextIO) -> int:
+    """Measures, writes the report and shows it; the exit code: 0 when no row is void.
+
+    Raises:
+        MeshAway: a service does not answer.
+        RegistrationRefused: the registry does not take the fleet.
+        grpc.aio.AioRpcError: a call beside the load failed.
+    """
+    began_seconds = time.monotonic()
+    machine = describe_machine()
+    others = OtherWork()
+    async with _rig(settings, output, began_seconds) as rig:
+        await register_up_to(rig, DEVICES)
+        for names, measurement in _measurements(rig):
+            if settings.is_wanted(*names):
+                await _add_rows(rig, names, measurement)
+        processes = rig.processes()
+        if settings.is_wanted("memory_"):
+            rig.rows += memory_rows(processes.peak_megabytes())
+        seconds = time.monotonic() - began_seconds
+        machine["others_cpu_shares"] = others.shares(processes.pids, seconds)
+        found = report.as_json(rig.rows, machine, seconds=round(seconds, 1), notes=rig.notes)
+    report.write(found, settings.report)
+    output.write("\n" + report.table(found) + f"\nThe report is in {settings.report}.\n")
+    output.flush()
+    return 1 if any(row.void for row in rig.rows) else 0
+
+
+def _measurements(rig: Rig) -> Iterator[tuple[tuple[str, ...], Measurement]]:
+    """The rows in the order they are measured and reported, by name."""
+    for frame_size in FRAME_SIZES:
+        yield (f"stream_ack_{frame_size}",), _single(partial(stream_row, frame_size=frame_size))
+    yield ("unary",), _single(unary_row)
+    yield ("ack_latency_p50", "ack_latency_p99"), ack_latency_rows
+    yield ("end_to_end", "merged"), end_to_end_rows
+    yield ("live_view_latency_p99",), _single(live_view_row)
+    yield (ACCEPTANCE,), _single(acceptance_row)
+    for devices in rig.durations.cost_fleets:
+        yield (f"cost_per_reading_{devices}",), _single(partial(cost_row, devices=devices))
+
+
+def _single(measurement: Callable[[Rig], Awaitable[Row]]) -> Measurement:
+    async def rows(rig: Rig) -> list[Row]:
+        return [await measurement(rig)]
+
+    return rows
+
+
+async def _add_rows(rig: Rig, names: tuple[str, ...], measurement: Measurement) -> None:
+    rig.say(", ".join(names))
+    if rig.seconds_left < _LEAST_SECONDS_FOR_ROWS:
+        rows = [void_row(name, "", "no time was left for it") for name in names]
+    else:
+        try:
+            rows = await measurement(rig)
+        except (grpc.aio.AioRpcError, OSError) as failure:
+            # One row that cannot be measured is no reason to lose the others.
+            rows = [void_row(name, "", f"a service did not answer: {type(failure).__name__}") for name in names]
+    rig.rows += rows
+    for row in rows:
+        rig.say("  " + _sentence(row))
+
+
+def _sentence(row: Row) -> str:
+    if row.value is None:
+        return f"{row.name}: void, {row.void}"
+    ratio = "" if row.ratio is None else f", {row.ratio:.2f} of the bare limit"
+    return f"{row.name}: {row.value:,.1f} {row.unit}{ratio}"
+
+
+@asynccontextmanager
+async def _rig(settings: BenchSettings, output: TextIO, began_seconds: float) -> AsyncIterator[Rig]:
+    def say(sentence: str) -> None:
+        output.write(f"{time.monotonic() - began_seconds:6.1f} s  {sentence}\n")
+        output.flush()
+
+    async with AsyncExitStack() as stack:
+        now_seconds = int(time.time())
+        # Before any channel is open, for gRPC does not like to be forked.
+        echo_address = await stack.enter_async_context(running_echo())
+        rig = Rig(
+            settings=settings,
+            gateway=await stack.enter_async_context(connected("gateway", settings.addresses.gateway)),
+            billing=await stack.enter_async_context(connected("billing", settings.addresses.billing)),
+            echo=await stack.enter_async_context(open_channel(echo_address)),
+            fleet=BenchFleet(f"b{_base_36(now_seconds)}", DEVICES),
+            calendar=Calendar(now_seconds - _BEGIN_BEFORE_SECONDS),
+            say=say,
+            ends_at_seconds=began_seconds + settings.durations.run_seconds,
+        )
+        rig.base = await read_figures(port for ports in rig.processes().metrics_ports().values() for port in ports)
+        yield rig
+
+
+def _base_36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, len(_BASE_36))
+        digits = _BASE_36[digit] + digits
+    return digits

@@ -1,0 +1,89 @@
+"""The bare limit of the broker: messages of one size, published and confirmed as ingestion does, consumed by nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiormq.abc import AbstractChannel
+
+from common.broker import BrokerConnection, Publisher
+from common.topology import CONSUMING_SERVICES, queue_arguments
+
+PARTITIONS = 8
+IN_FLIGHT_A_PARTITION = 1
+"""As ingestion has."""
+
+_CONNECT_SECONDS = 20.0
+_RPC_SECONDS = 20.0
+_TYPE_NAME = "energy.ingestion.v1.ReadingBatch"
+
+
+async def confirmed_messages_a_second(amqp_url: str, body_bytes: int, seconds: float) -> float:
+    """Messages of `body_bytes` that queues of its own confirm in a second; the queues are deleted in the end.
+
+    Raises:
+        TimeoutError: the broker is away.
+        PublishFailed: it did not confirm.
+    """
+    body = os.urandom(body_bytes)
+    async with _own_queues(amqp_url) as (publisher, exchange):
+        ends_at = time.monotonic() + seconds
+
+        async def publish(partition: int) -> int:
+            confirmed = 0
+            while time.monotonic() < ends_at:
+                await publisher.publish(
+                    exchange, str(partition), body, message_id=str(uuid.uuid4()), type_name=_TYPE_NAME
+                )
+                confirmed += 1
+            return confirmed
+
+        began = time.monotonic()
+        lanes = [partition for partition in range(PARTITIONS) for _ in range(IN_FLIGHT_A_PARTITION)]
+        confirmed = await asyncio.gather(*(publish(partition) for partition in lanes))
+        return sum(confirmed) / (time.monotonic() - began)
+
+
+@asynccontextmanager
+async def _own_queues(amqp_url: str) -> AsyncIterator[tuple[Publisher, str]]:
+    exchange = f"bench.{uuid.uuid4().hex}"
+    connection = BrokerConnection(amqp_url, "bench", lambda channel: _declare(channel, exchange))
+    living = asyncio.create_task(connection.run(), name="bench-broker")
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await connection.wait_connected()
+        try:
+            yield Publisher(connection), exchange
+        finally:
+            channel = await connection.open_channel(publisher_confirms=False)
+            await _delete(channel, exchange)
+    finally:
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+
+
+async def _declare(channel: AbstractChannel, exchange: str) -> None:
+    await channel.exchange_declare(exchange, exchange_type="direct", timeout=_RPC_SECONDS)
+    arguments = queue_arguments()
+    for queue, service, key in _queues(exchange):
+        await channel.queue_declare(queue, durable=True, arguments=dict(arguments[service]), timeout=_RPC_SECONDS)
+        await channel.queue_bind(queue, exchange, key, timeout=_RPC_SECONDS)
+
+
+async def _delete(channel: AbstractChannel, exchange: str) -> None:
+    for queue, _, _ in _queues(exchange):
+        await channel.queue_delete(queue, timeout=_RPC_SECONDS)
+    await channel.exchange_delete(exchange, timeout=_RPC_SECONDS)
+
+
+def _queues(exchange: str) -> list[tuple[str, str, str]]:
+    return [
+        (f"{exchange}.{service}.{partition}", service, str(partition))
+        for service in CONSUMING_SERVICES
+        for partition in range(PARTITIONS)
+    ]

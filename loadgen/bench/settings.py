@@ -1,0 +1,83 @@
+"""What the benchmark is told, and how long each of its parts lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadgen.connection import Addresses
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Seconds of each measurement, bounds on waiting, and sizes of fleets."""
+
+    run_seconds: float
+    """The whole run; rows that no time is left for are void."""
+    warm_up_seconds: float
+    row_seconds: float
+    limit_seconds: float
+    latency_seconds: float
+    live_seconds: float
+    search_seconds: float
+    sustained_seconds: float
+    cost_seconds: float
+    log_drain_seconds: float
+    """How long after a row the log may take to hold what was acked."""
+    fold_drain_seconds: float
+    """How long after a row folding may take; the next row says when it was not done."""
+    merged_seconds: float
+    """How long after the sustained load the merger is watched."""
+    cost_fleets: tuple[int, ...]
+
+
+FULL = Durations(
+    run_seconds=540,
+    warm_up_seconds=1.0,
+    row_seconds=5.0,
+    limit_seconds=3.0,
+    latency_seconds=10.0,
+    live_seconds=12.0,
+    search_seconds=12.0,
+    sustained_seconds=60.0,
+    cost_seconds=8.0,
+    log_drain_seconds=40.0,
+    fold_drain_seconds=15.0,
+    merged_seconds=60.0,
+    cost_fleets=(1_000, 10_000, 100_000),
+)
+QUICK = Durations(
+    run_seconds=90,
+    warm_up_seconds=0.5,
+    row_seconds=1.5,
+    limit_seconds=1.0,
+    latency_seconds=4.0,
+    live_seconds=4.0,
+    search_seconds=5.0,
+    sustained_seconds=10.0,
+    cost_seconds=2.5,
+    log_drain_seconds=20.0,
+    fold_drain_seconds=2.0,
+    merged_seconds=8.0,
+    cost_fleets=(1_000, 10_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchSettings:
+    """Where the mesh and its servers are, where the report goes, and what is measured."""
+
+    addresses: Addresses
+    amqp_url: str
+    mongo_url: str
+    run_dir: Path
+    """The folder of the mesh's run, in which the local stack tells its processes."""
+    report: Path
+    durations: Durations = FULL
+    only: Collection[str] = ()
+    """Beginnings of the names of rows; empty is all."""
+
+    def is_wanted(self, *names: str) -> bool:
+        """Whether one of these rows is asked for."""
+        return not self.only or any(name.startswith(asked) for name in names for asked in self.only)
