@@ -93,6 +93,10 @@ status: $(INSTALLED) ## says what of the mesh runs
 test: setup ## runs every test on the real parts; SAMPLES_DIR names the folder of real files
 	@$(BIN)/pytest tests $(ARGS)
 
+.PHONY: faults
+faults: setup ## kills and cuts everything under load and checks the history; leaves .run/faults/report.json
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 .PHONY: check
 check: $(INSTALLED) ## checks format, lint, types, protos, docstrings of tests and the unit tests, in parallel
 	@$(MAKE) --jobs=4 --output-sync=target --keep-going $(CHECKS)

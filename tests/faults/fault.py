@@ -1,0 +1,187 @@
+"""What can be done to the mesh: a fault hits at a moment that its round records, and ends when its cause is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from common.localstack.addresses import SERVICE_NAMES
+from tests.faults.mesh import FaultyMesh
+
+DRAIN_LIMIT_SECONDS = 10.0
+"""How long a service may take from SIGTERM to its end."""
+
+
+class Strike(Protocol):
+    """The round, as a fault sees it."""
+
+    mesh: FaultyMesh
+    random: Random
+
+    async def struck(self) -> None:
+        """Returns at a moment when frames are in flight; to be called right before the blow, with no await between."""
+
+    def complain(self, problem: str) -> None:
+        """Notes what went wrong besides the history."""
+
+
+Inflict = Callable[[Strike], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to trouble the mesh.
+
+    `inflict` returns when whatever was killed takes connections again, or the network is whole: recovery counts from
+    there. `red` are the services whose health must have said so meanwhile, `may_be_red` those whose health may have;
+    no other may.
+    """
+
+    name: str
+    inflict: Inflict
+    red: frozenset[str] = frozenset()
+    may_be_red: frozenset[str] = frozenset()
+
+
+def kill(*names: str) -> Inflict:
+    """SIGKILL, to all of them at once."""
+
+    async def inflict(strike: Strike) -> None:
+        mesh = strike.mesh
+        await strike.struck()
+        await asyncio.gather(*(mesh.keepers[name].kill() for name in names))
+        await _all_accept(mesh, names)
+
+    return inflict
+
+
+def terminate(*names: str) -> Inflict:
+    """SIGTERM, to all of them at once; a service has to end with 0 within its limit."""
+
+    async def inflict(strike: Strike) -> None:
+        mesh = strike.mesh
+        await strike.struck()
+        await asyncio.gather(*(_terminate(strike, name) for name in names))
+        await _all_accept(mesh, names)
+
+    return inflict
+
+
+def hang(name: str, *, seconds: float) -> Inflict:
+    """SIGSTOP and, after a while, SIGCONT: the program is there and answers nothing."""
+
+    async def inflict(strike: Strike) -> None:
+        await strike.struck()
+        strike.mesh.signal(name, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            strike.mesh.signal(name, signal.SIGCONT)
+
+    return inflict
+
+
+def reset_after_silence(wire: str, *, times: int) -> Inflict:
+    """What the target says is lost for a moment, then every connection is reset: confirms and acks never arrive."""
+
+    async def inflict(strike: Strike) -> None:
+        troubled = getattr(strike.mesh.wires, wire)
+        for _ in range(times):
+            await strike.struck()
+            troubled.mute()
+            await asyncio.sleep(strike.random.uniform(0.02, 0.2))
+            troubled.reset()
+            await troubled.heal()
+            await asyncio.sleep(strike.random.uniform(0.5, 1.5))
+
+    return inflict
+
+
+def delay(wire: str, *, seconds: float, each_way_seconds: float) -> Inflict:
+    """Everything takes longer for a while."""
+
+    async def inflict(strike: Strike) -> None:
+        troubled = getattr(strike.mesh.wires, wire)
+        await strike.struck()
+        troubled.delay(each_way_seconds)
+        await asyncio.sleep(seconds)
+        await troubled.heal()
+
+    return inflict
+
+
+def swallow(wire: str, *, seconds: float) -> Inflict:
+    """A black hole for a while; what was connected through it stays dead."""
+
+    async def inflict(strike: Strike) -> None:
+        troubled = getattr(strike.mesh.wires, wire)
+        await strike.struck()
+        troubled.swallow()
+        await asyncio.sleep(seconds)
+        await troubled.heal()
+
+    return inflict
+
+
+def refuse(wire: str, *, seconds: float) -> Inflict:
+    """Connections are reset and refused for a while."""
+
+    async def inflict(strike: Strike) -> None:
+        troubled = getattr(strike.mesh.wires, wire)
+        await strike.struck()
+        troubled.refuse()
+        await asyncio.sleep(seconds)
+        await troubled.heal()
+
+    return inflict
+
+
+def raise_alarm(raised: tuple[str, ...], cleared: tuple[str, ...], *, seconds: float) -> Inflict:
+    """An alarm of the broker, raised by one call of its tool and cleared by another: it takes no more messages."""
+
+    async def inflict(strike: Strike) -> None:
+        await strike.struck()
+        try:
+            await strike.mesh.rabbitmqctl(*raised)
+            await asyncio.sleep(seconds)
+        finally:
+            await strike.mesh.rabbitmqctl(*cleared)
+
+    return inflict
+
+
+def fill_disk(*, seconds: float) -> Inflict:
+    """The store refuses every write for a while, as one does whose disk is full; it still answers and reads."""
+
+    async def inflict(strike: Strike) -> None:
+        wire = strike.mesh.wires.mongodb
+        refused_before = wire.refused_count
+        await strike.struck()
+        wire.fill_disk()
+        await asyncio.sleep(seconds)
+        await wire.heal()
+        if wire.refused_count == refused_before:
+            strike.complain("no write was refused")
+
+    return inflict
+
+
+async def _terminate(strike: Strike, name: str) -> None:
+    mesh = strike.mesh
+    pid = mesh.signal(name, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(DRAIN_LIMIT_SECONDS if name in SERVICE_NAMES else None):
+            await mesh.ended(name, pid)
+    except TimeoutError:
+        strike.complain(f"{name} had not ended {DRAIN_LIMIT_SECONDS:g} s after SIGTERM")
+        await mesh.ended(name, pid)
+    if name in SERVICE_NAMES and (code := mesh.last_exit_code(name)) != 0:
+        strike.complain(f"{name} ended with {code} after SIGTERM")
+
+
+async def _all_accept(mesh: FaultyMesh, names: tuple[str, ...]) -> None:
+    await asyncio.gather(*(mesh.accepts(name) for name in names))

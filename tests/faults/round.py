@@ -1,0 +1,200 @@
+"""One round: load, a fault amid it, recovery, and the comparison of the client's books with what the mesh answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from random import Random
+
+import grpc
+
+from common.grpc_client import open_channel
+from loadgen.registration import register_devices
+from loadgen.stream_client import GatewayAway
+from tests.faults.answers import PRICE, Answers
+from tests.faults.fault import Fault
+from tests.faults.health_watch import HealthWatch
+from tests.faults.history_check import (
+    Findings,
+    bill_of,
+    check_bills,
+    check_readings,
+    check_usage,
+    due_of,
+    figures_of,
+)
+from tests.faults.journal import Identity, Journal
+from tests.faults.mesh import FaultyMesh
+from tests.faults.sender import Sender
+from tests.faults.traffic import TIME_ZONE, Traffic
+
+RECOVERY_LIMIT_SECONDS = 10.0
+"""The aim; a round that takes longer is waited for a while, and reported with what it took."""
+
+_GIVE_UP_SECONDS = 45.0
+_IN_FLIGHT_SECONDS = 5.0
+_AFTERWARDS_SECONDS = 0.5
+_FINISH_SECONDS = 60.0
+_CATCH_UP_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+_PROBLEMS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much is sent: meters, readings a second, and how long before the fault (from, to; seconds)."""
+
+    meters: int = 24
+    readings_per_second: float = 2_000.0
+    warm_up_seconds: tuple[float, float] = (1.0, 2.0)
+
+
+@dataclass(slots=True)
+class RoundResult:
+    """What became of one round; `recovery_seconds` is None when it did not recover, or was void."""
+
+    fault: str
+    seed: str
+    in_flight: int = 0
+    acked: int = 0
+    lost: int = 0
+    doubled: int = 0
+    recovery_seconds: float | None = None
+    red: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_void(self) -> bool:
+        """Nothing was in flight, so nothing was tried."""
+        return self.in_flight == 0
+
+    @property
+    def has_passed(self) -> bool:
+        """The history is right and the mesh came back in time."""
+        in_time = self.recovery_seconds is not None and self.recovery_seconds <= RECOVERY_LIMIT_SECONDS
+        return in_time and not (self.is_void or self.lost or self.doubled or self.problems)
+
+
+class Round:
+    """A fault and the load it hits. The seed decides on the readings, on the moment, and on the fault's own chances."""
+
+    def __init__(self, mesh: FaultyMesh, fault: Fault, *, seed: str, prefix: str, load: Load) -> None:
+        self.mesh = mesh
+        self.random = Random(f"{seed}/{fault.name}")
+        self.result = RoundResult(fault.name, seed)
+        self.journal = Journal()
+        self.traffic = Traffic(prefix, meters=load.meters, seed=f"{seed}/{fault.name}/readings", journal=self.journal)
+        self._fault = fault
+        self._load = load
+        self._sender: Sender | None = None
+
+    async def run(self, watch: HealthWatch, answers: Answers) -> RoundResult:
+        """Plays it out."""
+        begin = time.monotonic()
+        try:
+            async with open_channel(self.mesh.device_address) as channel:
+                await register_devices(channel, self.traffic.devices())
+                await answers.price(self.traffic.device_ids)
+                sender = Sender(channel, self.journal, readings_per_second=self._load.readings_per_second)
+                async with sender:
+                    await self._disturb(sender, watch, answers)
+            self._take(await self.check(answers))
+        except (grpc.aio.AioRpcError, GatewayAway, TimeoutError, RuntimeError) as failure:
+            self.complain(f"{type(failure).__name__}: {failure}"[:300])
+        self.result.acked = len(self.journal.acked)
+        self.result.seconds = round(time.monotonic() - begin, 1)
+        return self.result
+
+    async def struck(self) -> None:
+        """Returns at a moment when frames are in flight, and notes how many readings."""
+        sender = self._sender
+        assert sender is not None
+        give_up = time.monotonic() + _IN_FLIGHT_SECONDS
+        while not sender.in_flight and time.monotonic() < give_up:  # noqa: ASYNC110 - must go on in the same turn
+            await asyncio.sleep(0)
+        self.result.in_flight = max(self.result.in_flight, sender.in_flight)
+
+    def complain(self, problem: str) -> None:
+        """Notes what went wrong."""
+        self.result.problems.append(problem)
+
+    async def check(self, answers: Answers) -> Findings:
+        """Compares everything with the books; to be called when all is acked."""
+        device_ids, days, journal = self.traffic.device_ids, self.traffic.days(), self.journal
+        await self._caught_up(answers)
+        recorded = await answers.readings(device_ids, days)
+        due = figures_of(due_of(journal.sent, journal.acked, recorded))
+        bills = {device_id: bill_of(figures, PRICE) for device_id, figures in due.items()}
+        return Findings.together(
+            check_readings(journal.sent, journal.acked, recorded),
+            check_usage(due, await answers.figures(device_ids, days)),
+            check_bills(bills, await answers.bills(device_ids, days, TIME_ZONE)),
+        )
+
+    async def look_back(self, answers: Answers) -> None:
+        """Compares once more, after everything that came later."""
+        try:
+            findings = await self.check(answers)
+        except (grpc.aio.AioRpcError, TimeoutError) as failure:
+            self.complain(f"afterwards {type(failure).__name__}: {failure}"[:300])
+            return
+        if findings.lost > self.result.lost or findings.doubled > self.result.doubled:
+            self.complain("the history changed afterwards")
+            self._take(findings)
+
+    async def _disturb(self, sender: Sender, watch: HealthWatch, answers: Answers) -> None:
+        self._sender = sender
+        sender.start(self.traffic.steps())
+        await asyncio.sleep(self.random.uniform(*self._load.warm_up_seconds))
+        watch.forget()
+        await self._fault.inflict(self)
+        await self._recover(sender, watch, answers, since=time.time())
+        self._judge_health(watch.red)
+        await asyncio.sleep(_AFTERWARDS_SECONDS)
+        await sender.finish(_FINISH_SECONDS)
+
+    async def _recover(self, sender: Sender, watch: HealthWatch, answers: Answers, *, since: float) -> None:
+        """Recovered is: what was sent since then is acked and can be read again, and every service is green."""
+        witness: Identity | None = None
+        waiting_for = "an ack"
+        while time.time() - since < _GIVE_UP_SECONDS:
+            witness = witness or sender.acked_since(since)
+            if witness is None:
+                waiting_for = "an ack"
+            elif not watch.all_green_since(since):
+                waiting_for = "health"
+            elif not await answers.can_read(witness):
+                waiting_for = "an acked reading to be read"
+            else:
+                self.result.recovery_seconds = round(time.time() - since, 2)
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+        self.complain(f"not recovered within {_GIVE_UP_SECONDS:g} s, last waiting for {waiting_for}")
+
+    def _judge_health(self, red: frozenset[str]) -> None:
+        self.result.red = sorted(red)
+        if missing := self._fault.red - red:
+            self.complain(f"stayed green: {', '.join(sorted(missing))}")
+        if wrong := red - self._fault.red - self._fault.may_be_red:
+            self.complain(f"turned red without a reason: {', '.join(sorted(wrong))}")
+
+    async def _caught_up(self, answers: Answers) -> None:
+        """Returns when as many readings are stored as were acked, or when waiting for them is over."""
+        due = figures_of(self.journal.acked)
+        count_due = sum(figures.reading_count for figures in due.values())
+        give_up = time.monotonic() + _CATCH_UP_SECONDS
+        while time.monotonic() < give_up:
+            told = await answers.figures(self.traffic.device_ids, self.traffic.days())
+            if sum(figures.reading_count for figures in told.values()) >= count_due and told == due:
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _take(self, findings: Findings) -> None:
+        self.result.lost, self.result.doubled = findings.lost, findings.doubled
+        self.result.problems += findings.problems[:_PROBLEMS_SHOWN]
+        if self.journal.refused:
+            self.complain(f"refused: {dict(self.journal.refused)}")
+        if not self.journal.acked:
+            self.complain("nothing was acked")

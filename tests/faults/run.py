@@ -1,0 +1,33 @@
+"""Rounds one after the other on one mesh, and in the end all their histories once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from common.localstack.addresses import SERVICE_NAMES
+from tests.faults.answers import Answers
+from tests.faults.fault import Fault
+from tests.faults.health_watch import HealthWatch
+from tests.faults.mesh import FaultyMesh
+from tests.faults.round import Load, Round, RoundResult
+
+
+async def play(
+    mesh: FaultyMesh,
+    faults: Sequence[Fault],
+    *,
+    seed: str,
+    load: Load,
+    tell: Callable[[RoundResult], None] = lambda _: None,
+) -> list[RoundResult]:
+    """Plays the rounds and tells of each; each history is looked at again after the last round."""
+    rounds: list[Round] = []
+    addresses = {name: mesh.address(name) for name in SERVICE_NAMES}
+    async with HealthWatch.over(addresses) as watch, Answers.of(mesh.address("billing")) as answers:
+        for number, fault in enumerate(faults):
+            played = Round(mesh, fault, seed=seed, prefix=f"round-{number:02d}", load=load)
+            tell(await played.run(watch, answers))
+            rounds.append(played)
+        for played in rounds:
+            await played.look_back(answers)
+    return [played.result for played in rounds]
