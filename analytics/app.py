@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from energy.analytics.v1 import analytics_service_pb2
@@ -17,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from analytics.analytics_service import AnalyticsService
 from analytics.batch_memory import BatchMemory
 from analytics.config import AnalyticsConfig
-from analytics.consumer import BatchIntake, QueueConsumer, require_consuming
+from analytics.consumer import BatchIntake, QueueConsumer
 from analytics.fleet_metrics import FleetMetrics
 from analytics.fleet_report import FleetReport
 from analytics.live_picture import LivePicture
@@ -29,14 +30,19 @@ from analytics.reading_rate import ReadingRate
 from analytics.usage_client import UsageClient
 from common import logs
 from common.broker import BrokerConnection
+from common.broker_topology import GrowingTopology
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
+from common.lease_store import LeaseStore
 from common.lifecycle import Lifecycle
 from common.metrics import MetricsServer, create_registry
+from common.mongo import close, open_database
+from common.partition_consumers import PartitionConsumers
+from common.partition_sharing import PartitionSharing, replica_name
 from common.registry_cache import RegistryCache
-from common.topology import QueueLimits, declare
+from common.topology import QueueLimits
 
 if TYPE_CHECKING:
     # Exists only for the type checker.
@@ -58,7 +64,7 @@ class AnalyticsApp:
     picture: LivePicture
     metrics_registry: CollectorRegistry
     connection: BrokerConnection
-    consumers: list[QueueConsumer]
+    consumers: PartitionConsumers[QueueConsumer]
 
 
 async def run(config: AnalyticsConfig, stop: asyncio.Event) -> None:
@@ -72,7 +78,7 @@ async def run(config: AnalyticsConfig, stop: asyncio.Event) -> None:
 async def analytics_app(
     config: AnalyticsConfig, lifecycle: Lifecycle, *, queue_limits: QueueLimits = _DEFAULT_QUEUE_LIMITS
 ) -> AsyncIterator[tuple[AnalyticsApp, Lifecycle]]:
-    """The service, serving; red until it consumes every partition. Leaving it shuts down."""
+    """The service, serving; red until it consumes what it leases. Leaving it shuts down."""
     async with lifecycle:
         metrics_registry = create_registry()
         metrics = MetricsServer(metrics_registry, config.bind_host, config.metrics_port)
@@ -95,11 +101,29 @@ async def analytics_app(
             BatchMemory(config.remembered_batches),
             now_ms=now_ms,
         )
-        connection, consumers = _start_consuming(config, queue_limits, intake, NewDevices(registry_cache), lifecycle)
+        # Only for the leases. While the store has never answered nothing is consumed: which partitions are another's is
+        # not known, and the queues keep what is newest.
+        database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
+        lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
+        topology = GrowingTopology(config.partitions, queue_limits)
+        connection = BrokerConnection(config.amqp_url.get_secret_value(), "analytics", topology.declare)
+        lifecycle.start_task("broker_connection", connection.run())
+        devices = NewDevices(registry_cache)
+        consumers = PartitionConsumers(
+            lambda partition: QueueConsumer(connection, partition, config.prefetch, intake, devices),
+            partial(topology.require, connection),
+        )
+        sharing = PartitionSharing(
+            me=replica_name(config.grpc_port),
+            store=LeaseStore(database, "analytics"),
+            consumers=consumers,
+            partitions=config.partitions,
+            registry=metrics_registry,
+        )
         fleet_report = FleetReport(registry_cache, picture, intake, FleetMetrics(metrics_registry), now_ms=now_ms)
         lifecycle.start_task("fleet_gauges", fleet_report.keep_gauges(config.fleet_refresh_seconds))
 
-        checks = {"rabbitmq": Check(lambda: require_consuming(connection, consumers))}
+        checks = {"rabbitmq": Check(connection.ping), "partitions": Check(sharing.require_consuming)}
         health = Health([SERVICE_NAME], checks, metrics_registry)
         lifecycle.use_health(health)
 
@@ -119,6 +143,9 @@ async def analytics_app(
         )
         await server.start()
         lifecycle.use_server(server)
+        # After the port is ours: whoever listens there has the leases of that name.
+        lifecycle.start_task("partitions", sharing.run())
+        lifecycle.on_stop("partitions", sharing.stop)
 
         await health.ready()
         lifecycle.start_task("health", health.run())
@@ -129,26 +156,3 @@ async def analytics_app(
 def now_ms() -> int:
     """The clock of the service: milliseconds since 1970 in UTC."""
     return time.time_ns() // 1_000_000
-
-
-def _start_consuming(
-    config: AnalyticsConfig,
-    queue_limits: QueueLimits,
-    intake: BatchIntake,
-    devices: NewDevices,
-    lifecycle: Lifecycle,
-) -> tuple[BrokerConnection, list[QueueConsumer]]:
-    connection = BrokerConnection(
-        config.amqp_url.get_secret_value(),
-        "analytics",
-        lambda channel: declare(channel, config.partitions, queue_limits),
-    )
-    lifecycle.start_task("broker_connection", connection.run())
-    consumers = [
-        QueueConsumer(connection, partition, config.prefetch, intake, devices) for partition in range(config.partitions)
-    ]
-    for consumer in consumers:
-        lifecycle.start_task(f"subscription {consumer.queue}", consumer.subscription.run())
-        lifecycle.start_task(f"consumer {consumer.queue}", consumer.run())
-        lifecycle.on_stop(f"consumer {consumer.queue}", consumer.stop)
-    return connection, consumers

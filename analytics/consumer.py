@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from analytics.batch_memory import BatchMemory
 from analytics.batch_reader import Undecodable, read_batch
@@ -13,7 +13,7 @@ from analytics.new_devices import NewDevices
 from analytics.observation import ReceivedBatch
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
-from common.broker import BrokerAway, BrokerConnection, Consumer, Delivery
+from common.broker import BrokerConnection, Consumer, Delivery
 from common.logs import get_logger
 from common.topology import queue_name
 
@@ -73,7 +73,7 @@ class BatchIntake:
 
 
 class QueueConsumer:
-    """Consumes the readings of one partition; `run()` and `subscription.run()` are its life, as background tasks."""
+    """Consumes the readings of one partition; `subscribe()` and `run()` are its life, as background tasks."""
 
     def __init__(
         self,
@@ -95,6 +95,15 @@ class QueueConsumer:
     def unacknowledged_count(self) -> int:
         """Deliveries that were taken and are not acknowledged yet."""
         return self._unacked_count
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the broker sends deliveries now."""
+        return self.subscription.is_subscribed
+
+    async def subscribe(self) -> None:
+        """Keeps the subscription until cancelled."""
+        await self.subscription.run()
 
     async def run(self) -> None:
         """Takes deliveries until cancelled."""
@@ -141,15 +150,3 @@ class QueueConsumer:
         self._unacked_count += 1
         if self._unacked_count >= self._ack_after_deliveries:
             await self.flush()
-
-
-async def require_consuming(connection: BrokerConnection, consumers: Iterable[QueueConsumer]) -> None:
-    """For the health check: that the broker is there and sends the readings of every partition.
-
-    Raises:
-        BrokerAway: it is not, or does not.
-    """
-    await connection.ping()
-    for consumer in consumers:
-        if not consumer.subscription.is_subscribed:
-            raise BrokerAway(f"not subscribed to {consumer.queue}")

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import stamina
 from energy.billing.v1 import invoice_service_pb2, tariff_service_pb2, usage_service_pb2
@@ -34,18 +35,21 @@ from billing.tariff_store import TariffStore
 from billing.usage_service import UsageService
 from billing.usage_store import UsageStore
 from common import logs
-from common.broker import BrokerAway, BrokerConnection
+from common.broker import BrokerConnection
+from common.broker_topology import GrowingTopology
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer, ServicerEntry
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
+from common.lease_store import LeaseStore
 from common.lifecycle import Lifecycle
 from common.metrics import MetricsServer, create_registry
 from common.mongo import Database, close, open_database, ping
+from common.partition_consumers import PartitionConsumers
+from common.partition_sharing import PartitionSharing, replica_name
 from common.redis_client import open_redis
 from common.redis_client import ping as ping_redis
 from common.registry_cache import RegistryCache
-from common.topology import declare
 
 _STORE_WAIT_MAXIMUM_SECONDS = 2.0
 
@@ -80,7 +84,7 @@ async def run(config: BillingConfig, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncIterator[tuple[BillingApp, Lifecycle]]:
-    """The service, serving; red until the store has its indexes and every queue is consumed. Leaving it shuts down."""
+    """The service, serving; red until the store is prepared and what is leased is consumed. Leaving it shuts down."""
     async with lifecycle:
         registry = create_registry()
         metrics = MetricsServer(registry, config.bind_host, config.metrics_port)
@@ -103,19 +107,19 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         lifecycle.on_close("registry", devices.close)
         lifecycle.start_task("registry", devices.run())
 
-        broker = BrokerConnection(
-            config.amqp_url.get_secret_value(), "billing", lambda channel: declare(channel, config.partitions)
-        )
+        topology = GrowingTopology(config.partitions)
+        broker = BrokerConnection(config.amqp_url.get_secret_value(), "billing", topology.declare)
         lifecycle.start_task("broker_connection", broker.run())
-        consumers = _consumers(config, broker, readings, registry)
-        merger = _merger(config, readings, registry)
+        sharing = _sharing(config, readings, registry, database=database, broker=broker, topology=topology)
+        merger = _merger(config, readings, sharing, registry)
 
         checks = {
-            "rabbitmq": Check(lambda: _require_subscribed(broker, consumers)),
+            "rabbitmq": Check(broker.ping),
+            "partitions": Check(sharing.require_consuming),
             "mongodb": Check(lambda: ping(database)),
             "redis": Check(lambda: ping_redis(redis), required=False),
         }
-        servicers = _servicers(database, cache, readings, devices, config.partitions)
+        servicers = _servicers(database, cache, readings, devices)
         health = Health([name for _, _, name in servicers], checks, registry)
         lifecycle.use_health(health)
         server = GrpcServer(
@@ -130,16 +134,23 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         lifecycle.use_server(server)
         await health.ready()
         lifecycle.start_task("health", health.run())
-        lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, consumers, merger))
+        lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, merger))
         yield BillingApp(server, metrics, health, merger), lifecycle
 
 
-def _consumers(
-    config: BillingConfig, broker: BrokerConnection, readings: _Readings, registry: CollectorRegistry
-) -> list[ReadingsConsumer]:
+def _sharing(
+    config: BillingConfig,
+    readings: _Readings,
+    registry: CollectorRegistry,
+    *,
+    database: Database,
+    broker: BrokerConnection,
+    topology: GrowingTopology,
+) -> PartitionSharing[ReadingsConsumer]:
     metrics = ConsumerMetrics(registry)
-    return [
-        ReadingsConsumer(
+
+    def consumer(partition: int) -> ReadingsConsumer:
+        return ReadingsConsumer(
             broker=broker,
             partition=partition,
             prefetch=config.prefetch,
@@ -149,17 +160,28 @@ def _consumers(
             metrics=metrics,
             clock=time.monotonic,
         )
-        for partition in range(config.partitions)
-    ]
+
+    return PartitionSharing(
+        me=replica_name(config.grpc_port),
+        store=LeaseStore(database, "billing"),
+        consumers=PartitionConsumers(consumer, partial(topology.require, broker)),
+        partitions=config.partitions,
+        registry=registry,
+    )
 
 
-def _merger(config: BillingConfig, readings: _Readings, registry: CollectorRegistry) -> Merger:
+def _merger(
+    config: BillingConfig,
+    readings: _Readings,
+    sharing: PartitionSharing[ReadingsConsumer],
+    registry: CollectorRegistry,
+) -> Merger:
     return Merger(
         tail=readings.tail,
         log=readings.log,
         history=readings.history,
         live=readings.live,
-        partitions=range(config.partitions),
+        partitions=lambda: sharing.leased,
         settings=MergeSettings(config.merge_wait_seconds, config.merge_spans_per_round, config.merge_search_seconds),
         metrics=MergerMetrics(registry),
         publish=readings.publisher.offer,
@@ -168,9 +190,9 @@ def _merger(config: BillingConfig, readings: _Readings, registry: CollectorRegis
 
 
 def _servicers(
-    database: Database, cache: LiveCache, readings: _Readings, devices: RegistryCache, partitions: int
+    database: Database, cache: LiveCache, readings: _Readings, devices: RegistryCache
 ) -> list[ServicerEntry]:
-    tail = TailReader(readings.tail, readings.log, partitions)
+    tail = TailReader(readings.tail, readings.log)
     usage = UsageStore(database, readings.history, tail)
     live = LiveReader(cache=cache, store=readings.live, tail=tail, publisher=readings.publisher)
     tariffs = TariffStore(database)
@@ -197,7 +219,7 @@ async def _start_when_ready(
     lifecycle: Lifecycle,
     database: Database,
     readings: _Readings,
-    consumers: list[ReadingsConsumer],
+    sharing: PartitionSharing[ReadingsConsumer],
     merger: Merger,
 ) -> None:
     """Begins to consume once the store has its indexes; until then nothing is subscribed and health stays red."""
@@ -209,19 +231,6 @@ async def _start_when_ready(
             await TariffStore(database).prepare()
     lifecycle.start_task("live_publisher", readings.publisher.run())
     lifecycle.start_task("merger", merger.run())
-    for partition, consumer in enumerate(consumers):
-        lifecycle.start_task(f"subscription_{partition}", consumer.subscribe())
-        lifecycle.start_task(f"consumer_{partition}", consumer.run())
-        lifecycle.on_stop(f"consumer_{partition}", consumer.stop)
+    lifecycle.start_task("partitions", sharing.run())
+    lifecycle.on_stop("partitions", sharing.stop)
     await asyncio.Event().wait()
-
-
-async def _require_subscribed(broker: BrokerConnection, consumers: list[ReadingsConsumer]) -> None:
-    """Checks that every queue is consumed.
-
-    Raises:
-        BrokerAway: the connection or a subscription is missing.
-    """
-    await broker.ping()
-    if not all(consumer.is_subscribed for consumer in consumers):
-        raise BrokerAway("a queue is not consumed")

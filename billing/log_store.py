@@ -1,6 +1,7 @@
 """The log: one immutable document a batch, the truth from which everything else at rest can be derived again."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
@@ -39,9 +40,12 @@ class LogStore:
             return {segments[error["index"]].batch_id for error in errors}
         return set()
 
-    async def unmerged_ids(self, partitions: Iterable[int]) -> list[str]:
-        """Ids of the segments of some partitions that are not folded yet."""
-        cursor = self._log.find({"state": UNMERGED, "partition": {"$in": sorted(partitions)}}, {"_id": 1})
+    async def unmerged_ids(self, partitions: Iterable[int] | None = None) -> list[str]:
+        """Ids of the segments of some partitions, by default of all, that are not folded yet."""
+        query: dict[str, Any] = {"state": UNMERGED}
+        if partitions is not None:
+            query["partition"] = {"$in": sorted(partitions)}
+        cursor = self._log.find(query, {"_id": 1})
         return [document["_id"] async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
 
     async def load(self, batch_ids: Sequence[str]) -> list[Segment]:

@@ -42,7 +42,7 @@ class Merger:
         log: LogStore,
         history: HistoryStore,
         live: LiveStore,
-        partitions: range,
+        partitions: Callable[[], frozenset[int]],
         settings: MergeSettings,
         metrics: MergerMetrics,
         publish: Callable[[Mapping[str, Latest]], None],
@@ -62,12 +62,15 @@ class Merger:
 
     async def run(self) -> None:
         """Folds until cancelled; a store that is away is waited for."""
-        search_at = self._clock()
+        search_at, searched = self._clock(), frozenset[int]()
         while True:
             try:
-                if self._clock() >= search_at:
+                partitions = self._partitions()
+                # A partition that is new here may have been left by a replica that died.
+                if self._clock() >= search_at or partitions - searched:
                     await self.recover()
                     search_at = self._clock() + self._settings.search_seconds
+                searched = partitions
                 if not await self.fold_due():
                     await asyncio.sleep(_IDLE_SECONDS)
             except PyMongoError as failure:
@@ -79,7 +82,8 @@ class Merger:
         """Takes into the tail what the log holds unfolded and this process does not: after a crash, or of a replica."""
         while self._tail.has_room:
             held = self._tail.batch_ids
-            missing = [batch_id for batch_id in await self._log.unmerged_ids(self._partitions) if batch_id not in held]
+            unmerged = await self._log.unmerged_ids(self._partitions())
+            missing = [batch_id for batch_id in unmerged if batch_id not in held]
             if not missing:
                 return
             _log.info("segments_recovered", segments=len(missing))

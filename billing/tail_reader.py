@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable
 from billing.log_store import LogStore
 from billing.observation import Observation, SpanKey
 from billing.tail import Tail
-from common.topology import partition_of
 
 _SEGMENTS_PER_LOAD = 50
 
@@ -13,10 +12,9 @@ _SEGMENTS_PER_LOAD = 50
 class TailReader:
     """Reads this process's own tail from memory and what other replicas hold from the log."""
 
-    def __init__(self, tail: Tail, log: LogStore, partitions: int) -> None:
+    def __init__(self, tail: Tail, log: LogStore) -> None:
         self._tail = tail
         self._log = log
-        self._partitions = partitions
 
     async def pending(self, device_ids: Collection[str]) -> dict[SpanKey, list[Observation]]:
         """The unfolded readings of some devices by span.
@@ -24,8 +22,9 @@ class TailReader:
         Must be read before the cold documents: what is folded in between is then seen twice, which changes nothing, and
         never missed.
         """
-        partitions = {partition_of(device_id, self._partitions) for device_id in device_ids}
-        unmerged = await self._log.unmerged_ids(partitions)
+        # Of every partition: while their number changes each sender spreads by its own, and a reading logged before
+        # the change waits where the old number put it.
+        unmerged = await self._log.unmerged_ids()
         held = self._tail.batch_ids
         elsewhere = [batch_id for batch_id in unmerged if batch_id not in held]
         found = self._tail.of_devices(device_ids)

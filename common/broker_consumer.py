@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from common.broker_failures import BrokerAway, broker_failures
 from common.logs import get_logger
 
 _PAUSE_BEFORE_RESUBSCRIBING_SECONDS = 0.5
+_CLOSE_TIMEOUT_SECONDS = 1.0
 
 _log = get_logger(__name__)
 
@@ -56,19 +58,22 @@ class Consumer:
         return self._consumer_tag is not None and self._channel is not None and not self._channel.is_closed
 
     async def run(self) -> None:
-        """Keeps the subscription until cancelled or stopped."""
-        while not self._stopped:
-            await self._connection.wait_connected()
-            try:
-                await self._subscribe_until_lost()
-            except BrokerAway as away:
-                _log.warning("consumer_lost", queue=self._queue, cause=str(away))
-            finally:
-                self._consumer_tag = None
-            await asyncio.sleep(_PAUSE_BEFORE_RESUBSCRIBING_SECONDS)
+        """Keeps the subscription until cancelled or stopped, then closes its channel."""
+        try:
+            while not self._stopped:
+                await self._connection.wait_connected()
+                try:
+                    await self._subscribe_until_lost()
+                except BrokerAway as away:
+                    _log.warning("consumer_lost", queue=self._queue, cause=str(away))
+                finally:
+                    self._consumer_tag = None
+                await asyncio.sleep(_PAUSE_BEFORE_RESUBSCRIBING_SECONDS)
+        finally:
+            await self._close_channel()
 
     async def stop(self) -> None:
-        """Takes no more deliveries; those in hand can still be acknowledged until the connection closes."""
+        """Takes no more deliveries; those in hand can still be acknowledged until `run()` is cancelled."""
         self._stopped = True
         channel, tag = self._channel, self._consumer_tag
         if channel is None or tag is None or channel.is_closed:
@@ -135,6 +140,12 @@ class Consumer:
             # The queue was deleted or its leader moved: only a new connection declares it again.
             await self._connection.reconnect(f"the broker cancelled the consumer of {self._queue}")
         raise BrokerAway("the subscription ended")
+
+    async def _close_channel(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None and not channel.is_closed:
+            with suppress(Exception):
+                await channel.close(timeout=_CLOSE_TIMEOUT_SECONDS)
 
     def _begin_epoch(self, channel: aiormq.Channel) -> None:
         self._epoch += 1

@@ -21,7 +21,7 @@ PURE = {
     ),
     "gateway": "device known_device limits vehicle_link",
     "analytics": "batch_memory observation performance reading_rate",
-    "common": "energy",
+    "common": "energy partition_leases",
 }
 
 

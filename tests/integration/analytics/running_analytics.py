@@ -137,13 +137,14 @@ class RunningAnalytics:
 
 @asynccontextmanager
 async def running_analytics(
-    amqp_url: str, *, gateway_address: str = NOBODY, billing_address: str = NOBODY
+    amqp_url: str, mongo_url: str, *, gateway_address: str = NOBODY, billing_address: str = NOBODY
 ) -> AsyncIterator[RunningAnalytics]:
     """Analytics, on ports of its own; not necessarily green yet."""
     config = AnalyticsConfig(
         grpc_port=0,
         metrics_port=0,
         amqp_url=amqp_url,  # type: ignore[arg-type]
+        mongo_url=mongo_url,  # type: ignore[arg-type]
         partitions=PARTITIONS,
         gateway_address=gateway_address,
         billing_address=billing_address,

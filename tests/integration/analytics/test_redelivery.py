@@ -76,7 +76,7 @@ async def test_every_batch_twice_and_in_reverse_changes_nothing(servers: Mesh, q
     """40 messages, 20 of them known: counts, energy and picture are those of 20."""
     sent = batches()
 
-    async with running_analytics(servers.amqp_url) as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
         await publish(queues, sent)
         await publish(queues, list(reversed(sent)))
         await eventually(lambda: analytics.value("batches_total") == 2 * BATCHES)
@@ -89,7 +89,7 @@ async def test_a_lost_connection_loses_and_doubles_nothing(servers: Mesh, queues
     """What was in hand when the connection broke comes again; what was counted before is known."""
     sent = batches()
 
-    async with running_analytics(servers.amqp_url) as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
         await analytics.wait_serving()
         await publish(queues, sent[:10])
         await analytics.app.connection.reconnect("the test wants it")
@@ -105,10 +105,10 @@ async def test_the_last_few_are_acknowledged_without_waiting_for_more(servers: M
     """20 batches are fewer than are acknowledged at once; a connection that breaks later brings none of them again."""
     sent = batches()
 
-    async with running_analytics(servers.amqp_url) as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
         await publish(queues, sent[:19])
         await eventually(lambda: analytics.value("batches_total") == BATCHES - 1)
-        await eventually(lambda: not any(consumer.unacknowledged_count for consumer in analytics.app.consumers))
+        await eventually(lambda: not any(consumer.unacknowledged_count for consumer in analytics.app.consumers.running))
         await analytics.app.connection.reconnect("the test wants it")
         await publish(queues, sent[19:])
         await eventually(lambda: analytics.value("batches_total") == BATCHES)
@@ -118,7 +118,7 @@ async def test_the_last_few_are_acknowledged_without_waiting_for_more(servers: M
 
 async def test_everything_taken_is_acknowledged_by_a_stop(servers: Mesh, queues: Queues) -> None:
     """Afterwards nothing comes back into the queues."""
-    async with running_analytics(servers.amqp_url) as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
         await publish(queues, batches())
         await eventually(lambda: analytics.value("batches_total") == BATCHES)
 
@@ -129,7 +129,7 @@ async def test_what_waited_while_analytics_was_away_is_counted(servers: Mesh, qu
     """The queues keep the batches."""
     await publish(queues, batches())
 
-    async with running_analytics(servers.amqp_url) as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
         await eventually(lambda: analytics.value("batches_total") == BATCHES)
 
         assert_each_counted_once(analytics)
@@ -139,7 +139,7 @@ async def test_a_message_that_is_no_batch_is_dropped_and_counted(servers: Mesh, 
     """Its neighbours are counted, and it never comes again."""
     sent = batches()
 
-    async with running_analytics(servers.amqp_url) as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
         await publish(queues, sent[:10])
         await queues.publish(b"\xff\xffgarbage", message_id="garbage")
         await publish(queues, sent[10:])
@@ -153,7 +153,7 @@ async def test_a_message_that_is_no_batch_is_dropped_and_counted(servers: Mesh, 
 
 async def test_the_tick_of_an_idle_writer_counts_no_reading(servers: Mesh, queues: Queues) -> None:
     """An empty batch is a batch like any other, and acknowledged."""
-    async with running_analytics(servers.amqp_url) as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
         await queues.publish(batch_of("tick", START_MS).SerializeToString(), message_id="tick")
         await eventually(lambda: analytics.value("batches_total") == 1)
 

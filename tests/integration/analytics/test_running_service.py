@@ -35,16 +35,16 @@ async def test_peers_that_are_away_do_not_turn_it_red(servers: Mesh, queues: Que
     """Neither gateway nor billing is needed to consume."""
     assert await queues.left_for_analytics() == 0
 
-    async with running_analytics(servers.amqp_url) as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
         await analytics.wait_serving()
 
         assert await analytics.is_serving(SERVICE_NAME)
         assert await analytics.is_serving("liveness")
 
 
-async def test_a_broker_that_is_away_turns_it_red_but_not_dead() -> None:
+async def test_a_broker_that_is_away_turns_it_red_but_not_dead(servers: Mesh) -> None:
     """It cannot do its own work, but its process is fine."""
-    async with running_analytics(f"amqp://guest:guest@{NOBODY}/") as analytics:
+    async with running_analytics(f"amqp://guest:guest@{NOBODY}/", servers.mongo_url) as analytics:
         assert not await analytics.is_serving("")
         assert not await analytics.is_serving(SERVICE_NAME)
         assert await analytics.is_serving("liveness")
@@ -64,7 +64,7 @@ async def test_the_fleet_is_told_by_call_and_by_metric(servers: Mesh, queues: Qu
     batch = batch_of("batch-1", now_ms, reading_of("vehicle-1", now_ms - 60_000, vehicle=charging))
     labels = {"region": "North", "kind": "vehicle"}
 
-    async with running_analytics(servers.amqp_url, gateway_address=f"127.0.0.1:{port}") as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url, gateway_address=f"127.0.0.1:{port}") as analytics:
         await eventually(lambda: analytics.app.registry_cache.is_complete)
         await queues.publish(batch.SerializeToString(), message_id="batch-1")
         await eventually(lambda: analytics.value("power_kw", **labels) == 11.0)
@@ -86,7 +86,7 @@ async def test_metrics_are_served_over_http(servers: Mesh, queues: Queues) -> No
     meter = reading_pb2.MeterMeasurement(import_kwh=1.0)
     batch = batch_of("batch-1", 60_000, reading_of("meter-1", 0, meter=meter))
 
-    async with running_analytics(servers.amqp_url) as analytics:
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
         await queues.publish(batch.SerializeToString(), message_id="batch-1")
         await eventually(lambda: analytics.value("batches_total") == 1)
         exposition = await asyncio.to_thread(_get, f"http://127.0.0.1:{analytics.app.metrics.port}/metrics")
@@ -104,6 +104,7 @@ async def test_the_process_becomes_green_and_ends_on_sigterm(servers: Mesh, queu
         "GRPC_PORT": str(port),
         "METRICS_PORT": str(metrics_port),
         "AMQP_URL": servers.amqp_url,
+        "MONGO_URL": servers.mongo_url,
         "PARTITIONS": str(PARTITIONS),
         "GATEWAY_ADDRESS": NOBODY,
         "BILLING_ADDRESS": NOBODY,

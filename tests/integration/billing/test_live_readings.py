@@ -70,7 +70,7 @@ async def test_an_empty_cache_is_filled_from_hot_documents_and_the_log(database:
     await log.prepare()
     await HistoryStore(database).prepare()
     publisher = LivePublisher(cache, CollectorRegistry())
-    reader = LiveReader(cache=cache, store=store, tail=TailReader(tail, log, 8), publisher=publisher)
+    reader = LiveReader(cache=cache, store=store, tail=TailReader(tail, log), publisher=publisher)
     await store.advance([latest(60_000), latest(60_000, device_id="m-2")])
     reading = LoggedReading("meter", "m-1", 180_000, 60_000, 0, 5, (7, *NONE))
     await log.append([Segment("b-1", 6, "w", 1, 0, 9, [reading])])

@@ -68,13 +68,13 @@ async def store_on(database: Database) -> Store:
         log=log,
         history=history,
         live=live,
-        partitions=range(PARTITIONS),
+        partitions=lambda: frozenset(range(PARTITIONS)),
         settings=MergeSettings(wait_seconds=0.0, spans_per_round=7, search_seconds=1.0),
         metrics=MergerMetrics(CollectorRegistry()),
         publish=lambda _: None,
         clock=lambda: float(next(ticks)),
     )
-    return Store(log, history, live, tail, merger, UsageStore(database, history, TailReader(tail, log, PARTITIONS)))
+    return Store(log, history, live, tail, merger, UsageStore(database, history, TailReader(tail, log)))
 
 
 async def dump(database: Database) -> dict[str, list[dict[str, object]]]:
