@@ -13,10 +13,15 @@ from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
 from prometheus_client import CollectorRegistry, Counter
 
 from common.broker import BrokerConnection, Publisher
+from common.config import PARTITIONS_MAXIMUM
 from common.topology import DEAD_LETTER_EXCHANGE, READINGS_EXCHANGE
 
 _LONGEST_REASON = 500
 _LONGEST_TEXT = 200
+
+_INT32_MAXIMUM = (1 << 31) - 1
+_INT64_MAXIMUM = (1 << 63) - 1
+_LAST_MS = 253_402_300_799_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class DeadLetter:
         """The letter of a message in the dead-letter queue.
 
         One that the broker put there itself is whole, and says so in its `x-death` header. What a header does not
-        say is empty or 0.
+        say, or cannot be, is empty or 0.
         """
         if "reason" not in headers:
             return cls._of_broker(body, headers, message_id)
@@ -81,13 +86,13 @@ class DeadLetter:
             body=body,
             reason=_text(headers, "reason"),
             queue=_text(headers, "queue"),
-            partition=_number(headers, "partition") or 0,
-            set_aside_ms=_number(headers, "set_aside_ms") or 0,
+            partition=_number(headers.get("partition"), PARTITIONS_MAXIMUM - 1) or 0,
+            set_aside_ms=_number(headers.get("set_aside_ms"), _LAST_MS) or 0,
             batch_id=_text(headers, "batch_id"),
             writer=_text(headers, "writer"),
-            sequence=_number(headers, "sequence") or 0,
-            part_index=_number(headers, "part_index"),
-            replay_count=_number(headers, "replay_count") or 0,
+            sequence=_number(headers.get("sequence"), _INT64_MAXIMUM) or 0,
+            part_index=_number(headers.get("part_index"), _INT32_MAXIMUM),
+            replay_count=_number(headers.get("replay_count"), _INT32_MAXIMUM) or 0,
             exchange=_text(headers, "exchange"),
             routing_key=_text(headers, "routing_key"),
         )
@@ -103,7 +108,7 @@ class DeadLetter:
             body=body,
             reason=f"broker: {_text(death, 'reason') or 'unknown'}",
             queue=_text(death, "queue"),
-            partition=int(key) if key.isascii() and key.isdigit() else 0,
+            partition=_number(int(key) if key.isascii() and key.isdigit() else 0, PARTITIONS_MAXIMUM - 1) or 0,
             set_aside_ms=int(time.timestamp() * 1000) if isinstance(time, datetime) else 0,
             batch_id=message_id,
             exchange=_text(death, "exchange"),
@@ -150,6 +155,5 @@ def _text(headers: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _number(headers: Mapping[str, Any], name: str) -> int | None:
-    value = headers.get(name)
-    return value if isinstance(value, int) else None
+def _number(value: object, maximum: int) -> int | None:
+    return value if isinstance(value, int) and 0 <= value <= maximum else None

@@ -10,6 +10,7 @@ from pymongo.errors import ConnectionFailure, ExecutionTimeout
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from common.broker_failures import BrokerAway
 from common.errors import DeadlineExceeded, DependencyUnavailable, MeshError
 from common.rich_status import error_info_of, status_of
 
@@ -45,7 +46,7 @@ def _driver_failure(failure: BaseException) -> MeshError | None:
             return DependencyUnavailable("mongodb")
         case RedisConnectionError() | RedisTimeoutError():
             return DependencyUnavailable("redis")
-        case AMQPError() | ChannelInvalidStateError():
+        case AMQPError() | ChannelInvalidStateError() | BrokerAway():
             return DependencyUnavailable("rabbitmq")
         case TimeoutError() | ExecutionTimeout():
             return DeadlineExceeded()

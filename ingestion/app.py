@@ -21,6 +21,8 @@ from common.topology import QueueLimits
 from ingestion.broker_queues import PartitionQueues
 from ingestion.commit_limits import CommitLimits
 from ingestion.config import IngestionConfig
+from ingestion.dead_letter_metrics import DeadLetterMetrics
+from ingestion.dead_letter_store import DeadLetterStore
 from ingestion.group_commit import GroupCommit
 from ingestion.ingestion_service import IngestionService
 from ingestion.readings_publisher import ReadingsPublisher, open_connection
@@ -83,7 +85,15 @@ async def ingestion_app(
         health = Health([SERVICE_NAME], checks, registry)
         lifecycle.use_health(health)
 
-        service = IngestionService(group_commit, stream_requests_maximum=config.stream_requests_maximum)
+        dead_letters = DeadLetterStore(connection)
+        dead_letter_metrics = DeadLetterMetrics(dead_letters, registry)
+        lifecycle.start_task("dead_letter_metrics", dead_letter_metrics.run())
+        service = IngestionService(
+            group_commit,
+            dead_letters,
+            dead_letter_metrics,
+            stream_requests_maximum=config.stream_requests_maximum,
+        )
         server = GrpcServer(
             config,
             "ingestion",

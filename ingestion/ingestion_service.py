@@ -6,11 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from energy.common.v1.error_reason_pb2 import ErrorReason
-from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest, IngestReadingsResponse
+from energy.ingestion.v1.ingestion_service_pb2 import (
+    IngestFailure,
+    IngestReadingsRequest,
+    IngestReadingsResponse,
+    ListDeadLettersRequest,
+    ListDeadLettersResponse,
+    ReplayDeadLettersRequest,
+    ReplayDeadLettersResponse,
+)
 from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer
 
 from common.errors import FieldViolation, InvalidArgument, ShuttingDown
 from common.rpc_guard import Context
+from ingestion.dead_letter_message import chosen, page_of, require_choice
+from ingestion.dead_letter_metrics import DeadLetterMetrics
+from ingestion.dead_letter_replay import replay
+from ingestion.dead_letter_store import DeadLetterStore
 from ingestion.group_commit import GroupCommit
 from ingestion.ingest_stream import IngestStream, Outcomes
 from ingestion.outcome import FailureReason
@@ -19,10 +31,19 @@ _REASONS = {reason: ErrorReason.Value(f"ERROR_REASON_{reason}") for reason in Fa
 
 
 class IngestionService(IngestionServiceServicer):
-    """Translates between the stream and the group commit."""
+    """Translates between the stream and the group commit, and between operators and the dead letters."""
 
-    def __init__(self, group_commit: GroupCommit, *, stream_requests_maximum: int) -> None:
+    def __init__(
+        self,
+        group_commit: GroupCommit,
+        dead_letters: DeadLetterStore,
+        dead_letter_metrics: DeadLetterMetrics,
+        *,
+        stream_requests_maximum: int,
+    ) -> None:
         self._group_commit = group_commit
+        self._dead_letters = dead_letters
+        self._dead_letter_metrics = dead_letter_metrics
         self._stream_requests_maximum = stream_requests_maximum
         self._streams: set[IngestStream] = set()
         self._is_draining = False
@@ -49,6 +70,41 @@ class IngestionService(IngestionServiceServicer):
             raise stream.failure
         if self._is_draining:
             raise ShuttingDown
+
+    async def ListDeadLetters(  # noqa: N802 - the contract's name
+        self,
+        request: ListDeadLettersRequest,
+        context: Context,  # noqa: ARG002 - the generated signature
+    ) -> ListDeadLettersResponse:
+        """Shows a page of the dead letters."""
+        async with self._dead_letters.hold() as held:
+            letters = held.letters()
+        page, next_page_token = page_of(letters, request)
+        return ListDeadLettersResponse(
+            dead_letters=page,
+            next_page_token=next_page_token,
+            looked_at_count=held.looked_at_count,
+            waiting_count=held.waiting_count,
+        )
+
+    async def ReplayDeadLetters(  # noqa: N802 - the contract's name
+        self,
+        request: ReplayDeadLettersRequest,
+        context: Context,  # noqa: ARG002 - the generated signature
+    ) -> ReplayDeadLettersResponse:
+        """Publishes dead letters again."""
+        require_choice(request)
+        async with self._dead_letters.hold() as held:
+            letters = held.letters()
+            replayed, malformed = await replay(held, chosen(letters, request), self._group_commit)
+            self._dead_letter_metrics.replayed.inc(len(replayed))
+            known = {letter.dead_letter_id for letter in letters}
+            return ReplayDeadLettersResponse(
+                replayed_ids=replayed,
+                malformed_ids=malformed,
+                not_found_ids=[one for one in dict.fromkeys(request.dead_letter_ids) if one not in known],
+                waiting_count=held.waiting_count,
+            )
 
     async def drain(self, grace_seconds: float) -> None:
         """Takes no more requests, makes durable what was taken, and lets the streams end when all is answered."""

@@ -19,7 +19,7 @@ LETTERS = st.builds(
     reason=_TEXTS,
     queue=_TEXTS,
     partition=st.integers(min_value=0, max_value=1023),
-    set_aside_ms=_WHOLE_NUMBERS,
+    set_aside_ms=st.integers(min_value=0, max_value=253_402_300_799_999),
     batch_id=_TEXTS,
     writer=_TEXTS,
     sequence=_WHOLE_NUMBERS,
@@ -113,8 +113,11 @@ def test_a_message_that_says_nothing_is_a_letter_all_the_same() -> None:
         {"x-death": []},
         {"x-death": "?"},
         {"reason": 7, "partition": "x", "part_index": b"?"},
+        {"reason": "?", "partition": 1024, "part_index": -1, "sequence": -5, "set_aside_ms": 1 << 62},
+        {"x-death": [{"routing-keys": ["99999999999"], "time": 5}]},
     )
     for headers in nothing:
         letter = DeadLetter.decode(b"?", headers, "")
 
         assert (letter.body, letter.partition, letter.part_index) == (b"?", 0, None)
+        assert (letter.sequence, letter.set_aside_ms) == (0, 0)

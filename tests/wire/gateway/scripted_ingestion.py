@@ -9,7 +9,15 @@ from typing import Any
 
 import grpc
 from energy.common.v1.error_reason_pb2 import ErrorReason
-from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest, IngestReadingsResponse
+from energy.ingestion.v1.ingestion_service_pb2 import (
+    IngestFailure,
+    IngestReadingsRequest,
+    IngestReadingsResponse,
+    ListDeadLettersRequest,
+    ListDeadLettersResponse,
+    ReplayDeadLettersRequest,
+    ReplayDeadLettersResponse,
+)
 from energy.ingestion.v1.ingestion_service_pb2_grpc import (
     IngestionServiceServicer,
     add_IngestionServiceServicer_to_server,
@@ -84,6 +92,22 @@ class ScriptedIngestion(IngestionServiceServicer):
                 self.requests.append(request)
                 self._readings_count += sum(len(Part.FromString(part.part).readings) for part in request.parts)
                 self._arrived.notify_all()
+
+    async def ListDeadLetters(  # noqa: N802 - the contract's name
+        self,
+        request: ListDeadLettersRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> ListDeadLettersResponse:
+        """There are none."""
+        return ListDeadLettersResponse()
+
+    async def ReplayDeadLetters(  # noqa: N802 - the contract's name
+        self,
+        request: ReplayDeadLettersRequest,
+        context: Context,  # noqa: ARG002
+    ) -> ReplayDeadLettersResponse:
+        """There are none of those asked for."""
+        return ReplayDeadLettersResponse(not_found_ids=request.dead_letter_ids)
 
     async def _write(self, context: Context, request: IngestReadingsRequest) -> None:
         """Sends the answer to a request."""

@@ -11,8 +11,11 @@ import pytest
 from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub, add_IngestionServiceServicer_to_server
 from prometheus_client import CollectorRegistry
 
+from common.broker import BrokerConnection
 from common.interceptors import standard_interceptors
 from common.logs import get_logger
+from ingestion.dead_letter_metrics import DeadLetterMetrics
+from ingestion.dead_letter_store import DeadLetterStore
 from ingestion.group_commit import GroupCommit
 from ingestion.ingestion_service import IngestionService
 from tests.unit.ingestion.scripted_publisher import ScriptedPublisher, running_commit
@@ -46,7 +49,13 @@ async def ingestion() -> AsyncIterator[ServedIngestion]:
     publisher = ScriptedPublisher()
     registry = CollectorRegistry()
     async with running_commit(publisher, registry=registry) as commit:
-        service = IngestionService(commit, stream_requests_maximum=REQUESTS_MAXIMUM)
+        dead_letters = DeadLetterStore(BrokerConnection("amqp://127.0.0.1:1/", "nowhere"))
+        service = IngestionService(
+            commit,
+            dead_letters,
+            DeadLetterMetrics(dead_letters, registry),
+            stream_requests_maximum=REQUESTS_MAXIMUM,
+        )
         interceptors = standard_interceptors("ingestion.energy", get_logger(__name__), registry)
         server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
         add_IngestionServiceServicer_to_server(service, server)

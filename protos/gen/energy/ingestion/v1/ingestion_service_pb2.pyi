@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from energy.common.v1 import error_reason_pb2 as _error_reason_pb2
+from energy.ingestion.v1 import dead_letter_pb2 as _dead_letter_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -132,3 +133,141 @@ class IngestFailure(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IngestFailure: _TypeAlias = IngestFailure  # noqa: Y015
+
+@_typing.final
+class ListDeadLettersRequest(_message.Message):
+    """Which page of the dead letters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INCLUDE_BODY_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Letters in the answer, at most 1000; fewer when they would make it larger than 1 MiB. Default: 50."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before. Empty: from the oldest."""
+    include_body: _builtins.bool
+    """Whether `body` is to be whole."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        include_body: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_body", b"include_body", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadLettersRequest: _TypeAlias = ListDeadLettersRequest  # noqa: Y015
+
+@_typing.final
+class ListDeadLettersResponse(_message.Message):
+    """A page of dead letters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LOOKED_AT_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last of those looked at."""
+    looked_at_count: _builtins.int
+    """Messages of the queue that were looked at."""
+    waiting_count: _builtins.int
+    """Messages that waited in the queue. Above `looked_at_count`: not all of them were looked at."""
+    @_builtins.property
+    def dead_letters(self) -> _containers.RepeatedCompositeFieldContainer[_dead_letter_pb2.DeadLetter]:
+        """The letters, oldest first, each once however often it was set aside."""
+
+    def __init__(
+        self,
+        *,
+        dead_letters: _abc.Iterable[_dead_letter_pb2.DeadLetter] | None = ...,
+        next_page_token: _builtins.str = ...,
+        looked_at_count: _builtins.int = ...,
+        waiting_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "looked_at_count", b"looked_at_count", "next_page_token", b"next_page_token", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadLettersResponse: _TypeAlias = ListDeadLettersResponse  # noqa: Y015
+
+@_typing.final
+class ReplayDeadLettersRequest(_message.Message):
+    """Which dead letters to replay: some by their ids, or the oldest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_LETTER_IDS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    MAXIMUM_COUNT_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """Whether to replay whatever is there, oldest first. Not together with ids."""
+    maximum_count: _builtins.int
+    """Letters to replay at most, up to 1000. Default: 1000."""
+    @_builtins.property
+    def dead_letter_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the letters, at most 1000. Required unless `all` is set."""
+
+    def __init__(
+        self,
+        *,
+        dead_letter_ids: _abc.Iterable[_builtins.str] | None = ...,
+        all: _builtins.bool = ...,
+        maximum_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "dead_letter_ids", b"dead_letter_ids", "maximum_count", b"maximum_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeadLettersRequest: _TypeAlias = ReplayDeadLettersRequest  # noqa: Y015
+
+@_typing.final
+class ReplayDeadLettersResponse(_message.Message):
+    """What became of the letters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLAYED_IDS_FIELD_NUMBER: _builtins.int
+    MALFORMED_IDS_FIELD_NUMBER: _builtins.int
+    NOT_FOUND_IDS_FIELD_NUMBER: _builtins.int
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    waiting_count: _builtins.int
+    """Messages that wait in the queue afterwards."""
+    @_builtins.property
+    def replayed_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Letters whose Parts are in the queues of every consuming service again, oldest first."""
+
+    @_builtins.property
+    def malformed_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Letters that stay, for their bytes are no Part and no batch, and no consumer could ever decode them."""
+
+    @_builtins.property
+    def not_found_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids asked for that were not among those looked at."""
+
+    def __init__(
+        self,
+        *,
+        replayed_ids: _abc.Iterable[_builtins.str] | None = ...,
+        malformed_ids: _abc.Iterable[_builtins.str] | None = ...,
+        not_found_ids: _abc.Iterable[_builtins.str] | None = ...,
+        waiting_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["malformed_ids", b"malformed_ids", "not_found_ids", b"not_found_ids", "replayed_ids", b"replayed_ids", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeadLettersResponse: _TypeAlias = ReplayDeadLettersResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class IngestionServiceStub:
-    """Makes Parts durable. Internal: only the gateway calls it.
+    """Makes Parts durable, and brings back what a consumer has set aside. Internal: only the gateway and operators call it.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,42 @@ class IngestionServiceStub:
                 request_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.IngestReadingsRequest.SerializeToString,
                 response_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.IngestReadingsResponse.FromString,
                 _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/energy.ingestion.v1.IngestionService/ListDeadLetters',
+                request_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.ReplayDeadLetters = channel.unary_unary(
+                '/energy.ingestion.v1.IngestionService/ReplayDeadLetters',
+                request_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersRequest.SerializeToString,
+                response_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersResponse.FromString,
+                _registered_method=True)
 
 
 class IngestionServiceServicer:
-    """Makes Parts durable. Internal: only the gateway calls it.
+    """Makes Parts durable, and brings back what a consumer has set aside. Internal: only the gateway and operators call it.
     """
 
     def IngestReadings(self, request_iterator, context):
         """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeadLetters(self, request, context):
+        """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
+        or 64 MiB of them; letters that another call holds at that moment wait for their turn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetters(self, request, context):
+        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and removes the letters
+        once every queue has the Parts. A Part that still cannot be used comes back as a new letter, with a higher
+        `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
+        ListDeadLetters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +89,16 @@ def add_IngestionServiceServicer_to_server(servicer, server):
                     request_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.IngestReadingsRequest.FromString,
                     response_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.IngestReadingsResponse.SerializeToString,
             ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'ReplayDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetters,
+                    request_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersRequest.FromString,
+                    response_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'energy.ingestion.v1.IngestionService', rpc_method_handlers)
@@ -70,7 +108,7 @@ def add_IngestionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class IngestionService:
-    """Makes Parts durable. Internal: only the gateway calls it.
+    """Makes Parts durable, and brings back what a consumer has set aside. Internal: only the gateway and operators call it.
     """
 
     @staticmethod
@@ -90,6 +128,60 @@ class IngestionService:
             '/energy.ingestion.v1.IngestionService/IngestReadings',
             energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.IngestReadingsRequest.SerializeToString,
             energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.IngestReadingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.ingestion.v1.IngestionService/ListDeadLetters',
+            energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListDeadLettersRequest.SerializeToString,
+            energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.ingestion.v1.IngestionService/ReplayDeadLetters',
+            energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersRequest.SerializeToString,
+            energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

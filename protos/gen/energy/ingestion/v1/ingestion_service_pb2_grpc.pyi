@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class IngestionServiceStub:
-    """Makes Parts durable. Internal: only the gateway calls it."""
+    """Makes Parts durable, and brings back what a consumer has set aside. Internal: only the gateway and operators call it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,17 +35,37 @@ class IngestionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> IngestionServiceAsyncStub: ...
     IngestReadings: _grpc.StreamStreamMultiCallable[_ingestion_service_pb2.IngestReadingsRequest, _ingestion_service_pb2.IngestReadingsResponse]
     """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service."""
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.ListDeadLettersRequest, _ingestion_service_pb2.ListDeadLettersResponse]
+    """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
+    or 64 MiB of them; letters that another call holds at that moment wait for their turn.
+    """
+    ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.ReplayDeadLettersRequest, _ingestion_service_pb2.ReplayDeadLettersResponse]
+    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and removes the letters
+    once every queue has the Parts. A Part that still cannot be used comes back as a new letter, with a higher
+    `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
+    ListDeadLetters.
+    """
 
 @_typing.type_check_only
 class IngestionServiceAsyncStub(IngestionServiceStub):
-    """Makes Parts durable. Internal: only the gateway calls it."""
+    """Makes Parts durable, and brings back what a consumer has set aside. Internal: only the gateway and operators call it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     IngestReadings: _aio.StreamStreamMultiCallable[_ingestion_service_pb2.IngestReadingsRequest, _ingestion_service_pb2.IngestReadingsResponse]  # type: ignore[assignment]
     """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service."""
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.ListDeadLettersRequest, _ingestion_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
+    """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
+    or 64 MiB of them; letters that another call holds at that moment wait for their turn.
+    """
+    ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.ReplayDeadLettersRequest, _ingestion_service_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
+    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and removes the letters
+    once every queue has the Parts. A Part that still cannot be used comes back as a new letter, with a higher
+    `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
+    ListDeadLetters.
+    """
 
 class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Makes Parts durable. Internal: only the gateway calls it."""
+    """Makes Parts durable, and brings back what a consumer has set aside. Internal: only the gateway and operators call it."""
 
     @_abc_1.abstractmethod
     def IngestReadings(
@@ -54,5 +74,27 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingestion_service_pb2.IngestReadingsResponse], _abc.AsyncIterator[_ingestion_service_pb2.IngestReadingsResponse]]:
         """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service."""
+
+    @_abc_1.abstractmethod
+    def ListDeadLetters(
+        self,
+        request: _ingestion_service_pb2.ListDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingestion_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_ingestion_service_pb2.ListDeadLettersResponse]]:
+        """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
+        or 64 MiB of them; letters that another call holds at that moment wait for their turn.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetters(
+        self,
+        request: _ingestion_service_pb2.ReplayDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingestion_service_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_ingestion_service_pb2.ReplayDeadLettersResponse]]:
+        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and removes the letters
+        once every queue has the Parts. A Part that still cannot be used comes back as a new letter, with a higher
+        `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
+        ListDeadLetters.
+        """
 
 def add_IngestionServiceServicer_to_server(servicer: IngestionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
