@@ -17,6 +17,7 @@ from energy.billing.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to
 from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
+from billing.batch_codec import BatchDecoder
 from billing.config import BillingConfig
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
 from billing.history_store import HistoryStore
@@ -37,6 +38,7 @@ from billing.usage_store import UsageStore
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
+from common.dead_letters import DeadLetters
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer, ServicerEntry
 from common.health import Check, Health
@@ -148,6 +150,7 @@ def _sharing(
     topology: GrowingTopology,
 ) -> PartitionSharing[ReadingsConsumer]:
     metrics = ConsumerMetrics(registry)
+    decoder, dead_letters = BatchDecoder(), DeadLetters(broker, registry)
 
     def consumer(partition: int) -> ReadingsConsumer:
         return ReadingsConsumer(
@@ -156,7 +159,9 @@ def _sharing(
             prefetch=config.prefetch,
             log=readings.log,
             tail=readings.tail,
-            publish=readings.publisher.offer,
+            decoder=decoder,
+            dead_letters=dead_letters,
+            publish=readings.publisher.offer_segment,
             metrics=metrics,
             clock=time.monotonic,
         )
@@ -182,9 +187,9 @@ def _merger(
         history=readings.history,
         live=readings.live,
         partitions=lambda: sharing.leased,
-        settings=MergeSettings(config.merge_wait_seconds, config.merge_spans_per_round, config.merge_search_seconds),
+        settings=MergeSettings(config.merge_wait_seconds, config.merge_readings_per_round, config.merge_search_seconds),
         metrics=MergerMetrics(registry),
-        publish=readings.publisher.offer,
+        publish=readings.publisher.offer_segment,
         clock=time.monotonic,
     )
 

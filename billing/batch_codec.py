@@ -1,60 +1,189 @@
 """Turns a ReadingBatch from the broker into the segment that is logged; here energy becomes whole milliwatt-hours."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
+import numpy as np
+from energy.ingestion.v1.reading_batch_pb2 import UndecodedReadingBatch
+from energy.telemetry.v1.reading_pb2 import Reading
 from google.protobuf.message import DecodeError
 
+from billing.kind_columns import Array, KindColumns, LoggedReading, absent
 from billing.observation import Value
 from billing.schema import KINDS, Kind
-from billing.segment import LoggedReading, Segment
-from common.energy import milliwatt_hours
+from billing.segment import Segment
+from common.energy import milliwatt_hours, milliwatt_hours_of
 from common.instants import duration_to_ms, to_ms
+from common.part_columns import PartReader, ReadParts
+from common.reading_columns import ReadingColumns
+from common.reading_location import Integers
 
 
 class UndecodableBatch(Exception):
-    """Unexpected: a message from the broker is no ReadingBatch, or holds what the gateway would never let through."""
+    """Unexpected: a message from the broker is no ReadingBatch."""
 
 
-def decode_batch(body: bytes, record_ms: int) -> Segment:
-    """The segment of a serialised ReadingBatch, recorded at `record_ms`.
+@dataclass(frozen=True, slots=True)
+class UndecodablePart:
+    """A Part that holds what the gateway would never let through: its place in the batch, its bytes and the reason."""
 
-    Raises:
-        UndecodableBatch: the bytes are no ReadingBatch, it has no id, or a reading in it has no valid form.
-    """
-    try:
-        batch = ReadingBatch.FromString(body)
+    index: int
+    body: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBatch:
+    """The segment of a batch, without the Parts that could not be decoded."""
+
+    segment: Segment
+    undecodable: list[UndecodablePart]
+    partition_count: int
+
+
+class BatchDecoder:
+    """Decodes batches; it remembers the shapes of readings, so one serves every partition."""
+
+    def __init__(self) -> None:
+        self._parts = PartReader()
+
+    def decode(self, body: bytes, record_ms: int) -> DecodedBatch:
+        """The segment of a serialised ReadingBatch, recorded at `record_ms`.
+
+        Raises:
+            UndecodableBatch: the bytes are no ReadingBatch, or it has no id.
+        """
+        try:
+            batch = UndecodedReadingBatch.FromString(body)
+            create_ms = to_ms(batch.create_time)
+        except (DecodeError, ValueError) as problem:
+            raise UndecodableBatch(str(problem)) from problem
         if not batch.batch_id:
             raise UndecodableBatch("batch_id is empty")
-        return Segment(
-            batch_id=batch.batch_id,
-            partition=batch.partition,
-            writer=batch.writer,
-            sequence=batch.sequence,
-            create_ms=to_ms(batch.create_time),
-            record_ms=record_ms,
-            readings=[reading for part in batch.parts for reading in _readings(part)],
-        )
-    except (DecodeError, ValueError) as problem:
-        raise UndecodableBatch(str(problem)) from problem
+        kinds, undecodable = self._decode_parts(batch.parts)
+        segment = Segment(batch.batch_id, batch.partition, batch.writer, batch.sequence, create_ms, record_ms, kinds)
+        return DecodedBatch(segment, undecodable, batch.partition_count)
+
+    def _decode_parts(self, parts: Iterable[bytes]) -> tuple[tuple[KindColumns, ...], list[UndecodablePart]]:
+        bodies = list(parts)
+        try:
+            return _kinds(self._parts.read(bodies)), []
+        except (DecodeError, ValueError):
+            # Rare: found out one by one which of them it is.
+            return self._decode_one_by_one(bodies)
+
+    def _decode_one_by_one(self, bodies: list[bytes]) -> tuple[tuple[KindColumns, ...], list[UndecodablePart]]:
+        sound: list[bytes] = []
+        undecodable: list[UndecodablePart] = []
+        for index, body in enumerate(bodies):
+            try:
+                _kinds(self._parts.read([body]))
+            except (DecodeError, ValueError) as problem:
+                undecodable.append(UndecodablePart(index, body, str(problem) or type(problem).__name__))
+            else:
+                sound.append(body)
+        return _kinds(self._parts.read(sound)), undecodable
 
 
-def _readings(part: Part) -> Iterator[LoggedReading]:
-    receive_ms = to_ms(part.receive_time)
-    for reading in part.readings:
-        name = reading.WhichOneof("measurement")
-        if name is None:
-            raise UndecodableBatch("a reading has no measurement")
-        yield LoggedReading(
-            name,
-            reading.device_id,
-            to_ms(reading.start_time),
-            duration_to_ms(reading.interval),
-            reading.revision,
-            receive_ms,
-            _EXTRACT[name](getattr(reading, name)),
-        )
+def _kinds(read: ReadParts) -> tuple[KindColumns, ...]:
+    """The readings of some Parts, kind by kind.
+
+    Raises:
+        ValueError: a reading has no measurement, an energy that is not finite, or no valid time.
+    """
+    groups: dict[str, list[_Group]] = {}
+    for columns, receive_ms in read.columns:
+        groups.setdefault(columns.kind, []).append(_group_of_columns(columns, receive_ms))
+    by_kind: dict[str, list[LoggedReading]] = {}
+    for reading, receive_ms_of_one in read.others:
+        logged = _logged(reading, receive_ms_of_one)
+        by_kind.setdefault(logged.kind, []).append(logged)
+    for kind, readings in by_kind.items():
+        groups.setdefault(kind, []).append(_group_of_readings(readings))
+    return tuple(_joined(KINDS[kind], some) for kind, some in groups.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    device_ids: list[str]
+    start_ms: Integers
+    interval_ms: Integers
+    revision: Integers
+    receive_ms: Integers
+    values: dict[str, Array]
+
+
+def _group_of_columns(columns: ReadingColumns, receive_ms: Integers) -> _Group:
+    values: dict[str, Array] = {}
+    for column in KINDS[columns.kind].columns:
+        sent = columns.values.get(column.field)
+        if sent is None:
+            continue
+        if column.is_energy:
+            values[column.name] = milliwatt_hours_of(sent.astype(np.float64, copy=False))
+        elif column.type == "integer":
+            if column.field in _STATES:
+                # An unspecified state is absent by its nature.
+                sent = np.where(sent == 0, absent(column, 1), sent)
+            values[column.name] = sent
+        else:
+            # Adding zero turns -0.0 into 0.0, so that equal values have equal bytes.
+            values[column.name] = sent + 0.0
+    interval_ms = np.zeros_like(columns.start_ms) if columns.interval_ms is None else columns.interval_ms
+    device_ids = [str(device_id, "ascii") for device_id in columns.device_ids]
+    return _Group(device_ids, columns.start_ms, interval_ms, columns.revision, receive_ms, values)
+
+
+def _group_of_readings(readings: list[LoggedReading]) -> _Group:
+    columns = KindColumns.of(readings)
+    return _Group(
+        [reading.device_id for reading in readings],
+        columns.start_ms,
+        columns.interval_ms,
+        columns.revision,
+        columns.receive_ms,
+        dict(columns.values),
+    )
+
+
+def _joined(kind: Kind, groups: list[_Group]) -> KindColumns:
+    places: dict[str, int] = {}
+    device_index = [places.setdefault(device_id, len(places)) for group in groups for device_id in group.device_ids]
+    return KindColumns(
+        kind=kind,
+        device_ids=list(places),
+        device_index=np.array(device_index, np.int64),
+        start_ms=np.concatenate([group.start_ms for group in groups]),
+        interval_ms=np.concatenate([group.interval_ms for group in groups]),
+        revision=np.concatenate([group.revision for group in groups]),
+        receive_ms=np.concatenate([group.receive_ms for group in groups]),
+        values={
+            column.name: np.concatenate(
+                [
+                    group.values[column.name] if column.name in group.values else absent(column, group.start_ms.size)
+                    for group in groups
+                ]
+            )
+            for column in kind.columns
+            if any(column.name in group.values for group in groups)
+        },
+    )
+
+
+def _logged(reading: Reading, receive_ms: int) -> LoggedReading:
+    name = reading.WhichOneof("measurement")
+    if name is None:
+        raise ValueError("a reading has no measurement")
+    return LoggedReading(
+        name,
+        reading.device_id,
+        to_ms(reading.start_time),
+        duration_to_ms(reading.interval),
+        reading.revision,
+        receive_ms,
+        _EXTRACT[name](getattr(reading, name)),
+    )
 
 
 def _extractor(kind: Kind) -> Callable[[Any], tuple[Value, ...]]:
@@ -78,3 +207,7 @@ def _extractor(kind: Kind) -> Callable[[Any], tuple[Value, ...]]:
 
 
 _EXTRACT = {kind.name: _extractor(kind) for kind in KINDS.values()}
+
+
+# Every enum that a measurement carries.
+_STATES = frozenset({"charging_state", "operating_state"})

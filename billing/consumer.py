@@ -2,18 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from pymongo.errors import PyMongoError
 
-from billing.batch_codec import UndecodableBatch, decode_batch
-from billing.live import Latest, newest
+from billing.batch_codec import BatchDecoder, UndecodableBatch
 from billing.log_store import LogStore
 from billing.segment import Segment
 from billing.tail import Tail
-from common.broker import BrokerConnection, Consumer, Delivery
+from common.broker import BrokerConnection, Consumer, Delivery, PublishFailed
+from common.dead_letters import DeadLetter, DeadLetters
 from common.logs import get_logger
 from common.topology import queue_name
 
@@ -21,12 +20,6 @@ _log = get_logger("billing.consumer")
 
 _DELIVERIES_PER_WRITE = 32
 _RETRY_SECONDS = 1.0
-
-
-@dataclass(slots=True)
-class _Logged:
-    delivery: Delivery
-    segment: Segment
 
 
 class ReadingsConsumer:
@@ -43,11 +36,17 @@ class ReadingsConsumer:
         prefetch: int,
         log: LogStore,
         tail: Tail,
-        publish: Callable[[Mapping[str, Latest]], None],
+        decoder: BatchDecoder,
+        dead_letters: DeadLetters,
+        publish: Callable[[Segment], None],
         metrics: "ConsumerMetrics",
         clock: Callable[[], float],
     ) -> None:
-        self._consumer = Consumer(broker, queue_name("billing", partition), prefetch)
+        self._queue = queue_name("billing", partition)
+        self._partition = partition
+        self._consumer = Consumer(broker, self._queue, prefetch)
+        self._decoder = decoder
+        self._dead_letters = dead_letters
         self._log = log
         self._tail = tail
         self._publish = publish
@@ -86,27 +85,72 @@ class ReadingsConsumer:
         return deliveries
 
     async def _take(self, deliveries: Sequence[Delivery]) -> None:
-        logged: list[_Logged] = []
+        segments: dict[str, Segment] = {}
+        readable = 0
         for delivery in deliveries:
-            try:
-                logged.append(_Logged(delivery, decode_batch(delivery.body, time.time_ns() // 1_000_000)))
-            except UndecodableBatch as poison:
-                _log.error("batch_undecodable", message_id=delivery.message_id, cause=str(poison))
-                self._metrics.undecodable.inc()
-                await self._consumer.reject(delivery)
-        if not logged:
-            return
-        distinct = {one.segment.batch_id: one.segment for one in reversed(logged)}
-        known = await self._append(list(distinct.values()))
-        for one in logged:
-            await self._consumer.ack(one.delivery)
-        self._metrics.duplicates.inc(len(logged) - len(distinct) + len(known))
+            segment = await self._decode(delivery)
+            if segment is not None:
+                readable += 1
+                segments.setdefault(segment.batch_id, segment)
+            # Decoding is work without an await; callers want the loop too.
+            await asyncio.sleep(0)
+        known = await self._append(list(segments.values())) if segments else set()
+        for delivery in deliveries:
+            await self._consumer.ack(delivery)
+        self._metrics.duplicates.inc(readable - len(segments) + len(known))
         # What was logged before has another record time; the merger's search brings it if it is not folded yet.
-        for segment in distinct.values():
+        for segment in segments.values():
             if segment.batch_id not in known:
                 self._tail.hold(segment, self._clock())
-                self._publish(newest(segment.spans.items()))
+                self._publish(segment)
                 self._metrics.count(segment)
+
+    async def _decode(self, delivery: Delivery) -> Segment | None:
+        """The segment of a delivery; what of it cannot be decoded is in the dead letters before this returns."""
+        now_ms = time.time_ns() // 1_000_000
+        try:
+            batch = self._decoder.decode(delivery.body, now_ms)
+        except UndecodableBatch as poison:
+            await self._set_aside(
+                DeadLetter(
+                    body=delivery.body,
+                    reason=str(poison),
+                    queue=self._queue,
+                    partition=self._partition,
+                    set_aside_ms=now_ms,
+                    batch_id=delivery.message_id,
+                    routing_key=delivery.routing_key,
+                )
+            )
+            return None
+        for part in batch.undecodable:
+            await self._set_aside(
+                DeadLetter(
+                    body=part.body,
+                    reason=part.reason,
+                    queue=self._queue,
+                    partition=self._partition,
+                    set_aside_ms=now_ms,
+                    batch_id=batch.segment.batch_id,
+                    writer=batch.segment.writer,
+                    sequence=batch.segment.sequence,
+                    part_index=part.index,
+                    routing_key=delivery.routing_key,
+                )
+            )
+        return batch.segment
+
+    async def _set_aside(self, letter: DeadLetter) -> None:
+        _log.error("undecodable", batch_id=letter.batch_id, part_index=letter.part_index, cause=letter.reason)
+        self._metrics.undecodable.inc()
+        while True:
+            try:
+                await self._dead_letters.publish(letter)
+            except PublishFailed as failure:
+                _log.warning("dead_letter_retried", cause=type(failure).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     async def _append(self, segments: Sequence[Segment]) -> set[str]:
         while True:
@@ -130,7 +174,7 @@ class ConsumerMetrics:
             "billing_log_append_failures", "Writes to the log that were tried again.", registry=registry
         )
         self.undecodable = Counter(
-            "billing_batches_undecodable", "Batches sent to the dead letters.", registry=registry
+            "billing_undecodable", "Parts and whole messages sent to the dead letters.", registry=registry
         )
         batches = Counter("billing_batches", "Batches taken from the queues.", ["outcome"], registry=registry)
         self._logged, self.duplicates = batches.labels("logged"), batches.labels("duplicate")
@@ -145,6 +189,7 @@ class ConsumerMetrics:
     def count(self, segment: Segment) -> None:
         """Counts a batch that is new in the log."""
         self._logged.inc()
-        self._readings.inc(len(segment.readings))
-        if segment.readings:
-            self._delay.observe(max(0, segment.record_ms - segment.readings[0].receive_ms) / 1000)
+        self._readings.inc(segment.reading_count)
+        first_receive_ms = segment.first_receive_ms
+        if first_receive_ms is not None:
+            self._delay.observe(max(0, segment.record_ms - first_receive_ms) / 1000)

@@ -65,6 +65,19 @@ class HistoryStore:
                 (changed if version else fresh).append((key, version, to_document(key, span, version + 1)))
         return await self._insert(collection, fresh) + await self._replace(collection, changed)
 
+    async def insert_fresh(self, kind: Kind, documents: Mapping[SpanKey, dict[str, Any]]) -> list[SpanKey]:
+        """Writes the documents of spans that are new as far as is known, all of one kind; returns those that are not.
+
+        What those hold is still to be folded, by `fold`.
+
+        Raises:
+            UnmergeableSpan, pymongo.errors.PyMongoError: as `fold` does.
+        """
+        with _size_told():
+            return await self._insert(
+                self._collections[kind.name], [(key, 0, document) for key, document in documents.items()]
+            )
+
     async def _insert(self, collection: Any, fresh: list[_Write]) -> list[SpanKey]:
         if not fresh:
             return []

@@ -6,25 +6,39 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter
 from redis.exceptions import RedisError
 
-from billing.live import Latest
+from billing.live import Latest, newest_of
 from billing.live_cache import LiveCache
+from billing.segment import Segment, gather_by_kind
 
 _COALESCE_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
+# A write of very many devices is followed by a longer pause, so that the cache never takes more than a share of us.
+_PAUSE_PER_WRITE = 4.0
+# Segments beyond this are reduced to the newest reading of each device before more are taken.
+_READINGS_MAXIMUM = 200_000
 
 
 class LivePublisher:
-    """Remembers at most one newest reading a device until the cache has taken it."""
+    """Remembers segments, and of those that had to wait one newest reading a device, until the cache has taken them."""
 
     def __init__(self, cache: LiveCache, registry: CollectorRegistry) -> None:
         self._cache = cache
+        self._segments: list[Segment] = []
+        self._reading_count = 0
         self._waiting: dict[str, Latest] = {}
         self._failures = Counter(
             "billing_live_cache_failures", "Writes the live cache did not take.", registry=registry
         )
 
+    def offer_segment(self, segment: Segment) -> None:
+        """Takes the readings of a segment; the newest of each device goes with the next write."""
+        self._segments.append(segment)
+        self._reading_count += segment.reading_count
+        if self._reading_count > _READINGS_MAXIMUM:
+            self._reduce()
+
     def offer(self, latest: Mapping[str, Latest]) -> None:
-        """Takes the newest readings of a segment; sent with the next write."""
+        """Takes newest readings; sent with the next write."""
         for device_id, candidate in latest.items():
             known = self._waiting.get(device_id)
             if known is None or candidate.order > known.order:
@@ -32,13 +46,19 @@ class LivePublisher:
 
     async def run(self) -> None:
         """Writes what is waiting until cancelled; a cache that is away is tried again, for the store has all of it."""
+        loop = asyncio.get_running_loop()
+        pause_seconds = _COALESCE_SECONDS
         while True:
-            await asyncio.sleep(_COALESCE_SECONDS)
-            if self._waiting and not await self.flush():
-                await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(pause_seconds)
+            started = loop.time()
+            is_taken = await self.flush()
+            pause_seconds = max(_COALESCE_SECONDS, _PAUSE_PER_WRITE * (loop.time() - started))
+            if not is_taken:
+                pause_seconds = max(pause_seconds, _RETRY_SECONDS)
 
     async def flush(self) -> bool:
         """Writes what is waiting now; False when the cache is away."""
+        self._reduce()
         sending, self._waiting = self._waiting, {}
         try:
             await self._cache.advance(sending.values())
@@ -49,3 +69,7 @@ class LivePublisher:
             self.offer(newer)
             return False
         return True
+
+    def _reduce(self) -> None:
+        segments, self._segments, self._reading_count = self._segments, [], 0
+        self.offer(newest_of(gather_by_kind(segments)))

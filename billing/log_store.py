@@ -55,8 +55,7 @@ class LogStore:
 
     async def mark_merged(self, batch_ids: Sequence[str]) -> None:
         """Marks segments as folded; doing it again changes nothing."""
-        marks = [UpdateOne({"_id": batch_id}, {"$set": {"state": MERGED}}) for batch_id in batch_ids]
-        await self._log.bulk_write(marks, ordered=False)
+        await self._log.update_many({"_id": {"$in": list(batch_ids)}}, {"$set": {"state": MERGED}})
 
     async def mark_quarantined(self, reasons: Mapping[str, str]) -> None:
         """Sets segments aside that cannot be folded whole, by id with the reason; they stay in the log."""

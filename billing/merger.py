@@ -1,18 +1,20 @@
 """Folds logged readings into the cold and hot collections; a second merger, and a crash anywhere, are harmless."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pymongo.errors import PyMongoError
 
 from billing.history_store import HistoryStore, UnmergeableSpan
-from billing.live import Latest, newest
+from billing.kind_columns import Gathered
+from billing.live import newest_of
 from billing.live_store import LiveStore
 from billing.log_store import LogStore
 from billing.merger_metrics import MergerMetrics
 from billing.observation import SpanKey
-from billing.schema import KINDS
+from billing.segment import Segment, gather_by_kind, of_devices
+from billing.span_folder import SpanFolder, span_rows
 from billing.tail import Tail
 from common.logs import get_logger
 
@@ -25,10 +27,10 @@ _SEGMENTS_PER_LOAD = 50
 
 @dataclass(frozen=True, slots=True)
 class MergeSettings:
-    """How long a reading may wait for company, how many spans a round folds, how often the log is searched."""
+    """How long a reading may wait for company, how many a round folds, how often the log is searched."""
 
     wait_seconds: float
-    spans_per_round: int
+    readings_per_round: int
     search_seconds: float
 
 
@@ -45,12 +47,12 @@ class Merger:
         partitions: Callable[[], frozenset[int]],
         settings: MergeSettings,
         metrics: MergerMetrics,
-        publish: Callable[[Mapping[str, Latest]], None],
+        publish: Callable[[Segment], None],
         clock: Callable[[], float],
     ) -> None:
         self._tail = tail
         self._log = log
-        self._history = history
+        self._folder = SpanFolder(history, metrics)
         self._live = live
         self._partitions = partitions
         self._settings = settings
@@ -59,6 +61,7 @@ class Merger:
         self._clock = clock
         self._unmarked: list[str] = []
         self._quarantined: dict[str, str] = {}
+        self._more_is_logged = False
 
     async def run(self) -> None:
         """Folds until cancelled; a store that is away is waited for."""
@@ -72,6 +75,8 @@ class Merger:
                     search_at = self._clock() + self._settings.search_seconds
                 searched = partitions
                 if not await self.fold_due():
+                    if self._more_is_logged and self._tail.has_room:
+                        search_at = self._clock()
                     await asyncio.sleep(_IDLE_SECONDS)
             except PyMongoError as failure:
                 _log.warning("merge_postponed", cause=type(failure).__name__)
@@ -80,6 +85,7 @@ class Merger:
 
     async def recover(self) -> None:
         """Takes into the tail what the log holds unfolded and this process does not: after a crash, or of a replica."""
+        self._more_is_logged = not self._tail.has_room
         while self._tail.has_room:
             held = self._tail.batch_ids
             unmerged = await self._log.unmerged_ids(self._partitions())
@@ -90,53 +96,55 @@ class Merger:
             for first in range(0, len(missing), _SEGMENTS_PER_LOAD):
                 for segment in await self._log.load(missing[first : first + _SEGMENTS_PER_LOAD]):
                     if not self._tail.hold(segment, self._clock()):
+                        self._more_is_logged = True
                         return
-                    self._publish(newest(segment.spans.items()))
+                    self._publish(segment)
 
     async def fold_due(self, *, everything: bool = False) -> bool:
         """Folds one round of what is due; False when nothing was. `everything` is due whatever it has waited."""
-        wait_seconds = 0.0 if everything else self._settings.wait_seconds
-        keys = self._tail.due(self._clock(), wait_seconds, self._settings.spans_per_round)
+        settings = self._settings
+        wait_seconds = 0.0 if everything else settings.wait_seconds
+        partition = self._tail.due(self._clock(), wait_seconds, settings.readings_per_round)
         self._metrics.show(self._tail, self._clock())
-        if not keys and not self._unmarked:
+        if partition is None and not self._unmarked:
             return False
-        snapshot = self._tail.snapshot(keys)
         with self._metrics.seconds.time():
-            try:
-                await self._fold(snapshot)
-            except UnmergeableSpan:
-                await self._fold_one_by_one(snapshot)
-            self._unmarked += self._tail.folded(snapshot, self._clock())
+            if partition is not None:
+                segments = self._tail.oldest(partition, settings.readings_per_round)
+                await self._fold(segments)
+                self._unmarked += [segment.batch_id for segment in segments]
+                self._tail.folded(segments)
             await self._mark()
-        self._metrics.spans.inc(len(snapshot))
         return True
 
-    async def _fold(self, snapshot: Mapping[SpanKey, int]) -> None:
-        pending = {key: self._tail.observations(key, batches) for key, batches in snapshot.items()}
-        for kind in KINDS.values():
-            rest = {key: observations for key, observations in pending.items() if key.kind == kind.name}
-            while rest:
-                rest = {key: rest[key] for key in await self._history.fold(kind, rest)}
-                if rest:
-                    self._metrics.races.inc(len(rest))
-        await self._live.advance(newest(pending.items()).values())
-        self._metrics.readings.inc(sum(map(len, pending.values())))
-
-    async def _fold_one_by_one(self, snapshot: Mapping[SpanKey, int]) -> None:
-        """Finds the span that cannot be folded, so that it does not hold up its neighbours."""
-        for key, batches in snapshot.items():
+    async def _fold(self, segments: Sequence[Segment]) -> None:
+        gathered = gather_by_kind(segments)
+        for some in gathered:
             try:
-                await self._fold({key: batches})
+                await self._folder.fold(some)
+            except UnmergeableSpan:
+                await self._fold_one_by_one(some, segments)
+        await self._live.advance(newest_of(gathered).values())
+
+    async def _fold_one_by_one(self, gathered: Gathered, segments: Sequence[Segment]) -> None:
+        """Finds the span that cannot be folded, so that it does not hold up its neighbours."""
+        for key, rows in span_rows(gathered):
+            try:
+                await self._folder.fold_spans(gathered, {key: rows})
             except UnmergeableSpan as problem:
-                _log.error("span_quarantined", kind=key.kind, device_id=key.device_id, cause=str(problem))
-                self._metrics.quarantined.inc()
-                for batch_id in self._tail.batches_of(key, batches):
-                    self._quarantined[batch_id] = f"{key.kind} {key.device_id} {key.span_start_ms}: {problem}"
+                self._set_aside(key, str(problem), segments)
+
+    def _set_aside(self, key: SpanKey, problem: str, segments: Sequence[Segment]) -> None:
+        _log.error("span_quarantined", kind=key.kind, device_id=key.device_id, cause=problem)
+        self._metrics.quarantined.inc()
+        for segment in segments:
+            if key in of_devices([segment], [key.device_id]):
+                self._quarantined[segment.batch_id] = f"{key.kind} {key.device_id} {key.span_start_ms}: {problem}"
 
     async def _mark(self) -> None:
         if not self._unmarked:
             return
-        # Not before all its other spans are folded: until then a crash must find the segment unmerged.
+        # Not before all its spans are folded: until then a crash must find the segment unmerged.
         aside = {batch_id: self._quarantined[batch_id] for batch_id in self._unmarked if batch_id in self._quarantined}
         merged = [batch_id for batch_id in self._unmarked if batch_id not in aside]
         if aside:

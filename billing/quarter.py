@@ -1,5 +1,6 @@
 """Rolls the readings of a span up by quarter-hour: the cells that usage and bills are summed from."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,8 +18,9 @@ def cell(kind: Kind, offset_ms: int, observations: Iterable[Observation]) -> dic
     summed = [(name, kind.position(name)) for name in kind.summed]
     power, temperature = kind.position(kind.power), kind.position(kind.temperature)
     sums: dict[str, int | None] = dict.fromkeys(kind.summed)
-    reading_count = covered_ms = last_end_ms = power_covered_ms = temperature_count = 0
-    power_kw_ms = temperature_sum = 0.0
+    reading_count = covered_ms = last_end_ms = power_covered_ms = 0
+    weighted: list[float] = []
+    temperatures: list[float] = []
     maximum_power_kw: float | None = None
     for observation in observations:
         reading_count += 1
@@ -30,24 +32,24 @@ def cell(kind: Kind, offset_ms: int, observations: Iterable[Observation]) -> dic
                 sums[name] = (sums[name] or 0) + int(energy)
         power_kw = observation.values[power]
         if power_kw is not None:
-            power_kw_ms += power_kw * observation.interval_ms
+            weighted.append(power_kw * observation.interval_ms)
             power_covered_ms += observation.interval_ms
             maximum_power_kw = power_kw if maximum_power_kw is None else max(maximum_power_kw, power_kw)
         degrees = observation.values[temperature]
         if degrees is not None:
-            temperature_sum += degrees
-            temperature_count += 1
+            temperatures.append(degrees)
     return {
         "offset_ms": offset_ms,
         "reading_count": reading_count,
         "covered_ms": covered_ms,
         "last_end_ms": last_end_ms,
         **sums,
-        "power_kw_ms": power_kw_ms,
+        # Rounded once, so that the sum does not depend on the order.
+        "power_kw_ms": math.fsum(weighted),
         "power_covered_ms": power_covered_ms,
         "maximum_power_kw": maximum_power_kw,
-        "temperature_sum": temperature_sum,
-        "temperature_count": temperature_count,
+        "temperature_sum": math.fsum(temperatures),
+        "temperature_count": len(temperatures),
     }
 
 

@@ -1,26 +1,16 @@
-"""A delivered batch as it is logged: immutable, its readings grouped by the span they will be folded into."""
+"""A delivered batch as it is logged: immutable, its readings as columns by kind."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
-from billing.observation import Observation, SpanKey, Value
-from billing.schema import KINDS
+import numpy as np
 
-
-class LoggedReading(NamedTuple):
-    """A reading on its way into a segment: instants in epoch milliseconds, values in the order of its kind."""
-
-    kind: str
-    device_id: str
-    start_ms: int
-    interval_ms: int
-    revision: int
-    receive_ms: int
-    values: tuple[Value, ...]
+from billing.kind_columns import Gathered, KindColumns, LoggedReading, gather
+from billing.observation import Observation, SpanKey
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Segment:
     """One batch on record. `record_ms` is when it was written, the same for each of its readings."""
 
@@ -30,23 +20,70 @@ class Segment:
     sequence: int
     create_ms: int
     record_ms: int
-    readings: list[LoggedReading]
-    spans: dict[SpanKey, list[Observation]] = field(default_factory=dict)
+    kinds: tuple[KindColumns, ...]
 
-    def __post_init__(self) -> None:
-        self.spans = group_by_span(self.readings, self.record_ms)
+    @classmethod
+    def of(  # noqa: PLR0917 - the fields of a segment in their order
+        cls,
+        batch_id: str,
+        partition: int,
+        writer: str,
+        sequence: int,
+        create_ms: int,
+        record_ms: int,
+        readings: Sequence[LoggedReading],
+    ) -> Self:
+        """A segment of readings as objects; those of one kind keep their order."""
+        by_kind: dict[str, list[LoggedReading]] = {}
+        for reading in readings:
+            by_kind.setdefault(reading.kind, []).append(reading)
+        kinds = tuple(KindColumns.of(some) for some in by_kind.values())
+        return cls(batch_id, partition, writer, sequence, create_ms, record_ms, kinds)
+
+    @property
+    def reading_count(self) -> int:
+        """How many readings there are."""
+        return sum(columns.reading_count for columns in self.kinds)
+
+    @property
+    def first_receive_ms(self) -> int | None:
+        """When the gateway received the reading that has waited longest."""
+        return min((int(columns.receive_ms.min()) for columns in self.kinds), default=None)
+
+    def readings(self) -> list[LoggedReading]:
+        """Every reading as an object, kind by kind."""
+        return [reading for columns in self.kinds for reading in columns.readings()]
 
 
-def group_by_span(readings: Iterable[LoggedReading], record_ms: int) -> dict[SpanKey, list[Observation]]:
-    """The readings of a segment by the span their start lies in, as observations recorded at `record_ms`."""
-    spans: dict[SpanKey, list[Observation]] = {}
-    for kind, device_id, start_ms, interval_ms, revision, receive_ms, values in readings:
-        offset_ms = start_ms % KINDS[kind].span_ms
-        key = SpanKey(kind, device_id, start_ms - offset_ms)
-        observation = Observation(offset_ms, revision, interval_ms, receive_ms, record_ms, values)
-        known = spans.get(key)
-        if known is None:
-            spans[key] = [observation]
-        else:
-            known.append(observation)
-    return spans
+def gather_by_kind(segments: Iterable[Segment]) -> list[Gathered]:
+    """The readings of some segments, kind by kind."""
+    parts: dict[str, list[tuple[KindColumns, int]]] = {}
+    for segment in segments:
+        for columns in segment.kinds:
+            parts.setdefault(columns.kind.name, []).append((columns, segment.record_ms))
+    return [gather(some) for some in parts.values()]
+
+
+def of_devices(segments: Iterable[Segment], device_ids: Collection[str]) -> dict[SpanKey, list[Observation]]:
+    """The readings of some devices in some segments, by span."""
+    wanted = frozenset(device_ids)
+    found: dict[SpanKey, list[Observation]] = {}
+    for segment in segments:
+        for columns in segment.kinds:
+            if wanted.isdisjoint(columns.device_ids):
+                continue
+            places = [place for place, device_id in enumerate(columns.device_ids) if device_id in wanted]
+            rows = np.flatnonzero(np.isin(columns.device_index, places))
+            for reading in columns.readings(rows):
+                offset_ms = reading.start_ms % columns.kind.span_ms
+                key = SpanKey(reading.kind, reading.device_id, reading.start_ms - offset_ms)
+                observation = Observation(
+                    offset_ms,
+                    reading.revision,
+                    reading.interval_ms,
+                    reading.receive_ms,
+                    segment.record_ms,
+                    reading.values,
+                )
+                found.setdefault(key, []).append(observation)
+    return found

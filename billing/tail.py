@@ -1,28 +1,21 @@
 """What is logged but not folded yet, at hand: the merger folds from here, reads lay it over the cold documents."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from billing.observation import Observation, SpanKey
-from billing.schema import KINDS
-from billing.segment import Segment
+from billing.segment import Segment, of_devices
 
 
-@dataclass(slots=True)
-class PendingSpan:
-    """Readings of one span that wait to be folded, by the batch they came in; the first has waited since `since`."""
-
+@dataclass(frozen=True, slots=True)
+class _Held:
+    segment: Segment
     since: float
-    batches: list[tuple[str, list[Observation]]] = field(default_factory=list)
-    reading_count: int = 0
-
-    def observations(self, batches: int | None = None) -> list[Observation]:
-        """The readings of the first `batches` batches, by default of all."""
-        return [observation for _, some in self.batches[:batches] for observation in some]
 
 
 class Tail:
-    """Pending readings by span, and for each batch in how many spans it still waits.
+    """Segments that wait to be folded, by partition in the order they came.
 
     Everything here is in the log too; losing it loses nothing. It holds at most about `reading_limit` readings: what
     does not fit stays in the log until there is room.
@@ -30,16 +23,15 @@ class Tail:
 
     def __init__(self, reading_limit: int) -> None:
         self._reading_limit = reading_limit
-        self._pending: dict[SpanKey, PendingSpan] = {}
-        self._by_device: dict[str, set[SpanKey]] = {}
-        self._full: dict[SpanKey, None] = {}
-        self._open_spans: dict[str, int] = {}
+        self._held: defaultdict[int, dict[str, _Held]] = defaultdict(dict)
+        self._counts: defaultdict[int, int] = defaultdict(int)
+        self._known: set[str] = set()
         self.reading_count = 0
 
     @property
     def batch_ids(self) -> Collection[str]:
-        """The batches held, folded ones not yet marked so among them."""
-        return self._open_spans.keys()
+        """The batches held, and those that are folded and not yet marked so in the log."""
+        return self._known
 
     @property
     def has_room(self) -> bool:
@@ -47,86 +39,61 @@ class Tail:
         return self.reading_count < self._reading_limit
 
     def oldest_since(self) -> float | None:
-        """When the reading that has waited longest began to wait."""
-        return next((pending.since for pending in self._pending.values()), None)
+        """When the segment that has waited longest began to wait."""
+        return min((self._since(partition) for partition in self._held), default=None)
 
     def hold(self, segment: Segment, now: float) -> bool:
         """Takes a logged segment in; False when there is no room for it. One already held is not taken twice."""
-        if segment.batch_id in self._open_spans or not segment.spans:
+        if segment.batch_id in self._known or not segment.reading_count:
             return True
         if not self.has_room:
             return False
-        self._open_spans[segment.batch_id] = len(segment.spans)
-        for key, observations in segment.spans.items():
-            pending = self._pending.get(key)
-            if pending is None:
-                pending = self._pending[key] = PendingSpan(now)
-                self._by_device.setdefault(key.device_id, set()).add(key)
-            pending.batches.append((segment.batch_id, observations))
-            pending.reading_count += len(observations)
-            if pending.reading_count * observations[-1].interval_ms >= KINDS[key.kind].span_ms:
-                self._full[key] = None
-        self.reading_count += len(segment.readings)
+        self._known.add(segment.batch_id)
+        self._held[segment.partition][segment.batch_id] = _Held(segment, now)
+        self._counts[segment.partition] += segment.reading_count
+        self.reading_count += segment.reading_count
         return True
 
-    def due(self, now: float, wait_seconds: float, limit: int) -> list[SpanKey]:
-        """At most `limit` spans to fold now: full ones, those that waited long, and under pressure the oldest."""
-        keys = list(self._full)[:limit]
-        for key, pending in self._pending.items():
-            if len(keys) >= limit or (
-                now - pending.since < wait_seconds and self.reading_count * 2 < self._reading_limit
-            ):
+    def due(self, now: float, wait_seconds: float, reading_count: int) -> int | None:
+        """The partition to fold now, if any is due; of those that are, the one that has waited longest.
+
+        It is due when `reading_count` readings have gathered, when one of them has waited long, and when the tail is
+        half full: then the fullest one is, for the more of a span is folded at once, the fewer documents are written.
+        """
+        waited = [partition for partition in self._held if now - self._since(partition) >= wait_seconds]
+        gathered = [partition for partition in self._held if self._counts[partition] >= reading_count]
+        if self.reading_count * 2 >= self._reading_limit:
+            return max(self._held, key=lambda partition: self._counts[partition])
+        return min(waited or gathered, key=self._since, default=None)
+
+    def oldest(self, partition: int, reading_count: int) -> list[Segment]:
+        """The oldest segments of a partition, up to about so many readings; they are held on until `folded`."""
+        segments: list[Segment] = []
+        taken = 0
+        for held in self._held[partition].values():
+            if taken >= reading_count:
                 break
-            if key not in self._full:
-                keys.append(key)
-        return keys
+            segments.append(held.segment)
+            taken += held.segment.reading_count
+        return segments
 
-    def snapshot(self, keys: Iterable[SpanKey]) -> dict[SpanKey, int]:
-        """How many batches each span holds now: what `folded` may later let go of."""
-        return {key: len(self._pending[key].batches) for key in keys}
-
-    def observations(self, key: SpanKey, batches: int | None = None) -> list[Observation]:
-        """The pending readings of a span, of its first `batches` batches."""
-        return self._pending[key].observations(batches)
-
-    def batches_of(self, key: SpanKey, batches: int) -> list[str]:
-        """The first `batches` batches that wait in a span."""
-        return [batch_id for batch_id, _ in self._pending[key].batches[:batches]]
-
-    def folded(self, snapshot: Mapping[SpanKey, int], now: float) -> list[str]:
-        """Lets go of what was folded; returns the batches of which nothing waits any more, to be marked in the log."""
-        done = []
-        for key, batches in snapshot.items():
-            pending = self._pending.pop(key)
-            self._full.pop(key, None)
-            gone, kept = pending.batches[:batches], pending.batches[batches:]
-            for batch_id, observations in gone:
-                self.reading_count -= len(observations)
-                self._open_spans[batch_id] -= 1
-                if not self._open_spans[batch_id]:
-                    done.append(batch_id)
-            if kept:
-                remaining = sum(len(observations) for _, observations in kept)
-                self._pending[key] = PendingSpan(now, kept, remaining)
-            else:
-                self._forget_device_span(key)
-        return done
+    def folded(self, segments: Iterable[Segment]) -> None:
+        """Lets go of what was folded; it is still known until `marked`."""
+        for segment in segments:
+            held = self._held[segment.partition]
+            if held.pop(segment.batch_id, None) is not None:
+                self._counts[segment.partition] -= segment.reading_count
+                self.reading_count -= segment.reading_count
+            if not held:
+                del self._held[segment.partition], self._counts[segment.partition]
 
     def marked(self, batch_ids: Iterable[str]) -> None:
         """Forgets batches that the log now says are folded."""
-        for batch_id in batch_ids:
-            self._open_spans.pop(batch_id, None)
+        self._known.difference_update(batch_ids)
 
-    def of_devices(self, device_ids: Iterable[str]) -> dict[SpanKey, list[Observation]]:
+    def of_devices(self, device_ids: Collection[str]) -> dict[SpanKey, list[Observation]]:
         """The pending readings of some devices."""
-        return {
-            key: self._pending[key].observations()
-            for device_id in device_ids
-            for key in self._by_device.get(device_id, ())
-        }
+        return of_devices((held.segment for some in self._held.values() for held in some.values()), device_ids)
 
-    def _forget_device_span(self, key: SpanKey) -> None:
-        keys = self._by_device[key.device_id]
-        keys.discard(key)
-        if not keys:
-            del self._by_device[key.device_id]
+    def _since(self, partition: int) -> float:
+        return next(iter(self._held[partition].values())).since

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 
 from billing.log_store import LogStore
 from billing.observation import Observation, SpanKey
+from billing.segment import of_devices
 from billing.tail import Tail
 
 _SEGMENTS_PER_LOAD = 50
@@ -28,12 +29,10 @@ class TailReader:
         held = self._tail.batch_ids
         elsewhere = [batch_id for batch_id in unmerged if batch_id not in held]
         found = self._tail.of_devices(device_ids)
-        wanted = set(device_ids)
         for first in range(0, len(elsewhere), _SEGMENTS_PER_LOAD):
-            for segment in await self._log.load(elsewhere[first : first + _SEGMENTS_PER_LOAD]):
-                for key, observations in segment.spans.items():
-                    if key.device_id in wanted:
-                        found.setdefault(key, []).extend(observations)
+            loaded = await self._log.load(elsewhere[first : first + _SEGMENTS_PER_LOAD])
+            for key, observations in of_devices(loaded, device_ids).items():
+                found.setdefault(key, []).extend(observations)
         return found
 
 

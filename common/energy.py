@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Decimal
 
+import numpy as np
+from numpy.typing import NDArray
+
 _MILLIWATT_HOURS_PER_KWH = 1_000_000
 
 # Below this many milliwatt-hours the float product of the fast path is off by less than 2**40 * 2**-52 * 1.1
@@ -32,6 +35,27 @@ def milliwatt_hours(energy_kwh: float) -> int:
         raise ValueError("must be a finite number")
     exact = Decimal(repr(float(energy_kwh))).scaleb(6)
     return int(exact.to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def milliwatt_hours_of(energies_kwh: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Whole milliwatt-hours of many energies in kWh: for each what `milliwatt_hours` gives.
+
+    Raises:
+        ValueError: a number is not finite, or its milliwatt-hours do not fit into 64 bits.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = energies_kwh * _MILLIWATT_HOURS_PER_KWH
+        nearest = np.rint(product)
+        is_clear = (np.abs(product) < _FAST_PATH_LIMIT) & (np.abs(product - nearest) < 0.5 - _TIE_GUARD)
+    if is_clear.all():
+        return nearest.astype(np.int64)
+    whole = np.where(is_clear, nearest, 0.0).astype(np.int64)
+    try:
+        for place in np.flatnonzero(~is_clear).tolist():
+            whole[place] = milliwatt_hours(float(energies_kwh[place]))
+    except OverflowError:
+        raise ValueError("must be an energy whose milliwatt-hours fit into 64 bits") from None
+    return whole
 
 
 def kwh(milliwatt_hours: int) -> float:

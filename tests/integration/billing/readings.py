@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from billing.segment import LoggedReading, Segment
+from billing.kind_columns import LoggedReading
+from billing.segment import Segment
 
 MINUTE_MS = 60_000
 
@@ -32,7 +33,7 @@ def meter_readings(
 def segments(readings: list[LoggedReading], size: int, partition: int, prefix: str = "b") -> list[Segment]:
     """The readings cut into segments."""
     return [
-        Segment(f"{prefix}-{first}", partition, "w", first + 1, 0, 1_000 + first, readings[first : first + size])
+        Segment.of(f"{prefix}-{first}", partition, "w", first + 1, 0, 1_000 + first, readings[first : first + size])
         for first in range(0, len(readings), size)
     ]
 

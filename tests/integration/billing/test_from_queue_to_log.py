@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest_asyncio
-from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
+from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch, UndecodedReadingBatch
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
+from billing.batch_codec import BatchDecoder
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
 from billing.log_store import LogStore
 from billing.segment import Segment
 from billing.tail import Tail
 from common.broker import BrokerConnection, Publisher
+from common.dead_letters import DeadLetter, DeadLetters
 from common.instants import duration_from_ms, from_ms
 from common.localstack.mesh import Mesh
 from common.mongo import Database
@@ -99,6 +101,8 @@ async def consuming(broker: Broker, log: LogStore, tail: Tail) -> AsyncIterator[
         prefetch=8,
         log=log,
         tail=tail,
+        decoder=BatchDecoder(),
+        dead_letters=DeadLetters(broker.connection, CollectorRegistry()),
         publish=lambda _: None,
         metrics=ConsumerMetrics(CollectorRegistry()),
         clock=lambda: 0.0,
@@ -158,6 +162,32 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_to_the_log(
         await eventually(is_done)
 
     assert await logged(database) == {"b-1": 10, "b-2": 10}
+
+
+async def test_a_part_that_cannot_be_decoded_is_set_aside_alone(broker: Broker, database: Database) -> None:
+    """The Parts around it are logged, and it waits among the dead letters with its reason."""
+    log, tail = LogStore(database), Tail(100_000)
+    await log.prepare()
+    sound = BATCHES[0].parts[0].SerializeToString()
+    poisoned = UndecodedReadingBatch(
+        batch_id="b-poisoned", create_time=from_ms(START_MS), parts=[sound, b"\xff\xfe poison", sound]
+    ).SerializeToString()
+    await broker.send(poisoned)
+
+    async with consuming(broker, log, tail):
+
+        async def is_done() -> bool:
+            return await broker.count(DEAD_LETTER_QUEUE) == 1 and len(await logged(database)) == 1
+
+        await eventually(is_done)
+
+    channel = await broker.connection.open_channel(publisher_confirms=False)
+    message = await channel.basic_get(DEAD_LETTER_QUEUE, no_ack=True)
+    await channel.close()
+    letter = DeadLetter.decode(message.body, message.header.properties.headers or {}, "")
+    assert await logged(database) == {"b-poisoned": 20}
+    assert (letter.body, letter.batch_id, letter.part_index) == (b"\xff\xfe poison", "b-poisoned", 1)
+    assert letter.reason
 
 
 async def test_a_writers_sign_of_life_is_logged_without_readings(broker: Broker, database: Database) -> None:

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from billing.history_store import HistoryStore
+from billing.kind_columns import LoggedReading
 from billing.live import Latest, newest
 from billing.live_cache import LiveCache
 from billing.live_publisher import LivePublisher
@@ -13,7 +14,7 @@ from billing.live_reader import LiveReader
 from billing.live_store import LiveStore
 from billing.log_store import LogStore
 from billing.observation import Observation
-from billing.segment import LoggedReading, Segment
+from billing.segment import Segment
 from billing.tail import Tail
 from billing.tail_reader import TailReader
 from common.instants import to_ms
@@ -73,7 +74,7 @@ async def test_an_empty_cache_is_filled_from_hot_documents_and_the_log(database:
     reader = LiveReader(cache=cache, store=store, tail=TailReader(tail, log), publisher=publisher)
     await store.advance([latest(60_000), latest(60_000, device_id="m-2")])
     reading = LoggedReading("meter", "m-1", 180_000, 60_000, 0, 5, (7, *NONE))
-    await log.append([Segment("b-1", 6, "w", 1, 0, 9, [reading])])
+    await log.append([Segment.of("b-1", 6, "w", 1, 0, 9, [reading])])
     segment = (await log.load(["b-1"]))[0]
     tail.hold(segment, 0.0)
 

@@ -9,12 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from billing.history_store import HistoryStore
+from billing.kind_columns import LoggedReading
 from billing.live_store import LiveStore
 from billing.log_store import LogStore
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.schema import METER
-from billing.segment import LoggedReading, Segment
+from billing.segment import Segment
 from billing.tail import Tail
 from billing.tail_reader import TailReader
 from billing.usage_pipeline import Bucket, UsageQuery
@@ -69,7 +70,7 @@ async def store_on(database: Database) -> Store:
         history=history,
         live=live,
         partitions=lambda: frozenset(range(PARTITIONS)),
-        settings=MergeSettings(wait_seconds=0.0, spans_per_round=7, search_seconds=1.0),
+        settings=MergeSettings(wait_seconds=0.0, readings_per_round=50, search_seconds=1.0),
         metrics=MergerMetrics(CollectorRegistry()),
         publish=lambda _: None,
         clock=lambda: float(next(ticks)),
@@ -241,7 +242,7 @@ async def test_a_span_too_large_for_a_document_is_set_aside_and_holds_up_nobody(
     store.tail = store.merger._tail = Tail(1_000_000)
     good = meter_readings(9, DEVICE, start_ms, 60, 0)
     await store.take(
-        [Segment("b-flood", PARTITION, "w", 1, 0, 5, [*flood, good[0]]), *segments(good[1:], 59, PARTITION)]
+        [Segment.of("b-flood", PARTITION, "w", 1, 0, 5, [*flood, good[0]]), *segments(good[1:], 59, PARTITION)]
     )
 
     await store.fold_everything()

@@ -4,16 +4,18 @@ from typing import Any
 
 import bson
 import pytest
-from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
+from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch, UndecodedReadingBatch
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading, StorageMeasurement, VehicleMeasurement
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing import segment_document
-from billing.batch_codec import UndecodableBatch, decode_batch
+from billing.batch_codec import BatchDecoder, UndecodableBatch
+from billing.kind_columns import LoggedReading
 from billing.observation import SpanKey
-from billing.segment import LoggedReading, Segment
+from billing.segment import Segment, of_devices
 from common.instants import duration_from_ms, from_ms
+from common.part_columns import PartReader
 
 START_MS = 1_767_225_600_000
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -38,13 +40,20 @@ def reading(**measurement: Any) -> Reading:
     )
 
 
+def decode(body: bytes, record_ms: int) -> Segment:
+    """The segment of a batch all of whose Parts are sound."""
+    decoded = BatchDecoder().decode(body, record_ms)
+    assert decoded.undecodable == []
+    return decoded.segment
+
+
 def test_energy_is_rounded_once_to_whole_milliwatt_hours() -> None:
     """What enters the log is an integer; everything later adds integers."""
     body = batch(reading(meter=MeterMeasurement(import_kwh=0.0000015, export_kwh=0.0))).SerializeToString()
 
-    segment = decode_batch(body, record_ms=START_MS + 9)
+    segment = decode(body, START_MS + 9)
 
-    assert segment.readings[0].values[:2] == (2, 0)
+    assert segment.readings()[0].values[:2] == (2, 0)
     assert (segment.record_ms, segment.partition, segment.sequence) == (START_MS + 9, 3, 4)
 
 
@@ -54,7 +63,7 @@ def test_absent_and_zero_differ() -> None:
         reading(meter=MeterMeasurement(voltage_v=0.0)), reading(vehicle=VehicleMeasurement(power_kw=1.0))
     ).SerializeToString()
 
-    meter, vehicle = decode_batch(body, record_ms=1).readings
+    meter, vehicle = decode(body, 1).readings()
 
     assert meter.values[5:7] == (0.0, None)
     assert vehicle.values == (None, 1.0, None, None, None)
@@ -64,26 +73,46 @@ def test_readings_are_grouped_by_the_hour_of_their_start() -> None:
     """A span is known by its kind, its device and its first millisecond."""
     body = batch(reading(storage=StorageMeasurement(charge_kwh=1.0, cycle_count=7))).SerializeToString()
 
-    segment = decode_batch(body, record_ms=1)
+    segment = decode(body, 1)
 
-    ((key, (observation,)),) = segment.spans.items()
+    ((key, (observation,)),) = of_devices([segment], ["d-1"]).items()
     assert key == SpanKey("storage", "d-1", START_MS)
     assert observation.offset_ms == 60_000
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"\xff\xff\xff garbage",
-        b"",
-        batch(Reading(device_id="d-1", start_time=from_ms(0))).SerializeToString(),
-    ],
-    ids=["no protobuf", "no batch id", "a reading without measurement"],
-)
+@pytest.mark.parametrize("body", [b"\xff\xff\xff garbage", b""], ids=["no protobuf", "no batch id"])
 def test_what_is_no_batch_is_told_from_what_is(body: bytes) -> None:
     """Poison is recognised by its content and named."""
     with pytest.raises(UndecodableBatch):
-        decode_batch(body, record_ms=1)
+        BatchDecoder().decode(body, 1)
+
+
+SOUND = Part(receive_time=from_ms(START_MS), readings=[reading(meter=MeterMeasurement(import_kwh=1.0))] * 40)
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        b"\xff\xff\xff garbage",
+        Part(readings=[Reading(device_id="d-1", start_time=from_ms(0))]).SerializeToString(),
+        Part(readings=[reading(meter=MeterMeasurement(import_kwh=float("inf")))]).SerializeToString(),
+        Part(readings=[reading(meter=MeterMeasurement(import_kwh=float("nan")))] * 40).SerializeToString(),
+    ],
+    ids=["no protobuf", "a reading without measurement", "an endless energy", "forty of no number"],
+)
+def test_a_part_that_cannot_be_decoded_leaves_its_neighbours_alone(poison: bytes) -> None:
+    """It is named by its place and handed back as it was; all others of the batch are in the segment."""
+    body = UndecodedReadingBatch(
+        batch_id="b-1",
+        create_time=from_ms(START_MS),
+        parts=[SOUND.SerializeToString(), poison, *[SOUND.SerializeToString()] * 2],
+    ).SerializeToString()
+
+    decoded = BatchDecoder().decode(body, 1)
+
+    assert decoded.segment.reading_count == 120
+    assert [(part.index, part.body) for part in decoded.undecodable] == [(1, poison)]
+    assert decoded.undecodable[0].reason
 
 
 logged = st.one_of(
@@ -116,9 +145,48 @@ logged = st.one_of(
 def test_a_segment_survives_the_log(readings: list[LoggedReading]) -> None:
     """What was packed comes out again to the last bit, absent values among it."""
     by_kind = sorted(readings, key=lambda one: one.kind)
-    segment = Segment("b-1", 1, "w", 2, START_MS, START_MS + 1, by_kind)
+    segment = Segment.of("b-1", 1, "w", 2, START_MS, START_MS + 1, by_kind)
 
     stored = bson.encode(segment_document.to_document(segment))
     restored = segment_document.from_document(bson.decode(stored, bson.CodecOptions(tz_aware=True)))
 
-    assert restored == segment
+    assert restored.readings() == by_kind
+    assert (restored.batch_id, restored.partition, restored.writer, restored.sequence) == ("b-1", 1, "w", 2)
+    assert (restored.create_ms, restored.record_ms) == (START_MS, START_MS + 1)
+    assert segment_document.to_document(restored) == segment_document.to_document(segment)
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> Part:
+    """A Part as the gateway writes it."""
+    readings = []
+    for _ in range(draw(st.integers(0, 25))):
+        kind, message = draw(st.sampled_from([("meter", MeterMeasurement), ("storage", StorageMeasurement)]))
+        measurement = message()
+        for field in measurement.DESCRIPTOR.fields:
+            if draw(st.booleans()):
+                is_number = field.cpp_type == field.CPPTYPE_DOUBLE
+                value = draw(st.floats(-1e6, 1e6) | st.sampled_from([-0.0, 0.0, 5e-7]))
+                setattr(measurement, field.name, value if is_number else draw(st.integers(0, 7)))
+        one = reading(**{kind: measurement})
+        one.device_id = draw(st.sampled_from(["a", "b", "meter-1", "m\u00fcller"]))
+        one.revision = draw(st.sampled_from([0, 0, 7]))
+        one.start_time.CopyFrom(from_ms(draw(st.integers(0, 2**41))))
+        readings.append(one)
+    return Part(receive_time=from_ms(draw(st.integers(0, 2**41))), readings=readings)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(parts(), max_size=4))
+def test_columns_and_messages_give_the_same_segment(given_parts: list[Part]) -> None:
+    """However many readings are alike: the same readings with the same values, to the last bit."""
+    body = ReadingBatch(batch_id="b-1", create_time=from_ms(1), parts=given_parts).SerializeToString()
+    by_columns, by_messages = BatchDecoder(), BatchDecoder()
+    by_columns._parts = PartReader(rows_minimum=1, bytes_minimum=1)
+    by_messages._parts = PartReader(bytes_minimum=1 << 30)
+
+    one, other = by_columns.decode(body, 5), by_messages.decode(body, 5)
+
+    assert one.undecodable == other.undecodable == []
+    assert sorted(map(repr, one.segment.readings())) == sorted(map(repr, other.segment.readings()))
+    assert one.segment.reading_count == sum(len(part.readings) for part in given_parts)

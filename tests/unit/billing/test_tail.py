@@ -1,83 +1,99 @@
 """What waits to be folded, and when it is due."""
 
-from billing.segment import LoggedReading, Segment
+from billing.kind_columns import LoggedReading
+from billing.segment import Segment
 from billing.tail import Tail
 
 HOUR_MS = 3_600_000
 NONE = (None,) * 9
 
 
-def segment(batch_id: str, *starts_ms: int, device_id: str = "m-1", interval_ms: int = 60_000) -> Segment:
+def segment(batch_id: str, *starts_ms: int, partition: int = 0, device_id: str = "m-1") -> Segment:
     """A segment of one device's readings that start at these instants."""
-    readings = [LoggedReading("meter", device_id, start, interval_ms, 0, 1, (1, *NONE)) for start in starts_ms]
-    return Segment(batch_id, 0, "w", 1, 0, 5, readings)
+    readings = [LoggedReading("meter", device_id, start, 60_000, 0, 1, (1, *NONE)) for start in starts_ms]
+    return Segment.of(batch_id, partition, "w", 1, 0, 5, readings)
 
 
-def test_a_span_is_due_when_it_is_full() -> None:
-    """Sixty minutes of an hour are worth one write at once."""
+def ids(segments: list[Segment]) -> list[str]:
+    """The batch ids of some segments."""
+    return [one.batch_id for one in segments]
+
+
+def test_a_partition_is_due_when_enough_has_gathered() -> None:
+    """Many readings of a partition are worth writing at once."""
     tail = Tail(reading_limit=1000)
-    tail.hold(segment("b-1", *range(0, HOUR_MS - 60_000, 60_000)), now=0.0)
+    tail.hold(segment("b-1", 0, 60_000, partition=3), now=0.0)
 
-    assert tail.due(1.0, wait_seconds=10, limit=5) == []
+    assert tail.due(1.0, wait_seconds=10, reading_count=3) is None
 
-    tail.hold(segment("b-2", HOUR_MS - 60_000), now=1.0)
+    tail.hold(segment("b-2", 120_000, partition=3), now=1.0)
 
-    assert [key.span_start_ms for key in tail.due(1.0, wait_seconds=10, limit=5)] == [0]
+    assert tail.due(1.0, wait_seconds=10, reading_count=3) == 3
 
 
-def test_a_span_is_due_when_it_has_waited_long_enough() -> None:
-    """A device that sends once an hour is folded all the same."""
+def test_a_partition_is_due_when_one_of_its_readings_has_waited_long_enough() -> None:
+    """A device that sends once an hour is folded all the same, the one that waited longest first."""
     tail = Tail(reading_limit=1000)
-    tail.hold(segment("b-1", 0), now=0.0)
+    tail.hold(segment("b-1", 0, partition=5), now=0.0)
+    tail.hold(segment("b-2", 0, partition=2), now=1.0)
 
-    assert tail.due(9.9, wait_seconds=10, limit=5) == []
-    assert len(tail.due(10.0, wait_seconds=10, limit=5)) == 1
+    assert tail.due(9.9, wait_seconds=10, reading_count=99) is None
+    assert tail.due(10.0, wait_seconds=10, reading_count=99) == 5
+    assert tail.due(60.0, wait_seconds=10, reading_count=99) == 5
 
 
-def test_a_segment_is_done_only_when_each_of_its_spans_is_folded() -> None:
-    """The mark in the log must not come before the last of its readings rests."""
+def test_the_oldest_segments_are_folded_first_and_held_until_they_are() -> None:
+    """A query that comes in between still finds them."""
+    tail = Tail(reading_limit=1000)
+    for number in range(4):
+        tail.hold(segment(f"b-{number}", 60_000 * number, HOUR_MS), now=float(number))
+
+    oldest = tail.oldest(0, reading_count=3)
+
+    assert ids(oldest) == ["b-0", "b-1"]
+    assert (tail.reading_count, tail.oldest_since()) == (8, 0.0)
+    tail.folded(oldest)
+    assert (tail.reading_count, tail.oldest_since()) == (4, 2.0)
+    assert ids(tail.oldest(0, reading_count=99)) == ["b-2", "b-3"]
+
+
+def test_pending_readings_are_found_by_device_and_span() -> None:
+    """Those of others are left out."""
     tail = Tail(reading_limit=1000)
     tail.hold(segment("b-1", 0, HOUR_MS), now=0.0)
-    first, second = tail.due(99.0, wait_seconds=1, limit=5)
+    tail.hold(segment("b-2", 60_000, partition=1), now=0.0)
+    tail.hold(segment("b-3", 60_000, device_id="m-2"), now=0.0)
 
-    assert tail.folded(tail.snapshot([first]), now=1.0) == []
-    assert tail.folded(tail.snapshot([second]), now=1.0) == ["b-1"]
-    assert tail.reading_count == 0
+    found = tail.of_devices(["m-1", "m-3"])
 
-
-def test_what_arrives_while_a_span_is_folded_stays() -> None:
-    """Only the readings that were folded are let go of."""
-    tail = Tail(reading_limit=1000)
-    tail.hold(segment("b-1", 0), now=0.0)
-    (key,) = tail.due(99.0, wait_seconds=1, limit=5)
-    snapshot = tail.snapshot([key])
-    tail.hold(segment("b-2", 60_000), now=2.0)
-
-    assert tail.folded(snapshot, now=3.0) == ["b-1"]
-    assert [one.offset_ms for one in tail.observations(key)] == [60_000]
-    assert set(tail.of_devices(["m-1"])) == {key}
+    assert {(key.device_id, key.span_start_ms): [one.offset_ms for one in some] for key, some in found.items()} == {
+        ("m-1", 0): [0, 60_000],
+        ("m-1", HOUR_MS): [0],
+    }
 
 
 def test_a_batch_is_held_once_until_its_mark_is_confirmed() -> None:
     """A search of the log that still finds it must not count it twice."""
     tail = Tail(reading_limit=1000)
     tail.hold(segment("b-1", 0), now=0.0)
-    done = tail.folded(tail.snapshot(tail.due(99.0, wait_seconds=1, limit=5)), now=1.0)
+    tail.folded(tail.oldest(0, reading_count=9))
 
-    tail.hold(segment("b-1", 0), now=2.0)
+    assert tail.hold(segment("b-1", 0), now=2.0) is True
 
     assert tail.reading_count == 0
-    tail.marked(done)
+    assert list(tail.batch_ids) == ["b-1"]
+    tail.marked(["b-1"])
     assert list(tail.batch_ids) == []
 
 
-def test_a_full_tail_takes_no_more_and_folds_early() -> None:
+def test_a_full_tail_takes_no_more_and_folds_the_fullest_partition_early() -> None:
     """Memory stays bounded: what does not fit waits in the log, and what is here is folded without waiting."""
     tail = Tail(reading_limit=4)
-    tail.hold(segment("b-1", 0, 60_000, 120_000, 180_000), now=0.0)
+    tail.hold(segment("b-1", 0), now=0.0)
+    tail.hold(segment("b-2", 0, 60_000, 120_000, partition=1), now=0.0)
 
-    assert tail.hold(segment("b-2", HOUR_MS), now=0.0) is False
-    assert len(tail.due(0.1, wait_seconds=10, limit=5)) == 1
+    assert tail.hold(segment("b-3", HOUR_MS), now=0.0) is False
+    assert tail.due(0.1, wait_seconds=10, reading_count=99) == 1
 
 
 def test_a_batch_without_readings_is_not_held() -> None:
@@ -86,3 +102,4 @@ def test_a_batch_without_readings_is_not_held() -> None:
 
     assert tail.hold(segment("b-1"), now=0.0) is True
     assert list(tail.batch_ids) == []
+    assert tail.oldest_since() is None
