@@ -162,17 +162,19 @@ def _sharing(
             decoder=decoder,
             dead_letters=dead_letters,
             publish=readings.publisher.offer_segment,
+            learn_partition_count=lambda count: sharing.known(count),
             metrics=metrics,
             clock=time.monotonic,
         )
 
-    return PartitionSharing(
+    sharing = PartitionSharing(
         me=replica_name(config.grpc_port),
         store=LeaseStore(database, "billing"),
         consumers=PartitionConsumers(consumer, partial(topology.require, broker)),
         partitions=config.partitions,
         registry=registry,
     )
+    return sharing
 
 
 def _merger(

@@ -39,6 +39,7 @@ class ReadingsConsumer:
         decoder: BatchDecoder,
         dead_letters: DeadLetters,
         publish: Callable[[Segment], None],
+        learn_partition_count: Callable[[int], None],
         metrics: "ConsumerMetrics",
         clock: Callable[[], float],
     ) -> None:
@@ -50,6 +51,7 @@ class ReadingsConsumer:
         self._log = log
         self._tail = tail
         self._publish = publish
+        self._learn_partition_count = learn_partition_count
         self._metrics = metrics
         self._clock = clock
         self._idle = asyncio.Event()
@@ -123,6 +125,7 @@ class ReadingsConsumer:
                 )
             )
             return None
+        self._learn_partition_count(batch.partition_count)
         for part in batch.undecodable:
             await self._set_aside(
                 DeadLetter(

@@ -104,6 +104,7 @@ async def consuming(broker: Broker, log: LogStore, tail: Tail) -> AsyncIterator[
         decoder=BatchDecoder(),
         dead_letters=DeadLetters(broker.connection, CollectorRegistry()),
         publish=lambda _: None,
+        learn_partition_count=lambda _: None,
         metrics=ConsumerMetrics(CollectorRegistry()),
         clock=lambda: 0.0,
     )
