@@ -162,7 +162,7 @@ def _sharing(
             decoder=decoder,
             dead_letters=dead_letters,
             publish=readings.publisher.offer_segment,
-            learn_partition_count=lambda count: sharing.known(count),
+            learn_partition_count=sharing.known,
             metrics=metrics,
             clock=time.monotonic,
         )

@@ -116,6 +116,8 @@ def _commit_limits(config: IngestionConfig) -> CommitLimits:
     return CommitLimits(
         batch_maximum_bytes=config.batch_maximum_bytes,
         batch_spacing_seconds=config.batch_spacing_ms / 1000,
+        batch_steady_seconds=1 / config.batches_per_second,
+        batch_burst=config.batch_burst,
         away_patience_seconds=config.away_patience_seconds,
         overload_patience_seconds=config.overload_patience_seconds,
         tick_seconds=config.tick_seconds,

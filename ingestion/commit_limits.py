@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ingestion.batch_pace import BatchPace
+
 
 @dataclass(frozen=True, slots=True)
 class CommitLimits:
@@ -11,8 +13,19 @@ class CommitLimits:
 
     batch_maximum_bytes: int
     batch_spacing_seconds: float
+    batch_steady_seconds: float
+    batch_burst: int
     away_patience_seconds: float
     overload_patience_seconds: float
     tick_seconds: float
     retry_initial_seconds: float = 0.05
     retry_maximum_seconds: float = 1.0
+
+    def pace(self, now: float) -> BatchPace:
+        """The pace of one partition's batches, from now on."""
+        return BatchPace(
+            spacing_seconds=self.batch_spacing_seconds,
+            steady_seconds=self.batch_steady_seconds,
+            burst_batches=self.batch_burst,
+            now=now,
+        )

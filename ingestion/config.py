@@ -19,6 +19,12 @@ class IngestionConfig(ServiceConfig):
     batch_spacing_ms: float = Field(default=5.0, ge=0, le=1000)
     """Least time between two batches of a partition; an idle partition does not wait."""
 
+    batches_per_second: float = Field(default=50.0, gt=0, le=1000)
+    """Batches of a partition in a second of load: each costs every consumer the same, whatever it holds."""
+
+    batch_burst: int = Field(default=5, ge=1, le=1000)
+    """Batches that a partition may send at the least spacing after it has sent few."""
+
     waiting_maximum_bytes: int = Field(default=64 << 20, ge=1)
     """Bytes of Parts not durable yet, over all partitions; what comes on top is refused as OVERLOADED."""
 

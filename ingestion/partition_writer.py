@@ -11,6 +11,7 @@ import stamina
 
 from common.broker import PublishFailed, Rejected
 from ingestion.batch import framed_part
+from ingestion.batch_pace import BatchPace
 from ingestion.commit_limits import CommitLimits
 from ingestion.commit_metrics import CommitMetrics
 from ingestion.outcome import FailureReason, Waiter
@@ -80,7 +81,6 @@ class PartitionWriter:
         self._arrived = asyncio.Event()
         self._head: _Head | None = None
         self._refusal: FailureReason | None = None
-        self._sealed_at = 0.0
         self._is_tick_due = False
         self._patience: asyncio.TimerHandle | None = None
 
@@ -128,27 +128,27 @@ class PartitionWriter:
         """Publishes until cancelled; the queues must exist or be declared by whoever connects."""
         if self._patience is not None:
             self._patience.cancel()
-        # As if the last batch were long enough ago, so that the first Part does not wait.
-        self._sealed_at = asyncio.get_running_loop().time() - self._limits.batch_spacing_seconds
+        pace = self._limits.pace(asyncio.get_running_loop().time())
         while True:
-            await self._gather_or_tick()
+            await self._gather_or_tick(pace)
             self._head = self._seal()
+            pace.sealed(self._head.since)
             await self._make_durable(self._head)
             self._head = None
 
-    async def _gather_or_tick(self) -> None:
+    async def _gather_or_tick(self, pace: BatchPace) -> None:
         """Returns when it is time for the next batch, which is empty if the partition was idle for a tick."""
         loop = asyncio.get_running_loop()
         if not self._gathered and not self._is_tick_due:
             self._arrived.clear()
             try:
-                async with asyncio.timeout_at(self._sealed_at + self._limits.tick_seconds):
+                async with asyncio.timeout_at(pace.sealed_at + self._limits.tick_seconds):
                     await self._arrived.wait()
             except TimeoutError:
                 return
         # Whatever arrived in the same turn of the loop rides along.
         await asyncio.sleep(0)
-        pause_seconds = self._sealed_at + self._limits.batch_spacing_seconds - loop.time()
+        pause_seconds = pace.next_at() - loop.time()
         if pause_seconds > 0 and self._gathered_bytes < self._limits.batch_maximum_bytes:
             await asyncio.sleep(pause_seconds)
 
@@ -163,8 +163,7 @@ class PartitionWriter:
             parts_bytes += len(part)
         self._gathered_bytes -= parts_bytes
         self._is_tick_due = False
-        self._sealed_at = asyncio.get_running_loop().time()
-        return _Head(self._sealer.seal(parts), waiters, parts_bytes, self._sealed_at)
+        return _Head(self._sealer.seal(parts), waiters, parts_bytes, asyncio.get_running_loop().time())
 
     def _fits(self, parts_bytes: int) -> bool:
         return parts_bytes + len(self._gathered[0][0]) <= self._limits.batch_maximum_bytes

@@ -102,6 +102,8 @@ def limits_with(
     return CommitLimits(
         batch_maximum_bytes=batch_maximum_bytes,
         batch_spacing_seconds=batch_spacing_seconds,
+        batch_steady_seconds=0.0,
+        batch_burst=1,
         away_patience_seconds=away_patience_seconds,
         overload_patience_seconds=overload_patience_seconds,
         tick_seconds=tick_seconds,

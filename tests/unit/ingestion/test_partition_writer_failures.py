@@ -85,7 +85,7 @@ async def test_requests_are_overloaded_while_a_queue_is_full(
 ) -> None:
     """A full queue is given a few tries only."""
     publisher.failing_with = Rejected("full")
-    async with running_commit(publisher, limits_with(overload_patience_seconds=0.01)) as commit:
+    async with running_commit(publisher, limits_with(overload_patience_seconds=0.05)) as commit:
         commit.submit([(0, part_named("a"))], waiter)
         await eventually(lambda: waiter.failures)
 
