@@ -43,6 +43,11 @@ class Figures:
     merge_lag_seconds: float = 0.0
     """How long the reading has waited that waits longest to be folded."""
 
+    @property
+    def progress(self) -> tuple[float, float, float]:
+        """What rises as long as the consumers work."""
+        return (self.logged, self.analysed, self.folded)
+
     def __sub__(self, earlier: Figures) -> Self:
         """What happened since `earlier`; a gauge stays what it is now."""
         return type(self)(

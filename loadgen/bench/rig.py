@@ -23,6 +23,8 @@ from loadgen.bench.settings import BenchSettings, Durations
 Send: TypeAlias = Callable[[grpc.aio.Channel, FrameSource, Schedule, AckBook], Awaitable[None]]
 
 _POLL_SECONDS = 0.25
+_STALLED_SECONDS = 10.0
+_STEP_SECONDS = 0.05
 _LAST_ACKS_SECONDS = 60.0
 
 
@@ -73,15 +75,28 @@ class Rig:
         """Readings of the fleet at a time that no other row has."""
         return FrameSource(self.fleet, self.calendar.begin(), frame_size=frame_size)
 
-    async def drained(self, limit_seconds: float, is_done: Callable[[Figures], bool]) -> Figures:
-        """Waits until the services have come so far, or the time is up; returns how far they are."""
+    async def drained(self, limit_seconds: float, is_done: Callable[[Figures], bool]) -> tuple[Figures, bool]:
+        """Waits until the services have come so far, move no more, or the time is up.
+
+        Returns how far they are, and whether they were still moving.
+        """
         processes = self.processes()
-        give_up_seconds = time.monotonic() + max(0.0, min(limit_seconds, self.seconds_left))
-        while True:
-            figures = await self.figures(processes)
-            if is_done(figures) or time.monotonic() > give_up_seconds:
-                return figures
+        now_seconds = time.monotonic()
+        give_up_seconds = now_seconds + max(0.0, min(limit_seconds, self.seconds_left))
+        figures, moved_seconds = await self.figures(processes), now_seconds
+        while not is_done(figures) and now_seconds < min(give_up_seconds, moved_seconds + _STALLED_SECONDS):
             await asyncio.sleep(_POLL_SECONDS)
+            before, figures, now_seconds = figures, await self.figures(processes), time.monotonic()
+            if figures.progress != before.progress:
+                moved_seconds = now_seconds
+        return figures, now_seconds < moved_seconds + _STALLED_SECONDS
+
+    async def log_drained(self) -> tuple[Figures, bool]:
+        """Waits until the consumers have taken what was acked, as `drained` does."""
+        acked, dropped = self.acked, self.dropped
+        return await self.drained(
+            self.durations.log_drain_seconds, lambda now: now.logged >= acked and now.analysed >= acked - dropped
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +152,8 @@ async def measure(
         figures_before = await rig.figures(processes, counted)
         book.is_measuring = True
         began, cpu_before, acked_before = time.monotonic(), processes.cpu_seconds(), book.acked
-        await lasting(sending, seconds)
+        while book.acked < rig.durations.row_readings and (left := began + seconds - time.monotonic()) > 0:
+            await lasting(sending, min(left, _STEP_SECONDS))
         elapsed, cpu_after, acked = time.monotonic() - began, processes.cpu_seconds(), book.acked - acked_before
         book.is_measuring = False
         figures = await rig.figures(processes, counted) - figures_before

@@ -17,6 +17,8 @@ class Durations:
     """The whole run; rows that no time is left for are void."""
     warm_up_seconds: float
     row_seconds: float
+    row_readings: int
+    """A row ends sooner when it has so many: the consumers have to take them all before it counts."""
     limit_seconds: float
     latency_seconds: float
     live_seconds: float
@@ -36,13 +38,14 @@ FULL = Durations(
     run_seconds=540,
     warm_up_seconds=1.0,
     row_seconds=5.0,
+    row_readings=1_000_000,
     limit_seconds=3.0,
     latency_seconds=10.0,
     live_seconds=12.0,
     search_seconds=12.0,
     sustained_seconds=60.0,
     cost_seconds=8.0,
-    log_drain_seconds=40.0,
+    log_drain_seconds=60.0,
     fold_drain_seconds=15.0,
     merged_seconds=60.0,
     cost_fleets=(1_000, 10_000, 100_000),
@@ -51,6 +54,7 @@ QUICK = Durations(
     run_seconds=90,
     warm_up_seconds=0.5,
     row_seconds=1.5,
+    row_readings=250_000,
     limit_seconds=1.0,
     latency_seconds=4.0,
     live_seconds=4.0,

@@ -11,7 +11,6 @@ from loadgen.bench.row import AIMS, READINGS_A_SECOND, Row, void_row
 from loadgen.bench.schedule import Schedule
 from loadgen.bench.stored import fault_in_store, let_fold
 
-FRAME_SIZES = (500, 100, 1)
 ACCEPTANCE = "stream_ack_500_consumers_paused"
 _ACCEPTANCE_FRAME = 500
 # The broker gives up a connection that is silent for two heartbeats of 10 s.

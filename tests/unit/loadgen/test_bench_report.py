@@ -9,6 +9,7 @@ import pytest
 
 from loadgen import cli
 from loadgen.bench import report
+from loadgen.bench.bench import in_report_order
 from loadgen.bench.command import bench_settings
 from loadgen.bench.cost_rows import memory_rows
 from loadgen.bench.row import AIMS, Row, void_row
@@ -114,3 +115,15 @@ def test_outside_of_the_local_stack_nothing_is_measured() -> None:
 
     with pytest.raises(ValueError, match="AMQP_URL, GRIDMESH_RUN_DIR not set"):
         bench_settings(parsed, {"MONGO_URL": "mongodb://x"})
+
+
+def test_rows_are_read_in_one_order_however_they_were_measured() -> None:
+    """What floods the mesh is measured last and stands first."""
+    names = ["unary", "cost_per_reading_1000", "end_to_end", "cost_per_reading_10000", "stream_ack_1", "stream_ack_500"]
+
+    found = [row.name for row in in_report_order([void_row(name, "", "a test") for name in names])]
+
+    assert found == [
+        *("stream_ack_500", "stream_ack_1", "unary", "end_to_end"),
+        *("cost_per_reading_1000", "cost_per_reading_10000"),
+    ]
