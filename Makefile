@@ -73,7 +73,7 @@ demo: setup ## runs the whole mesh on this machine, drives it with a fleet, repo
 
 .PHONY: bench
 bench: setup ## measures the mesh's path beside its bare limits; ARGS=--quick in under two minutes, less exactly
-	@$(BIN)/python -m common.localstack run -- $(BIN)/python -m loadgen bench $(ARGS)
+	@$(BIN)/python -m common.localstack run --fresh -- $(BIN)/python -m loadgen bench $(ARGS)
 
 .PHONY: up
 up: setup ## starts the mesh and leaves it running; prints the addresses

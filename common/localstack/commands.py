@@ -2,8 +2,11 @@
 
 import argparse
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from common.localstack import background, foreground
 from common.localstack.problem import LocalStackError
@@ -28,7 +31,9 @@ def _do(asked: argparse.Namespace, settings: LocalSettings, environ: Mapping[str
     match asked.action:
         case "run":
             wanted = [] if asked.servers_only else services
-            return asyncio.run(foreground.run(settings, environ, wanted, asked.command))
+            with _folder(settings, fresh=asked.fresh) as chosen:
+                environ = {**environ, "GRIDMESH_REPORTS_DIR": str(settings.run_dir)}
+                return asyncio.run(foreground.run(chosen, environ, wanted, asked.command))
         case "up":
             return asyncio.run(background.up(settings, environ))
         case "supervise":
@@ -41,6 +46,17 @@ def _do(asked: argparse.Namespace, settings: LocalSettings, environ: Mapping[str
             return check_tools(settings, environ)
 
 
+@contextmanager
+def _folder(settings: LocalSettings, *, fresh: bool) -> Iterator[LocalSettings]:
+    """The settings, for a run on empty data with a folder that is removed in the end."""
+    if not fresh:
+        yield settings
+        return
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="fresh-", dir=settings.run_dir, ignore_cleanup_errors=True) as folder:
+        yield replace(settings, run_dir=Path(folder))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m common.localstack",
@@ -50,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(dest="action", required=True)
     run = actions.add_parser("run", help="start everything, run COMMAND, stop everything")
     run.add_argument("--servers-only", action="store_true", help="without the four services")
+    run.add_argument("--fresh", action="store_true", help="on empty data that is thrown away in the end")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="what to run, after --")
     actions.add_parser("up", help="start the mesh and leave it running")
     actions.add_parser("down", help="stop the mesh that `up` has started")

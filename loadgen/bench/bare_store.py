@@ -40,18 +40,19 @@ class StoreSample:
         return sum(float(segment["reading_count"]) for segment in self.segments) / max(1, len(self.segments))
 
 
-async def sample_store(mongo_url: str, device_ids: Sequence[str], start_ms: int, end_ms: int) -> StoreSample:
-    """Some documents of what devices sent in [start_ms, end_ms), and the last segments of the log.
+async def sample_store(
+    mongo_url: str, device_ids: Sequence[str], started_ms: tuple[int, int], recorded_ms: tuple[int, int]
+) -> StoreSample:
+    """Some documents of readings that started in one time, and segments recorded in another, both [from, until).
 
     Raises:
         pymongo.errors.PyMongoError: the store failed.
     """
     database = open_database(mongo_url, appname="bench")
     try:
-        in_time = {"$gte": datetime_from_ms(start_ms), "$lt": datetime_from_ms(end_ms)}
-        spans = database[_HISTORY].find({"device_id": {"$in": list(device_ids)}, "span_start": in_time})
+        spans = database[_HISTORY].find({"device_id": {"$in": list(device_ids)}, "span_start": _within(started_ms)})
         newest = database[_LIVE].find({"_id": {"$in": list(device_ids)}})
-        segments = database[_LOG].find({"reading_count": {"$gt": 0}}).sort("$natural", -1)
+        segments = database[_LOG].find({"recorded_at": _within(recorded_ms), "reading_count": {"$gt": 0}})
         return StoreSample(
             *[
                 await cursor.limit(_SAMPLE).max_time_ms(_READ_TIMEOUT_MS).to_list(length=_SAMPLE)
@@ -60,6 +61,11 @@ async def sample_store(mongo_url: str, device_ids: Sequence[str], start_ms: int,
         )
     finally:
         close(database)
+
+
+def _within(instants_ms: tuple[int, int]) -> Document:
+    first, last = map(datetime_from_ms, instants_ms)
+    return {"$gte": first, "$lt": last}
 
 
 async def segments_a_second(mongo_url: str, sample: StoreSample, seconds: float) -> float:

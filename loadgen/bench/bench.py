@@ -12,6 +12,7 @@ import grpc
 
 from common.grpc_client import open_channel
 from loadgen.bench import report
+from loadgen.bench.broker_limit import bare_broker
 from loadgen.bench.cost_rows import cost_row, memory_rows
 from loadgen.bench.echo import running_echo
 from loadgen.bench.end_to_end_rows import end_to_end_rows
@@ -61,7 +62,7 @@ async def run_bench(settings: BenchSettings, output: TextIO) -> int:
         if settings.is_wanted("memory_"):
             rig.rows += memory_rows(processes.peak_megabytes())
         seconds = time.monotonic() - began_seconds
-        machine["others_cpu_shares"] = others.shares(processes.pids, seconds)
+        machine |= {"others_cpu_shares": others.shares(processes.pids, seconds), **others.whole(seconds)}
         found = report.as_json(in_report_order(rig.rows), machine, seconds=round(seconds, 1), notes=rig.notes)
     report.write(found, settings.report)
     output.write("\n" + report.table(found) + f"\nThe report is in {settings.report}.\n")
@@ -140,6 +141,7 @@ async def _rig(settings: BenchSettings, output: TextIO, began_seconds: float) ->
             gateway=await stack.enter_async_context(connected("gateway", settings.addresses.gateway)),
             billing=await stack.enter_async_context(connected("billing", settings.addresses.billing)),
             echo=await stack.enter_async_context(open_channel(echo_address)),
+            broker=await stack.enter_async_context(bare_broker(settings.amqp_url)),
             fleet=BenchFleet(f"b{_base_36(now_seconds)}", DEVICES),
             calendar=Calendar(now_seconds - _BEGIN_BEFORE_SECONDS),
             say=say,

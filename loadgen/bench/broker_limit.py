@@ -23,22 +23,28 @@ _RPC_SECONDS = 20.0
 _TYPE_NAME = "energy.ingestion.v1.ReadingBatch"
 
 
-async def confirmed_messages_a_second(amqp_url: str, body_bytes: int, seconds: float) -> float:
-    """Messages of `body_bytes` that queues of its own confirm in a second; the queues are deleted in the end.
+class BareBroker:
+    """Queues of its own, bound as those of the readings are; empty before and after every measurement."""
 
-    Raises:
-        TimeoutError: the broker is away.
-        PublishFailed: it did not confirm.
-    """
-    body = os.urandom(body_bytes)
-    async with _own_queues(amqp_url) as (publisher, exchange):
+    def __init__(self, connection: BrokerConnection, exchange: str) -> None:
+        self._connection = connection
+        self._publisher = Publisher(connection)
+        self._exchange = exchange
+
+    async def messages_a_second(self, body_bytes: int, seconds: float) -> float:
+        """Messages of `body_bytes` that the queues confirm in a second.
+
+        Raises:
+            PublishFailed: they did not confirm.
+        """
+        body = os.urandom(body_bytes)
         ends_at = time.monotonic() + seconds
 
         async def publish(partition: int) -> int:
             confirmed = 0
             while time.monotonic() < ends_at:
-                await publisher.publish(
-                    exchange, str(partition), body, message_id=str(uuid.uuid4()), type_name=_TYPE_NAME
+                await self._publisher.publish(
+                    self._exchange, str(partition), body, message_id=str(uuid.uuid4()), type_name=_TYPE_NAME
                 )
                 confirmed += 1
             return confirmed
@@ -46,22 +52,30 @@ async def confirmed_messages_a_second(amqp_url: str, body_bytes: int, seconds: f
         began = time.monotonic()
         lanes = [partition for partition in range(PARTITIONS) for _ in range(IN_FLIGHT_A_PARTITION)]
         confirmed = await asyncio.gather(*(publish(partition) for partition in lanes))
-        return sum(confirmed) / (time.monotonic() - began)
+        rate = sum(confirmed) / (time.monotonic() - began)
+        channel = await self._connection.open_channel(publisher_confirms=False)
+        for queue, _, _ in _queues(self._exchange):
+            await channel.queue_purge(queue, timeout=_RPC_SECONDS)
+        await channel.close()
+        return rate
 
 
 @asynccontextmanager
-async def _own_queues(amqp_url: str) -> AsyncIterator[tuple[Publisher, str]]:
+async def bare_broker(amqp_url: str) -> AsyncIterator[BareBroker]:
+    """The queues, deleted in the end.
+
+    Raises:
+        TimeoutError: the broker is away.
+    """
     exchange = f"bench.{uuid.uuid4().hex}"
     connection = BrokerConnection(amqp_url, "bench", lambda channel: _declare(channel, exchange))
     living = asyncio.create_task(connection.run(), name="bench-broker")
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             await connection.wait_connected()
-        try:
-            yield Publisher(connection), exchange
-        finally:
-            channel = await connection.open_channel(publisher_confirms=False)
-            await _delete(channel, exchange)
+        yield BareBroker(connection, exchange)
+        channel = await connection.open_channel(publisher_confirms=False)
+        await _delete(channel, exchange)
     finally:
         living.cancel()
         await asyncio.gather(living, return_exceptions=True)

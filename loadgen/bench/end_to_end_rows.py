@@ -8,7 +8,6 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from loadgen.bench import bare_store
-from loadgen.bench.broker_limit import confirmed_messages_a_second
 from loadgen.bench.echo_limit import echo_limit
 from loadgen.bench.keep_up import START_RATE, Sample, fault_in_keeping_up, next_rate, sustained_rate
 from loadgen.bench.raw_streams import LoadFailed, send_frames
@@ -154,12 +153,12 @@ async def _limits(rig: Rig, load: SampledLoad) -> tuple[dict[str, float], dict[s
     if load.batches:
         readings = (load.samples[-1].acked - load.samples[0].acked) / load.batches
         body_bytes = round(load.batch_bytes / load.batches)
-        messages = await confirmed_messages_a_second(settings.amqp_url, body_bytes, durations.limit_seconds)
+        messages = await rig.broker.messages_a_second(body_bytes, durations.limit_seconds)
         limits["publish"] = messages * readings
     device_ids = [source.fleet.device_id(number) for number in range(min(_SAMPLE_DEVICES, source.fleet.size))]
     try:
         sample = await bare_store.sample_store(
-            settings.mongo_url, device_ids, source.start_seconds * 1000, source.end_seconds * 1000
+            settings.mongo_url, device_ids, (source.start_seconds * 1000, source.end_seconds * 1000), load.recorded_ms
         )
         segments = await bare_store.segments_a_second(settings.mongo_url, sample, durations.limit_seconds)
         limits["log_write"] = segments * sample.readings_a_segment

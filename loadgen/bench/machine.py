@@ -23,6 +23,7 @@ class OtherWork:
 
     def __init__(self) -> None:
         self._before = _cpu_by_process()
+        self._times = psutil.cpu_times()
 
     def shares(self, ours: Collection[int], seconds: float) -> dict[str, float]:
         """The busiest others by name, as shares of one core over so many seconds; idle ones are left out."""
@@ -33,6 +34,17 @@ class OtherWork:
         busiest = sorted(used.items(), key=lambda item: -item[1])[:_OTHERS_SHOWN]
         shares = {name: used_seconds / seconds for name, used_seconds in busiest}
         return {name: round(share, 3) for name, share in shares.items() if share >= _LEAST_SHARE}
+
+    def whole(self, seconds: float) -> dict[str, float]:
+        """All work of the machine over so many seconds, ours too, and what its host took away; shares of one core."""
+        now, before = psutil.cpu_times(), self._times
+        idle = (now.idle - before.idle) + (now.iowait - before.iowait)
+        stolen = now.steal - before.steal
+        everything = sum(now) - sum(before)
+        return {
+            "busy_share": round((everything - idle - stolen) / seconds, 3),
+            "stolen_share": round(stolen / seconds, 3),
+        }
 
 
 def describe_machine() -> dict[str, Any]:

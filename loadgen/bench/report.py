@@ -87,7 +87,9 @@ def _about(report: Report) -> Iterator[str]:
     yield (
         f"Measured on {machine.get('cores')} cores ({machine.get('cpu')}), {machine.get('memory_megabytes'):,} MB, "
         f"Python {machine.get('python')}, load generator included. Load average before: "
-        f"{machine.get('load_average_before')}; other processes meanwhile, shares of one core: {others or 'none'}."
+        f"{machine.get('load_average_before')}. Meanwhile, in shares of one core: "
+        f"all work {machine.get('busy_share', 0.0):.2f}, taken by the host {machine.get('stolen_share', 0.0):.2f}, "
+        f"other processes: {others or 'none'}."
     )
     yield from report.get("notes", ())
 

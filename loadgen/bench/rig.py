@@ -11,6 +11,7 @@ from typing import TypeAlias
 import grpc
 
 from loadgen.bench.ack_book import AckBook
+from loadgen.bench.broker_limit import BareBroker
 from loadgen.bench.figures import COUNTING, Figures, read_figures
 from loadgen.bench.fleet import BenchFleet
 from loadgen.bench.frame_source import Calendar, FrameSource
@@ -36,6 +37,7 @@ class Rig:
     gateway: grpc.aio.Channel
     billing: grpc.aio.Channel
     echo: grpc.aio.Channel
+    broker: BareBroker
     fleet: BenchFleet
     calendar: Calendar
     say: Callable[[str], None]

@@ -26,6 +26,8 @@ class SampledLoad:
     book: AckBook = field(default_factory=AckBook)
     samples: list[Sample] = field(default_factory=list)
     cpu: Seconds = field(default_factory=dict)
+    recorded_ms: tuple[int, int] = (0, 0)
+    """The time of the samples by this machine's clock, milliseconds since 1970."""
     batches: float = 0.0
     batch_bytes: float = 0.0
 
@@ -57,7 +59,7 @@ async def sampled_load(
         await lasting(sending, rig.durations.warm_up_seconds)
         cpu_before, before = processes.cpu_seconds(), await rig.figures(processes)
         figures = before
-        ends_at = time.monotonic() + seconds
+        began_ms, ends_at = time.time_ns() // 1_000_000, time.monotonic() + seconds
         while time.monotonic() < ends_at:
             await lasting(sending, every_seconds)
             figures = await rig.figures(processes)
@@ -72,6 +74,7 @@ async def sampled_load(
                 )
             )
             on_sample(load.samples)
+        load.recorded_ms = (began_ms, time.time_ns() // 1_000_000)
         load.cpu = {part: used - cpu_before[part] for part, used in processes.cpu_seconds().items()}
         load.batches, load.batch_bytes = figures.batches - before.batches, figures.batch_bytes - before.batch_bytes
         schedule.end()

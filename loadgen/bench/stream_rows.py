@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from common.topology import CONSUMING_SERVICES
-from loadgen.bench.broker_limit import confirmed_messages_a_second
 from loadgen.bench.echo_limit import echo_limit
 from loadgen.bench.raw_streams import CALLS_AT_ONCE, STREAMS, WINDOW_FRAMES, LoadFailed, send_calls, send_frames
 from loadgen.bench.rig import Measured, Rig, Send, measure
@@ -75,7 +74,7 @@ async def _publish_limit(rig: Rig, measured: Measured) -> tuple[float, dict[str,
     """Readings a second that a bare publish of batches as large as those of the row confirms, and their size."""
     body_bytes = round(measured.figures.batch_bytes / measured.figures.batches)
     readings = measured.acked / measured.figures.batches
-    messages = await confirmed_messages_a_second(rig.settings.amqp_url, body_bytes, rig.durations.limit_seconds)
+    messages = await rig.broker.messages_a_second(body_bytes, rig.durations.limit_seconds)
     return messages * readings, {"batch_bytes": body_bytes, "batch_readings": round(readings, 1)}
 
 

@@ -34,10 +34,12 @@ def environ(private: Mesh, tmp_path: Path) -> dict[str, str]:
     pytest.fail("all ports are taken")
 
 
-async def start(root: Path, environ: dict[str, str], *command: str) -> asyncio.subprocess.Process:
+async def start(
+    root: Path, environ: dict[str, str], *command: str, options: tuple[str, ...] = ()
+) -> asyncio.subprocess.Process:
     """Starts the local stack as a person would, for another checkout."""
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", ENTRY, str(root), "run", "--servers-only", "--", *command),
+        *(sys.executable, "-c", ENTRY, str(root), "run", "--servers-only", *options, "--", *command),
         env=environ,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -89,3 +91,19 @@ async def test_a_command_that_does_not_exist_is_said_in_one_line(tmp_path: Path,
     assert running.returncode == 1
     assert errors.decode().splitlines()[-1] == "no-such-command cannot be run: No such file or directory."
     assert marked_processes(run_dir(tmp_path, environ)) == []
+
+
+async def test_a_fresh_run_leaves_nothing_but_reports(tmp_path: Path, environ: dict[str, str]) -> None:
+    """Its data lies in a folder of its own that goes with it; what the command reports lies beside."""
+    look = (
+        'echo "$GRIDMESH_RUN_DIR $GRIDMESH_REPORTS_DIR"; '
+        'touch "$GRIDMESH_REPORTS_DIR/report"; test -d "$GRIDMESH_RUN_DIR"'
+    )
+    running = await start(tmp_path, environ, "sh", "-c", look, options=("--fresh",))
+
+    output, _ = await running.communicate()
+
+    used, reports = map(Path, output.decode().split()[-2:])
+    assert running.returncode == 0
+    assert (reports, used.parent) == (run_dir(tmp_path, environ), run_dir(tmp_path, environ))
+    assert [path.name for path in reports.iterdir()] == ["report"]
