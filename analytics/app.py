@@ -27,6 +27,7 @@ from analytics.new_devices import NewDevices
 from analytics.performance_report import PerformanceReport
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
+from analytics.unleased_devices import UnleasedDevices
 from analytics.usage_client import UsageClient
 from common import logs
 from common.broker import BrokerConnection
@@ -64,6 +65,7 @@ class AnalyticsApp:
     picture: LivePicture
     metrics_registry: CollectorRegistry
     connection: BrokerConnection
+    sharing: PartitionSharing[QueueConsumer]
     consumers: PartitionConsumers[QueueConsumer]
 
 
@@ -109,8 +111,14 @@ async def analytics_app(
         connection = BrokerConnection(config.amqp_url.get_secret_value(), "analytics", topology.declare)
         lifecycle.start_task("broker_connection", connection.run())
         devices = NewDevices(registry_cache)
+
+        def known(partition_count: int) -> None:
+            sharing.known(partition_count)
+
         consumers = PartitionConsumers(
-            lambda partition: QueueConsumer(connection, partition, config.prefetch, intake, devices),
+            lambda partition: QueueConsumer(
+                connection, partition, config.prefetch, intake=intake, devices=devices, known=known
+            ),
             partial(topology.require, connection),
         )
         sharing = PartitionSharing(
@@ -146,10 +154,17 @@ async def analytics_app(
         # After the port is ours: whoever listens there has the leases of that name.
         lifecycle.start_task("partitions", sharing.run())
         lifecycle.on_stop("partitions", sharing.stop)
+        unleased = UnleasedDevices(sharing, config.partitions)
+        lifecycle.start_task(
+            "unleased_devices",
+            unleased.keep_refreshed(picture, usage, registry_cache, config.unleased_refresh_seconds),
+        )
 
         await health.ready()
         lifecycle.start_task("health", health.run())
-        app = AnalyticsApp(server, metrics, health, registry_cache, picture, metrics_registry, connection, consumers)
+        app = AnalyticsApp(
+            server, metrics, health, registry_cache, picture, metrics_registry, connection, sharing, consumers
+        )
         yield app, lifecycle
 
 

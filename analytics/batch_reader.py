@@ -48,7 +48,7 @@ def read_batch(body: bytes) -> ReceivedBatch:
         batch = reading_batch_pb2.ReadingBatch.FromString(body)
         if not batch.batch_id:
             raise Undecodable("the batch has no id")
-        return ReceivedBatch(batch.batch_id, [_read_part(part) for part in batch.parts])
+        return ReceivedBatch(batch.batch_id, [_read_part(part) for part in batch.parts], batch.partition_count)
     except (DecodeError, ValueError) as malformed:
         raise Undecodable(type(malformed).__name__) from malformed
 

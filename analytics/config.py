@@ -22,3 +22,5 @@ class AnalyticsConfig(ServiceConfig):
     """Questions to billing at a time."""
     fleet_refresh_seconds: float = Field(default=5.0, gt=0, le=300)
     """How often the gauges of the fleet are counted anew."""
+    unleased_refresh_seconds: float = Field(default=2.0, gt=0, le=300)
+    """How often the newest readings of devices whose stream another replica consumes are asked for."""

@@ -80,13 +80,16 @@ class QueueConsumer:
         connection: BrokerConnection,
         partition: int,
         prefetch: int,
+        *,
         intake: BatchIntake,
         devices: NewDevices,
+        known: Callable[[int], None],
     ) -> None:
         self.queue = queue_name("analytics", partition)
         self.subscription = Consumer(connection, self.queue, prefetch)
         self._intake = intake
         self._devices = devices
+        self._known = known
         self._ack_after_deliveries = min(ACK_AFTER_DELIVERIES, prefetch)
         self._unacked: Delivery | None = None
         self._unacked_count = 0
@@ -144,6 +147,7 @@ class QueueConsumer:
             # The queues of analytics have no dead letters: billing keeps the message, and reports it.
             await self.subscription.reject(delivery)
             return
+        self._known(batch.partition_count)
         await self._devices.told(batch)
         self._intake.take(batch)
         self._unacked = delivery

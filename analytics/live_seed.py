@@ -36,7 +36,9 @@ async def keep_filled(
 ) -> None:
     """Fills the picture once the devices are known; a background task, which stays when its work is done."""
     await registry.wait_complete()
-    await fill_from_record(picture, usage, [device.device_id for device in registry.devices()])
+    device_ids = [device.device_id for device in registry.devices()]
+    found = await fill_from_record(picture, usage, device_ids)
+    _log.info("live_picture_filled", device_count=len(device_ids), readings_found=found)
     await asyncio.Event().wait()
 
 
@@ -46,15 +48,16 @@ async def fill_from_record(
     device_ids: Sequence[str],
     *,
     retry_wait_seconds: float = _RETRY_WAIT_INITIAL_SECONDS,
-) -> None:
+) -> int:
     """Puts the newest recorded reading of each device into the picture, where what the stream brought is not newer.
 
     Tries as long as billing is away. What billing refuses for good is logged and left out: the stream fills it in.
+    Returns how many readings were found.
     """
     found = 0
     for first in range(0, len(device_ids), DEVICES_A_CALL):
         found += await _fill_some(picture, usage, device_ids[first : first + DEVICES_A_CALL], retry_wait_seconds)
-    _log.info("live_picture_filled", device_count=len(device_ids), readings_found=found)
+    return found
 
 
 async def _fill_some(

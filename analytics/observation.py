@@ -45,7 +45,11 @@ class ReceivedPart:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBatch:
-    """What one delivery holds; without parts it only says that its writer is alive."""
+    """What one delivery holds; without parts it only says that its writer is alive.
+
+    `partition_count` is how many partitions its writer knew, 0 if it does not say.
+    """
 
     batch_id: str
     parts: list[ReceivedPart]
+    partition_count: int = 0
