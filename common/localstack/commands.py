@@ -27,7 +27,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], *, root: Path) ->
 
 
 def _do(asked: argparse.Namespace, settings: LocalSettings, environ: Mapping[str, str]) -> int:
-    services = mesh_services(settings.ports)
+    services = mesh_services(settings.ports, settings.replicas)
     match asked.action:
         case "run":
             wanted = [] if asked.servers_only else services
@@ -61,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m common.localstack",
         description="Starts, watches and stops the mesh of this machine. GRIDMESH_INSTANCE=1..99 is another beside it; "
-        "AMQP_URL, MONGO_URL and REDIS_URL name servers that run elsewhere.",
+        "AMQP_URL, MONGO_URL and REDIS_URL name servers that run elsewhere; BILLING_REPLICAS and ANALYTICS_REPLICAS "
+        "say how many processes share the work of these services, each 10 ports above the one before it.",
     )
     actions = parser.add_subparsers(dest="action", required=True)
     run = actions.add_parser("run", help="start everything, run COMMAND, stop everything")

@@ -64,9 +64,14 @@ class Keeper:
             await self._end()
             self._enter("stopped")
 
-    async def kill(self) -> int:
-        """Sends SIGKILL and returns the id of the killed process; it is started again like after any death."""
+    async def kill(self, *, stays_down: bool = False) -> int:
+        """Sends SIGKILL and returns the id of the killed process.
+
+        It is started again like after any death, or, if it is to stay down, only by `restart`.
+        """
         process = self._running()
+        if stays_down:
+            self._wanted.clear()
         self._ready.clear()
         process.kill()
         await process.ends_within(self.program.stop_limit_s)

@@ -4,11 +4,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from common.localstack import mongodb, probes, rabbitmq, redis_server
 from common.localstack.addresses import SERVICE_NAMES, ServerAddresses, service_addresses
 from common.localstack.program import Program
-from common.localstack.settings import LOOPBACK, LocalSettings, Ports
+from common.localstack.settings import LOOPBACK, REPLICA_PORTS_APART, LocalSettings, Ports
+
+_ONE_OF_EACH: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,20 @@ class Service:
     metrics_port: int
 
 
-def mesh_services(ports: Ports) -> list[Service]:
-    """The services of the mesh."""
+def mesh_services(ports: Ports, replicas: Mapping[str, int] = _ONE_OF_EACH) -> list[Service]:
+    """The services of the mesh, one of each unless `replicas` says more; the first has the ports that others know."""
     return [
-        Service(name, (sys.executable, "-m", name), getattr(ports, name), getattr(ports, f"{name}_metrics"))
+        replica(name, number, getattr(ports, name), getattr(ports, f"{name}_metrics"))
         for name in SERVICE_NAMES
+        for number in range(1, replicas.get(name, 1) + 1)
     ]
+
+
+def replica(name: str, number: int, port: int, metrics_port: int) -> Service:
+    """One of several that share the work of a service, counted from 1; each is 10 ports above the one before it."""
+    above = REPLICA_PORTS_APART * (number - 1)
+    shown = name if number == 1 else f"{name}-{number}"
+    return Service(shown, (sys.executable, "-m", name), port + above, metrics_port + above)
 
 
 def programs(

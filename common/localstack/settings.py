@@ -3,7 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +12,9 @@ from common.localstack.problem import LocalStackError
 LOOPBACK = "127.0.0.1"
 PORTS_APART = 100
 LAST_INSTANCE = 99
+REPLICA_PORTS_APART = 10
+MOST_REPLICAS = 9
+SHARING_SERVICES = ("billing", "analytics")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class LocalSettings:
     """What the local stack is told: where it keeps its things, its ports, and the servers that run elsewhere.
 
     `amqp_url`, `mongo_url` and `redis_url` are None where a private server is to be started.
-    With `sync_on_commit` the MongoDB-protocol server flushes every commit to disk before it answers.
+    With `sync_on_commit` the MongoDB-protocol server flushes every commit to disk before it answers. `replicas` says
+    how many processes share the work of a service, where it is more than one.
     """
 
     root: Path
@@ -65,6 +69,7 @@ class LocalSettings:
     redis_url: str | None = None
     sync_on_commit: bool = False
     log_level: str = "info"
+    replicas: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, environ: Mapping[str, str], *, root: Path) -> Self:
@@ -95,6 +100,7 @@ class LocalSettings:
             redis_url=environ.get("REDIS_URL") or None,
             sync_on_commit=_flag("GRIDMESH_SYNC_ON_COMMIT", environ.get("GRIDMESH_SYNC_ON_COMMIT", "")),
             log_level=(environ.get("LOG_LEVEL") or "info").lower(),
+            replicas={name: _replicas(f"{name.upper()}_REPLICAS", environ) for name in SHARING_SERVICES},
         )
 
 
@@ -103,6 +109,13 @@ def _instance(text: str) -> int:
         return 0
     if not (text.isascii() and text.isdigit()) or int(text) > LAST_INSTANCE:
         raise LocalStackError(f"GRIDMESH_INSTANCE must be a whole number from 0 to {LAST_INSTANCE}, not {text!r}.")
+    return int(text)
+
+
+def _replicas(name: str, environ: Mapping[str, str]) -> int:
+    text = environ.get(name) or "1"
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MOST_REPLICAS:
+        raise LocalStackError(f"{name} must be a whole number from 1 to {MOST_REPLICAS}, not {text!r}.")
     return int(text)
 
 

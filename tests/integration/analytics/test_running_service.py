@@ -81,6 +81,24 @@ async def test_the_fleet_is_told_by_call_and_by_metric(servers: Mesh, queues: Qu
     await server.stop(None)
 
 
+async def test_a_partition_that_a_writer_tells_of_is_consumed_too(servers: Mesh, queues: Queues) -> None:
+    """The number may grow while analytics runs; its queues are declared and consumed as soon as a batch names it."""
+    told = batch_of("batch-1", 60_000)
+    told.partition_count = PARTITIONS + 1
+    beyond = batch_of("batch-2", 60_000, reading_of("meter-1", 0, meter=reading_pb2.MeterMeasurement(import_kwh=1.0)))
+
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
+        await analytics.wait_serving()
+        await queues.publish(told.SerializeToString(), message_id="batch-1")
+        await eventually(lambda: PARTITIONS in {int(one.queue[-1]) for one in analytics.app.consumers.running})
+        await eventually(lambda: not analytics.app.consumers.unsubscribed())
+        await queues.publish(beyond.SerializeToString(), message_id="batch-2", partition=PARTITIONS)
+        await eventually(lambda: analytics.value("readings_total", region="unknown", kind="meter") == 1)
+
+        assert analytics.value("partitions_leased") == PARTITIONS + 1
+        assert await analytics.is_serving(SERVICE_NAME)
+
+
 async def test_metrics_are_served_over_http(servers: Mesh, queues: Queues) -> None:
     """Prometheus finds the counters, and no device among the labels."""
     meter = reading_pb2.MeterMeasurement(import_kwh=1.0)

@@ -21,6 +21,25 @@ def test_the_whole_mesh_needs_every_port() -> None:
     assert sorted(needed.values()) == sorted(astuple(settings.ports))
 
 
+def test_more_replicas_stand_ten_ports_above_each_other() -> None:
+    """The first keeps the ports that others know; no two share one."""
+    environ = {"BILLING_REPLICAS": "3", "ANALYTICS_REPLICAS": "2"}
+    settings = LocalSettings.from_mapping(environ, root=Path("/checkout"))
+
+    needed = needed_ports(settings, mesh_services(settings.ports, settings.replicas))
+
+    assert (needed["billing"], needed["billing-2"], needed["billing-3"]) == (50053, 50063, 50073)
+    assert (needed["analytics-2"], needed["analytics-2's metrics"]) == (50064, 9114)
+    assert len(set(needed.values())) == len(needed)
+
+
+@pytest.mark.parametrize("text", ["0", "10", "two", "-1"])
+def test_a_number_of_replicas_that_cannot_be_meant_is_refused(text: str) -> None:
+    """One line, naming the variable."""
+    with pytest.raises(LocalStackError, match="BILLING_REPLICAS must be a whole number from 1 to 9"):
+        LocalSettings.from_mapping({"BILLING_REPLICAS": text}, root=Path("/checkout"))
+
+
 def test_a_server_elsewhere_needs_no_port() -> None:
     """Three of the five server ports belong to RabbitMQ and its Erlang."""
     settings = LocalSettings.from_mapping({"AMQP_URL": "amqp://elsewhere/"}, root=Path("/checkout"))
