@@ -3,27 +3,36 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from billing.segment import Segment
-from billing.segment_document import MERGED, QUARANTINED, UNMERGED, from_document, to_document
+from billing.segment_document import from_document, to_document
 from common.mongo import Database
 
-_COLLECTION = "readings_log"
+_LOG = "readings_log"
+_UNMERGED = "readings_unmerged"
+_QUARANTINED = "readings_quarantined"
 _DUPLICATE_KEY = 11000
 _READ_TIMEOUT_MS = 10_000
 
 
 class LogStore:
-    """Appends segments and keeps the mark that says which are folded into the cold and hot collections."""
+    """Appends segments and knows which are not folded into the cold and hot collections yet.
+
+    That stands beside the log, in a small document a segment that is written before it and removed after the fold: a
+    mark in a segment would write all of it again, and finding the marks would read all of them. A crash in between
+    leaves a mark too many, never one too few: such a segment comes again, or is folded again, and both are harmless.
+    """
 
     def __init__(self, database: Database) -> None:
-        self._log = database[_COLLECTION]
+        self._log = database[_LOG]
+        self._unmerged = database[_UNMERGED]
+        self._quarantined = database[_QUARANTINED]
 
     async def prepare(self) -> None:
         """Makes the index that finds what is not merged yet."""
-        await self._log.create_index([("state", ASCENDING), ("partition", ASCENDING)])
+        await self._unmerged.create_index([("partition", ASCENDING)])
 
     async def append(self, segments: Sequence[Segment]) -> set[str]:
         """Writes segments; returns the ids that were there already, which is success too.
@@ -31,21 +40,18 @@ class LogStore:
         Raises:
             pymongo.errors.PyMongoError: at least one is not known to be written; appending all again is safe.
         """
-        try:
-            await self._log.insert_many([to_document(segment) for segment in segments], ordered=False)
-        except BulkWriteError as failure:
-            errors = failure.details["writeErrors"]
-            if failure.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
-                raise
-            return {segments[error["index"]].batch_id for error in errors}
-        return set()
+        marks = [{"_id": one.batch_id, "partition": one.partition} for one in segments if one.reading_count]
+        if marks:
+            await _insert(self._unmerged, marks)
+        return await _insert(self._log, [to_document(segment) for segment in segments])
 
     async def unmerged_ids(self, partitions: Iterable[int] | None = None) -> list[str]:
-        """Ids of the segments of some partitions, by default of all, that are not folded yet."""
-        query: dict[str, Any] = {"state": UNMERGED}
-        if partitions is not None:
-            query["partition"] = {"$in": sorted(partitions)}
-        cursor = self._log.find(query, {"_id": 1})
+        """Ids of the segments of some partitions, by default of all, that are not folded yet.
+
+        Those of segments that are just being written may be among them.
+        """
+        query: dict[str, Any] = {} if partitions is None else {"partition": {"$in": sorted(partitions)}}
+        cursor = self._unmerged.find(query, {"_id": 1})
         return [document["_id"] async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
 
     async def load(self, batch_ids: Sequence[str]) -> list[Segment]:
@@ -54,13 +60,26 @@ class LogStore:
         return [from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
 
     async def mark_merged(self, batch_ids: Sequence[str]) -> None:
-        """Marks segments as folded; doing it again changes nothing."""
-        await self._log.update_many({"_id": {"$in": list(batch_ids)}}, {"$set": {"state": MERGED}})
+        """Takes note that segments are folded; doing it again changes nothing."""
+        await self._unmerged.delete_many({"_id": {"$in": list(batch_ids)}})
 
     async def mark_quarantined(self, reasons: Mapping[str, str]) -> None:
         """Sets segments aside that cannot be folded whole, by id with the reason; they stay in the log."""
-        marks = [
-            UpdateOne({"_id": batch_id}, {"$set": {"state": QUARANTINED, "reason": reason}})
+        notes = [
+            ReplaceOne({"_id": batch_id}, {"_id": batch_id, "reason": reason}, upsert=True)
             for batch_id, reason in reasons.items()
         ]
-        await self._log.bulk_write(marks, ordered=False)
+        await self._quarantined.bulk_write(notes, ordered=False)
+        await self.mark_merged(list(reasons))
+
+
+async def _insert(collection: Any, documents: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Writes documents; returns the ids that were there already."""
+    try:
+        await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as failure:
+        errors = failure.details["writeErrors"]
+        if failure.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
+            raise
+        return {documents[error["index"]]["_id"] for error in errors}
+    return set()

@@ -86,19 +86,21 @@ class Merger:
     async def recover(self) -> None:
         """Takes into the tail what the log holds unfolded and this process does not: after a crash, or of a replica."""
         self._more_is_logged = not self._tail.has_room
-        while self._tail.has_room:
-            held = self._tail.batch_ids
-            unmerged = await self._log.unmerged_ids(self._partitions())
-            missing = [batch_id for batch_id in unmerged if batch_id not in held]
-            if not missing:
-                return
-            _log.info("segments_recovered", segments=len(missing))
-            for first in range(0, len(missing), _SEGMENTS_PER_LOAD):
-                for segment in await self._log.load(missing[first : first + _SEGMENTS_PER_LOAD]):
-                    if not self._tail.hold(segment, self._clock()):
-                        self._more_is_logged = True
-                        return
-                    self._publish(segment)
+        if self._more_is_logged:
+            return
+        held = self._tail.batch_ids
+        unmerged = await self._log.unmerged_ids(self._partitions())
+        missing = [batch_id for batch_id in unmerged if batch_id not in held]
+        recovered = 0
+        for first in range(0, len(missing), _SEGMENTS_PER_LOAD):
+            for segment in await self._log.load(missing[first : first + _SEGMENTS_PER_LOAD]):
+                if not self._tail.hold(segment, self._clock()):
+                    self._more_is_logged = True
+                    return
+                recovered += 1
+                self._publish(segment)
+        if recovered:
+            _log.info("segments_recovered", segments=recovered)
 
     async def fold_due(self, *, everything: bool = False) -> bool:
         """Folds one round of what is due; False when nothing was. `everything` is due whatever it has waited."""

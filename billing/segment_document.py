@@ -10,16 +10,11 @@ from billing.schema import KINDS, Column, Kind
 from billing.segment import Segment
 from common.instants import datetime_from_ms, datetime_to_ms
 
-UNMERGED = "unmerged"
-MERGED = "merged"
-QUARANTINED = "quarantined"
-
 _INTEGERS = "<i8"
 
 
 def to_document(segment: Segment) -> dict[str, Any]:
     """The document of a segment; `_id` is the batch id, so writing it again is a duplicate key and no harm."""
-    reading_count = segment.reading_count
     return {
         "_id": segment.batch_id,
         "partition": segment.partition,
@@ -27,8 +22,7 @@ def to_document(segment: Segment) -> dict[str, Any]:
         "sequence": segment.sequence,
         "create_time": datetime_from_ms(segment.create_ms),
         "recorded_at": datetime_from_ms(segment.record_ms),
-        "state": UNMERGED if reading_count else MERGED,
-        "reading_count": reading_count,
+        "reading_count": segment.reading_count,
         **{columns.kind.name: _pack(columns) for columns in segment.kinds},
     }
 

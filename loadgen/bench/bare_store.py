@@ -76,7 +76,6 @@ async def segments_a_second(mongo_url: str, sample: StoreSample, seconds: float)
     """
     async with _scratch(mongo_url) as database:
         log = database[_LOG]
-        await log.create_index([("state", 1), ("partition", 1)])
 
         async def insert(copies: Sequence[Document]) -> None:
             await log.insert_many([_renamed(document) for document in copies], ordered=False)
