@@ -5,15 +5,24 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Decimal
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from common.energy import kwh, milliwatt_hours
+from common.energy import kwh, milliwatt_hours, milliwatt_hours_of
+
+_LARGEST_KWH = 9.2e12
 
 
 def _by_decimal(energy_kwh: float) -> int:
     return int((Decimal(repr(energy_kwh)) * 1_000_000).to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def _steps_away(energy_kwh: float, steps: int) -> float:
+    for _ in range(abs(steps)):
+        energy_kwh = math.nextafter(energy_kwh, math.inf * steps)
+    return energy_kwh
 
 
 @pytest.mark.parametrize(
@@ -53,9 +62,7 @@ def test_the_fast_path_gives_what_decimal_gives(energy_kwh: float) -> None:
 @given(st.integers(min_value=-(2**43), max_value=2**43), st.integers(min_value=-2, max_value=2))
 def test_numbers_next_to_a_tie_are_rounded_as_decimal_rounds_them(milliwatt_hours_below: int, steps: int) -> None:
     """The floats around k + 0.5 milliwatt-hours, where the product of floats may fall on the wrong side."""
-    energy_kwh = (milliwatt_hours_below + 0.5) / 1_000_000
-    for _ in range(abs(steps)):
-        energy_kwh = math.nextafter(energy_kwh, math.inf * steps)
+    energy_kwh = _steps_away((milliwatt_hours_below + 0.5) / 1_000_000, steps)
 
     assert milliwatt_hours(energy_kwh) == _by_decimal(energy_kwh)
 
@@ -71,3 +78,31 @@ def test_a_number_that_is_not_finite_is_refused(energy_kwh: float) -> None:
     """NaN and the infinities are no energy."""
     with pytest.raises(ValueError, match="finite"):
         milliwatt_hours(energy_kwh)
+
+
+_ENERGIES = st.one_of(
+    st.floats(allow_nan=False, min_value=-_LARGEST_KWH, max_value=_LARGEST_KWH),
+    st.floats(min_value=0.0, max_value=100.0),
+    st.builds(
+        lambda below, steps: _steps_away((below + 0.5) / 1_000_000, steps),
+        st.integers(min_value=-(2**43), max_value=2**43),
+        st.integers(min_value=-2, max_value=2),
+    ),
+)
+
+
+@given(st.lists(_ENERGIES, max_size=20))
+@example([0.0000005, -0.0, 0.0000025, 1_099_511.6277765, 0.123456])
+def test_many_energies_are_rounded_as_each_one_is(energies_kwh: list[float]) -> None:
+    """Neighbours change nothing, whether they are near a tie, large or plain."""
+    rounded = milliwatt_hours_of(np.array(energies_kwh, np.float64))
+
+    assert rounded.dtype == np.int64
+    assert rounded.tolist() == [milliwatt_hours(energy_kwh) for energy_kwh in energies_kwh]
+
+
+@pytest.mark.parametrize("energy_kwh", [math.nan, math.inf, -math.inf, 1.7e308, 1e13])
+def test_many_energies_are_refused_if_one_is_no_energy(energy_kwh: float) -> None:
+    """NaN, the infinities, and what 64 bits cannot hold."""
+    with pytest.raises(ValueError, match="must be"):
+        milliwatt_hours_of(np.array([1.0, energy_kwh, 2.0]))
