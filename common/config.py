@@ -36,11 +36,22 @@ class ServiceConfig(BaseModel):
     partitions: int = Field(default=8, ge=1, le=PARTITIONS_MAXIMUM)
     """The gateway's decides where a reading goes; for others it is only what they begin with."""
     shutdown_grace_seconds: float = Field(default=10.0, gt=0, le=300)
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that share the gRPC port, where a service can be several."""
+    so_reuseport: bool = False
+    """Whether others may listen on the gRPC port too; set for workers, by their parent."""
+    metrics_bind_host: str = ""
+    """Where `/metrics` is served; empty is `bind_host`."""
 
-    @field_validator("bind_host")
+    @property
+    def metrics_host(self) -> str:
+        """The address of `/metrics`."""
+        return self.metrics_bind_host or self.bind_host
+
+    @field_validator("bind_host", "metrics_bind_host")
     @classmethod
     def _loopback_unless_told(cls, bind_host: str, info: ValidationInfo) -> str:
-        if _is_loopback(bind_host) or info.data.get("insecure_bind_any_address"):
+        if not bind_host or _is_loopback(bind_host) or info.data.get("insecure_bind_any_address"):
             return bind_host
         raise ValueError("is not loopback; until callers have an identity this needs INSECURE_BIND_ANY_ADDRESS=true")
 

@@ -51,6 +51,12 @@ def channel_options() -> list[tuple[str, int | str]]:
     ]
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """A channel to `host:port`; it connects at the first call and again whenever needed. Close it in the end."""
-    return grpc.aio.insecure_channel(address, options=channel_options())
+def open_channel(address: str, *, own_connection: bool = False) -> grpc.aio.Channel:
+    """A channel to `host:port`; it connects at the first call and again whenever needed. Close it in the end.
+
+    Channels to one address share a connection, and so one worker behind it, unless they are to have their own.
+    """
+    options = channel_options()
+    if own_connection:
+        options.append(("grpc.use_local_subchannel_pool", 1))
+    return grpc.aio.insecure_channel(address, options=options)

@@ -23,11 +23,11 @@ _log = get_logger(__name__)
 ServicerEntry = tuple[Callable[[Any, Any], None], Any, str]
 
 
-def server_options(max_message_bytes: int) -> list[tuple[str, int]]:
+def server_options(max_message_bytes: int, *, so_reuseport: bool = False) -> list[tuple[str, int]]:
     """The channel arguments of a server; times in milliseconds."""
     return [
-        # On by default: a second server would bind the same port and take half the calls.
-        ("grpc.so_reuseport", 0),
+        # On by default: a second server would bind the same port and take half the calls. Workers do so on purpose.
+        ("grpc.so_reuseport", int(so_reuseport)),
         ("grpc.max_receive_message_length", max_message_bytes),
         # Devices behind address translation ping once a minute; allow twice that before calling it a flood.
         ("grpc.keepalive_permit_without_calls", 1),
@@ -57,6 +57,7 @@ class GrpcServer:
         Info("service", "Which service answers here.", registry=registry).info({"name": service_name})
         self._host = config.bind_host
         self.port = config.grpc_port
+        self._so_reuseport = config.so_reuseport
         self._servicers = tuple(servicers)
         self._interceptors = tuple(interceptors)
         self._health = health
@@ -75,9 +76,11 @@ class GrpcServer:
         Raises:
             PortTaken: another program listens there.
         """
-        # Asked first, for gRPC itself tells a taken port in a paragraph on stderr.
-        require_free(self._host, self.port, "GRPC_PORT")
-        server = grpc.aio.server(interceptors=self._interceptors, options=server_options(self._max_message_bytes))
+        # Asked first, for gRPC itself tells a taken port in a paragraph on stderr. Of workers the parent has asked.
+        if not self._so_reuseport:
+            require_free(self._host, self.port, "GRPC_PORT")
+        options = server_options(self._max_message_bytes, so_reuseport=self._so_reuseport)
+        server = grpc.aio.server(interceptors=self._interceptors, options=options)
         for add_to_server, servicer, _ in self._servicers:
             add_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)

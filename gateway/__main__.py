@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 
-from common.lifecycle import run_service
+from common.workers import run_workers
 from gateway.app import run
 from gateway.config import GatewayConfig
 
@@ -17,4 +17,4 @@ async def main(stop: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_service(main))
+    sys.exit(run_workers("gateway", GatewayConfig, main, sys.argv[1:], os.environ))

@@ -27,6 +27,7 @@ from gateway.device_feed import DeviceFeed
 from gateway.device_store import DeviceStore
 from gateway.device_watch import DeviceWatches
 from gateway.ingestion_client import IngestionClient
+from gateway.ingestion_streams import IngestionStreams
 from gateway.intake import Intake
 from gateway.intake_metrics import IntakeMetrics
 from gateway.intake_room import IntakeRoom
@@ -60,7 +61,7 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
     """The service, serving; red until the store is there and the registry is read. Leaving it shuts down."""
     async with lifecycle:
         registry = create_registry()
-        metrics = MetricsServer(registry, config.bind_host, config.metrics_port)
+        metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
 
@@ -117,12 +118,15 @@ def _open_devices(config: GatewayConfig, lifecycle: Lifecycle) -> _Devices:
     return _Devices(store, directory, feed, DeviceWatches(store, feed))
 
 
-def _open_ingestion(config: GatewayConfig, lifecycle: Lifecycle) -> IngestionClient:
-    channel = open_channel(config.ingestion_address)
-    lifecycle.on_close("ingestion_channel", channel.close)
-    client = IngestionClient(IngestionServiceStub(channel))
-    lifecycle.start_task("ingestion_stream", client.run())
-    return client
+def _open_ingestion(config: GatewayConfig, lifecycle: Lifecycle) -> IngestionStreams:
+    clients = []
+    for number in range(config.ingestion_streams):
+        channel = open_channel(config.ingestion_address, own_connection=True)
+        lifecycle.on_close(f"ingestion_channel_{number}", channel.close)
+        client = IngestionClient(IngestionServiceStub(channel))
+        lifecycle.start_task(f"ingestion_stream_{number}", client.run())
+        clients.append(client)
+    return IngestionStreams(clients)
 
 
 def _now_ms() -> int:

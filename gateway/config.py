@@ -16,6 +16,9 @@ class GatewayConfig(ServiceConfig):
     ingestion_address: str = "127.0.0.1:50052"
     """Where ingestion listens, `host:port`."""
 
+    ingestion_streams: int = Field(default=1, ge=1, le=256)
+    """Streams to ingestion, each on a connection of its own; more of them than workers there, so that all get some."""
+
     mongo_database: str = "gridmesh"
     """The database that holds the registry."""
 

@@ -63,7 +63,7 @@ async def ingestion_app(
     """The service, serving; red until the broker is there and every queue is declared. Leaving it shuts down."""
     async with lifecycle:
         registry = create_registry()
-        metrics = MetricsServer(registry, config.bind_host, config.metrics_port)
+        metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
 

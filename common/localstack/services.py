@@ -13,6 +13,8 @@ from common.localstack.settings import LOOPBACK, REPLICA_PORTS_APART, LocalSetti
 
 _ONE_OF_EACH: Mapping[str, int] = MappingProxyType({})
 
+_STREAMS_PER_WORKER = 4
+
 
 @dataclass(frozen=True)
 class Service:
@@ -56,6 +58,7 @@ def programs(
                 "GRPC_PORT": str(service.port),
                 "METRICS_PORT": str(service.metrics_port),
                 "LOG_LEVEL": settings.log_level,
+                **_workers(service.name, environ),
             },
             folder=settings.root,
             address=f"{LOOPBACK}:{service.port}",
@@ -66,3 +69,13 @@ def programs(
         )
         for service in services
     ]
+
+
+def _workers(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """How many processes a service is, and by how many streams the gateway reaches those of ingestion."""
+    chosen = {"WORKERS": environ.get(f"{name.upper()}_WORKERS", "")}
+    ingestion_workers = environ.get("INGESTION_WORKERS", "")
+    if name == "gateway" and ingestion_workers.isdigit() and not environ.get("INGESTION_STREAMS"):
+        # The system deals connections out by a hash, so only several for each worker reach them all.
+        chosen["INGESTION_STREAMS"] = str(_STREAMS_PER_WORKER * int(ingestion_workers))
+    return chosen

@@ -37,6 +37,7 @@ class ScriptedIngestion(IngestionServiceServicer):
         self.durable: list[Reading] = []
         self.refusals: deque[ErrorReason.ValueType] = deque()
         self.streams_count = 0
+        self.peers: set[str] = set()
         self.is_holding = False
         self.address = "127.0.0.1:0"
         self._readings_count = 0
@@ -83,6 +84,7 @@ class ScriptedIngestion(IngestionServiceServicer):
     ) -> None:
         """One stream."""
         self.streams_count += 1
+        self.peers.add(context.peer())
         async for request in request_iterator:
             if self.is_holding:
                 self._held.append((context, request))
