@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -198,3 +199,28 @@ async def test_every_analytics_replica_sees_the_whole_fleet(replicas: Replicas, 
             return bool(seen == [{"REPORTING": METERS}] * 2 and stale == [0, 0])
 
         await eventually(see_all)
+
+
+async def test_more_partitions_are_shared_while_everything_runs(replicas: Replicas, client: MeshClient) -> None:
+    """Only the gateway is told of twelve; every other process learns it, under load, and nothing is lost or doubled."""
+    grown = PARTITIONS + 4
+    fleet = fleet_of("grown-")
+    await client.register(fleet)
+    end_ms = time.time_ns() // 1_000_000 // INTERVAL_MS * INTERVAL_MS
+    start_ms = end_ms - DAY_MS // 4
+    count = METERS * (end_ms - start_ms) // INTERVAL_MS
+    device_ids = [device.device_id for device in fleet.devices()]
+    load = asyncio.ensure_future(send(client, fleet, start_ms, end_ms, count / 8))
+    await client.stored(device_ids, start_ms, end_ms, 100)
+
+    gateway = replicas.mesh.keepers["gateway"]
+    gateway.program = replace(gateway.program, environ={**gateway.program.environ, "PARTITIONS": str(grown)})
+    await gateway.restart()
+
+    tally = await load
+    await replicas.wait_leased(billing=grown // 2, billing_2=grown // 2, analytics=grown // 2, analytics_2=grown // 2)
+    assert (tally.distinct, tally.refused) == (count, 0)
+    expected = sent_milliwatt_hours(fleet, start_ms, end_ms)
+    async with grpc.aio.insecure_channel(replicas.address("billing-2")) as channel:
+        stubs = [client.usage, UsageServiceStub(channel)]
+        assert [await energy(stub, device_ids, start_ms, end_ms, count) for stub in stubs] == [expected, expected]
