@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError  # noqa: A004 - the driver's own, which its retries know
 
 _TIMEOUT_SECONDS = 1.0
 _CONNECTIONS = 16
+
+
+class _Connection(redis.asyncio.Connection):
+    """Also tells as its own error what the event loop says of a connection that was closed under a command."""
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Sends; raises redis.exceptions.ConnectionError when the connection is gone."""
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as closed:
+            raise ConnectionError(str(closed)) from closed
 
 
 def open_redis(url: str) -> redis.asyncio.Redis:
     """A client that answers in bytes; connects at the first command. Close it with `await client.aclose()`."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
+        connection_class=_Connection,
         max_connections=_CONNECTIONS,
         timeout=_TIMEOUT_SECONDS,
         socket_timeout=_TIMEOUT_SECONDS,

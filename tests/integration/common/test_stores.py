@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 import pymongo.errors
 import pytest
+from redis.asyncio import Connection as AsyncRedisConnection
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from common import mongo, redis_client
@@ -77,3 +79,18 @@ async def test_a_cache_that_is_silent_is_told_within_seconds(silent_port: int) -
             await redis_client.ping(cache)
 
     await cache.aclose()
+
+
+async def test_a_connection_closed_under_a_command_is_the_cache_being_away(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop says so with an error of its own, which callers who expect the driver's must not see."""
+
+    async def closed(*_: object) -> None:
+        raise RuntimeError("unable to perform operation on a closed transport")
+
+    await redis_client.ping(redis)
+    monkeypatch.setattr(AsyncRedisConnection, "_send_packed_command", closed)
+
+    with pytest.raises(RedisError):
+        await redis_client.ping(redis)
