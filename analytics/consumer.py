@@ -104,6 +104,10 @@ class QueueConsumer:
         """Whether the broker sends deliveries now."""
         return self.subscription.is_subscribed
 
+    def require_progress(self) -> None:
+        """For health checks; raises as `Consumer.require_progress` does."""
+        self.subscription.require_progress()
+
     async def subscribe(self) -> None:
         """Keeps the subscription until cancelled."""
         await self.subscription.run()

@@ -62,6 +62,10 @@ class ReadingsConsumer:
         """Whether the broker sends deliveries now."""
         return self._consumer.is_subscribed
 
+    def require_progress(self) -> None:
+        """For health checks; raises as `Consumer.require_progress` does."""
+        self._consumer.require_progress()
+
     async def subscribe(self) -> None:
         """Keeps the subscription until cancelled."""
         await self._consumer.run()

@@ -14,9 +14,12 @@ from aiormq.abc import DeliveredMessage
 from common.broker_connection import RPC_TIMEOUT_SECONDS, BrokerConnection
 from common.broker_failures import BrokerAway, broker_failures
 from common.logs import get_logger
+from common.progress import Progress
 
 _PAUSE_BEFORE_RESUBSCRIBING_SECONDS = 0.5
 _CLOSE_TIMEOUT_SECONDS = 1.0
+# A store that hangs, or refuses every write, is noticed by what it does not let through.
+_STALL_SECONDS = 5.0
 
 _log = get_logger(__name__)
 
@@ -49,6 +52,8 @@ class Consumer:
         self._consumer_tag: str | None = None
         self._epoch = 0
         self._stopped = False
+        self._unsettled: set[int] = set()
+        self._progress = Progress()
         # Bounded by the prefetch, which the broker keeps.
         self.deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
 
@@ -56,6 +61,14 @@ class Consumer:
     def is_subscribed(self) -> bool:
         """Whether the broker sends deliveries now, or would if the queue had any."""
         return self._consumer_tag is not None and self._channel is not None and not self._channel.is_closed
+
+    def require_progress(self) -> None:
+        """For health checks: that deliveries in hand get settled.
+
+        Raises:
+            NoProgress: for seconds none of them was.
+        """
+        self._progress.require(_STALL_SECONDS)
 
     async def run(self) -> None:
         """Keeps the subscription until cancelled or stopped, then closes its channel."""
@@ -91,7 +104,9 @@ class Consumer:
         Returns False if the channel is gone: the broker will deliver it again.
         """
         return await self._settle(
-            delivery, lambda channel: channel.basic_ack(delivery.delivery_tag, multiple=multiple, wait=False)
+            delivery,
+            lambda channel: channel.basic_ack(delivery.delivery_tag, multiple=multiple, wait=False),
+            multiple=multiple,
         )
 
     async def reject(self, delivery: Delivery) -> bool:
@@ -106,7 +121,13 @@ class Consumer:
             delivery, lambda channel: channel.basic_nack(delivery.delivery_tag, requeue=True, wait=False)
         )
 
-    async def _settle(self, delivery: Delivery, settle: Callable[[aiormq.Channel], Awaitable[None]]) -> bool:
+    async def _settle(
+        self,
+        delivery: Delivery,
+        settle: Callable[[aiormq.Channel], Awaitable[None]],
+        *,
+        multiple: bool = False,
+    ) -> bool:
         channel = self._channel
         if channel is None or channel.is_closed or delivery.epoch != self._epoch:
             return False
@@ -115,6 +136,10 @@ class Consumer:
                 await settle(channel)
         except BrokerAway:
             return False
+        self._unsettled.discard(delivery.delivery_tag)
+        if multiple:
+            self._unsettled = {tag for tag in self._unsettled if tag > delivery.delivery_tag}
+        self._progress.advanced(len(self._unsettled))
         return True
 
     async def _subscribe_until_lost(self) -> None:
@@ -150,13 +175,18 @@ class Consumer:
     def _begin_epoch(self, channel: aiormq.Channel) -> None:
         self._epoch += 1
         self._channel = channel
+        self._unsettled.clear()
+        self._progress.advanced(0)
         while not self.deliveries.empty():
             self.deliveries.get_nowait()
 
     def _receiver(self, epoch: int) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def receive(message: DeliveredMessage) -> None:
             if epoch == self._epoch:
-                self.deliveries.put_nowait(_delivery(message, epoch))
+                delivery = _delivery(message, epoch)
+                self._unsettled.add(delivery.delivery_tag)
+                self._progress.began()
+                self.deliveries.put_nowait(delivery)
 
         return receive
 

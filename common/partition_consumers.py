@@ -16,6 +16,13 @@ class PartitionConsumer(Protocol):
     def is_subscribed(self) -> bool:
         """Whether the broker sends deliveries, or would if the queue had any and nobody else were first."""
 
+    def require_progress(self) -> None:
+        """Checks that deliveries in hand get settled.
+
+        Raises:
+            NoProgress: they do not.
+        """
+
     async def subscribe(self) -> None:
         """Keeps the subscription until cancelled."""
 
@@ -79,6 +86,15 @@ class PartitionConsumers(Generic[ConsumerT]):
             for partition, kept in self._kept.items()
             if not kept.stop.is_set() and not kept.consumer.is_subscribed
         )
+
+    def require_progress(self) -> None:
+        """Checks that every consumer gets done what it has in hand.
+
+        Raises:
+            NoProgress: one does not.
+        """
+        for consumer in self.running:
+            consumer.require_progress()
 
     def keep(self, wanted: Collection[int]) -> None:
         """Starts what is wanted and missing, stops what is not wanted; call it again, and what could not be is made up.

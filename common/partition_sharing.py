@@ -96,7 +96,9 @@ class PartitionSharing(Generic[ConsumerT]):
 
         Raises:
             NotConsuming: it does not, or it has not seen the leases for long.
+            NoProgress: what it has in hand does not get done.
         """
+        self._consumers.require_progress()
         now = self._clock()
         if self._looked_at is None or now - self._looked_at > _BLIND_SECONDS:
             raise NotConsuming("the leases are out of sight")

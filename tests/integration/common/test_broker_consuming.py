@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from common import broker_consumer
 from common.broker import BrokerConnection, Consumer, Publisher
+from common.progress import NoProgress
 from tests.integration.common.broker_route import (
     Eventually,
     Route,
@@ -49,6 +53,24 @@ async def test_one_acknowledgement_can_settle_all_before_it(
 
     assert (given_back.body, given_back.redelivered) == (b"4", True)
     assert [again.body, (await next_delivery(consumer)).body] == [b"4", b"5"]
+
+
+async def test_a_consumer_whose_deliveries_are_not_settled_is_not_well(
+    publisher: Publisher, consumer: Consumer, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connected and subscribed, it makes no progress; one settled delivery shows that it does again."""
+    for number in range(3):
+        await publish(publisher, route, b"%d" % number)
+    deliveries = [await next_delivery(consumer) for _ in range(3)]
+    consumer.require_progress()
+    monkeypatch.setattr(broker_consumer, "_STALL_SECONDS", 0.0)
+
+    with pytest.raises(NoProgress):
+        consumer.require_progress()
+    await consumer.ack(deliveries[1], multiple=True)
+    await consumer.reject(deliveries[2])
+
+    consumer.require_progress()
 
 
 async def test_after_a_cut_what_was_in_hand_comes_again_and_old_tags_mean_nothing(

@@ -15,6 +15,7 @@ from common.lease_store import LeaseStore, SeenLeases
 from common.mongo import Database
 from common.partition_consumers import PartitionConsumers
 from common.partition_sharing import NotConsuming, PartitionSharing
+from common.progress import NoProgress
 
 PARTITIONS = 8
 LIMIT_SECONDS = 20
@@ -26,7 +27,13 @@ class MadeUpConsumer:
     def __init__(self, partition: int, held: asyncio.Event) -> None:
         self.partition = partition
         self.is_subscribed = False
+        self.is_stuck = False
         self._held = held
+
+    def require_progress(self) -> None:
+        """Fails while the test says that it is stuck."""
+        if self.is_stuck:
+            raise NoProgress
 
     async def subscribe(self) -> None:
         """Is subscribed."""
@@ -127,6 +134,18 @@ async def test_the_only_replica_consumes_everything(database: Database) -> None:
 
         await a.sharing.require_consuming()
         assert sorted(a.prepared) == list(range(PARTITIONS))
+
+
+async def test_a_replica_that_is_stuck_with_one_partition_is_not_well(database: Database) -> None:
+    """Until what it has in hand gets done again."""
+    async with replicas(database, "a") as (a,):
+        await eventually(lambda: len(a.consumed) == PARTITIONS)
+        a.consumers.running[3].is_stuck = True
+
+        with pytest.raises(NoProgress):
+            await a.sharing.require_consuming()
+        a.consumers.running[3].is_stuck = False
+        await a.sharing.require_consuming()
 
 
 async def test_a_newcomer_gets_half_and_nothing_moves_afterwards(database: Database) -> None:
