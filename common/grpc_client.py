@@ -40,8 +40,11 @@ def channel_options() -> list[tuple[str, int | str]]:
         ("grpc.enable_retries", 1),
         ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
         ("grpc.max_send_message_length", MAX_RECEIVE_BYTES),
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        # A connection that died without a word is given up within 7 s; servers of ours allow such frequent pings.
+        ("grpc.keepalive_time_ms", 3_000),
+        ("grpc.keepalive_timeout_ms", 4_000),
+        # The transport measures with pings of its own, and keepalive waits while one of those has no answer.
+        ("grpc.http2.ping_timeout_ms", 4_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         # A peer that was restarted is met again within a second or two, not after the default two minutes.

@@ -29,9 +29,9 @@ def server_options(max_message_bytes: int, *, so_reuseport: bool = False) -> lis
         # On by default: a second server would bind the same port and take half the calls. Workers do so on purpose.
         ("grpc.so_reuseport", int(so_reuseport)),
         ("grpc.max_receive_message_length", max_message_bytes),
-        # Devices behind address translation ping once a minute; allow twice that before calling it a flood.
+        # Peers ping every 3 s, so that they notice a connection that died without a word; more than that is a flood.
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 2_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.max_pings_without_data", 0),

@@ -12,6 +12,9 @@ Database = AsyncIOMotorDatabase[dict[str, Any]]
 _SERVER_SELECTION_TIMEOUT_MS = 2_000
 _CONNECT_TIMEOUT_MS = 2_000
 _SOCKET_TIMEOUT_MS = 30_000
+# How often the driver looks after the server: two looks without an answer, and it drops every connection with whatever
+# still waits on it, long before the socket times out.
+_HEARTBEAT_MS = 2_000
 _PING_TIMEOUT_MS = 1_000
 
 
@@ -31,6 +34,7 @@ def open_database(url: str, name: str = "gridmesh", *, appname: str = "gridmesh"
         serverSelectionTimeoutMS=_SERVER_SELECTION_TIMEOUT_MS,
         connectTimeoutMS=_CONNECT_TIMEOUT_MS,
         socketTimeoutMS=_SOCKET_TIMEOUT_MS,
+        heartbeatFrequencyMS=_HEARTBEAT_MS,
         maxPoolSize=32,
     )
     return client[name]
