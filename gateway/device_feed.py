@@ -83,10 +83,9 @@ class DeviceFeed:
         count = 0
         async with aclosing(self._store.pages()) as pages:
             async for devices in pages:
-                self._seen_ms = max(self._seen_ms, *(device.update_time_ms for device in devices))
                 count += len(devices)
                 self._tell(devices)
-        self._seen_ms = min(self._seen_ms, started_ms)
+        self._seen_ms = started_ms
         self._loaded.set()
         _log.info("registry_loaded", devices=count)
 
@@ -96,8 +95,8 @@ class DeviceFeed:
         for start in range(0, len(changes.devices), PAGE_DEVICES):
             self._tell(changes.devices[start : start + PAGE_DEVICES])
         self._told = changes.versions
-        # Neither what was written while we read nor a stamp from a clock ahead of ours may hide what comes before it.
-        self._seen_ms = min(max(self._seen_ms, changes.newest_ms), started_ms)
+        # Not the newest stamp: a large registration would then be read again each second until the next change.
+        self._seen_ms = max(self._seen_ms, started_ms)
 
     def _tell(self, devices: Sequence[Device]) -> None:
         for listener in tuple(self._listeners):

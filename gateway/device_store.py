@@ -16,7 +16,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from common.errors import DeviceExists, DeviceNotFound
-from common.instants import datetime_from_ms, datetime_to_ms
+from common.instants import datetime_from_ms
 from common.mongo import Database, ping
 from gateway.device import Device
 from gateway.device_document import Document, device_from_document, device_to_document, link_to_document
@@ -42,11 +42,10 @@ Filters = dict[str, str | int]
 
 
 class Changes(NamedTuple):
-    """What changed since an instant: the devices that are news, and the version and last change of all."""
+    """What changed since an instant: the devices that are news, and the versions of all."""
 
     devices: list[Device]
     versions: dict[str, int]
-    newest_ms: int
 
 
 class DeviceStore:
@@ -138,15 +137,13 @@ class DeviceStore:
         """What changed at an instant or later; devices that were told in their present version are no news."""
         query = {"update_time": {"$gte": datetime_from_ms(update_time_ms)}}
         cursor = self._devices.find(query, batch_size=PAGE_DEVICES).max_time_ms(_QUERY_TIMEOUT_MS)
-        changes = Changes([], {}, update_time_ms)
-        newest = datetime_from_ms(update_time_ms)
+        changes = Changes([], {})
         async for document in cursor:
             device_id, version = document["_id"], document["version"]
             changes.versions[device_id] = version
-            newest = max(newest, document["update_time"])
             if told.get(device_id) != version:
                 changes.devices.append(device_from_document(document))
-        return changes._replace(newest_ms=datetime_to_ms(newest))
+        return changes
 
     async def add_link(self, meter: Device, link: VehicleLink) -> bool:
         """Adds a link to its meter, if that has not changed since it was read; returns whether that was so."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 
 import pytest
@@ -14,7 +14,7 @@ from gateway import device_watch
 from gateway.device import Device, DeviceKind
 from gateway.device_directory import DeviceDirectory
 from gateway.device_feed import OVERLAP_MS, DeviceFeed
-from gateway.device_store import DeviceStore
+from gateway.device_store import Changes, DeviceStore
 from gateway.device_watch import DeviceWatches
 from gateway.vehicle_link import VehicleLink
 from gateway.vehicle_linking import link_vehicle
@@ -112,6 +112,42 @@ async def test_a_stamp_of_a_slower_clock_is_not_missed(store: DeviceStore, runni
         await slower.create(device("m-behind"))
 
         assert await heard.of("m-behind")
+
+
+async def test_a_large_registration_is_not_read_again_and_again(
+    store: DeviceStore, running: DeviceFeed, clock: Clock
+) -> None:
+    """Once the questions no longer overlap it, an idle registry costs nothing, however much came last."""
+    heard = Heard()
+    asked = AskedStore(store)
+    running._store = asked  # what the feed asks from now on is looked at on its way
+    with running.listening(heard):
+        clock.now_ms += 1
+        await store.create_many([device(f"m-many-{number}") for number in range(50)])
+        await heard.of("m-many-49")
+        clock.now_ms += OVERLAP_MS + 1
+
+        async with asyncio.timeout(10):
+            await asked.found_none()
+
+
+class AskedStore(DeviceStore):
+    """The store, which says when a question for changes has found no device."""
+
+    def __init__(self, store: DeviceStore) -> None:
+        super().__init__(store._database, store._now_ms)
+        self._found_none = asyncio.Event()
+
+    async def changed_since(self, update_time_ms: int, told: Mapping[str, int]) -> Changes:
+        """What the store says."""
+        changes = await super().changed_since(update_time_ms, told)
+        if not changes.versions:
+            self._found_none.set()
+        return changes
+
+    async def found_none(self) -> None:
+        """Returns when a question has found nothing."""
+        await self._found_none.wait()
 
 
 async def test_a_stamp_of_a_faster_clock_hides_nothing(store: DeviceStore, running: DeviceFeed, clock: Clock) -> None:

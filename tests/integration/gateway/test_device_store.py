@@ -217,9 +217,3 @@ async def test_changes_are_found_by_time_and_told_once(store: DeviceStore, clock
 
     assert [found.device_id for found in changes.devices] == ["late-2"]
     assert changes.versions == {"late-1": 1, "late-2": 1}
-    assert changes.newest_ms == NOW_MS + 10_000
-
-
-async def test_no_change_leaves_the_instant_where_it_was(store: DeviceStore) -> None:
-    """An idle registry is asked from the same instant again."""
-    assert await store.changed_since(NOW_MS, {}) == ([], {}, NOW_MS)
