@@ -58,6 +58,8 @@ async def run_bench(settings: BenchSettings, output: TextIO) -> int:
         for names, measurement in _measurements(rig):
             if settings.is_wanted(*names):
                 await _add_rows(rig, names, measurement)
+                # A run that is broken off leaves what it has found.
+                report.write(report.as_json(in_report_order(rig.rows), machine, notes=rig.notes), settings.report)
         processes = rig.processes()
         if settings.is_wanted("memory_"):
             rig.rows += memory_rows(processes.peak_megabytes())

@@ -16,7 +16,7 @@ from common.instants import to_ms
 from loadgen.bench.frame_source import FrameSource
 from loadgen.bench.raw_streams import LoadFailed, send_frames
 from loadgen.bench.rig import Measured, Rig, Send, measure
-from loadgen.bench.row import AIMS, MILLISECONDS, Row, void_row
+from loadgen.bench.row import AIMS, MILLISECONDS, Row, rounded, void_row
 from loadgen.bench.schedule import Schedule
 from loadgen.bench.stored import fault_in_store, let_fold
 from loadgen.latency import LatencyHistogram
@@ -59,7 +59,8 @@ async def live_view_row(rig: Rig) -> Row:
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    return _row(name, watch.latency, 99, measured, fault or watch.fault, p50=watch.latency.percentile_ms(50))
+    details = {"p50": rounded(watch.latency.percentile_ms(50)), "not_seen_in_5_seconds": watch.given_up}
+    return _row(name, watch.latency, 99, measured, fault or watch.fault, **details)
 
 
 class LiveWatch:
@@ -72,6 +73,8 @@ class LiveWatch:
         self._next_seconds = 0.0
         self.latency = LatencyHistogram()
         self.fault: str | None = None
+        self.given_up = 0
+        """Readings that were not seen in time; they count with the time that was waited for them."""
 
     def offer(self, position: int, due_seconds: float) -> None:
         """Takes the reading at a position if it is time for another one."""
@@ -99,7 +102,9 @@ class LiveWatch:
         for device_id in request.device_ids:
             start_ms, due_seconds = self._pending[device_id]
             waited_seconds = now_seconds - due_seconds
-            if found.get(device_id, 0) >= start_ms or waited_seconds > _GIVE_UP_SECONDS:
+            is_live = found.get(device_id, 0) >= start_ms
+            if is_live or waited_seconds > _GIVE_UP_SECONDS:
+                self.given_up += not is_live
                 del self._pending[device_id]
                 self.latency.record(waited_seconds * 1000)
 

@@ -32,6 +32,10 @@ class LoadFailed(Exception):
     """Expected: the mesh ended a stream or a call, or acks stayed away; what was sent may not be durable."""
 
 
+# How a lost stream shows itself to its reader, and to its writer.
+_ENDINGS = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError, LoadFailed)
+
+
 async def send_frames(
     channel: grpc.aio.Channel,
     source: FrameSource,
@@ -51,10 +55,8 @@ async def send_frames(
             for number in range(STREAMS):
                 stream = _RawStream(channel, source, schedule, book, on_sent)
                 tasks.create_task(stream.run(), name=f"stream-{number}")
-    except* grpc.aio.AioRpcError as failures:
+    except* _ENDINGS as failures:
         raise LoadFailed(_told(failures)) from None
-    except* LoadFailed as failures:
-        raise LoadFailed(str(failures.exceptions[0])) from None
 
 
 async def send_calls(channel: grpc.aio.Channel, source: FrameSource, schedule: Schedule, book: AckBook) -> None:
@@ -76,7 +78,7 @@ async def send_calls(channel: grpc.aio.Channel, source: FrameSource, schedule: S
         async with asyncio.TaskGroup() as tasks:
             for number in range(CALLS_AT_ONCE):
                 tasks.create_task(caller(), name=f"caller-{number}")
-    except* grpc.aio.AioRpcError as failures:
+    except* _ENDINGS as failures:
         raise LoadFailed(_told(failures)) from None
 
 
@@ -129,4 +131,6 @@ def _told(failures: BaseExceptionGroup[Any]) -> str:
     failure: Any = failures
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
-    return f"{failure.code().name}: {failure.details()}"
+    if isinstance(failure, grpc.aio.AioRpcError):
+        return f"{failure.code().name}: {failure.details()}"
+    return str(failure) or type(failure).__name__

@@ -35,9 +35,9 @@ class Durations:
 
 
 FULL = Durations(
-    run_seconds=540,
+    run_seconds=570,
     warm_up_seconds=1.0,
-    row_seconds=5.0,
+    row_seconds=4.0,
     row_readings=1_000_000,
     limit_seconds=3.0,
     latency_seconds=10.0,
@@ -46,8 +46,8 @@ FULL = Durations(
     sustained_seconds=60.0,
     cost_seconds=8.0,
     log_drain_seconds=60.0,
-    fold_drain_seconds=15.0,
-    merged_seconds=60.0,
+    fold_drain_seconds=10.0,
+    merged_seconds=45.0,
     cost_fleets=(1_000, 10_000, 100_000),
 )
 QUICK = Durations(
