@@ -80,7 +80,7 @@ class Toy:
         return self.pids("serving")
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
     """Waits until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -127,7 +127,7 @@ def test_a_signal_to_the_parent_drains_every_worker(
     workers = service.serving(2)
 
     service.process.send_signal(number)
-    code = service.process.wait(timeout=20)
+    code = service.process.wait(timeout=60)
 
     assert code == 0
     assert len(set(workers)) == 2
@@ -142,7 +142,7 @@ def test_one_worker_has_no_parent(toy: Callable[..., Toy]) -> None:
 
     service.process.terminate()
 
-    assert service.process.wait(timeout=20) == 0
+    assert service.process.wait(timeout=60) == 0
     assert workers == [service.process.pid]
 
 
@@ -154,7 +154,7 @@ def test_a_worker_that_dies_is_started_again(toy: Callable[..., Toy]) -> None:
     os.kill(first, signal.SIGKILL)
     workers = service.serving(3)
     service.process.terminate()
-    code = service.process.wait(timeout=20)
+    code = service.process.wait(timeout=60)
 
     assert code == 0
     assert sorted(service.pids("drained")) == sorted([second, workers[2]])
@@ -182,7 +182,7 @@ def test_a_port_that_somebody_has_is_refused_once_by_the_parent(
         other.bind(("127.0.0.1", ports[0]))
         other.listen()
         service = toy("--workers", "2")
-        code = service.process.wait(timeout=20)
+        code = service.process.wait(timeout=60)
 
     assert code == 2
     assert service.pids("serving") == []
@@ -195,7 +195,7 @@ def test_a_wrong_number_is_refused_by_name(toy: Callable[..., Toy]) -> None:
     """Like every other setting."""
     service = toy("--workers", "0")
 
-    assert service.process.wait(timeout=20) == 2
+    assert service.process.wait(timeout=60) == 2
     assert service.errors.read_text().startswith("WORKERS: ")
 
 
@@ -215,5 +215,5 @@ def test_a_worker_that_ends_badly_shows_in_the_exit_code(toy: Callable[..., Toy]
 
     service.process.terminate()
 
-    assert service.process.wait(timeout=20) == 1
+    assert service.process.wait(timeout=60) == 1
     assert len(service.pids("drained")) == 2
