@@ -28,7 +28,6 @@ from loadgen.bench.settings import BenchSettings
 from loadgen.bench.stream_rows import ACCEPTANCE, acceptance_row, stream_row, unary_row
 from loadgen.connection import connected
 
-DEVICES = 10_000
 REPORT_ORDER = (
     *("stream_ack_500", "stream_ack_100", "stream_ack_1", "unary", "ack_latency_p50", "ack_latency_p99"),
     *("end_to_end", "merged", "live_view_latency_p99", "memory_", "cost_per_reading_"),
@@ -54,7 +53,7 @@ async def run_bench(settings: BenchSettings, output: TextIO) -> int:
     machine = describe_machine()
     others = OtherWork()
     async with _rig(settings, output, began_seconds) as rig:
-        await register_up_to(rig, DEVICES)
+        await register_up_to(rig, settings.devices)
         for names, measurement in _measurements(rig):
             if settings.is_wanted(*names):
                 await _add_rows(rig, names, measurement)
@@ -144,7 +143,7 @@ async def _rig(settings: BenchSettings, output: TextIO, began_seconds: float) ->
             billing=await stack.enter_async_context(connected("billing", settings.addresses.billing)),
             echo=await stack.enter_async_context(open_channel(echo_address)),
             broker=await stack.enter_async_context(bare_broker(settings.amqp_url)),
-            fleet=BenchFleet(f"b{_base_36(now_seconds)}", DEVICES),
+            fleet=BenchFleet(f"b{_base_36(now_seconds)}", settings.devices),
             calendar=Calendar(now_seconds - _BEGIN_BEFORE_SECONDS),
             say=say,
             ends_at_seconds=began_seconds + settings.durations.run_seconds,

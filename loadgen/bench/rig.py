@@ -154,7 +154,9 @@ async def measure(
         figures_before = await rig.figures(processes, counted)
         book.is_measuring = True
         began, cpu_before, acked_before = time.monotonic(), processes.cpu_seconds(), book.acked
-        while book.acked < rig.durations.row_readings and (left := began + seconds - time.monotonic()) > 0:
+        while (
+            book.acked - acked_before < rig.durations.row_readings and (left := began + seconds - time.monotonic()) > 0
+        ):
             await lasting(sending, min(left, _STEP_SECONDS))
         elapsed, cpu_after, acked = time.monotonic() - began, processes.cpu_seconds(), book.acked - acked_before
         book.is_measuring = False

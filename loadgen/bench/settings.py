@@ -79,6 +79,8 @@ class BenchSettings:
     """The folder of the mesh's run, in which the local stack tells its processes."""
     report: Path
     durations: Durations = FULL
+    devices: int = 10_000
+    """Meters of every row but those that compare fleets."""
     only: Collection[str] = ()
     """Beginnings of the names of rows; empty is all."""
 

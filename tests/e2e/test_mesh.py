@@ -1,13 +1,16 @@
 """The road from a device to a bill and a summary, through real processes and real servers."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from io import StringIO
 from pathlib import Path
 
 import grpc
@@ -29,6 +32,9 @@ from common.energy import milliwatt_hours
 from common.errors import reason_of
 from common.instants import from_ms
 from common.localstack.mesh import Mesh
+from loadgen.bench.bench import run_bench
+from loadgen.bench.settings import QUICK, BenchSettings
+from loadgen.connection import Addresses
 from loadgen.disturbance import Disturbance, DisturbanceShares
 from loadgen.fleet import Fleet
 from loadgen.fleet_spec import FleetSpec
@@ -218,6 +224,30 @@ async def test_bad_readings_are_named_and_their_neighbours_kept(client: MeshClie
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await client.telemetry.SendReading(SendReadingRequest(reading=minute("nobody", import_kwh=1.0)), timeout=9)
     assert (refused.value.code(), reason_of(refused.value)) == (grpc.StatusCode.NOT_FOUND, "DEVICE_NOT_FOUND")
+
+
+async def test_the_benchmark_counts_only_what_the_store_holds(mesh: Mesh, tmp_path: Path) -> None:
+    """A second of load on the whole mesh: a figure beside its bare limits, and nothing is void."""
+    settings = BenchSettings(
+        addresses=Addresses(*(mesh.environment[f"{name}_ADDRESS"] for name in ("GATEWAY", "BILLING", "ANALYTICS"))),
+        amqp_url=mesh.amqp_url,
+        mongo_url=mesh.mongo_url,
+        run_dir=Path(mesh.environment["GRIDMESH_RUN_DIR"]),
+        report=tmp_path / "report.json",
+        durations=replace(QUICK, row_seconds=0.5, limit_seconds=0.3, row_readings=20_000, fold_drain_seconds=0.0),
+        devices=1_000,
+        only=("stream_ack_100", "memory_"),
+    )
+
+    exit_code = await run_bench(settings, StringIO())
+
+    report = json.loads(settings.report.read_text())
+    row, *memory = report["rows"]
+    assert (exit_code, row["name"], row["unit"]) == (0, "stream_ack_100", "readings/s")
+    assert row["value"] > 0
+    assert row["ratio"] == pytest.approx(row["value"] / row["limit"], rel=0.01)
+    assert {"memory_gateway", "memory_billing", "memory_rabbitmq"} <= {one["name"] for one in memory}
+    assert report["machine"]["cores"] > 0
 
 
 async def test_every_service_answers_grpcurl_by_reflection(mesh: Mesh) -> None:
