@@ -16,6 +16,7 @@ from loadgen.registration import RegistrationRefused
 
 _DEVICES_A_CALL = 1_000
 _CALLS_AT_ONCE = 4
+_REGISTER_SECONDS = 60.0
 _KNOWN_SECONDS = 20.0
 _POLL_SECONDS = 0.5
 
@@ -25,9 +26,10 @@ async def register_up_to(rig: Rig, devices: int) -> float:
 
     Raises:
         RegistrationRefused: the registry does not take one.
+        TimeoutError: it takes more than a minute.
         grpc.aio.AioRpcError: a call failed.
     """
-    first, rig.registered = rig.registered, max(rig.registered, devices)
+    first = rig.registered
     if first >= devices:
         return 0.0
     rig.say(f"  registering {devices - first:,} devices")
@@ -45,7 +47,9 @@ async def register_up_to(rig: Rig, devices: int) -> float:
             if response.refused:
                 raise RegistrationRefused(f"{len(response.refused)} devices of the benchmark were refused")
 
-    await asyncio.gather(*(register() for _ in range(_CALLS_AT_ONCE)))
+    async with asyncio.timeout(_REGISTER_SECONDS):
+        await asyncio.gather(*(register() for _ in range(_CALLS_AT_ONCE)))
+    rig.registered = devices
     seconds = time.monotonic() - began_seconds
     await _wait_known(rig)
     return seconds
