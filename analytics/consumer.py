@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from analytics.batch_memory import BatchMemory
-from analytics.batch_reader import Undecodable, read_batch
+from analytics.batch_reader import BatchReader, Undecodable
 from analytics.live_picture import LivePicture
 from analytics.new_devices import NewDevices
 from analytics.observation import ReceivedBatch
@@ -43,6 +43,7 @@ class BatchIntake:
         self._memory = memory
         self._now_ms = now_ms
         self._monotonic = monotonic
+        self._reader = BatchReader()
 
     def read(self, body: bytes) -> ReceivedBatch:
         """The batch in a delivery.
@@ -51,7 +52,7 @@ class BatchIntake:
             Undecodable: the bytes are no batch; counted as such.
         """
         try:
-            return read_batch(body)
+            return self._reader.read(body)
         except Undecodable:
             self._metrics.undecodable.inc()
             raise
@@ -62,10 +63,12 @@ class BatchIntake:
         if not self._memory.add(batch.batch_id):
             self._metrics.batches_duplicate.inc()
             return
-        self._metrics.record(batch.parts, self._now_ms())
-        for part in batch.parts:
-            self._picture.apply(part.observations)
-        self._rate.add(sum(len(part.observations) for part in batch.parts), self._monotonic())
+        self._metrics.undecodable.inc(len(batch.undecodable_parts))
+        self._metrics.record(batch, self._now_ms())
+        if batch.columns:
+            self._picture.apply_columns(batch.columns)
+        self._picture.apply(batch.observations)
+        self._rate.add(batch.readings_count, self._monotonic())
 
     def readings_per_second(self) -> float:
         """Readings taken from the queues per second, mean over the last 10 seconds; repeated batches do not count."""
@@ -151,6 +154,11 @@ class QueueConsumer:
             # The queues of analytics have no dead letters: billing keeps the message, and reports it.
             await self.subscription.reject(delivery)
             return
+        if batch.undecodable_parts:
+            # The others of its batch are taken.
+            _log.error(
+                "parts_undecodable", queue=self.queue, message_id=delivery.message_id, causes=batch.undecodable_parts
+            )
         self._known(batch.partition_count)
         await self._devices.told(batch)
         self._intake.take(batch)

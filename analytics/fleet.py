@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from analytics.live_picture import LivePicture, stale_after_ms
+import numpy as np
+
+from analytics.device_states import STATE_NUMBERS, STATES
+from analytics.live_picture import NEVER_SEEN, LivePicture, stale_after_ms
 from analytics.observation import UNKNOWN_STATE
 
 
@@ -57,26 +60,33 @@ class FleetSurvey:
 
     def add(self, members: Iterable[FleetMember]) -> None:
         """Counts devices. A large fleet can be added in pieces, so that other work comes in between."""
-        find, groups, stale_at_ms = self._picture.find, self.groups, self._stale_at_ms
-        for member in members:
-            key = (member.region, member.kind)
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = FleetGroup()
-            group.device_count += 1
-            interval_ms = member.expected_interval_ms
-            if interval_ms not in stale_at_ms:
-                stale_at_ms[interval_ms] = self.now_ms - stale_after_ms(interval_ms)
-            live = find(member.device_id)
-            if live is None:
-                group.stale_device_count += 1
-                group.states[UNKNOWN_STATE] += 1
-                continue
-            group.states[live.state] += 1
-            if live.last_receive_ms <= stale_at_ms[interval_ms]:
-                group.stale_device_count += 1
-            elif live.power_kw is not None:
-                group.power_kw += live.power_kw
+        some = list(members)
+        if not some:
+            return
+        count = len(some)
+        rows = self._picture.rows_of([member.device_id for member in some])
+        keys = [(member.region, member.kind) for member in some]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        groups = [self.groups.setdefault(key, FleetGroup()) for key in numbers]
+        group = np.fromiter(map(numbers.__getitem__, keys), np.int64, count)
+        stale_at_ms = np.fromiter((self._stale_at(member.expected_interval_ms) for member in some), np.int64, count)
+        is_seen = rows != NEVER_SEEN
+        is_stale = ~is_seen | (self._picture.last_receive_ms[rows] <= stale_at_ms)
+        state = np.where(is_seen, self._picture.state[rows], STATE_NUMBERS[UNKNOWN_STATE])
+        power_kw = self._picture.power_kw[rows]
+        has_power = ~is_stale & ~np.isnan(power_kw)
+        # One after the other in the order of the devices, so that how they are cut into pieces does not matter.
+        power_sums_kw = np.array([one.power_kw for one in groups])
+        np.add.at(power_sums_kw, group[has_power], power_kw[has_power])
+        device_counts = np.bincount(group, minlength=len(groups)).tolist()
+        stale_counts = np.bincount(group[is_stale], minlength=len(groups)).tolist()
+        state_counts = np.bincount(group * len(STATES) + state, minlength=len(groups) * len(STATES))
+        for number, one in enumerate(groups):
+            one.device_count += device_counts[number]
+            one.stale_device_count += stale_counts[number]
+            one.power_kw = float(power_sums_kw[number])
+        for place in np.flatnonzero(state_counts).tolist():
+            groups[place // len(STATES)].states[STATES[place % len(STATES)]] += int(state_counts[place])
 
     def device_count(self) -> int:
         """All devices."""
@@ -93,3 +103,9 @@ class FleetSurvey:
             for state, device_count in group.states.items():
                 counts[kind, state] += device_count
         return dict(sorted(counts.items()))
+
+    def _stale_at(self, expected_interval_ms: int) -> int:
+        stale_at_ms = self._stale_at_ms.get(expected_interval_ms)
+        if stale_at_ms is None:
+            stale_at_ms = self._stale_at_ms[expected_interval_ms] = self.now_ms - stale_after_ms(expected_interval_ms)
+        return stale_at_ms

@@ -21,12 +21,7 @@ class NewDevices:
 
     async def told(self, batch: ReceivedBatch) -> None:
         """Returns when every device of the batch is known, or has been waited for long enough."""
-        unknown = {
-            seen.device_id
-            for part in batch.parts
-            for seen in part.observations
-            if self._registry_cache.get(seen.device_id) is None
-        }
+        unknown = self._registry_cache.unknown_among(batch.device_ids())
         # Asked only for the unknown, so that the memory holds what is rare.
         unknown = {device_id for device_id in unknown if self._given_up.add(device_id)}
         if unknown:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from common.reading_columns import Numbers
+from common.reading_location import Integers
 
 METER = "meter"
 VEHICLE = "vehicle"
@@ -12,6 +16,8 @@ UNKNOWN_KIND = "unknown"
 
 REPORTING_STATE = "REPORTING"
 UNKNOWN_STATE = "UNKNOWN"
+
+KINDS = (METER, VEHICLE, STORAGE, UNKNOWN_KIND)
 
 
 class Observation(NamedTuple):
@@ -36,20 +42,46 @@ class Observation(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedPart:
-    """The observations of one frame and when the gateway received it, milliseconds since 1970 in UTC."""
+class ObservedColumns:
+    """Many observations, a row each, in the columns of `Observation`.
 
-    receive_ms: int
-    observations: list[Observation]
+    `kind` is an index into `KINDS` and `state` one into `STATES`; a power that was not measured is NaN.
+    """
+
+    device_ids: list[str]
+    kind: Integers
+    start_ms: Integers
+    end_ms: Integers
+    revision: Integers
+    receive_ms: Integers
+    state: Integers
+    power_kw: Numbers
+    taken_milliwatt_hours: Integers
+    given_milliwatt_hours: Integers
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBatch:
-    """What one delivery holds; without parts it only says that its writer is alive.
+    """What one delivery holds; without readings it only says that its writer is alive.
 
+    Each reading is a row of `columns` or one of `observations`. `receive_ms` has the time of each Part, and
     `partition_count` is how many partitions its writer knew, 0 if it does not say.
     """
 
     batch_id: str
-    parts: list[ReceivedPart]
+    receive_ms: list[int]
+    columns: ObservedColumns | None
+    observations: list[Observation]
     partition_count: int = 0
+    undecodable_parts: tuple[str, ...] = ()
+    """Of each Part that was left out, for it cannot be decoded, the reason."""
+
+    @property
+    def readings_count(self) -> int:
+        """How many readings it holds."""
+        return len(self.observations) + (len(self.columns.device_ids) if self.columns else 0)
+
+    def device_ids(self) -> Iterable[str]:
+        """The device of each reading."""
+        others = [seen.device_id for seen in self.observations]
+        return self.columns.device_ids + others if self.columns else others

@@ -27,11 +27,13 @@ _READINGS_KEY = key(Part.READINGS_FIELD_NUMBER, LENGTH_DELIMITED)[0]
 class ReadParts:
     """The readings of some Parts, each in one of two shapes, with when the gateway received it (epoch milliseconds).
 
-    `columns` have a receive time for each row; the rows are positions among all readings of the Parts.
+    `columns` have a receive time for each row; the rows are positions among all readings of the Parts. `receive_ms` has
+    one time for each Part.
     """
 
     columns: list[tuple[ReadingColumns, Integers]]
     others: list[tuple[Reading, int]]
+    receive_ms: list[int]
 
 
 class PartReader:
@@ -54,23 +56,27 @@ class PartReader:
             except NotPlain:
                 pass
         others = []
+        times = []
         for body in parts:
             part = Part.FromString(body)
             receive_ms = to_ms(part.receive_time)
+            times.append(receive_ms)
             others += [(reading, receive_ms) for reading in part.readings]
-        return ReadParts([], others)
+        return ReadParts([], others, times)
 
-    def _read(self, located: Located, receive_ms: Integers) -> ReadParts:
+    def _read(self, located: Located, counts: list[int], times: list[int]) -> ReadParts:
+        receive_ms = np.repeat(np.array(times, np.int64), counts)
         columns, rows = self._columns.read(located)
         others = [Reading.FromString(reading) for reading in pick(located, rows)]
         return ReadParts(
             [(some, receive_ms[some.rows]) for some in columns],
             list(zip(others, receive_ms[rows].tolist(), strict=True)),
+            times,
         )
 
 
-def _located(parts: Sequence[bytes]) -> tuple[Located, Integers]:
-    """Where the readings of all Parts stand in the bytes of all, and when each was received.
+def _located(parts: Sequence[bytes]) -> tuple[Located, list[int], list[int]]:
+    """Where the readings of all Parts stand in the bytes of all; of each Part how many it has and when it was received.
 
     Raises:
         NotPlain: a Part is not what encoders write: the time, then the readings.
@@ -88,7 +94,7 @@ def _located(parts: Sequence[bytes]) -> tuple[Located, Integers]:
         times.append(to_ms(Timestamp.FromString(part[_TIME_HEADER:time_length])))
         ranges.append((first + time_length, end))
     located, counts = locate_all(b"".join(parts), _READINGS_KEY, ranges)
-    return located, np.repeat(np.array(times, np.int64), counts)
+    return located, counts, times
 
 
 _TIME_HEADER = 2

@@ -12,8 +12,11 @@ from common.wire_format import MORE_FOLLOWS, SEVEN_BITS, NotPlain
 
 Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
-# From so many readings of one length on, the next ones are looked at all at once.
-_RUN_BEGINS_AFTER = 4
+# From so many readings of one length on, the next ones are looked at all at once: first a few, for the run may be
+# short, then more and more of them.
+_RUN_BEGINS_AFTER = 16
+_LOOK_AHEAD_AT_FIRST = 64
+_LOOK_AHEAD_GROWTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,19 @@ class _Places:
 def _run(data: Bytes, header: int, header_length: int, position: int, end: int) -> int:
     """How many elements from `position` on have the same key and length as the one whose header stands at `header`."""
     stride = position - header
-    count = (end - position) // stride
-    if count <= 0:
-        return 0
-    headers = data[position : position + count * stride].reshape(count, stride)[:, :header_length]
-    alike = (headers == data[header : header + header_length]).all(axis=1)
-    return count if alike.all() else int(alike.argmin())
+    expected = data[header : header + header_length]
+    count_maximum = (end - position) // stride
+    count, look_ahead = 0, _LOOK_AHEAD_AT_FIRST
+    while count < count_maximum:
+        some = min(look_ahead, count_maximum - count)
+        first = position + count * stride
+        headers = data[first : first + some * stride].reshape(some, stride)[:, :header_length]
+        alike = (headers == expected).all(axis=1)
+        if not alike.all():
+            return count + int(alike.argmin())
+        count += some
+        look_ahead *= _LOOK_AHEAD_GROWTH
+    return count
 
 
 def pick(located: Located, rows: Integers) -> list[bytes]:

@@ -79,18 +79,22 @@ class RegistryCache:
         """The device, or None if it is not here (yet)."""
         return self._index.by_id.get(device_id)
 
+    def unknown_among(self, device_ids: Iterable[str]) -> set[str]:
+        """Those of some devices that are not here (yet)."""
+        return set(device_ids).difference(self._index.by_id)
+
     async def wait_known(self, device_ids: Iterable[str], limit_seconds: float) -> bool:
         """Waits until the watch has told of all these devices; False if it has not within the limit.
 
         A reading may be faster than the news of its device: the gateway that let it in knows more than the watch.
         """
-        missing = {device_id for device_id in device_ids if device_id not in self._index.by_id}
+        missing = self.unknown_among(device_ids)
         try:
             async with asyncio.timeout(limit_seconds):
                 while missing:
                     self._told.clear()
                     await self._told.wait()
-                    missing = {device_id for device_id in missing if device_id not in self._index.by_id}
+                    missing = self.unknown_among(missing)
         except TimeoutError:
             return False
         return True

@@ -8,9 +8,10 @@ import pytest
 from energy.ingestion.v1 import reading_batch_pb2
 from energy.telemetry.v1 import reading_pb2
 
-from analytics.batch_reader import Undecodable, observe, read_batch
+from analytics.batch_reader import BatchReader, Undecodable, observe
 from analytics.observation import Observation
 from common.instants import duration_from_ms, from_ms
+from common.part_columns import PartReader
 
 START_MS = 1_750_000_000_000
 RECEIVE_MS = START_MS + 61_500
@@ -88,20 +89,18 @@ def test_a_batch_keeps_its_parts_apart() -> None:
         ],
     )
 
-    received = read_batch(batch.SerializeToString())
+    received = BatchReader().read(batch.SerializeToString())
 
     assert received.batch_id == "b-1"
-    assert [(part.receive_ms, len(part.observations)) for part in received.parts] == [
-        (RECEIVE_MS, 2),
-        (RECEIVE_MS + 5, 1),
-    ]
+    assert received.receive_ms == [RECEIVE_MS, RECEIVE_MS + 5]
+    assert [seen.receive_ms for seen in received.observations] == [RECEIVE_MS, RECEIVE_MS, RECEIVE_MS + 5]
 
 
 def test_a_batch_without_parts_is_fine() -> None:
     """It says that its writer is alive."""
-    received = read_batch(reading_batch_pb2.ReadingBatch(batch_id="b-1").SerializeToString())
+    received = BatchReader().read(reading_batch_pb2.ReadingBatch(batch_id="b-1").SerializeToString())
 
-    assert received.parts == []
+    assert (received.receive_ms, received.readings_count) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +114,10 @@ def test_a_batch_without_parts_is_fine() -> None:
 def test_bytes_that_are_no_batch_are_refused(body: bytes) -> None:
     """They never will be one."""
     with pytest.raises(Undecodable):
-        read_batch(body)
+        BatchReader().read(body)
 
 
+@pytest.mark.parametrize("bytes_minimum", [pytest.param(1, id="columns"), pytest.param(1 << 30, id="messages")])
 @pytest.mark.parametrize(
     "meter",
     [
@@ -126,10 +126,30 @@ def test_bytes_that_are_no_batch_are_refused(body: bytes) -> None:
         reading_pb2.MeterMeasurement(power_kw=math.nan),
     ],
 )
-def test_numbers_that_are_not_finite_make_no_batch(meter: reading_pb2.MeterMeasurement) -> None:
-    """The gateway lets none through, so such a batch is not of its making; a sum must never become NaN."""
-    part = reading_batch_pb2.Part(receive_time=from_ms(RECEIVE_MS), readings=[reading(meter=meter)])
-    batch = reading_batch_pb2.ReadingBatch(batch_id="b-1", parts=[part])
+def test_a_part_with_a_number_not_finite_is_left_out(meter: reading_pb2.MeterMeasurement, bytes_minimum: int) -> None:
+    """The gateway lets none through, so such a Part is not of its making; the others of its batch are taken."""
+    sound = reading(meter=reading_pb2.MeterMeasurement(import_kwh=1.0, power_kw=2.0))
+    parts = [[sound] * 20, [sound] * 20 + [reading(meter=meter)] * 20, [sound]]
+    batch = reading_batch_pb2.ReadingBatch(
+        batch_id="b-1",
+        parts=[
+            reading_batch_pb2.Part(receive_time=from_ms(RECEIVE_MS + index), readings=readings)
+            for index, readings in enumerate(parts)
+        ],
+    )
 
-    with pytest.raises(Undecodable):
-        read_batch(batch.SerializeToString())
+    received = BatchReader(PartReader(bytes_minimum=bytes_minimum)).read(batch.SerializeToString())
+
+    assert received.receive_ms == [RECEIVE_MS, RECEIVE_MS + 2]
+    assert received.readings_count == 21
+    assert received.undecodable_parts == ("ValueError",)
+
+
+def test_a_part_that_is_none_is_left_out() -> None:
+    """Garbage where a Part should be costs only itself."""
+    part = reading_batch_pb2.Part(receive_time=from_ms(RECEIVE_MS), readings=[reading()])
+    batch = reading_batch_pb2.UndecodedReadingBatch(batch_id="b-1", parts=[b"\xff\xff", part.SerializeToString()])
+
+    received = BatchReader().read(batch.SerializeToString())
+
+    assert (received.readings_count, received.undecodable_parts) == (1, ("DecodeError",))

@@ -1,0 +1,107 @@
+"""Columns of readings become columns of observations: the rules of `batch_reader.observe`, an operation a column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from analytics.device_states import CHARGING_STATES, OPERATING_STATES, STATE_NUMBERS
+from analytics.observation import KINDS, METER, REPORTING_STATE, STORAGE, UNKNOWN_STATE, VEHICLE, ObservedColumns
+from common.energy import milliwatt_hours_of
+from common.reading_columns import Numbers, ReadingColumns, Truths
+from common.reading_location import Integers
+
+# Ten times what the gateway lets through: so many milliwatt-hours of a million readings still fit into 64 bits.
+_ENERGY_MAXIMUM_KWH = 1e7
+
+_UNKNOWN = STATE_NUMBERS[UNKNOWN_STATE]
+
+
+def _numbers(states: Mapping[int, str]) -> Integers:
+    numbers = np.full(max(states) + 1, _UNKNOWN, np.int64)
+    for number, state in states.items():
+        numbers[number] = STATE_NUMBERS[state]
+    return numbers
+
+
+# Of each kind: the energy that flows in and out, and the state.
+_TAKEN = {METER: "import_kwh", VEHICLE: "energy_delivered_kwh", STORAGE: "charge_kwh"}
+_GIVEN = {METER: "export_kwh", STORAGE: "discharge_kwh"}
+_STATES = {
+    VEHICLE: ("charging_state", _numbers(CHARGING_STATES)),
+    STORAGE: ("operating_state", _numbers(OPERATING_STATES)),
+}
+
+
+def plain(columns: ReadingColumns) -> Truths:
+    """Which readings have only numbers that `observed` takes; the others are for a look at each."""
+    is_plain: Truths = np.ones(columns.rows.size, np.bool_)
+    for name in (_TAKEN[columns.kind], _GIVEN.get(columns.kind, "")):
+        if name in columns.values:
+            # False for what is not a number, too.
+            is_plain &= np.abs(columns.values[name]) <= _ENERGY_MAXIMUM_KWH
+    if "power_kw" in columns.values:
+        is_plain &= np.isfinite(columns.values["power_kw"])
+    return is_plain
+
+
+def observed(columns: ReadingColumns, receive_ms: Integers) -> ObservedColumns:
+    """What analytics keeps of plain readings that the gateway received at these times."""
+    kind = columns.kind
+    count = columns.rows.size
+    power = columns.values.get("power_kw")
+    return ObservedColumns(
+        device_ids=list(map(bytes.decode, columns.device_ids)),
+        kind=np.full(count, KINDS.index(kind), np.int64),
+        start_ms=columns.start_ms,
+        end_ms=columns.start_ms if columns.interval_ms is None else columns.start_ms + columns.interval_ms,
+        revision=_int32(columns.revision),
+        receive_ms=receive_ms,
+        state=_state(columns),
+        power_kw=np.full(count, np.nan) if power is None else power.astype(np.float64, copy=False),
+        taken_milliwatt_hours=_energy(columns, _TAKEN[kind]),
+        given_milliwatt_hours=_energy(columns, _GIVEN.get(kind, "")),
+    )
+
+
+def joined(groups: Sequence[ObservedColumns]) -> ObservedColumns:
+    """The rows of all groups, one after the other."""
+    if len(groups) == 1:
+        return groups[0]
+    return ObservedColumns(
+        [device_id for group in groups for device_id in group.device_ids],
+        np.concatenate([group.kind for group in groups]),
+        np.concatenate([group.start_ms for group in groups]),
+        np.concatenate([group.end_ms for group in groups]),
+        np.concatenate([group.revision for group in groups]),
+        np.concatenate([group.receive_ms for group in groups]),
+        np.concatenate([group.state for group in groups]),
+        np.concatenate([group.power_kw for group in groups]),
+        np.concatenate([group.taken_milliwatt_hours for group in groups]),
+        np.concatenate([group.given_milliwatt_hours for group in groups]),
+    )
+
+
+def _energy(columns: ReadingColumns, name: str) -> Integers:
+    sent = columns.values.get(name)
+    if sent is None:
+        return np.zeros(columns.rows.size, np.int64)
+    energies: Numbers = sent.astype(np.float64, copy=False)
+    return milliwatt_hours_of(energies)
+
+
+def _state(columns: ReadingColumns) -> Integers:
+    if columns.kind == METER:
+        return np.full(columns.rows.size, STATE_NUMBERS[REPORTING_STATE], np.int64)
+    name, numbers = _STATES[columns.kind]
+    sent = columns.values.get(name)
+    if sent is None:
+        return np.full(columns.rows.size, _UNKNOWN, np.int64)
+    states = _int32(sent.astype(np.int64, copy=False))
+    return numbers[np.where((states >= 0) & (states < numbers.size), states, 0)]
+
+
+def _int32(integers: Integers) -> Integers:
+    # A parser cuts a longer varint off.
+    return integers.astype(np.int32).astype(np.int64)
