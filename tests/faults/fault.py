@@ -90,13 +90,14 @@ def reset_after_silence(wire: str, *, times: int) -> Inflict:
 
     async def inflict(strike: Strike) -> None:
         troubled = getattr(strike.mesh.wires, wire)
-        for _ in range(times):
+        for time in range(times):
+            if time:
+                await asyncio.sleep(strike.random.uniform(0.5, 1.5))
             await strike.struck()
             troubled.mute()
             await asyncio.sleep(strike.random.uniform(0.02, 0.2))
             troubled.reset()
             await troubled.heal()
-            await asyncio.sleep(strike.random.uniform(0.5, 1.5))
 
     return inflict
 
