@@ -39,14 +39,14 @@ def catalogue() -> list[Fault]:
 def _killed() -> list[Fault]:
     return [
         *(Fault(f"kill {name}", kill(name), may_be_red=_touched(name)) for name in (*SERVICE_NAMES, *SERVERS)),
-        Fault("kill all services", kill(*SERVICE_NAMES), may_be_red=frozenset(SERVICE_NAMES)),
+        Fault("kill all services", kill(*SERVICE_NAMES), may_be_red=frozenset(SERVICE_NAMES), at_full_load=True),
     ]
 
 
 def _ended() -> list[Fault]:
     return [
         *(Fault(f"end {name}", terminate(name), may_be_red=_touched(name)) for name in (*SERVICE_NAMES, *SERVERS)),
-        Fault("end all services", terminate(*SERVICE_NAMES), may_be_red=frozenset(SERVICE_NAMES)),
+        Fault("end all services", terminate(*SERVICE_NAMES), may_be_red=frozenset(SERVICE_NAMES), at_full_load=True),
     ]
 
 

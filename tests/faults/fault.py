@@ -37,14 +37,15 @@ class Fault:
     """One way to trouble the mesh.
 
     `inflict` returns when whatever was killed takes connections again, or the network is whole: recovery counts from
-    there. `red` are the services whose health must have said so meanwhile, `may_be_red` those whose health may have;
-    no other may.
+    there. `red` are the services whose health must have said so meanwhile, `may_be_red` those whose health may have; no
+    other may. `at_full_load` readings are sent as fast as they are acked.
     """
 
     name: str
     inflict: Inflict
     red: frozenset[str] = frozenset()
     may_be_red: frozenset[str] = frozenset()
+    at_full_load: bool = False
 
 
 def kill(*names: str) -> Inflict:

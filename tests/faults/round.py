@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
 from random import Random
@@ -46,7 +47,7 @@ class Load:
     """How much is sent: meters, readings a second, and how long before the fault (from, to; seconds)."""
 
     meters: int = 24
-    readings_per_second: float = 2_000.0
+    readings_per_second: float = 3_000.0
     warm_up_seconds: tuple[float, float] = (1.0, 2.0)
 
 
@@ -97,7 +98,8 @@ class Round:
             async with open_channel(self.mesh.device_address) as channel:
                 await register_devices(channel, self.traffic.devices())
                 await answers.price(self.traffic.device_ids)
-                sender = Sender(channel, self.journal, readings_per_second=self._load.readings_per_second)
+                rate = math.inf if self._fault.at_full_load else self._load.readings_per_second
+                sender = Sender(channel, self.journal, readings_per_second=rate)
                 async with sender:
                     await self._disturb(sender, watch, answers)
             self._take(await self.check(answers))
