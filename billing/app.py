@@ -27,6 +27,7 @@ from billing.live_publisher import LivePublisher
 from billing.live_reader import LiveReader
 from billing.live_store import LiveStore
 from billing.log_store import LogStore
+from billing.log_writer import LogWriter
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.tail import Tail
@@ -71,6 +72,7 @@ class _Readings:
     """Where readings rest, and what waits to be folded."""
 
     log: LogStore
+    writer: LogWriter
     history: HistoryStore
     live: LiveStore
     tail: Tail
@@ -98,8 +100,10 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         redis = open_redis(config.redis_url.get_secret_value())
         lifecycle.on_close("redis", redis.aclose)
         cache = LiveCache(redis)
+        log = LogStore(database)
         readings = _Readings(
-            LogStore(database),
+            log,
+            LogWriter(log),
             HistoryStore(database),
             LiveStore(database),
             Tail(config.pending_readings_maximum),
@@ -157,7 +161,7 @@ def _sharing(
             broker=broker,
             partition=partition,
             prefetch=config.prefetch,
-            log=readings.log,
+            log=readings.writer,
             tail=readings.tail,
             decoder=decoder,
             dead_letters=dead_letters,
@@ -236,6 +240,7 @@ async def _start_when_ready(
             await readings.log.prepare()
             await readings.history.prepare()
             await TariffStore(database).prepare()
+    lifecycle.start_task("log_writer", readings.writer.run())
     lifecycle.start_task("live_publisher", readings.publisher.run())
     lifecycle.start_task("merger", merger.run())
     lifecycle.start_task("partitions", sharing.run())

@@ -3,18 +3,26 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from pymongo.errors import PyMongoError
 
 from billing.batch_codec import BatchDecoder, UndecodableBatch
-from billing.log_store import LogStore
 from billing.segment import Segment
 from billing.tail import Tail
 from common.broker import BrokerConnection, Consumer, Delivery, PublishFailed
 from common.dead_letters import DeadLetter, DeadLetters
 from common.logs import get_logger
 from common.topology import queue_name
+
+
+class Log(Protocol):
+    """Where segments are written."""
+
+    async def append(self, segments: Sequence[Segment]) -> set[str]:
+        """Returns the ids that were there already; may raise what the driver raises."""
+
 
 _log = get_logger("billing.consumer")
 
@@ -34,7 +42,7 @@ class ReadingsConsumer:
         broker: BrokerConnection,
         partition: int,
         prefetch: int,
-        log: LogStore,
+        log: Log,
         tail: Tail,
         decoder: BatchDecoder,
         dead_letters: DeadLetters,

@@ -21,7 +21,7 @@ STREAMS = 8
 """As many head-ends send at a time."""
 WINDOW_FRAMES = 32
 """Frames of one stream without an ack."""
-CALLS_AT_ONCE = 32
+CALLS_AT_ONCE = 100
 """Unary calls without an answer."""
 
 _STREAM_SECONDS = 600.0

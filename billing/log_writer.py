@@ -1,0 +1,70 @@
+"""One way into the log for every partition: what they bring while a write is on its way goes with the next one."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pymongo.errors import PyMongoError
+
+from billing.log_store import LogStore
+from billing.segment import Segment
+
+# Segments have at most half a megabyte of readings each; more in one write would make it last too long.
+_SEGMENTS_A_WRITE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    segments: Sequence[Segment]
+    known: asyncio.Future[set[str]]
+
+
+class LogWriter:
+    """Appends the segments of many callers in few writes; `run()` is its life and must run as a background task.
+
+    A write costs the store much the same whether it holds one segment or fifty. An idle writer writes at once.
+    """
+
+    def __init__(self, log: LogStore) -> None:
+        self._log = log
+        self._waiting: list[_Waiting] = []
+        self._arrived = asyncio.Event()
+
+    async def append(self, segments: Sequence[Segment]) -> set[str]:
+        """Returns when the segments are in the log: the ids that were there already.
+
+        Raises:
+            pymongo.errors.PyMongoError: it is not known whether they are; appending them again is safe.
+        """
+        waiting = _Waiting(segments, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._arrived.set()
+        return await waiting.known
+
+    async def run(self) -> None:
+        """Writes until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                await self._write(self._next())
+
+    def _next(self) -> list[_Waiting]:
+        together: list[_Waiting] = []
+        count = 0
+        while self._waiting and (not together or count + len(self._waiting[0].segments) <= _SEGMENTS_A_WRITE):
+            together.append(self._waiting.pop(0))
+            count += len(together[-1].segments)
+        return together
+
+    async def _write(self, together: Sequence[_Waiting]) -> None:
+        try:
+            known = await self._log.append([segment for waiting in together for segment in waiting.segments])
+        except PyMongoError as failure:
+            for waiting in together:
+                if not waiting.known.done():
+                    waiting.known.set_exception(failure)
+            return
+        for waiting in together:
+            if not waiting.known.done():
+                waiting.known.set_result(known.intersection(segment.batch_id for segment in waiting.segments))
