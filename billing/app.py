@@ -196,6 +196,7 @@ def _merger(
         settings=MergeSettings(config.merge_wait_seconds, config.merge_readings_per_round, config.merge_search_seconds),
         metrics=MergerMetrics(registry),
         publish=readings.publisher.offer_segment,
+        give_way=readings.writer,
         clock=time.monotonic,
     )
 
@@ -237,7 +238,6 @@ async def _start_when_ready(
     retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
     async for attempt in retried:
         with attempt:
-            await readings.log.prepare()
             await readings.history.prepare()
             await TariffStore(database).prepare()
     lifecycle.start_task("log_writer", readings.writer.run())

@@ -13,7 +13,7 @@ from billing.segment import Segment, gather_by_kind
 _COALESCE_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 # A write of very many devices is followed by a longer pause, so that the cache never takes more than a share of us.
-_PAUSE_PER_WRITE = 4.0
+_PAUSE_PER_WRITE = 2.0
 # Segments beyond this are reduced to the newest reading of each device before more are taken.
 _READINGS_MAXIMUM = 200_000
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import DeleteOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from billing.segment import Segment
@@ -23,16 +23,13 @@ class LogStore:
     That stands beside the log, in a small document a segment that is written before it and removed after the fold: a
     mark in a segment would write all of it again, and finding the marks would read all of them. A crash in between
     leaves a mark too many, never one too few: such a segment comes again, or is folded again, and both are harmless.
+    There are only as many marks as segments wait, and whoever asks wants nearly all of them, so they have no index.
     """
 
     def __init__(self, database: Database) -> None:
         self._log = database[_LOG]
         self._unmerged = database[_UNMERGED]
         self._quarantined = database[_QUARANTINED]
-
-    async def prepare(self) -> None:
-        """Makes the index that finds what is not merged yet."""
-        await self._unmerged.create_index([("partition", ASCENDING)])
 
     async def append(self, segments: Sequence[Segment]) -> set[str]:
         """Writes segments; returns the ids that were there already, which is success too.
@@ -61,7 +58,7 @@ class LogStore:
 
     async def mark_merged(self, batch_ids: Sequence[str]) -> None:
         """Takes note that segments are folded; doing it again changes nothing."""
-        await self._unmerged.delete_many({"_id": {"$in": list(batch_ids)}})
+        await self._unmerged.bulk_write([DeleteOne({"_id": batch_id}) for batch_id in batch_ids], ordered=False)
 
     async def mark_quarantined(self, reasons: Mapping[str, str]) -> None:
         """Sets segments aside that cannot be folded whole, by id with the reason; they stay in the log."""

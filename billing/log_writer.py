@@ -1,7 +1,9 @@
 """One way into the log for every partition: what they bring while a write is on its way goes with the next one."""
 
 import asyncio
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pymongo.errors import PyMongoError
@@ -11,6 +13,7 @@ from billing.segment import Segment
 
 # Segments have at most half a megabyte of readings each; more in one write would make it last too long.
 _SEGMENTS_A_WRITE = 128
+_MEMORY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,20 @@ class LogWriter:
         self._log = log
         self._waiting: list[_Waiting] = []
         self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._busy_share = 0.0
+
+    @property
+    def busy_share(self) -> float:
+        """The share of time, 0 to 1, in which a write was on its way lately."""
+        return self._busy_share
+
+    async def wait_idle(self, limit_seconds: float) -> None:
+        """Returns when no write is on its way, or after the limit: whoever else uses the store gives way so."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_seconds):
+                await self._idle.wait()
 
     async def append(self, segments: Sequence[Segment]) -> set[str]:
         """Returns when the segments are in the log: the ids that were there already.
@@ -43,11 +60,24 @@ class LogWriter:
 
     async def run(self) -> None:
         """Writes until cancelled."""
+        loop = asyncio.get_running_loop()
+        ended = loop.time()
         while True:
             await self._arrived.wait()
             self._arrived.clear()
+            started = loop.time()
+            self._count(busy=False, seconds=started - ended)
+            self._idle.clear()
             while self._waiting:
                 await self._write(self._next())
+            self._idle.set()
+            ended = loop.time()
+            self._count(busy=True, seconds=ended - started)
+
+    def _count(self, *, busy: bool, seconds: float) -> None:
+        # A mean that forgets: what was a second ago counts a third as much as what is now.
+        kept = math.exp(-seconds / _MEMORY_SECONDS)
+        self._busy_share = self._busy_share * kept + (1 - kept if busy else 0.0)
 
     def _next(self) -> list[_Waiting]:
         together: list[_Waiting] = []

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pymongo.errors import PyMongoError
 
@@ -21,8 +22,22 @@ from common.logs import get_logger
 _log = get_logger("billing.merger")
 
 _IDLE_SECONDS = 0.1
+# After a round, a pause of so many times its length while the log is always being written, none while it never is: the
+# longer the pauses, the more of each span is folded at once, and what is folded late is only folded cheaper.
+_PAUSE_PER_BUSY_ROUND = 4.0
 _RETRY_SECONDS = 1.0
 _SEGMENTS_PER_LOAD = 50
+
+
+class GiveWay(Protocol):
+    """Those who use the store before the merger: the writes to the log."""
+
+    @property
+    def busy_share(self) -> float:
+        """The share of time, 0 to 1, in which one was on its way lately."""
+
+    async def wait_idle(self, limit_seconds: float) -> None:
+        """Returns when none is on its way, or after the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +63,13 @@ class Merger:
         settings: MergeSettings,
         metrics: MergerMetrics,
         publish: Callable[[Segment], None],
+        give_way: GiveWay,
         clock: Callable[[], float],
     ) -> None:
         self._tail = tail
         self._log = log
-        self._folder = SpanFolder(history, metrics)
+        self._folder = SpanFolder(history, metrics, give_way.wait_idle)
+        self._give_way = give_way
         self._live = live
         self._partitions = partitions
         self._settings = settings
@@ -74,7 +91,10 @@ class Merger:
                     await self.recover()
                     search_at = self._clock() + self._settings.search_seconds
                 searched = partitions
-                if not await self.fold_due():
+                started = self._clock()
+                if await self.fold_due():
+                    await asyncio.sleep(_PAUSE_PER_BUSY_ROUND * self._give_way.busy_share * (self._clock() - started))
+                else:
                     if self._more_is_logged and self._tail.has_room:
                         search_at = self._clock()
                     await asyncio.sleep(_IDLE_SECONDS)

@@ -1,6 +1,6 @@
 """Folds the readings of many segments into cold documents: new spans whole and at once, the others one by one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -11,8 +11,10 @@ from billing.observation import SpanKey
 from billing.span_columns import fresh_documents
 from common.reading_location import Integers
 
-# Documents in one write; more would make one call last too long for its deadline.
-_SPANS_A_WRITE = 200
+# Documents in one write: the log must not wait for long behind it.
+_SPANS_A_WRITE = 50
+# Longer than this the merger does not stand aside, so that it is never starved.
+_GIVE_WAY_SECONDS = 1.0
 _REMEMBERED_SPANS = 100_000
 
 # The rows of each of some spans.
@@ -27,8 +29,11 @@ class SpanFolder:
     that would fail.
     """
 
-    def __init__(self, history: HistoryStore, metrics: MergerMetrics) -> None:
+    def __init__(
+        self, history: HistoryStore, metrics: MergerMetrics, give_way: Callable[[float], Awaitable[None]]
+    ) -> None:
         self._history = history
+        self._give_way = give_way
         self._metrics = metrics
         self._existing: dict[SpanKey, None] = {}
 
@@ -41,6 +46,7 @@ class SpanFolder:
         """
         spans = list(span_rows(gathered))
         for first in range(0, len(spans), _SPANS_A_WRITE):
+            await self._give_way(_GIVE_WAY_SECONDS)
             await self.fold_spans(gathered, dict(spans[first : first + _SPANS_A_WRITE]))
 
     async def fold_spans(self, gathered: Gathered, spans: SpanRows) -> None:

@@ -18,6 +18,7 @@ from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
 from common.metrics import MetricsServer, create_registry
 from common.topology import QueueLimits
+from ingestion.batch_pace import PaceLimits
 from ingestion.broker_queues import PartitionQueues
 from ingestion.commit_limits import CommitLimits
 from ingestion.config import IngestionConfig
@@ -115,9 +116,13 @@ async def ingestion_app(
 def _commit_limits(config: IngestionConfig) -> CommitLimits:
     return CommitLimits(
         batch_maximum_bytes=config.batch_maximum_bytes,
-        batch_spacing_seconds=config.batch_spacing_ms / 1000,
-        batch_steady_seconds=1 / config.batches_per_second,
-        batch_burst=config.batch_burst,
+        pace=PaceLimits(
+            spacing_seconds=config.batch_spacing_ms / 1000,
+            steady_seconds=1 / config.batches_per_second,
+            weight_bytes=config.batch_weight_bytes,
+            longest_seconds=config.batch_longest_wait_ms / 1000,
+            burst_batches=config.batch_burst,
+        ),
         away_patience_seconds=config.away_patience_seconds,
         overload_patience_seconds=config.overload_patience_seconds,
         tick_seconds=config.tick_seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingestion.batch_pace import BatchPace
+from ingestion.batch_pace import PaceLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,20 +12,9 @@ class CommitLimits:
     """How much a batch takes and how long things wait; the fields of `IngestionConfig` say more."""
 
     batch_maximum_bytes: int
-    batch_spacing_seconds: float
-    batch_steady_seconds: float
-    batch_burst: int
+    pace: PaceLimits
     away_patience_seconds: float
     overload_patience_seconds: float
     tick_seconds: float
     retry_initial_seconds: float = 0.05
     retry_maximum_seconds: float = 1.0
-
-    def pace(self, now: float) -> BatchPace:
-        """The pace of one partition's batches, from now on."""
-        return BatchPace(
-            spacing_seconds=self.batch_spacing_seconds,
-            steady_seconds=self.batch_steady_seconds,
-            burst_batches=self.batch_burst,
-            now=now,
-        )

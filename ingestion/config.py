@@ -19,8 +19,14 @@ class IngestionConfig(ServiceConfig):
     batch_spacing_ms: float = Field(default=5.0, ge=0, le=1000)
     """Least time between two batches of a partition; an idle partition does not wait."""
 
-    batches_per_second: float = Field(default=50.0, gt=0, le=1000)
-    """Batches of a partition in a second of load: each costs every consumer the same, whatever it holds."""
+    batches_per_second: float = Field(default=125.0, gt=0, le=1000)
+    """Batches of a partition in a second while they are small: each costs every consumer, whatever it holds."""
+
+    batch_weight_bytes: int = Field(default=12 << 10, ge=1)
+    """A batch of this size is followed by twice the pause of an empty one, and so on."""
+
+    batch_longest_wait_ms: float = Field(default=50.0, ge=0, le=1000)
+    """No batch is followed by a longer pause, however large it is and however long confirms take."""
 
     batch_burst: int = Field(default=5, ge=1, le=1000)
     """Batches that a partition may send at the least spacing after it has sent few."""

@@ -128,12 +128,14 @@ class PartitionWriter:
         """Publishes until cancelled; the queues must exist or be declared by whoever connects."""
         if self._patience is not None:
             self._patience.cancel()
-        pace = self._limits.pace(asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
+        pace = BatchPace(self._limits.pace, loop.time())
         while True:
             await self._gather_or_tick(pace)
             self._head = self._seal()
-            pace.sealed(self._head.since)
+            pace.sealed(self._head.since, self._head.parts_bytes)
             await self._make_durable(self._head)
+            pace.confirmed(loop.time() - self._head.since)
             self._head = None
 
     async def _gather_or_tick(self, pace: BatchPace) -> None:

@@ -131,7 +131,6 @@ async def logged(database: Database) -> dict[str, int]:
 async def test_every_message_twice_and_in_reverse_is_logged_once(broker: Broker, database: Database) -> None:
     """The log has each batch once whatever is redelivered, and nothing stays in the queue."""
     log, tail = LogStore(database), Tail(100_000)
-    await log.prepare()
     for one in [*BATCHES, *reversed(BATCHES)]:
         await broker.send(one.SerializeToString())
 
@@ -151,7 +150,6 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_to_the_log(
 ) -> None:
     """What cannot be decoded is set aside; what stands before and behind it is kept."""
     log, tail = LogStore(database), Tail(100_000)
-    await log.prepare()
     for body in (BATCHES[0].SerializeToString(), b"\xff\xfe poison", BATCHES[1].SerializeToString()):
         await broker.send(body)
 
@@ -168,7 +166,6 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_to_the_log(
 async def test_a_part_that_cannot_be_decoded_is_set_aside_alone(broker: Broker, database: Database) -> None:
     """The Parts around it are logged, and it waits among the dead letters with its reason."""
     log, tail = LogStore(database), Tail(100_000)
-    await log.prepare()
     sound = BATCHES[0].parts[0].SerializeToString()
     poisoned = UndecodedReadingBatch(
         batch_id="b-poisoned", create_time=from_ms(START_MS), parts=[sound, b"\xff\xfe poison", sound]
@@ -194,7 +191,6 @@ async def test_a_part_that_cannot_be_decoded_is_set_aside_alone(broker: Broker, 
 async def test_a_writers_sign_of_life_is_logged_without_readings(broker: Broker, database: Database) -> None:
     """An empty batch holds a number of its writer and nothing to fold."""
     log, tail = LogStore(database), Tail(100_000)
-    await log.prepare()
     await broker.send(batch(7, range(0)).SerializeToString())
 
     async with consuming(broker, log, tail):
@@ -224,7 +220,6 @@ class StumblingLog(LogStore):
 async def test_a_store_that_fails_is_written_again_and_nothing_is_requeued(broker: Broker, database: Database) -> None:
     """A write whose answer was lost is repeated and recognised; every batch stays once in the log."""
     log, tail = StumblingLog(database), Tail(100_000)
-    await log.prepare()
     for one in BATCHES:
         await broker.send(one.SerializeToString())
 

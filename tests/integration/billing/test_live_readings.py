@@ -68,7 +68,6 @@ async def test_cache_and_store_agree_on_the_newest_whatever_the_order(database: 
 async def test_an_empty_cache_is_filled_from_hot_documents_and_the_log(database: Database, redis: Redis) -> None:
     """Losing Redis costs speed and nothing else; what is only logged yet is found too."""
     cache, store, log, tail = LiveCache(redis), LiveStore(database), LogStore(database), Tail(100)
-    await log.prepare()
     await HistoryStore(database).prepare()
     publisher = LivePublisher(cache, CollectorRegistry())
     reader = LiveReader(cache=cache, store=store, tail=TailReader(tail, log), publisher=publisher)

@@ -12,6 +12,7 @@ from billing.history_store import HistoryStore
 from billing.kind_columns import LoggedReading
 from billing.live_store import LiveStore
 from billing.log_store import LogStore
+from billing.log_writer import LogWriter
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.schema import METER
@@ -61,7 +62,6 @@ class Store:
 async def store_on(database: Database) -> Store:
     """A store with its indexes on an empty database."""
     log, history, live, tail = LogStore(database), HistoryStore(database), LiveStore(database), Tail(100_000)
-    await log.prepare()
     await history.prepare()
     ticks = itertools.count()
     merger = Merger(
@@ -73,6 +73,7 @@ async def store_on(database: Database) -> Store:
         settings=MergeSettings(wait_seconds=0.0, readings_per_round=50, search_seconds=1.0),
         metrics=MergerMetrics(CollectorRegistry()),
         publish=lambda _: None,
+        give_way=LogWriter(log),
         clock=lambda: float(next(ticks)),
     )
     return Store(log, history, live, tail, merger, UsageStore(database, history, TailReader(tail, log)))

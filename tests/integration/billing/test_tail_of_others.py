@@ -41,7 +41,6 @@ async def counted(reader: TailReader, device_id: str = "m-1") -> int:
 async def test_segments_of_every_partition_are_found(database: Database) -> None:
     """A change of the number of partitions leaves older readings of a device in another one."""
     log = LogStore(database)
-    await log.prepare()
     await log.append([*of_minutes(0, 3, "old"), *of_minutes(20, 11, "new")])
 
     reader = TailReader(Tail(1000), log)
@@ -53,7 +52,6 @@ async def test_segments_of_every_partition_are_found(database: Database) -> None
 async def test_a_segment_of_another_replica_is_read_once_until_it_is_folded(database: Database) -> None:
     """Each question costs only what is new; what is folded waits no more."""
     log = CountingLog(database)
-    await log.prepare()
     old, new = of_minutes(0, 3, "old"), of_minutes(20, 3, "new")
     reader = TailReader(Tail(1000), log)
     await log.append(old)
@@ -73,7 +71,6 @@ async def test_a_segment_of_another_replica_is_read_once_until_it_is_folded(data
 async def test_what_does_not_fit_is_read_again_and_never_missed(database: Database, kept_readings: int) -> None:
     """Memory is bounded, the answer is the same."""
     log = CountingLog(database)
-    await log.prepare()
     await log.append(of_minutes(0, 3, "old"))
     reader = TailReader(Tail(1000), log, kept_readings)
 

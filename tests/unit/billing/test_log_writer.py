@@ -110,3 +110,17 @@ async def test_a_write_takes_a_bounded_number_of_segments(writer: LogWriter, scr
     await asyncio.wait_for(asyncio.gather(*asked), 5)
 
     assert [len(write) for write in scripted.writes] == [1, 128, 64]
+
+
+async def test_others_learn_when_no_write_is_on_its_way(writer: LogWriter, scripted: ScriptedLog) -> None:
+    """Whoever waits for the log to be idle does so until the last write has ended, or until a limit."""
+    assert writer.busy_share == 0.0
+    asked = await begun(writer, "b-0")
+
+    await writer.wait_idle(0.01)
+    assert not asked.done()
+    scripted.may_end.set()
+    await asyncio.wait_for(writer.wait_idle(60.0), 5)
+
+    assert asked.done()
+    assert 0.0 < writer.busy_share < 1.0

@@ -12,6 +12,7 @@ from energy.telemetry.v1.reading_pb2 import Reading
 from prometheus_client import CollectorRegistry
 
 from common.broker import PublishFailed
+from ingestion.batch_pace import PaceLimits
 from ingestion.commit_limits import CommitLimits
 from ingestion.group_commit import GroupCommit
 from ingestion.outcome import FailureReason
@@ -101,9 +102,13 @@ def limits_with(
     """Limits that hold nothing up, with changes."""
     return CommitLimits(
         batch_maximum_bytes=batch_maximum_bytes,
-        batch_spacing_seconds=batch_spacing_seconds,
-        batch_steady_seconds=0.0,
-        batch_burst=1,
+        pace=PaceLimits(
+            spacing_seconds=batch_spacing_seconds,
+            steady_seconds=0.0,
+            weight_bytes=1,
+            longest_seconds=0.0,
+            burst_batches=1,
+        ),
         away_patience_seconds=away_patience_seconds,
         overload_patience_seconds=overload_patience_seconds,
         tick_seconds=tick_seconds,
