@@ -15,7 +15,7 @@ Numbers = np.ndarray[tuple[int], np.dtype[np.float64]]
 Truths = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 # Fewer readings than this are faster as objects: an array operation costs as much as several of theirs.
-ROWS_MINIMUM = 12
+ROWS_MINIMUM = 24
 
 # A shape is about a kilobyte; real fleets have tens. Whoever sends a new shape with every reading must not make us
 # learn, remember or compare without end.

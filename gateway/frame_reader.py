@@ -13,8 +13,8 @@ from common.reading_columns import ROWS_MINIMUM, ColumnReader, ReadingColumns
 from common.reading_location import Located, locate, pick
 from common.wire_format import LENGTH_DELIMITED, VARINT, NotPlain, key, read_varint
 
-# A frame with fewer bytes is parsed whole; columns pay from about a dozen readings on.
-_BYTES_MINIMUM = 512
+# A frame with fewer bytes is parsed whole; columns pay from about 40 readings on.
+_BYTES_MINIMUM = 2048
 
 _SEQUENCE_KEY = key(StreamReadingsRequest.SEQUENCE_FIELD_NUMBER, VARINT)
 _READINGS_KEY = key(StreamReadingsRequest.READINGS_FIELD_NUMBER, LENGTH_DELIMITED)[0]

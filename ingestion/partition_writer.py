@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -183,6 +184,11 @@ class PartitionWriter:
             waiter.part_durable()
 
     async def _publish_until_through(self, head: _Head) -> None:
+        # Nearly always the first attempt is the only one, and making a plan for others costs as much as it does.
+        with suppress(PublishFailed):
+            await self._publish(head)
+            return
+        await asyncio.sleep(self._limits.retry_initial_seconds)
         retried = stamina.retry_context(
             on=PublishFailed,
             attempts=None,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-START_RATE = 5_000.0
+START_RATE = 20_000.0
 
 # Seconds of load that may be on the way: what batches and the asking itself take, and no more.
 _LOW_SECONDS, _HIGH_SECONDS = 0.4, 0.8
-_UP, _DOWN = 1.2, 0.85
+_UP, _DOWN = 1.4, 0.85
 
 _BACKLOG_MAXIMUM_SECONDS = 2.0
 _GROWTH_MAXIMUM = 0.02

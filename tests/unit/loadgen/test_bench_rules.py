@@ -52,10 +52,12 @@ def test_the_slower_consumer_decides_the_rate() -> None:
 
 def test_the_search_goes_up_while_little_waits_and_down_when_much_does() -> None:
     """Between the two it stays, and it does not run away from what is acked."""
-    assert next_rate(RATE, RATE, backlog=1_000) == pytest.approx(RATE * 1.2)
-    assert next_rate(RATE, RATE, backlog=6_000) == RATE
-    assert next_rate(RATE, RATE, backlog=9_000) == pytest.approx(RATE * 0.85)
-    assert next_rate(100 * RATE, RATE, backlog=0) == pytest.approx(RATE * 1.44)
+    rate = 5 * RATE
+
+    assert next_rate(rate, rate, backlog=5_000) == pytest.approx(rate * 1.4)
+    assert next_rate(rate, rate, backlog=30_000) == rate
+    assert next_rate(rate, rate, backlog=45_000) == pytest.approx(rate * 0.85)
+    assert next_rate(100 * rate, rate, backlog=0) == pytest.approx(rate * 1.96)
     assert next_rate(START_RATE, 0.0, backlog=0) == START_RATE
 
 
