@@ -1,14 +1,14 @@
 """Brings the newest readings into Redis soon after the log has them, one write per device and quarter of a second."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Counter
 from redis.exceptions import RedisError
 
-from billing.live import Latest, newest_of
+from billing.live import Latest, newest, newest_of
 from billing.live_cache import LiveCache
-from billing.segment import Segment, gather_by_kind
+from billing.segment import Segment, gather_by_kind, of_devices
 
 _COALESCE_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
@@ -26,6 +26,7 @@ class LivePublisher:
         self._segments: list[Segment] = []
         self._reading_count = 0
         self._waiting: dict[str, Latest] = {}
+        self._sending: dict[str, Latest] = {}
         self._failures = Counter(
             "billing_live_cache_failures", "Writes the live cache did not take.", registry=registry
         )
@@ -44,6 +45,16 @@ class LivePublisher:
             if known is None or candidate.order > known.order:
                 self._waiting[device_id] = candidate
 
+    def waiting(self, device_ids: Collection[str]) -> dict[str, Latest]:
+        """What the cache may not have yet: of some devices the newest reading that waits or is being written."""
+        found = newest(of_devices(self._segments, device_ids).items())
+        for known in (self._waiting, self._sending):
+            for device_id in device_ids:
+                candidate, best = known.get(device_id), found.get(device_id)
+                if candidate is not None and (best is None or candidate.order > best.order):
+                    found[device_id] = candidate
+        return found
+
     async def run(self) -> None:
         """Writes what is waiting until cancelled; a cache that is away is tried again, for the store has all of it."""
         loop = asyncio.get_running_loop()
@@ -60,6 +71,7 @@ class LivePublisher:
         """Writes what is waiting now; False when the cache is away."""
         self._reduce()
         sending, self._waiting = self._waiting, {}
+        self._sending = sending
         try:
             await self._cache.advance(sending.values())
         except RedisError:
@@ -68,6 +80,8 @@ class LivePublisher:
             self._waiting = sending
             self.offer(newer)
             return False
+        finally:
+            self._sending = {}
         return True
 
     def _reduce(self) -> None:

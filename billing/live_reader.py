@@ -11,6 +11,7 @@ from billing.live_publisher import LivePublisher
 from billing.live_store import LiveStore
 from billing.reading_codec import to_live_reading
 from billing.tail_reader import TailReader
+from common.instants import to_ms
 
 
 class LiveReader:
@@ -28,6 +29,11 @@ class LiveReader:
             found = await self._cache.find(device_ids)
         except RedisError:
             found = {}
+        # The cache is written a little later, and under load later still.
+        for device_id, latest in self._publisher.waiting(device_ids).items():
+            known = found.get(device_id)
+            if known is not None and _is_newer(latest, known):
+                found[device_id] = to_live_reading(latest)
         missing = [device_id for device_id in device_ids if device_id not in found]
         if missing:
             stored = await self._from_store(missing)
@@ -43,3 +49,8 @@ class LiveReader:
             if known is None or latest.order > known.order:
                 stored[device_id] = latest
         return stored
+
+
+def _is_newer(latest: Latest, known: LiveReading) -> bool:
+    reading = known.reading
+    return (latest.start_ms, latest.observation.revision) > (to_ms(reading.start_time), reading.revision)

@@ -87,6 +87,25 @@ async def test_an_empty_cache_is_filled_from_hot_documents_and_the_log(database:
     assert set(await cache.find(["m-1", "m-2", "m-3"])) == {"m-1", "m-2"}
 
 
+async def test_what_the_cache_is_still_to_get_is_answered_already(database: Database, redis: Redis) -> None:
+    """A reading counts as live when it is logged; an older one that waits as well hides nothing."""
+    cache, store, log, tail = LiveCache(redis), LiveStore(database), LogStore(database), Tail(100)
+    publisher = LivePublisher(cache, CollectorRegistry())
+    reader = LiveReader(cache=cache, store=store, tail=TailReader(tail, log), publisher=publisher)
+    await cache.advance([latest(120_000), latest(120_000, device_id="m-2"), latest(120_000, device_id="m-3")])
+    waiting = [
+        LoggedReading("meter", device_id, start_ms, 60_000, revision, 5, (7, *NONE))
+        for device_id, start_ms, revision in (("m-1", 180_000, 0), ("m-2", 60_000, 0), ("m-3", 120_000, 1))
+    ]
+
+    publisher.offer_segment(Segment.of("b-1", 6, "w", 1, 0, 9, waiting))
+    found = await reader.find(["m-1", "m-2", "m-3"])
+
+    assert {
+        device_id: (to_ms(live.reading.start_time), live.reading.revision) for device_id, live in found.items()
+    } == {"m-1": (180_000, 0), "m-2": (120_000, 0), "m-3": (120_000, 1)}
+
+
 async def test_a_cache_that_is_away_gets_the_newest_when_it_is_back(redis: Redis, servers: Mesh) -> None:
     """What could not be written waits, one reading a device, and nothing older replaces it."""
     away = open_redis("redis://127.0.0.1:1/0")
