@@ -15,9 +15,9 @@ class BillingConfig(ServiceConfig):
     """Batches of a partition in hand at once."""
     merge_wait_seconds: float = Field(default=5.0, ge=0, le=3600)
     """How long a reading may wait for company before it is folded all the same."""
-    merge_readings_per_round: int = Field(default=100_000, ge=1, le=1_000_000)
+    merge_readings_per_round: int = Field(default=50_000, ge=1, le=1_000_000)
     """Readings of one partition that are folded at once; the more, the fuller the documents they make."""
     merge_search_seconds: float = Field(default=5.0, gt=0, le=3600)
     """How often the log is searched for segments that nobody here holds."""
-    pending_readings_maximum: int = Field(default=1_000_000, ge=1000)
+    pending_readings_maximum: int = Field(default=400_000, ge=1000)
     """Unfolded readings kept in memory, about 80 bytes each; what does not fit waits in the log."""
