@@ -118,6 +118,7 @@ class _Worker:
         self._environ = {**environ, "METRICS_BIND_HOST": _LOOPBACK, _WORKER_VARIABLE: str(number)}
         self._metrics = metrics
         self._process: asyncio.subprocess.Process | None = None
+        self._asked: asyncio.subprocess.Process | None = None
         self._has_ended = asyncio.Event()
         self._code = 0
 
@@ -143,7 +144,7 @@ class _Worker:
 
     async def end(self, limit_seconds: float) -> int:
         """Asks the process to stop, waits until it has, kills it after the limit; gives its exit code."""
-        self._signal(signal.SIGTERM)
+        self._ask_to_stop()
         try:
             async with asyncio.timeout(limit_seconds):
                 await self._has_ended.wait()
@@ -168,8 +169,8 @@ class _Worker:
         self._metrics.started(self.number, port)
         _log.info("worker_started", worker=self.number, pid=process.pid, metrics_port=port)
         if stop.is_set():
-            # Asked while it was being started, so nobody has told it.
-            self._signal(signal.SIGTERM)
+            # Asked while it was being started, so perhaps nobody has told it.
+            self._ask_to_stop()
         try:
             code = await process.wait()
             # Ended by the signal itself: it had not begun yet, so there was nothing to drain.
@@ -177,6 +178,12 @@ class _Worker:
         finally:
             self._metrics.ended(self.number)
             self._process = None
+
+    def _ask_to_stop(self) -> None:
+        # A second signal would end the process at once, with what it still holds.
+        if self._asked is not self._process:
+            self._asked = self._process
+            self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:

@@ -27,6 +27,10 @@ from common.workers import run_workers
 class ToyConfig(ServiceConfig):
     pass
 
+def say(word):
+    # One write: the workers share the file, and an unbuffered print would give each word a write of its own.
+    os.write(sys.stdout.fileno(), f"{word} {os.getpid()}\\n".encode())
+
 async def main(stop):
     config = ToyConfig.load(os.environ)
     metrics = MetricsServer(create_registry(), config.metrics_host, config.metrics_port)
@@ -36,10 +40,10 @@ async def main(stop):
             served.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         served.bind((config.bind_host, config.grpc_port))
         served.listen()
-        print("serving", os.getpid(), flush=True)
+        say("serving")
         await stop.wait()
     metrics.close()
-    print("drained", os.getpid(), flush=True)
+    say("drained")
     if "UNCLEAN" in os.environ:
         raise RuntimeError("unclean")
 
@@ -55,7 +59,7 @@ class Toy:
         (folder / "toy_service.py").write_text(_SERVICE)
         self.ports = ports
         self._output = folder / "output"
-        with self._output.open("w") as output, (folder / "errors").open("w") as errors:
+        with self._output.open("a") as output, (folder / "errors").open("w") as errors:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own text
                 [sys.executable, "-m", "toy_service", *arguments],
                 env={
