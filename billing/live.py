@@ -51,35 +51,17 @@ def newest(spans: Iterable[tuple[SpanKey, Iterable[Observation]]]) -> dict[str, 
     return found
 
 
-def newest_of(gathered: Iterable[Gathered]) -> dict[str, Latest]:
-    """Of some readings by kind, the newest of each device."""
-    found: dict[str, Latest] = {}
-    for some in gathered:
-        columns = some.columns
-        device = columns.device_index
-        is_last = np.append(device[1:] != device[:-1], np.True_)
-        rivals = _same_start_as_last(some, np.flatnonzero(is_last))
-        rows = np.union1d(np.flatnonzero(is_last), rivals)
-        names = [columns.device_ids[place] for place in device[rows].tolist()]
-        starts = columns.start_ms[rows].tolist()
-        for name, start_ms, observation in zip(names, starts, some.observations(rows), strict=True):
-            candidate = Latest(columns.kind.name, name, start_ms, observation)
-            known = found.get(name)
-            if known is None or _is_newer(candidate, known):
-                found[name] = candidate
-    return found
-
-
-def _same_start_as_last(gathered: Gathered, last: Integers) -> Integers:
-    """The rows before each last row of a device that have its start, too."""
-    repeats = gathered.repeats()
-    rivals = []
+def last_rows(gathered: Gathered) -> Integers:
+    """The last row of each device, and those before it that have the same start."""
+    device, repeats = gathered.columns.device_index, gathered.repeats()
+    last = np.flatnonzero(np.append(device[1:] != device[:-1], np.True_))
+    found = [last]
     current = last[repeats[last]]
     while current.size:
         current = current - 1
-        rivals.append(current)
+        found.append(current)
         current = current[repeats[current]]
-    return np.concatenate(rivals) if rivals else last[:0]
+    return np.sort(np.concatenate(found)) if len(found) > 1 else last
 
 
 def _is_newer(one: Latest, other: Latest) -> bool:

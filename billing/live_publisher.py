@@ -6,16 +6,17 @@ from collections.abc import Collection, Mapping
 from prometheus_client import CollectorRegistry, Counter
 from redis.exceptions import RedisError
 
-from billing.live import Latest, newest, newest_of
+from billing.live import Latest, newest
 from billing.live_cache import LiveCache
-from billing.segment import Segment, gather_by_kind, of_devices
+from billing.newest import Newest, newest_of_all
+from billing.segment import Segment, of_devices
 
 _COALESCE_SECONDS = 0.25
 _RETRY_SECONDS = 1.0
 # A write of very many devices is followed by a longer pause, so that the cache never takes more than a share of us.
 _PAUSE_PER_WRITE = 2.0
 # Segments beyond this are reduced to the newest reading of each device before more are taken.
-_READINGS_MAXIMUM = 200_000
+_READINGS_MAXIMUM = 100_000
 
 
 class LivePublisher:
@@ -25,8 +26,8 @@ class LivePublisher:
         self._cache = cache
         self._segments: list[Segment] = []
         self._reading_count = 0
-        self._waiting: dict[str, Latest] = {}
-        self._sending: dict[str, Latest] = {}
+        self._offered: list[Latest] = []
+        self._waiting: Mapping[str, Newest] = {}
         self._failures = Counter(
             "billing_live_cache_failures", "Writes the live cache did not take.", registry=registry
         )
@@ -40,17 +41,14 @@ class LivePublisher:
 
     def offer(self, latest: Mapping[str, Latest]) -> None:
         """Takes newest readings; sent with the next write."""
-        for device_id, candidate in latest.items():
-            known = self._waiting.get(device_id)
-            if known is None or candidate.order > known.order:
-                self._waiting[device_id] = candidate
+        self._offered += latest.values()
 
     def waiting(self, device_ids: Collection[str]) -> dict[str, Latest]:
         """What the cache may not have yet: of some devices the newest reading that waits or is being written."""
         found = newest(of_devices(self._segments, device_ids).items())
-        for known in (self._waiting, self._sending):
+        for known in self._waiting.values():
             for device_id in device_ids:
-                candidate, best = known.get(device_id), found.get(device_id)
+                candidate, best = known.find(device_id), found.get(device_id)
                 if candidate is not None and (best is None or candidate.order > best.order):
                     found[device_id] = candidate
         return found
@@ -70,20 +68,19 @@ class LivePublisher:
     async def flush(self) -> bool:
         """Writes what is waiting now; False when the cache is away."""
         self._reduce()
-        sending, self._waiting = self._waiting, {}
-        self._sending = sending
+        sending = self._waiting
         try:
-            await self._cache.advance(sending.values())
+            for some in sending.values():
+                await self._cache.advance(some)
         except RedisError:
             self._failures.inc()
-            newer = self._waiting
-            self._waiting = sending
-            self.offer(newer)
             return False
-        finally:
-            self._sending = {}
+        if self._waiting is sending:
+            self._waiting = {}
         return True
 
     def _reduce(self) -> None:
         segments, self._segments, self._reading_count = self._segments, [], 0
-        self.offer(newest_of(gather_by_kind(segments)))
+        offered, self._offered = self._offered, []
+        if segments or offered:
+            self._waiting = newest_of_all(segments, self._waiting, offered)

@@ -11,7 +11,6 @@ from billing.live_publisher import LivePublisher
 from billing.live_store import LiveStore
 from billing.reading_codec import to_live_reading
 from billing.tail_reader import TailReader
-from common.instants import to_ms
 
 
 class LiveReader:
@@ -32,14 +31,14 @@ class LiveReader:
         # The cache is written a little later, and under load later still.
         for device_id, latest in self._publisher.waiting(device_ids).items():
             known = found.get(device_id)
-            if known is not None and _is_newer(latest, known):
-                found[device_id] = to_live_reading(latest)
+            if known is not None and latest.order > known.order:
+                found[device_id] = latest
         missing = [device_id for device_id in device_ids if device_id not in found]
         if missing:
             stored = await self._from_store(missing)
             self._publisher.offer(stored)
-            found |= {device_id: to_live_reading(latest) for device_id, latest in stored.items()}
-        return found
+            found |= stored
+        return {device_id: to_live_reading(latest) for device_id, latest in found.items()}
 
     async def _from_store(self, device_ids: Sequence[str]) -> dict[str, Latest]:
         pending = newest((await self._tail.pending(device_ids)).items())
@@ -49,8 +48,3 @@ class LiveReader:
             if known is None or latest.order > known.order:
                 stored[device_id] = latest
         return stored
-
-
-def _is_newer(latest: Latest, known: LiveReading) -> bool:
-    reading = known.reading
-    return (latest.start_ms, latest.observation.revision) > (to_ms(reading.start_time), reading.revision)

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.kind_columns import LoggedReading
-from billing.live import newest, newest_of
+from billing.live import newest
+from billing.newest import newest_of
 from billing.observation import Observation, SpanKey
 from billing.schema import KINDS
 from billing.segment import Segment, gather_by_kind, of_devices
