@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import stamina
 from energy.billing.v1 import invoice_service_pb2, tariff_service_pb2, usage_service_pb2
@@ -20,6 +21,7 @@ from pymongo.errors import PyMongoError
 from billing.batch_codec import BatchDecoder
 from billing.config import BillingConfig
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
+from billing.day_store import DayStore
 from billing.history_store import HistoryStore
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
@@ -30,6 +32,7 @@ from billing.log_store import LogStore
 from billing.log_writer import LogWriter
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
+from billing.roller import Roller, RollerMetrics
 from billing.tail import Tail
 from billing.tail_reader import TailReader
 from billing.tariff_service import TariffService
@@ -73,6 +76,7 @@ class _Readings:
 
     log: LogStore
     writer: LogWriter
+    days: DayStore
     history: HistoryStore
     live: LiveStore
     tail: Tail
@@ -100,11 +104,12 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         redis = open_redis(config.redis_url.get_secret_value())
         lifecycle.on_close("redis", redis.aclose)
         cache = LiveCache(redis)
-        log = LogStore(database)
+        log, days = LogStore(database), DayStore(database)
         readings = _Readings(
             log,
             LogWriter(log),
-            HistoryStore(database),
+            days,
+            HistoryStore(database, days),
             LiveStore(database),
             Tail(config.pending_readings_maximum),
             LivePublisher(cache, registry),
@@ -118,6 +123,9 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         lifecycle.start_task("broker_connection", broker.run())
         sharing = _sharing(config, readings, registry, database=database, broker=broker, topology=topology)
         merger = _merger(config, readings, sharing, registry)
+        roller = Roller(
+            days=days, live=readings.live, metrics=RollerMetrics(registry), give_way=readings.writer.wait_idle
+        )
 
         checks = {
             "rabbitmq": Check(broker.ping),
@@ -140,7 +148,8 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         lifecycle.use_server(server)
         await health.ready()
         lifecycle.start_task("health", health.run())
-        lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, merger))
+        background = {"merger": merger.run, "roller": roller.run}
+        lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, background))
         yield BillingApp(server, metrics, health, merger), lifecycle
 
 
@@ -232,7 +241,7 @@ async def _start_when_ready(
     database: Database,
     readings: _Readings,
     sharing: PartitionSharing[ReadingsConsumer],
-    merger: Merger,
+    background: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
 ) -> None:
     """Begins to consume once the store has its indexes; until then nothing is subscribed and health stays red."""
     retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
@@ -242,7 +251,8 @@ async def _start_when_ready(
             await TariffStore(database).prepare()
     lifecycle.start_task("log_writer", readings.writer.run())
     lifecycle.start_task("live_publisher", readings.publisher.run())
-    lifecycle.start_task("merger", merger.run())
+    for name, run_forever in background.items():
+        lifecycle.start_task(name, run_forever())
     lifecycle.start_task("partitions", sharing.run())
     lifecycle.on_stop("partitions", sharing.stop)
     await asyncio.Event().wait()

@@ -7,6 +7,7 @@ from typing import Any
 from pymongo import ASCENDING, ReplaceOne
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 
+from billing.day_store import DayStore
 from billing.observation import Observation, SpanKey
 from billing.schema import KINDS, Kind
 from billing.span import Span
@@ -30,11 +31,13 @@ class UnmergeableSpan(Exception):
 class HistoryStore:
     """Folds readings into the cold documents and hands spans out again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, days: DayStore | None = None) -> None:
+        self._days = days or DayStore(database)
         self._collections = {kind.name: database[kind.history] for kind in KINDS.values()}
 
     async def prepare(self) -> None:
-        """Makes the index every query goes by; it is unique and the shard key."""
+        """Makes the index every query goes by; it is unique and the shard key. The days' as well."""
+        await self._days.prepare()
         for collection in self._collections.values():
             await collection.create_index([("device_id", ASCENDING), ("span_start", ASCENDING)], unique=True)
 
@@ -63,6 +66,7 @@ class HistoryStore:
             span, version = known.get(key, (Span(), 0))
             if span.fold(observations):
                 (changed if version else fresh).append((key, version, to_document(key, span, version + 1)))
+        await self._days.announce(kind, ((key, version + 1) for key, version, _ in (*fresh, *changed)))
         return await self._insert(collection, fresh) + await self._replace(collection, changed)
 
     async def insert_fresh(self, kind: Kind, documents: Mapping[SpanKey, dict[str, Any]]) -> list[SpanKey]:
@@ -73,6 +77,7 @@ class HistoryStore:
         Raises:
             UnmergeableSpan, pymongo.errors.PyMongoError: as `fold` does.
         """
+        await self._days.announce(kind, ((key, 1) for key in documents))
         with _size_told():
             return await self._insert(
                 self._collections[kind.name], [(key, 0, document) for key, document in documents.items()]

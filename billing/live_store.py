@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from pymongo import UpdateOne
 
 from billing.live import Latest, from_subdocument, to_subdocument
-from billing.schema import KINDS
+from billing.schema import KINDS, Kind
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 5_000
+_LIST_TIMEOUT_MS = 30_000
 
 
 class LiveStore:
@@ -36,3 +37,8 @@ class LiveStore:
             async for document in cursor:
                 found[document["_id"]] = from_subdocument(KINDS[name], document["_id"], document["latest"])
         return found
+
+    async def device_ids(self, kind: Kind) -> list[str]:
+        """Every device of a kind that has ever sent a reading, in no particular order."""
+        cursor = self._collections[kind.name].find({}, {"_id": 1}).max_time_ms(_LIST_TIMEOUT_MS)
+        return [document["_id"] async for document in cursor]

@@ -11,17 +11,18 @@ from billing.schema import QUARTER_MS, Kind
 def cell(kind: Kind, offset_ms: int, observations: Iterable[Observation]) -> dict[str, Any]:
     """The roll-up of some readings of one span, in order of their offset, as a sub-document.
 
-    `offset_ms` is where the cell begins within the span. A sum that no reading carried is None. Power is kept as its
-    integral over time (`power_kw_ms` over `power_covered_ms`), for readings may differ in length; `last_end_ms` is the
-    latest end of a reading, from the start of the span.
+    `offset_ms` is where the cell begins within the span. A sum that no reading carried is None, and so are the powers.
+    Power is kept as its integral over time (`power_kw_ms` over `power_covered_ms`), for readings may differ in length,
+    and as its least, greatest, first and last value; `last_end_ms` is the latest end of a reading, from the start of
+    the span.
     """
     summed = [(name, kind.position(name)) for name in kind.summed]
     power, temperature = kind.position(kind.power), kind.position(kind.temperature)
     sums: dict[str, int | None] = dict.fromkeys(kind.summed)
     reading_count = covered_ms = last_end_ms = power_covered_ms = 0
     weighted: list[float] = []
+    powers_kw: list[float] = []
     temperatures: list[float] = []
-    maximum_power_kw: float | None = None
     for observation in observations:
         reading_count += 1
         covered_ms += observation.interval_ms
@@ -34,7 +35,7 @@ def cell(kind: Kind, offset_ms: int, observations: Iterable[Observation]) -> dic
         if power_kw is not None:
             weighted.append(power_kw * observation.interval_ms)
             power_covered_ms += observation.interval_ms
-            maximum_power_kw = power_kw if maximum_power_kw is None else max(maximum_power_kw, power_kw)
+            powers_kw.append(power_kw)
         degrees = observation.values[temperature]
         if degrees is not None:
             temperatures.append(degrees)
@@ -47,7 +48,10 @@ def cell(kind: Kind, offset_ms: int, observations: Iterable[Observation]) -> dic
         # Rounded once, so that the sum does not depend on the order.
         "power_kw_ms": math.fsum(weighted),
         "power_covered_ms": power_covered_ms,
-        "maximum_power_kw": maximum_power_kw,
+        "minimum_power_kw": min(powers_kw, default=None),
+        "maximum_power_kw": max(powers_kw, default=None),
+        "first_power_kw": powers_kw[0] if powers_kw else None,
+        "last_power_kw": powers_kw[-1] if powers_kw else None,
         "temperature_sum": math.fsum(temperatures),
         "temperature_count": len(temperatures),
     }

@@ -43,6 +43,11 @@ class Kind:
         return f"{self.name}_history"
 
     @property
+    def days(self) -> str:
+        """Name of the collection of daily roll-ups."""
+        return f"{self.name}_days"
+
+    @property
     def live(self) -> str:
         """Name of the hot collection."""
         return f"{self.name}_live"
@@ -64,6 +69,7 @@ def _integer(field: str) -> Column:
     return Column(field, field, "integer")
 
 
+DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 QUARTER_MS = 900_000
 

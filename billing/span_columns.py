@@ -114,10 +114,20 @@ class _Cells:
         power, has_power = columns.arrays.get(columns.kind.power, _nothing(count))
         weighted = np.where(has_power, power * interval_ms, 0.0).tolist()
         measured_ms = np.where(has_power, interval_ms, 0)
-        highest = np.fmax.reduceat(power, first).tolist()
         self._cells["power_kw_ms"] = [math.fsum(weighted[start:end]) for start, end in bounds]
         self._cells["power_covered_ms"] = np.add.reduceat(measured_ms, first).tolist()
-        self._cells["maximum_power_kw"] = [None if math.isnan(one) else one for one in highest]
+        measured = np.flatnonzero(has_power)
+        # The first and last row of each run that carries power; no such row where the count is 0.
+        place, end_place = np.searchsorted(measured, first), np.searchsorted(measured, ends)
+        absent = np.flatnonzero(place == end_place).tolist()
+        within = np.append(measured, count - 1)
+        for name, found in (
+            ("minimum_power_kw", np.fmin.reduceat(power, first)),
+            ("maximum_power_kw", np.fmax.reduceat(power, first)),
+            ("first_power_kw", power[within[place]]),
+            ("last_power_kw", power[within[end_place - 1]]),
+        ):
+            self._cells[name] = _with_none(found.tolist(), absent)
         degrees, has_degrees = columns.arrays.get(columns.kind.temperature, _nothing(count))
         listed = np.where(has_degrees, degrees, 0.0).tolist()
         self._cells["temperature_sum"] = [math.fsum(listed[start:end]) for start, end in bounds]
@@ -134,10 +144,14 @@ class _Cells:
         if name not in columns.arrays:
             return [None] * first.size
         energy, carried = columns.arrays[name]
-        sums: list[int | None] = np.add.reduceat(np.where(carried, energy, 0), first).tolist()
-        for place in np.flatnonzero(np.add.reduceat(carried.astype(np.int64), first) == 0).tolist():
-            sums[place] = None
-        return sums
+        sums: list[Any] = np.add.reduceat(np.where(carried, energy, 0), first).tolist()
+        return _with_none(sums, np.flatnonzero(np.add.reduceat(carried.astype(np.int64), first) == 0).tolist())
+
+
+def _with_none(listed: list[Any], absent: list[int]) -> list[Any]:
+    for place in absent:
+        listed[place] = None
+    return listed
 
 
 def _nothing(count: int) -> tuple[Array, Array]:

@@ -1,0 +1,165 @@
+"""The roll-ups of days: made of the hours of a device, and told beforehand when one of these changes later.
+
+A document holds `versions`, of each hour the version it rests on, and while something is to be done `due_at`. It may be
+believed only without `due_at`:
+
+- Who folds into an hour of a day that has ended raises the version in `versions` to the one it is about to write, and
+  sets `due_at`, before it writes. A crash between both leaves a day that looks stale and is made again, never one that
+  looks fresh and is not.
+- Who makes a document reads `versions`, then the hours, and writes only if no hour is behind its entry, and only where
+  `versions` is still as it was read. So no fold is missed, whoever else folds or rolls up meanwhile.
+- Folds into a day that has not ended cost nothing more; such a day has no document. Between the end of a day as the
+  fold sees it and the making of its document lies an hour, so that no fold decided before is still on its way.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pymongo import ASCENDING, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from billing.day import day_columns, day_of, document_id, has_ended, hour_name
+from billing.observation import SpanKey
+from billing.schema import DAY_MS, KINDS, Kind
+from common.instants import datetime_from_ms, datetime_to_ms
+from common.mongo import Database
+
+_READ_TIMEOUT_MS = 10_000
+_DUPLICATE_KEY = 11000
+# After a late reading others of the same device follow, and one new document will do for all of them.
+_WAIT_FOR_MORE_MS = 60_000
+# A fold that is told of and not seen is on its way, or was set aside for ever.
+_RETRY_MS = 300_000
+
+
+class Day(NamedTuple):
+    """A device's day, by its start in epoch milliseconds."""
+
+    device_id: str
+    start_ms: int
+
+
+class DueDay(NamedTuple):
+    """A day whose document is to be made again, and the versions it is to rest on at least."""
+
+    day: Day
+    versions: Mapping[str, int]
+
+
+def now_ms() -> int:
+    """The wall clock, epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class DayStore:
+    """Makes the documents of days, and knows which are to be made again."""
+
+    def __init__(self, database: Database, clock_ms: Callable[[], int] = now_ms) -> None:
+        self._days = {kind.name: database[kind.days] for kind in KINDS.values()}
+        self._hours = {kind.name: database[kind.history] for kind in KINDS.values()}
+        self._clock_ms = clock_ms
+
+    async def prepare(self) -> None:
+        """Makes the unique index by which days are read, the shard key, and the one by which due ones are found."""
+        for collection in self._days.values():
+            await collection.create_index([("device_id", ASCENDING), ("span_start", ASCENDING)], unique=True)
+            await collection.create_index([("due_at", ASCENDING)])
+
+    async def announce(self, kind: Kind, versions: Iterable[tuple[SpanKey, int]]) -> None:
+        """Tells the days of some spans which versions are about to be written; costs nothing for a day not ended.
+
+        Raises:
+            pymongo.errors.PyMongoError: the store failed, and the spans must not be written.
+        """
+        at_ms = self._clock_ms()
+        by_day: dict[Day, dict[str, int]] = {}
+        for key, version in versions:
+            if has_ended(key.span_start_ms, at_ms):
+                day = Day(key.device_id, day_of(key.span_start_ms))
+                by_day.setdefault(day, {})[f"versions.{hour_name(key.span_start_ms)}"] = version
+        if by_day:
+            due_at = datetime_from_ms(at_ms + _WAIT_FOR_MORE_MS)
+            writes = [
+                UpdateOne(_filter(day), {"$max": raised, "$min": {"due_at": due_at}}, upsert=True)
+                for day, raised in by_day.items()
+            ]
+            await self._days[kind.name].bulk_write(writes, ordered=False)
+
+    async def missing(self, kind: Kind, device_ids: Sequence[str], day_start_ms: int) -> list[Day]:
+        """The days without a document among those of some devices."""
+        ids = [document_id(device_id, day_start_ms) for device_id in device_ids]
+        cursor = self._days[kind.name].find({"_id": {"$in": ids}}, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)
+        found = {document["_id"] async for document in cursor}
+        return [
+            Day(device_id, day_start_ms) for device_id, one in zip(device_ids, ids, strict=True) if one not in found
+        ]
+
+    async def due(self, kind: Kind, limit: int) -> list[DueDay]:
+        """Days that are to be made again, those that have waited longest first."""
+        cursor = self._days[kind.name].find(
+            {"due_at": {"$lte": datetime_from_ms(self._clock_ms())}}, {"device_id": 1, "span_start": 1, "versions": 1}
+        )
+        cursor = cursor.sort("due_at", ASCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
+        return [
+            DueDay(Day(document["device_id"], datetime_to_ms(document["span_start"])), document["versions"])
+            async for document in cursor
+        ]
+
+    async def make_first(self, kind: Kind, days: Collection[Day]) -> int:
+        """Makes the documents of days that have none; returns how many. A day without a reading gets none.
+
+        One that somebody made or announced meanwhile is left to them.
+        """
+        documents = [await self._document(kind, day) for day in days]
+        some = [document for document in documents if document["versions"]]
+        if not some:
+            return 0
+        try:
+            await self._days[kind.name].insert_many(some, ordered=False)
+        except BulkWriteError as failure:
+            errors = failure.details["writeErrors"]
+            if failure.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
+                raise
+            return len(some) - len(errors)
+        return len(some)
+
+    async def make_again(self, kind: Kind, due: DueDay) -> bool:
+        """Makes the document of a day that is due; False when a fold was on its way, and it is due again later."""
+        document = await self._document(kind, due.day)
+        made = document["versions"]
+        asked = _filter(due.day)
+        if any(made.get(hour, 0) < version for hour, version in due.versions.items()):
+            later: datetime = datetime_from_ms(self._clock_ms() + _RETRY_MS)
+            await self._days[kind.name].update_one(asked, {"$set": {"due_at": later}})
+            return False
+        result = await self._days[kind.name].replace_one({**asked, "versions": due.versions}, document)
+        return bool(result.matched_count)
+
+    async def _document(self, kind: Kind, day: Day) -> dict[str, Any]:
+        spans = {}
+        versions = {}
+        cursor = self._hours[kind.name].find(
+            {
+                "device_id": day.device_id,
+                "span_start": {
+                    "$gte": datetime_from_ms(day.start_ms),
+                    "$lt": datetime_from_ms(day.start_ms + DAY_MS),
+                },
+            },
+            {"span_start": 1, "version": 1, "quarters": 1},
+        )
+        async for hour in cursor.max_time_ms(_READ_TIMEOUT_MS):
+            key = SpanKey(kind.name, day.device_id, datetime_to_ms(hour["span_start"]))
+            spans[key] = hour["quarters"]
+            versions[hour_name(key.span_start_ms)] = hour["version"]
+        return {**_filter(day), "versions": versions, **day_columns(kind, spans)}
+
+
+def _filter(day: Day) -> dict[str, Any]:
+    return {
+        "_id": document_id(day.device_id, day.start_ms),
+        "device_id": day.device_id,
+        "span_start": datetime_from_ms(day.start_ms),
+    }
