@@ -21,19 +21,14 @@ from pymongo.errors import PyMongoError
 from billing.batch_codec import BatchDecoder
 from billing.config import BillingConfig
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
-from billing.day_store import DayStore
-from billing.history_store import HistoryStore
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_publisher import LivePublisher
 from billing.live_reader import LiveReader
-from billing.live_store import LiveStore
-from billing.log_store import LogStore
-from billing.log_writer import LogWriter
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
+from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
 from billing.roller import Roller, RollerMetrics
-from billing.tail import Tail
 from billing.tail_reader import TailReader
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
@@ -70,19 +65,6 @@ class BillingApp:
     merger: Merger
 
 
-@dataclass(frozen=True, slots=True)
-class _Readings:
-    """Where readings rest, and what waits to be folded."""
-
-    log: LogStore
-    writer: LogWriter
-    days: DayStore
-    history: HistoryStore
-    live: LiveStore
-    tail: Tail
-    publisher: LivePublisher
-
-
 async def run(config: BillingConfig, stop: asyncio.Event) -> None:
     """Serves until asked to stop."""
     logs.configure("billing", config.log_level)
@@ -104,16 +86,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         redis = open_redis(config.redis_url.get_secret_value())
         lifecycle.on_close("redis", redis.aclose)
         cache = LiveCache(redis)
-        log, days = LogStore(database), DayStore(database)
-        readings = _Readings(
-            log,
-            LogWriter(log),
-            days,
-            HistoryStore(database, days),
-            LiveStore(database),
-            Tail(config.pending_readings_maximum),
-            LivePublisher(cache, registry),
-        )
+        readings = readings_at_rest(config, database, LivePublisher(cache, registry), registry)
         devices = RegistryCache(open_channel(config.gateway_address))
         lifecycle.on_close("registry", devices.close)
         lifecycle.start_task("registry", devices.run())
@@ -124,7 +97,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         sharing = _sharing(config, readings, registry, database=database, broker=broker, topology=topology)
         merger = _merger(config, readings, sharing, registry)
         roller = Roller(
-            days=days, live=readings.live, metrics=RollerMetrics(registry), give_way=readings.writer.wait_idle
+            days=readings.days, live=readings.live, metrics=RollerMetrics(registry), give_way=readings.writer.wait_idle
         )
 
         checks = {
@@ -155,7 +128,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
 
 def _sharing(
     config: BillingConfig,
-    readings: _Readings,
+    readings: ReadingsAtRest,
     registry: CollectorRegistry,
     *,
     database: Database,
@@ -176,6 +149,7 @@ def _sharing(
             dead_letters=dead_letters,
             publish=readings.publisher.offer_segment,
             learn_partition_count=sharing.known,
+            watermarks=readings.watermarks,
             metrics=metrics,
             clock=time.monotonic,
         )
@@ -192,7 +166,7 @@ def _sharing(
 
 def _merger(
     config: BillingConfig,
-    readings: _Readings,
+    readings: ReadingsAtRest,
     sharing: PartitionSharing[ReadingsConsumer],
     registry: CollectorRegistry,
 ) -> Merger:
@@ -211,7 +185,7 @@ def _merger(
 
 
 def _servicers(
-    database: Database, cache: LiveCache, readings: _Readings, devices: RegistryCache
+    database: Database, cache: LiveCache, readings: ReadingsAtRest, devices: RegistryCache
 ) -> list[ServicerEntry]:
     tail = TailReader(readings.tail, readings.log)
     usage = UsageStore(database, readings.history, tail)
@@ -220,7 +194,7 @@ def _servicers(
     return [
         (
             add_UsageServiceServicer_to_server,
-            UsageService(usage=usage, live=live, registry=devices),
+            UsageService(usage=usage, live=live, registry=devices, complete_through=readings.complete_through),
             usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,
         ),
         (
@@ -239,7 +213,7 @@ def _servicers(
 async def _start_when_ready(
     lifecycle: Lifecycle,
     database: Database,
-    readings: _Readings,
+    readings: ReadingsAtRest,
     sharing: PartitionSharing[ReadingsConsumer],
     background: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
 ) -> None:
@@ -250,6 +224,8 @@ async def _start_when_ready(
             await readings.history.prepare()
             await TariffStore(database).prepare()
     lifecycle.start_task("log_writer", readings.writer.run())
+    lifecycle.start_task("watermarks", readings.watermarks.run())
+    lifecycle.start_task("complete_through", readings.complete_through.run())
     lifecycle.start_task("live_publisher", readings.publisher.run())
     for name, run_forever in background.items():
         lifecycle.start_task(name, run_forever())

@@ -41,6 +41,11 @@ class DecodedBatch:
     undecodable: list[UndecodablePart]
     partition_count: int
 
+    @property
+    def is_tick(self) -> bool:
+        """Whether it carries nothing, not even what could not be decoded."""
+        return not self.segment.reading_count and not self.undecodable
+
 
 class BatchDecoder:
     """Decodes batches; it remembers the shapes of readings, so one serves every partition."""
@@ -48,8 +53,10 @@ class BatchDecoder:
     def __init__(self) -> None:
         self._parts = PartReader()
 
-    def decode(self, body: bytes, record_ms: int) -> DecodedBatch:
-        """The segment of a serialised ReadingBatch, recorded at `record_ms`.
+    def decode(self, body: bytes, now_ms: int) -> DecodedBatch:
+        """The segment of a serialised ReadingBatch, recorded now, or at the first millisecond after it was made.
+
+        `billing.completeness` says why it is never recorded at the instant it was made, whatever the clocks say.
 
         Raises:
             UndecodableBatch: the bytes are no ReadingBatch, or it has no id.
@@ -62,6 +69,7 @@ class BatchDecoder:
         if not batch.batch_id:
             raise UndecodableBatch("batch_id is empty")
         kinds, undecodable = self._decode_parts(batch.parts)
+        record_ms = max(now_ms, create_ms + 1)
         segment = Segment(batch.batch_id, batch.partition, batch.writer, batch.sequence, create_ms, record_ms, kinds)
         return DecodedBatch(segment, undecodable, batch.partition_count)
 

@@ -8,9 +8,11 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from pymongo.errors import PyMongoError
 
-from billing.batch_codec import BatchDecoder, UndecodableBatch
+from billing.batch_codec import BatchDecoder, DecodedBatch, UndecodableBatch
+from billing.completeness import PartitionCompleteness
 from billing.segment import Segment
 from billing.tail import Tail
+from billing.watermarks import Watermarks
 from common.broker import BrokerConnection, Consumer, Delivery, PublishFailed
 from common.dead_letters import DeadLetter, DeadLetters
 from common.logs import get_logger
@@ -48,6 +50,7 @@ class ReadingsConsumer:
         dead_letters: DeadLetters,
         publish: Callable[[Segment], None],
         learn_partition_count: Callable[[int], None],
+        watermarks: Watermarks,
         metrics: "ConsumerMetrics",
         clock: Callable[[], float],
     ) -> None:
@@ -60,6 +63,7 @@ class ReadingsConsumer:
         self._tail = tail
         self._publish = publish
         self._learn_partition_count = learn_partition_count
+        self._watermarks = watermarks
         self._metrics = metrics
         self._clock = clock
         self._idle = asyncio.Event()
@@ -80,10 +84,12 @@ class ReadingsConsumer:
 
     async def run(self) -> None:
         """Writes what is delivered until cancelled."""
+        # Before the first delivery is stamped, for it is to be recorded later than the partition is complete.
+        completeness = await self._watermarks.open(self._partition)
         while True:
             delivery = await self._consumer.deliveries.get()
             self._idle.clear()
-            await self._take(self._with_waiting(delivery))
+            await self._take(self._with_waiting(delivery), completeness)
             if self._consumer.deliveries.empty():
                 self._idle.set()
 
@@ -91,6 +97,7 @@ class ReadingsConsumer:
         """Takes no more, and returns when what is in hand is written and acknowledged."""
         await self._consumer.stop()
         await self._idle.wait()
+        await self._watermarks.close(self._partition)
 
     def _with_waiting(self, first: Delivery) -> list[Delivery]:
         deliveries = [first]
@@ -98,32 +105,52 @@ class ReadingsConsumer:
             deliveries.append(self._consumer.deliveries.get_nowait())
         return deliveries
 
-    async def _take(self, deliveries: Sequence[Delivery]) -> None:
-        segments: dict[str, Segment] = {}
+    async def _take(self, deliveries: Sequence[Delivery], completeness: PartitionCompleteness) -> None:
+        batches: dict[str, DecodedBatch] = {}
+        ticks: list[Delivery] = []
         readable = 0
         for delivery in deliveries:
-            segment = await self._decode(delivery)
-            if segment is not None:
+            batch = await self._decode(delivery, completeness)
+            if batch is not None:
                 readable += 1
-                segments.setdefault(segment.batch_id, segment)
+                batches.setdefault(batch.segment.batch_id, batch)
+                if batch.is_tick:
+                    ticks.append(delivery)
             # Decoding is work without an await; callers want the loop too.
             await asyncio.sleep(0)
-        known = await self._append(list(segments.values())) if segments else set()
+        segments = [batch.segment for batch in batches.values() if not batch.is_tick]
+        known = await self._append(segments) if segments else set()
         for delivery in deliveries:
-            await self._consumer.ack(delivery)
-        self._metrics.duplicates.inc(readable - len(segments) + len(known))
+            if delivery not in ticks:
+                await self._consumer.ack(delivery)
+        self._watermarks.recorded(completeness, batches.values())
+        self._metrics.duplicates.inc(readable - len(batches) + len(known))
         # What was logged before has another record time; the merger's search brings it if it is not folded yet.
-        for segment in segments.values():
+        for segment in segments:
             if segment.batch_id not in known:
                 self._tail.hold(segment, self._clock())
                 self._publish(segment)
                 self._metrics.count(segment)
+        if ticks:
+            # They are in no log, so they stay in the queue until the watermark has them.
+            await self._keep_watermark()
+            for delivery in ticks:
+                await self._consumer.ack(delivery)
 
-    async def _decode(self, delivery: Delivery) -> Segment | None:
-        """The segment of a delivery; what of it cannot be decoded is in the dead letters before this returns."""
+    async def _keep_watermark(self) -> None:
+        while True:
+            try:
+                await self._watermarks.stored()
+            except PyMongoError:
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    async def _decode(self, delivery: Delivery, completeness: PartitionCompleteness) -> DecodedBatch | None:
+        """The batch of a delivery; what of it cannot be decoded is in the dead letters before this returns."""
         now_ms = time.time_ns() // 1_000_000
         try:
-            batch = self._decoder.decode(delivery.body, now_ms)
+            batch = self._decoder.decode(delivery.body, completeness.record_ms(now_ms))
         except UndecodableBatch as poison:
             await self._set_aside(
                 DeadLetter(
@@ -153,7 +180,7 @@ class ReadingsConsumer:
                     routing_key=delivery.routing_key,
                 )
             )
-        return batch.segment
+        return batch
 
     async def _set_aside(self, letter: DeadLetter) -> None:
         _log.error("undecodable", batch_id=letter.batch_id, part_index=letter.part_index, cause=letter.reason)

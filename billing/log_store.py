@@ -37,7 +37,11 @@ class LogStore:
         Raises:
             pymongo.errors.PyMongoError: at least one is not known to be written; appending all again is safe.
         """
-        marks = [{"_id": one.batch_id, "partition": one.partition} for one in segments if one.reading_count]
+        marks = [
+            {"_id": one.batch_id, "partition": one.partition, "writer": one.writer, "sequence": one.sequence}
+            for one in segments
+            if one.reading_count
+        ]
         if marks:
             await _insert(self._unmerged, marks)
         return await _insert(self._log, [to_document(segment) for segment in segments])

@@ -8,8 +8,10 @@ from energy.billing.v1 import usage_pb2
 from energy.billing.v1 import usage_service_pb2 as pb
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceServicer
 from energy.registry.v1.device_pb2 import DeviceKind
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from billing import usage_request as checked
+from billing.complete_through import CompleteThrough
 from billing.live_reader import LiveReader
 from billing.reading_codec import to_recorded_reading
 from billing.schema import KINDS, METER, STORAGE, VEHICLE, Kind
@@ -17,6 +19,7 @@ from billing.usage import Usage, add_up
 from billing.usage_codec import to_interval, to_usage
 from billing.usage_pipeline import UsageQuery
 from billing.usage_store import UsageStore, readings_of
+from common.instants import from_ms
 from common.paging import decode_token, encode_token, page_size
 from common.registry_cache import CachedDevice, RegistryCache
 
@@ -34,16 +37,20 @@ Context = grpc.aio.ServicerContext[object, object]
 class UsageService(UsageServiceServicer):
     """Answers from the store, with the readings of the last moments laid over it."""
 
-    def __init__(self, *, usage: UsageStore, live: LiveReader, registry: RegistryCache) -> None:
+    def __init__(
+        self, *, usage: UsageStore, live: LiveReader, registry: RegistryCache, complete_through: CompleteThrough
+    ) -> None:
+        self._complete_through = complete_through
         self._usage = usage
         self._live = live
         self._registry = registry
 
     async def GetLiveReading(self, request: pb.GetLiveReadingRequest, context: Context) -> pb.GetLiveReadingResponse:  # noqa: ARG002, N802
         """Gets the newest reading of a device."""
+        complete_through = self._complete_through_now()
         device = await self._registry.find(checked.required_device_id(request.device_id))
         found = await self._live.find([device.device_id])
-        return pb.GetLiveReadingResponse(live_reading=found.get(device.device_id))
+        return pb.GetLiveReadingResponse(live_reading=found.get(device.device_id), complete_through=complete_through)
 
     async def BatchGetLiveReadings(  # noqa: N802
         self,
@@ -51,14 +58,17 @@ class UsageService(UsageServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.BatchGetLiveReadingsResponse:
         """Gets the newest readings of many devices."""
+        complete_through = self._complete_through_now()
         device_ids = checked.device_ids("device_ids", request.device_ids)
         found = await self._live.find(device_ids)
         return pb.BatchGetLiveReadingsResponse(
-            live_readings=[found[device_id] for device_id in device_ids if device_id in found]
+            live_readings=[found[device_id] for device_id in device_ids if device_id in found],
+            complete_through=complete_through,
         )
 
     async def ListReadings(self, request: pb.ListReadingsRequest, context: Context) -> pb.ListReadingsResponse:  # noqa: ARG002, N802
         """Lists the readings of a device."""
+        complete_through = self._complete_through_now()
         device = await self._registry.find(checked.required_device_id(request.device_id))
         asked = checked.window(request)
         size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
@@ -76,10 +86,15 @@ class UsageService(UsageServiceServicer):
                     readings.append(to_recorded_reading(key, observation, superseded=superseded))
             if next_start_ms is not None:
                 break
-        return pb.ListReadingsResponse(readings=readings, next_page_token=_token("start_ms", next_start_ms, filters))
+        return pb.ListReadingsResponse(
+            readings=readings,
+            next_page_token=_token("start_ms", next_start_ms, filters),
+            complete_through=complete_through,
+        )
 
     async def ListUsage(self, request: pb.ListUsageRequest, context: Context) -> pb.ListUsageResponse:  # noqa: ARG002, N802
         """Lists the usage of a device in intervals."""
+        complete_through = self._complete_through_now()
         device = await self._registry.find(checked.required_device_id(request.device_id))
         asked = checked.window(request)
         bucket = checked.bucket(request, asked)
@@ -94,10 +109,12 @@ class UsageService(UsageServiceServicer):
         return pb.ListUsageResponse(
             intervals=[to_interval(at_ms, usage, bucket, zone) for at_ms, usage in found[:size]],
             next_page_token=_token("start_ms", next_start_ms, filters),
+            complete_through=complete_through,
         )
 
     async def SummarizeUsage(self, request: pb.SummarizeUsageRequest, context: Context) -> pb.SummarizeUsageResponse:  # noqa: ARG002, N802
         """Sums up the usage of some devices."""
+        complete_through = self._complete_through_now()
         asked = checked.summary_window(request)
         by_device: dict[str, Usage] = {}
         for kind, device_ids in _by_kind(await self._scope(request)).items():
@@ -108,7 +125,13 @@ class UsageService(UsageServiceServicer):
                 pb.DeviceUsage(device_id=device_id, usage=to_usage(usage))
                 for device_id, usage in sorted(by_device.items())
             ],
+            complete_through=complete_through,
         )
+
+    def _complete_through_now(self) -> Timestamp | None:
+        """To be asked before the readings of the answer, so that it holds of all of them."""
+        through_ms = self._complete_through.latest_ms
+        return None if through_ms is None else from_ms(through_ms)
 
     async def _scope(self, request: pb.SummarizeUsageRequest) -> Sequence[CachedDevice]:
         scope = checked.summary_scope(request)

@@ -49,5 +49,5 @@ class IngestionConfig(ServiceConfig):
     stall_seconds: float = Field(default=5.0, gt=0, le=300)
     """A batch that has waited so long for its confirm turns the service red."""
 
-    tick_seconds: float = Field(default=5.0, gt=0, le=300)
-    """An idle partition says this often, with an empty batch, that its writer is alive."""
+    tick_seconds: float = Field(default=1.0, gt=0, le=300)
+    """An idle partition says this often, with an empty batch, that its writer is alive and has acked nothing more."""

@@ -18,7 +18,7 @@ from energy.telemetry.v1.reading_pb2 import Reading
 from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
 
 from common.grpc_client import open_channel
-from common.instants import from_ms
+from common.instants import from_ms, to_ms
 from loadgen.fleet import Fleet
 from loadgen.latency import LatencyHistogram
 from loadgen.pacing import Pacing
@@ -81,6 +81,18 @@ class MeshClient:
             timeout=CALL_SECONDS,
         )
         return {found.device_id: found.usage for found in response.devices}
+
+    async def complete(
+        self, device_ids: Sequence[str], start_ms: int, end_ms: int, through_ms: int
+    ) -> dict[str, Usage]:
+        """Usage of each device, of the first answer that is complete through an instant."""
+        request = SummarizeUsageRequest(device_ids=device_ids, start_time=from_ms(start_ms), end_time=from_ms(end_ms))
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while True:
+                response = await self.usage.SummarizeUsage(request, timeout=CALL_SECONDS)
+                if response.HasField("complete_through") and to_ms(response.complete_through) >= through_ms:
+                    return {found.device_id: found.usage for found in response.devices}
+                await asyncio.sleep(0.1)
 
     async def stored(self, device_ids: Sequence[str], start_ms: int, end_ms: int, count: int) -> dict[str, Usage]:
         """Usage of each device as soon as so many readings are in the log."""

@@ -16,7 +16,7 @@ DRIVER_FILES = {"failure_translation.py", "mongo.py", "redis_client.py", "topolo
 IO_LIBRARIES = DRIVERS | {"grpc", "asyncio", "google", "energy", "prometheus_client", "time", "socket"}
 PURE = {
     "billing": (
-        "day invoice local_time observation price_timeline quarter rating schema segment span tail tariff "
+        "completeness day invoice local_time observation price_timeline quarter rating schema segment span tail tariff "
         "usage usage_pipeline"
     ),
     "gateway": "device known_device limits vehicle_link",

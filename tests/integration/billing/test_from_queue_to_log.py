@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -12,10 +13,13 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
 from billing.batch_codec import BatchDecoder
+from billing.completeness import Position
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
 from billing.log_store import LogStore
 from billing.segment import Segment
 from billing.tail import Tail
+from billing.watermark_store import WatermarkStore
+from billing.watermarks import Watermarks
 from common.broker import BrokerConnection, Publisher
 from common.dead_letters import DeadLetter, DeadLetters
 from common.instants import duration_from_ms, from_ms
@@ -93,8 +97,11 @@ async def broker(servers: Mesh) -> AsyncIterator[Broker]:
 
 
 @asynccontextmanager
-async def consuming(broker: Broker, log: LogStore, tail: Tail) -> AsyncIterator[ReadingsConsumer]:
+async def consuming(broker: Broker, database: Database, log: LogStore, tail: Tail) -> AsyncIterator[ReadingsConsumer]:
     """A consumer of the partition, stopped in order at the end."""
+    watermarks = Watermarks(
+        WatermarkStore(database), CollectorRegistry(), steady_clock=time.monotonic, now_ms=lambda: START_MS
+    )
     consumer = ReadingsConsumer(
         broker=broker.connection,
         partition=PARTITION,
@@ -105,11 +112,12 @@ async def consuming(broker: Broker, log: LogStore, tail: Tail) -> AsyncIterator[
         dead_letters=DeadLetters(broker.connection, CollectorRegistry()),
         publish=lambda _: None,
         learn_partition_count=lambda _: None,
+        watermarks=watermarks,
         metrics=ConsumerMetrics(CollectorRegistry()),
         clock=lambda: 0.0,
     )
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(consumer.subscribe()), tasks.create_task(consumer.run())]
+        running = [tasks.create_task(task) for task in (consumer.subscribe(), consumer.run(), watermarks.run())]
         yield consumer
         await consumer.stop()
         for task in running:
@@ -134,7 +142,7 @@ async def test_every_message_twice_and_in_reverse_is_logged_once(broker: Broker,
     for one in [*BATCHES, *reversed(BATCHES)]:
         await broker.send(one.SerializeToString())
 
-    async with consuming(broker, log, tail):
+    async with consuming(broker, database, log, tail):
 
         async def is_done() -> bool:
             return await broker.count(queue_name("billing", PARTITION)) == 0 and len(await logged(database)) == 12
@@ -153,7 +161,7 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_to_the_log(
     for body in (BATCHES[0].SerializeToString(), b"\xff\xfe poison", BATCHES[1].SerializeToString()):
         await broker.send(body)
 
-    async with consuming(broker, log, tail):
+    async with consuming(broker, database, log, tail):
 
         async def is_done() -> bool:
             return await broker.count(DEAD_LETTER_QUEUE) == 1 and len(await logged(database)) == 2
@@ -172,7 +180,7 @@ async def test_a_part_that_cannot_be_decoded_is_set_aside_alone(broker: Broker, 
     ).SerializeToString()
     await broker.send(poisoned)
 
-    async with consuming(broker, log, tail):
+    async with consuming(broker, database, log, tail):
 
         async def is_done() -> bool:
             return await broker.count(DEAD_LETTER_QUEUE) == 1 and len(await logged(database)) == 1
@@ -186,21 +194,6 @@ async def test_a_part_that_cannot_be_decoded_is_set_aside_alone(broker: Broker, 
     assert await logged(database) == {"b-poisoned": 20}
     assert (letter.body, letter.batch_id, letter.part_index) == (b"\xff\xfe poison", "b-poisoned", 1)
     assert letter.reason
-
-
-async def test_a_writers_sign_of_life_is_logged_without_readings(broker: Broker, database: Database) -> None:
-    """An empty batch holds a number of its writer and nothing to fold."""
-    log, tail = LogStore(database), Tail(100_000)
-    await broker.send(batch(7, range(0)).SerializeToString())
-
-    async with consuming(broker, log, tail):
-
-        async def is_done() -> bool:
-            return await logged(database) == {"b-7": 0}
-
-        await eventually(is_done)
-
-    assert await log.unmerged_ids([PARTITION]) == []
 
 
 class StumblingLog(LogStore):
@@ -223,7 +216,7 @@ async def test_a_store_that_fails_is_written_again_and_nothing_is_requeued(broke
     for one in BATCHES:
         await broker.send(one.SerializeToString())
 
-    async with consuming(broker, log, tail):
+    async with consuming(broker, database, log, tail):
 
         async def is_done() -> bool:
             return await broker.count(queue_name("billing", PARTITION)) == 0 and len(await logged(database)) == 12
@@ -232,3 +225,74 @@ async def test_a_store_that_fails_is_written_again_and_nothing_is_requeued(broke
 
     assert log.failures == 0
     assert len(await log.unmerged_ids([PARTITION])) == 12
+
+
+async def test_ticks_move_the_watermark_and_leave_the_log_alone(broker: Broker, database: Database) -> None:
+    """A batch without readings costs no document of the log, and is gone from the queue only once it is kept."""
+    watermarks = WatermarkStore(database)
+    for number in range(1, 6):
+        one = batch(number, range(2))
+        one.create_time.CopyFrom(from_ms(START_MS + number))
+        if number != 2:
+            del one.parts[:]
+        await broker.send(one.SerializeToString())
+
+    async with consuming(broker, database, LogStore(database), Tail(100_000)):
+
+        async def is_done() -> bool:
+            return (await watermarks.load(PARTITION)).positions.get("w") == Position(5, START_MS + 5)
+
+        await eventually(is_done)
+
+    assert (await watermarks.load(PARTITION)).complete_through_ms == START_MS + 5
+    assert await logged(database) == {"b-2": 2}
+    assert await broker.count(queue_name("billing", PARTITION)) == 0
+
+
+async def test_a_tick_behind_a_gap_is_kept_by_its_number(broker: Broker, database: Database) -> None:
+    """Whoever owns the partition next has to know that it came."""
+    for number in (1, 3):
+        one = batch(number, range(1))
+        if number == 3:
+            del one.parts[:]
+        await broker.send(one.SerializeToString())
+
+    async with consuming(broker, database, LogStore(database), Tail(100_000)):
+
+        async def is_done() -> bool:
+            return (await WatermarkStore(database).load(PARTITION)).beyond == {"w": {3: START_MS}}
+
+        await eventually(is_done)
+
+    known = await WatermarkStore(database).load(PARTITION)
+    assert (known.positions, known.complete_through_ms) == ({"w": Position(1, START_MS)}, START_MS)
+    assert await logged(database) == {"b-1": 1}
+    assert await broker.count(queue_name("billing", PARTITION)) == 0
+
+
+async def test_what_is_recorded_is_recorded_after_the_instant_that_was_complete(
+    broker: Broker, database: Database
+) -> None:
+    """However far ahead the clock of a writer is, what comes later is not among what was complete before."""
+    ahead_ms = time.time_ns() // 1_000_000 + 3_600_000
+    first, second = batch(1, range(1)), batch(2, range(1, 2))
+    first.create_time.CopyFrom(from_ms(ahead_ms))
+    second.create_time.CopyFrom(from_ms(ahead_ms))
+    log, tail = LogStore(database), Tail(100_000)
+    await broker.send(first.SerializeToString())
+    async with consuming(broker, database, log, tail):
+
+        async def is_complete() -> bool:
+            return (await WatermarkStore(database).load(PARTITION)).complete_through_ms == ahead_ms
+
+        await eventually(is_complete)
+    await broker.send(second.SerializeToString())
+    async with consuming(broker, database, log, tail):
+
+        async def is_logged() -> bool:
+            return len(await logged(database)) == 2
+
+        await eventually(is_logged)
+
+    recorded_ms = {segment.batch_id: segment.record_ms for segment in await log.load(["b-1", "b-2"])}
+    assert recorded_ms == {"b-1": ahead_ms + 1, "b-2": ahead_ms + 1}

@@ -14,7 +14,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
 
     assert (config.grpc_port, config.metrics_port) == (50052, 9102)
     assert (config.batch_maximum_bytes, config.waiting_maximum_bytes) == (524_288, 67_108_864)
-    assert (config.away_patience_seconds, config.tick_seconds) == (15.0, 5.0)
+    assert (config.away_patience_seconds, config.tick_seconds) == (15.0, 1.0)
 
 
 def test_wrong_settings_are_reported_together() -> None:

@@ -26,7 +26,7 @@ from energy.billing.v1 import usage_pb2 as energy_dot_billing_dot_v1_dot_usage__
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%energy/billing/v1/usage_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1d\x65nergy/billing/v1/usage.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"*\n\x15GetLiveReadingRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"N\n\x16GetLiveReadingResponse\x12\x34\n\x0clive_reading\x18\x01 \x01(\x0b\x32\x1e.energy.billing.v1.LiveReading\"1\n\x1b\x42\x61tchGetLiveReadingsRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\"U\n\x1c\x42\x61tchGetLiveReadingsResponse\x12\x35\n\rlive_readings\x18\x01 \x03(\x0b\x32\x1e.energy.billing.v1.LiveReading\"\xc9\x01\n\x13ListReadingsRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x1a\n\x12include_superseded\x18\x06 \x01(\x08\"e\n\x14ListReadingsResponse\x12\x34\n\x08readings\x18\x01 \x03(\x0b\x32\".energy.billing.v1.RecordedReading\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe2\x01\n\x10ListUsageRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\nresolution\x18\x04 \x01(\x0e\x32\".energy.billing.v1.UsageResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"a\n\x11ListUsageResponse\x12\x33\n\tintervals\x18\x01 \x03(\x0b\x32 .energy.billing.v1.UsageInterval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xad\x01\n\x15SummarizeUsageRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x16SummarizeUsageResponse\x12\'\n\x05total\x18\x01 \x01(\x0b\x32\x18.energy.billing.v1.Usage\x12/\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x1e.energy.billing.v1.DeviceUsage\"I\n\x0b\x44\x65viceUsage\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\'\n\x05usage\x18\x02 \x01(\x0b\x32\x18.energy.billing.v1.Usage*\xae\x01\n\x0fUsageResolution\x12 \n\x1cUSAGE_RESOLUTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17USAGE_RESOLUTION_MINUTE\x10\x01\x12!\n\x1dUSAGE_RESOLUTION_QUARTER_HOUR\x10\x02\x12\x19\n\x15USAGE_RESOLUTION_HOUR\x10\x03\x12\x1e\n\x1aUSAGE_RESOLUTION_LOCAL_DAY\x10\x04\x32\xa7\x04\n\x0cUsageService\x12j\n\x0eGetLiveReading\x12(.energy.billing.v1.GetLiveReadingRequest\x1a).energy.billing.v1.GetLiveReadingResponse\"\x03\x90\x02\x01\x12|\n\x14\x42\x61tchGetLiveReadings\x12..energy.billing.v1.BatchGetLiveReadingsRequest\x1a/.energy.billing.v1.BatchGetLiveReadingsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListReadings\x12&.energy.billing.v1.ListReadingsRequest\x1a\'.energy.billing.v1.ListReadingsResponse\"\x03\x90\x02\x01\x12[\n\tListUsage\x12#.energy.billing.v1.ListUsageRequest\x1a$.energy.billing.v1.ListUsageResponse\"\x03\x90\x02\x01\x12j\n\x0eSummarizeUsage\x12(.energy.billing.v1.SummarizeUsageRequest\x1a).energy.billing.v1.SummarizeUsageResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%energy/billing/v1/usage_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1d\x65nergy/billing/v1/usage.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"*\n\x15GetLiveReadingRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\x84\x01\n\x16GetLiveReadingResponse\x12\x34\n\x0clive_reading\x18\x01 \x01(\x0b\x32\x1e.energy.billing.v1.LiveReading\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"1\n\x1b\x42\x61tchGetLiveReadingsRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\"\x8b\x01\n\x1c\x42\x61tchGetLiveReadingsResponse\x12\x35\n\rlive_readings\x18\x01 \x03(\x0b\x32\x1e.energy.billing.v1.LiveReading\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc9\x01\n\x13ListReadingsRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x1a\n\x12include_superseded\x18\x06 \x01(\x08\"\x9b\x01\n\x14ListReadingsResponse\x12\x34\n\x08readings\x18\x01 \x03(\x0b\x32\".energy.billing.v1.RecordedReading\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe2\x01\n\x10ListUsageRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\nresolution\x18\x04 \x01(\x0e\x32\".energy.billing.v1.UsageResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\x97\x01\n\x11ListUsageResponse\x12\x33\n\tintervals\x18\x01 \x03(\x0b\x32 .energy.billing.v1.UsageInterval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xad\x01\n\x15SummarizeUsageRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa8\x01\n\x16SummarizeUsageResponse\x12\'\n\x05total\x18\x01 \x01(\x0b\x32\x18.energy.billing.v1.Usage\x12/\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x1e.energy.billing.v1.DeviceUsage\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x0b\x44\x65viceUsage\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\'\n\x05usage\x18\x02 \x01(\x0b\x32\x18.energy.billing.v1.Usage*\xae\x01\n\x0fUsageResolution\x12 \n\x1cUSAGE_RESOLUTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17USAGE_RESOLUTION_MINUTE\x10\x01\x12!\n\x1dUSAGE_RESOLUTION_QUARTER_HOUR\x10\x02\x12\x19\n\x15USAGE_RESOLUTION_HOUR\x10\x03\x12\x1e\n\x1aUSAGE_RESOLUTION_LOCAL_DAY\x10\x04\x32\xa7\x04\n\x0cUsageService\x12j\n\x0eGetLiveReading\x12(.energy.billing.v1.GetLiveReadingRequest\x1a).energy.billing.v1.GetLiveReadingResponse\"\x03\x90\x02\x01\x12|\n\x14\x42\x61tchGetLiveReadings\x12..energy.billing.v1.BatchGetLiveReadingsRequest\x1a/.energy.billing.v1.BatchGetLiveReadingsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListReadings\x12&.energy.billing.v1.ListReadingsRequest\x1a\'.energy.billing.v1.ListReadingsResponse\"\x03\x90\x02\x01\x12[\n\tListUsage\x12#.energy.billing.v1.ListUsageRequest\x1a$.energy.billing.v1.ListUsageResponse\"\x03\x90\x02\x01\x12j\n\x0eSummarizeUsage\x12(.energy.billing.v1.SummarizeUsageRequest\x1a).energy.billing.v1.SummarizeUsageResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,30 +43,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGESERVICE'].methods_by_name['ListUsage']._serialized_options = b'\220\002\001'
   _globals['_USAGESERVICE'].methods_by_name['SummarizeUsage']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['SummarizeUsage']._serialized_options = b'\220\002\001'
-  _globals['_USAGERESOLUTION']._serialized_start=1389
-  _globals['_USAGERESOLUTION']._serialized_end=1563
+  _globals['_USAGERESOLUTION']._serialized_start=1664
+  _globals['_USAGERESOLUTION']._serialized_end=1838
   _globals['_GETLIVEREADINGREQUEST']._serialized_start=124
   _globals['_GETLIVEREADINGREQUEST']._serialized_end=166
-  _globals['_GETLIVEREADINGRESPONSE']._serialized_start=168
-  _globals['_GETLIVEREADINGRESPONSE']._serialized_end=246
-  _globals['_BATCHGETLIVEREADINGSREQUEST']._serialized_start=248
-  _globals['_BATCHGETLIVEREADINGSREQUEST']._serialized_end=297
-  _globals['_BATCHGETLIVEREADINGSRESPONSE']._serialized_start=299
-  _globals['_BATCHGETLIVEREADINGSRESPONSE']._serialized_end=384
-  _globals['_LISTREADINGSREQUEST']._serialized_start=387
-  _globals['_LISTREADINGSREQUEST']._serialized_end=588
-  _globals['_LISTREADINGSRESPONSE']._serialized_start=590
-  _globals['_LISTREADINGSRESPONSE']._serialized_end=691
-  _globals['_LISTUSAGEREQUEST']._serialized_start=694
-  _globals['_LISTUSAGEREQUEST']._serialized_end=920
-  _globals['_LISTUSAGERESPONSE']._serialized_start=922
-  _globals['_LISTUSAGERESPONSE']._serialized_end=1019
-  _globals['_SUMMARIZEUSAGEREQUEST']._serialized_start=1022
-  _globals['_SUMMARIZEUSAGEREQUEST']._serialized_end=1195
-  _globals['_SUMMARIZEUSAGERESPONSE']._serialized_start=1197
-  _globals['_SUMMARIZEUSAGERESPONSE']._serialized_end=1311
-  _globals['_DEVICEUSAGE']._serialized_start=1313
-  _globals['_DEVICEUSAGE']._serialized_end=1386
-  _globals['_USAGESERVICE']._serialized_start=1566
-  _globals['_USAGESERVICE']._serialized_end=2117
+  _globals['_GETLIVEREADINGRESPONSE']._serialized_start=169
+  _globals['_GETLIVEREADINGRESPONSE']._serialized_end=301
+  _globals['_BATCHGETLIVEREADINGSREQUEST']._serialized_start=303
+  _globals['_BATCHGETLIVEREADINGSREQUEST']._serialized_end=352
+  _globals['_BATCHGETLIVEREADINGSRESPONSE']._serialized_start=355
+  _globals['_BATCHGETLIVEREADINGSRESPONSE']._serialized_end=494
+  _globals['_LISTREADINGSREQUEST']._serialized_start=497
+  _globals['_LISTREADINGSREQUEST']._serialized_end=698
+  _globals['_LISTREADINGSRESPONSE']._serialized_start=701
+  _globals['_LISTREADINGSRESPONSE']._serialized_end=856
+  _globals['_LISTUSAGEREQUEST']._serialized_start=859
+  _globals['_LISTUSAGEREQUEST']._serialized_end=1085
+  _globals['_LISTUSAGERESPONSE']._serialized_start=1088
+  _globals['_LISTUSAGERESPONSE']._serialized_end=1239
+  _globals['_SUMMARIZEUSAGEREQUEST']._serialized_start=1242
+  _globals['_SUMMARIZEUSAGEREQUEST']._serialized_end=1415
+  _globals['_SUMMARIZEUSAGERESPONSE']._serialized_start=1418
+  _globals['_SUMMARIZEUSAGERESPONSE']._serialized_end=1586
+  _globals['_DEVICEUSAGE']._serialized_start=1588
+  _globals['_DEVICEUSAGE']._serialized_end=1661
+  _globals['_USAGESERVICE']._serialized_start=1841
+  _globals['_USAGESERVICE']._serialized_end=2392
 # @@protoc_insertion_point(module_scope)

@@ -82,18 +82,26 @@ class GetLiveReadingResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LIVE_READING_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def live_reading(self) -> _usage_pb2.LiveReading:
         """The newest reading. Absent: the device has none yet."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in the log, which this answer follows by a moment, UTC.
+        Absent: not known yet.
+        """
 
     def __init__(
         self,
         *,
         live_reading: _usage_pb2.LiveReading | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["live_reading", b"live_reading"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "live_reading", b"live_reading"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["live_reading", b"live_reading"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "live_reading", b"live_reading"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -130,18 +138,26 @@ class BatchGetLiveReadingsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LIVE_READINGS_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def live_readings(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.LiveReading]:
         """The newest readings, in the order of the request."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in the log, which this answer follows by a moment, UTC.
+        Absent: not known yet.
+        """
 
     def __init__(
         self,
         *,
         live_readings: _abc.Iterable[_usage_pb2.LiveReading] | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["live_readings", b"live_readings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "live_readings", b"live_readings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -201,21 +217,29 @@ class ListReadingsResponse(_message.Message):
 
     READINGS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
     def readings(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.RecordedReading]:
         """The readings, by start_time."""
 
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in the log and so in this answer, UTC. Absent: not known
+        yet.
+        """
+
     def __init__(
         self,
         *,
         readings: _abc.Iterable[_usage_pb2.RecordedReading] | None = ...,
         next_page_token: _builtins.str = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "readings", b"readings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "next_page_token", b"next_page_token", "readings", b"readings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -275,21 +299,29 @@ class ListUsageResponse(_message.Message):
 
     INTERVALS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
     def intervals(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.UsageInterval]:
         """The intervals that have a reading, by start_time."""
 
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in the log and so in this answer, UTC. Absent: not known
+        yet.
+        """
+
     def __init__(
         self,
         *,
         intervals: _abc.Iterable[_usage_pb2.UsageInterval] | None = ...,
         next_page_token: _builtins.str = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["intervals", b"intervals", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "intervals", b"intervals", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,6 +379,7 @@ class SummarizeUsageResponse(_message.Message):
 
     TOTAL_FIELD_NUMBER: _builtins.int
     DEVICES_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def total(self) -> _usage_pb2.Usage:
         """Over all the devices."""
@@ -355,15 +388,22 @@ class SummarizeUsageResponse(_message.Message):
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceUsage]:
         """Each device, by device_id; devices without a reading are absent."""
 
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in the log and so in this answer, UTC. Absent: not known
+        yet.
+        """
+
     def __init__(
         self,
         *,
         total: _usage_pb2.Usage | None = ...,
         devices: _abc.Iterable[Global___DeviceUsage] | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "devices", b"devices", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

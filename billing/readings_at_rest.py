@@ -1,0 +1,52 @@
+"""The places where readings rest, from the log to the hot documents, and what watches over them in this process."""
+
+import time
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from billing.complete_through import CompleteThrough
+from billing.config import BillingConfig
+from billing.day_store import DayStore
+from billing.history_store import HistoryStore
+from billing.live_publisher import LivePublisher
+from billing.live_store import LiveStore
+from billing.log_store import LogStore
+from billing.log_writer import LogWriter
+from billing.tail import Tail
+from billing.watermark_store import WatermarkStore
+from billing.watermarks import Watermarks
+from common.mongo import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingsAtRest:
+    """Where readings rest, what waits to be folded, and how far all of it is complete."""
+
+    log: LogStore
+    writer: LogWriter
+    days: DayStore
+    history: HistoryStore
+    live: LiveStore
+    tail: Tail
+    publisher: LivePublisher
+    watermarks: Watermarks
+    complete_through: CompleteThrough
+
+
+def readings_at_rest(
+    config: BillingConfig, database: Database, publisher: LivePublisher, registry: CollectorRegistry
+) -> ReadingsAtRest:
+    """All of them on one database."""
+    log, days, watermarks = LogStore(database), DayStore(database), WatermarkStore(database)
+    return ReadingsAtRest(
+        log,
+        LogWriter(log),
+        days,
+        HistoryStore(database, days),
+        LiveStore(database),
+        Tail(config.pending_readings_maximum),
+        publisher,
+        Watermarks(watermarks, registry, steady_clock=time.monotonic, now_ms=lambda: time.time_ns() // 1_000_000),
+        CompleteThrough(watermarks),
+    )
