@@ -10,8 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from analytics.device_states import STATE_NUMBERS, STATES
-from analytics.live_picture import NEVER_SEEN, LivePicture, stale_after_ms
+from analytics.live_picture import NEVER_SEEN, LivePicture
 from analytics.observation import UNKNOWN_STATE
+from common.silence import silent_after_ms
 
 
 class FleetMember(Protocol):
@@ -107,5 +108,5 @@ class FleetSurvey:
     def _stale_at(self, expected_interval_ms: int) -> int:
         stale_at_ms = self._stale_at_ms.get(expected_interval_ms)
         if stale_at_ms is None:
-            stale_at_ms = self._stale_at_ms[expected_interval_ms] = self.now_ms - stale_after_ms(expected_interval_ms)
+            stale_at_ms = self._stale_at_ms[expected_interval_ms] = self.now_ms - silent_after_ms(expected_interval_ms)
         return stale_at_ms

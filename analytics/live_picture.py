@@ -14,9 +14,6 @@ from analytics.observation import Observation, ObservedColumns
 from common.reading_columns import Numbers
 from common.reading_location import Integers
 
-STALE_INTERVALS = 3
-STALE_AFTER_AT_LEAST_MS = 30_000
-
 NEVER_SEEN = -1
 """The row of a device that never sent."""
 
@@ -172,8 +169,3 @@ class _Reading(NamedTuple):
 def _rank(receive_ms: int, state: int, power_kw: float) -> tuple[int, int, bool, float]:
     is_measured = not math.isnan(power_kw)
     return (receive_ms, state, is_measured, power_kw if is_measured else 0.0)
-
-
-def stale_after_ms(expected_interval_ms: int) -> int:
-    """How long nothing may be received until a device is stale: three expected intervals, at least 30 seconds."""
-    return max(STALE_INTERVALS * expected_interval_ms, STALE_AFTER_AT_LEAST_MS)

@@ -189,17 +189,25 @@ def _servicers(
 ) -> list[ServicerEntry]:
     tail = TailReader(readings.tail, readings.log)
     usage = UsageStore(database, readings.history, tail)
-    live = LiveReader(cache=cache, store=readings.live, tail=tail, publisher=readings.publisher)
+    live = LiveReader(
+        cache=cache, store=readings.live, history=readings.history, tail=tail, publisher=readings.publisher
+    )
     tariffs = TariffStore(database)
+
+    def now_ms() -> int:
+        return time.time_ns() // 1_000_000
+
     return [
         (
             add_UsageServiceServicer_to_server,
-            UsageService(usage=usage, live=live, registry=devices, complete_through=readings.complete_through),
+            UsageService(
+                usage=usage, live=live, registry=devices, complete_through=readings.complete_through, clock=now_ms
+            ),
             usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,
         ),
         (
             add_TariffServiceServicer_to_server,
-            TariffService(store=tariffs, registry=devices, clock=lambda: time.time_ns() // 1_000_000),
+            TariffService(store=tariffs, registry=devices, clock=now_ms),
             tariff_service_pb2.DESCRIPTOR.services_by_name["TariffService"].full_name,
         ),
         (

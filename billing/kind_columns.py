@@ -161,8 +161,8 @@ class Gathered:
         ]
 
 
-def gather(parts: Sequence[tuple[KindColumns, int | Integers]]) -> Gathered:
-    """Joins columns of one kind, each with its record time or times, and sorts them by device and start."""
+def gather(parts: Sequence[tuple[KindColumns, int]]) -> Gathered:
+    """Joins columns of one kind, each with its record time, and sorts them by device and start."""
     kind = parts[0][0].kind
     places: dict[str, int] = {}
     devices = []
@@ -192,9 +192,9 @@ def gather(parts: Sequence[tuple[KindColumns, int | Integers]]) -> Gathered:
         _joined(parts, lambda columns: columns.receive_ms)[order],
         values,
     )
-    record_ms = np.concatenate([np.broadcast_to(record, columns.reading_count) for columns, record in parts])
+    record_ms = np.repeat([record for _, record in parts], [columns.reading_count for columns, _ in parts])
     return Gathered(joined, record_ms[order])
 
 
-def _joined(parts: Sequence[tuple[KindColumns, int | Integers]], column: Callable[[KindColumns], Integers]) -> Integers:
+def _joined(parts: Sequence[tuple[KindColumns, int]], column: Callable[[KindColumns], Integers]) -> Integers:
     return np.concatenate([column(columns) for columns, _ in parts])

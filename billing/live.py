@@ -1,14 +1,14 @@
-"""The newest reading of a device, and the rule that makes it move forward only."""
+"""What the hot document of a device holds: its newest reading and when it was last heard of, forward only."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from bson import Binary
 
 from billing.kind_columns import Gathered
-from billing.observation import Observation, SpanKey, canonical_bytes, inverted
+from billing.observation import Observation, canonical_bytes, inverted
 from billing.schema import KINDS, Kind
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.reading_location import Integers
@@ -16,92 +16,109 @@ from common.reading_location import Integers
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The newest reading of a device; instants in epoch milliseconds, values in the canonical order of its kind."""
+    """The newest reading of a device; instants in epoch milliseconds, values in the canonical order of its kind.
+
+    `last_receive_ms` is when anything of the device was last received, whatever start it had.
+    """
 
     kind: str
     device_id: str
     start_ms: int
     observation: Observation
+    last_receive_ms: int
 
     @property
-    def order(self) -> tuple[int, int, int, bytes]:
-        """What makes one reading newer than another: start, then what decides which reading of a start counts."""
+    def order(self) -> tuple[int, int, int, bytes, int]:
+        """What makes one reading newer than another: start, then what decides which reading of a start counts.
+
+        Of readings that are equal in all of that, the one that was logged first.
+        """
         observation = self.observation
         return (
             self.start_ms,
             observation.revision,
             -observation.receive_ms,
             inverted(canonical_bytes(observation)),
+            -observation.record_ms,
         )
 
 
-def newest(spans: Iterable[tuple[SpanKey, Iterable[Observation]]]) -> dict[str, Latest]:
-    """Of some readings by span, the newest of each device."""
+def newest_of(gathered: Iterable[Gathered]) -> dict[str, Latest]:
+    """Of some readings by kind, the newest of each device."""
     found: dict[str, Latest] = {}
-    for key, observations in spans:
-        last = max(observations, key=lambda observation: (observation.offset_ms, observation.revision))
-        rivals = [
-            other for other in observations if (other.offset_ms, other.revision) == (last.offset_ms, last.revision)
-        ]
-        for rival in rivals:
-            candidate = Latest(key.kind, key.device_id, key.span_start_ms + rival.offset_ms, rival)
-            known = found.get(key.device_id)
-            if known is None or _is_newer(candidate, known):
-                found[key.device_id] = candidate
+    for some in gathered:
+        columns = some.columns
+        device = columns.device_index
+        is_last = np.append(device[1:] != device[:-1], np.True_)
+        last = np.flatnonzero(is_last)
+        received = np.maximum.reduceat(columns.receive_ms, np.append(0, last[:-1] + 1)).tolist()
+        last_receive_ms = dict(zip(device[last].tolist(), received, strict=True))
+        rows = np.union1d(last, _same_start_as_last(some, last))
+        places = device[rows].tolist()
+        starts = columns.start_ms[rows].tolist()
+        for place, start_ms, observation in zip(places, starts, some.observations(rows), strict=True):
+            name = columns.device_ids[place]
+            candidate = Latest(columns.kind.name, name, start_ms, observation, last_receive_ms[place])
+            known = found.get(name)
+            found[name] = candidate if known is None else _joined(candidate, known)
     return found
 
 
-def last_rows(gathered: Gathered) -> Integers:
-    """The last row of each device, and those before it that have the same start."""
-    device, repeats = gathered.columns.device_index, gathered.repeats()
-    last = np.flatnonzero(np.append(device[1:] != device[:-1], np.True_))
-    found = [last]
+def _same_start_as_last(gathered: Gathered, last: Integers) -> Integers:
+    """The rows before each last row of a device that have its start, too."""
+    repeats = gathered.repeats()
+    rivals = []
     current = last[repeats[last]]
     while current.size:
         current = current - 1
-        found.append(current)
+        rivals.append(current)
         current = current[repeats[current]]
-    return np.sort(np.concatenate(found)) if len(found) > 1 else last
+    return np.concatenate(rivals) if rivals else last[:0]
 
 
-def _is_newer(one: Latest, other: Latest) -> bool:
+def _joined(one: Latest, other: Latest) -> Latest:
     # The full order costs the canonical bytes; most comparisons are decided by the start.
-    return one.start_ms > other.start_ms or (one.start_ms == other.start_ms and one.order > other.order)
+    is_newer = one.start_ms > other.start_ms or (one.start_ms == other.start_ms and one.order > other.order)
+    return replace(one if is_newer else other, last_receive_ms=max(one.last_receive_ms, other.last_receive_ms))
 
 
-def to_subdocument(latest: Latest) -> dict[str, Any]:
-    """The newest reading as the sub-document that `$max` compares field by field: the order first, then the values."""
-    start_ms, revision, receive_order, tie = latest.order
+def to_update(latest: Latest) -> dict[str, Any]:
+    """The values that `$max` moves the hot document of a device forward to, each by itself.
+
+    The newest reading is a sub-document that is compared field by field: what decides first, then the values.
+    """
+    start_ms, revision, receive_order, tie, record_order = latest.order
     observation = latest.observation
     return {
-        "start_time": datetime_from_ms(start_ms),
-        "revision": revision,
-        "receive_order": receive_order,
-        "tie": Binary(tie),
-        "interval_ms": observation.interval_ms,
-        "record_ms": observation.record_ms,
-        "measurement": {
-            column.name: value
-            for column, value in zip(KINDS[latest.kind].columns, observation.values, strict=True)
-            if value is not None
+        "latest": {
+            "start_time": datetime_from_ms(start_ms),
+            "revision": revision,
+            "receive_order": receive_order,
+            "tie": Binary(tie),
+            "record_order": record_order,
+            "interval_ms": observation.interval_ms,
+            "measurement": {
+                column.name: value
+                for column, value in zip(KINDS[latest.kind].columns, observation.values, strict=True)
+                if value is not None
+            },
         },
+        "last_receive_time": datetime_from_ms(latest.last_receive_ms),
     }
 
 
-def from_subdocument(kind: Kind, device_id: str, subdocument: Mapping[str, Any]) -> Latest:
-    """The inverse of `to_subdocument`."""
-    start_ms = datetime_to_ms(subdocument["start_time"])
-    measurement = subdocument["measurement"]
-    return Latest(
-        kind.name,
-        device_id,
-        start_ms,
-        Observation(
-            offset_ms=start_ms % kind.span_ms,
-            revision=subdocument["revision"],
-            interval_ms=subdocument["interval_ms"],
-            receive_ms=-subdocument["receive_order"],
-            record_ms=subdocument["record_ms"],
-            values=tuple(measurement.get(column.name) for column in kind.columns),
-        ),
+def from_document(kind: Kind, document: Mapping[str, Any]) -> Latest:
+    """What a hot document says; `to_update` is how it came there."""
+    newest = document["latest"]
+    start_ms = datetime_to_ms(newest["start_time"])
+    measurement = newest["measurement"]
+    observation = Observation(
+        offset_ms=start_ms % kind.span_ms,
+        revision=newest["revision"],
+        interval_ms=newest["interval_ms"],
+        receive_ms=-newest["receive_order"],
+        record_ms=-newest["record_order"],
+        values=tuple(measurement.get(column.name) for column in kind.columns),
     )
+    last_receive_ms = datetime_to_ms(document["last_receive_time"])
+    return Latest(kind.name, document["_id"], start_ms, observation, last_receive_ms)

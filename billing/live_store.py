@@ -1,10 +1,10 @@
-"""The hot collections: one document per device with its newest reading, only ever forward."""
+"""The hot collections: one document per device with its newest reading and when it was last heard of."""
 
 from collections.abc import Collection, Sequence
 
 from pymongo import UpdateOne
 
-from billing.live import Latest, from_subdocument, to_subdocument
+from billing.live import Latest, from_document, to_update
 from billing.schema import KINDS, Kind
 from common.mongo import Database
 
@@ -22,7 +22,7 @@ class LiveStore:
         """Takes newest readings in; one that is older than what is there changes nothing."""
         for name, collection in self._collections.items():
             writes = [
-                UpdateOne({"_id": one.device_id}, {"$max": {"latest": to_subdocument(one)}}, upsert=True)
+                UpdateOne({"_id": one.device_id}, {"$max": to_update(one)}, upsert=True)
                 for one in latest
                 if one.kind == name
             ]
@@ -30,12 +30,12 @@ class LiveStore:
                 await collection.bulk_write(writes, ordered=False)
 
     async def find(self, device_ids: Sequence[str]) -> dict[str, Latest]:
-        """The newest readings of some devices, of those that have one here."""
+        """What the hot documents of some devices say, of those that have one."""
         found = {}
         for name, collection in self._collections.items():
             cursor = collection.find({"_id": {"$in": list(device_ids)}}).max_time_ms(_READ_TIMEOUT_MS)
             async for document in cursor:
-                found[document["_id"]] = from_subdocument(KINDS[name], document["_id"], document["latest"])
+                found[document["_id"]] = from_document(KINDS[name], document)
         return found
 
     async def device_ids(self, kind: Kind) -> list[str]:

@@ -9,10 +9,10 @@ from pymongo.errors import PyMongoError
 
 from billing.history_store import HistoryStore, UnmergeableSpan
 from billing.kind_columns import Gathered
+from billing.live import newest_of
 from billing.live_store import LiveStore
 from billing.log_store import LogStore
 from billing.merger_metrics import MergerMetrics
-from billing.newest import newest_of
 from billing.observation import SpanKey
 from billing.segment import Segment, gather_by_kind, of_devices
 from billing.span_folder import SpanFolder, span_rows

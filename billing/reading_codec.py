@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from energy.billing.v1.usage_pb2 import LiveReading, RecordedReading
+from energy.billing.v1.usage_pb2 import DevicePresence, LiveReading, MeanPower, RecordedReading
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading, StorageMeasurement, VehicleMeasurement
 
-from billing.live import Latest
+from billing.live_state import LiveState, five_minute_mean
 from billing.observation import Observation, SpanKey
 from billing.schema import KINDS
 from common.energy import kwh
 from common.instants import duration_from_ms, from_ms
+from common.silence import silent_after_ms
 
 _MESSAGES: dict[str, type[MeterMeasurement | VehicleMeasurement | StorageMeasurement]] = {
     "meter": MeterMeasurement,
@@ -35,13 +36,28 @@ def to_reading(kind: str, device_id: str, start_ms: int, observation: Observatio
     return reading
 
 
-def to_live_reading(latest: Latest) -> LiveReading:
-    """The newest reading of a device as a message."""
+def to_live_reading(state: LiveState, *, expected_interval_ms: int | None, now_ms: int) -> LiveReading:
+    """What a device does now as a message; without an expected interval it is not said whether it is silent."""
+    start_ms, observation = state.newest
+    mean = five_minute_mean(state)
     return LiveReading(
-        reading=to_reading(latest.kind, latest.device_id, latest.start_ms, latest.observation),
-        receive_time=from_ms(latest.observation.receive_ms),
-        record_time=from_ms(latest.observation.record_ms),
+        reading=to_reading(state.kind, state.device_id, start_ms, observation),
+        receive_time=from_ms(observation.receive_ms),
+        record_time=from_ms(observation.record_ms),
+        last_receive_time=from_ms(state.last_receive_ms),
+        five_minute_mean=MeanPower(
+            reading_count=mean.reading_count, power_kw=mean.power_kw, energy_power_kw=mean.energy_power_kw
+        ),
+        presence=_presence(state.last_receive_ms, expected_interval_ms, now_ms),
     )
+
+
+def _presence(last_receive_ms: int, expected_interval_ms: int | None, now_ms: int) -> "DevicePresence.ValueType":
+    if expected_interval_ms is None:
+        return DevicePresence.DEVICE_PRESENCE_UNSPECIFIED
+    if now_ms - last_receive_ms >= silent_after_ms(expected_interval_ms):
+        return DevicePresence.DEVICE_PRESENCE_SILENT
+    return DevicePresence.DEVICE_PRESENCE_ONLINE
 
 
 def to_recorded_reading(key: SpanKey, observation: Observation, *, superseded: bool) -> RecordedReading:

@@ -1,6 +1,6 @@
 """The door for those who ask what devices measured and used; it only translates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 import grpc
@@ -13,7 +13,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from billing import usage_request as checked
 from billing.complete_through import CompleteThrough
 from billing.live_reader import LiveReader
-from billing.reading_codec import to_recorded_reading
+from billing.live_state import LiveState
+from billing.reading_codec import to_live_reading, to_recorded_reading
 from billing.schema import KINDS, METER, STORAGE, VEHICLE, Kind
 from billing.usage import Usage, add_up
 from billing.usage_codec import to_interval, to_usage
@@ -35,22 +36,30 @@ Context = grpc.aio.ServicerContext[object, object]
 
 
 class UsageService(UsageServiceServicer):
-    """Answers from the store, with the readings of the last moments laid over it."""
+    """Answers from the store, with the readings of the last moments laid over it; `clock` is now, UTC milliseconds."""
 
     def __init__(
-        self, *, usage: UsageStore, live: LiveReader, registry: RegistryCache, complete_through: CompleteThrough
+        self,
+        *,
+        usage: UsageStore,
+        live: LiveReader,
+        registry: RegistryCache,
+        complete_through: CompleteThrough,
+        clock: Callable[[], int],
     ) -> None:
         self._complete_through = complete_through
         self._usage = usage
         self._live = live
         self._registry = registry
+        self._clock = clock
 
     async def GetLiveReading(self, request: pb.GetLiveReadingRequest, context: Context) -> pb.GetLiveReadingResponse:  # noqa: ARG002, N802
         """Gets the newest reading of a device."""
         complete_through = self._complete_through_now()
         device = await self._registry.find(checked.required_device_id(request.device_id))
         found = await self._live.find([device.device_id])
-        return pb.GetLiveReadingResponse(live_reading=found.get(device.device_id), complete_through=complete_through)
+        live_reading = next(self._live_readings(found, [device.device_id]), None)
+        return pb.GetLiveReadingResponse(live_reading=live_reading, complete_through=complete_through)
 
     async def BatchGetLiveReadings(  # noqa: N802
         self,
@@ -62,9 +71,18 @@ class UsageService(UsageServiceServicer):
         device_ids = checked.device_ids("device_ids", request.device_ids)
         found = await self._live.find(device_ids)
         return pb.BatchGetLiveReadingsResponse(
-            live_readings=[found[device_id] for device_id in device_ids if device_id in found],
-            complete_through=complete_through,
+            live_readings=self._live_readings(found, device_ids), complete_through=complete_through
         )
+
+    def _live_readings(
+        self, states: Mapping[str, LiveState], device_ids: Sequence[str]
+    ) -> Iterator[usage_pb2.LiveReading]:
+        now_ms = self._clock()
+        for device_id in device_ids:
+            state, device = states.get(device_id), self._registry.get(device_id)
+            if state is not None:
+                expected_interval_ms = None if device is None else device.expected_interval_ms
+                yield to_live_reading(state, expected_interval_ms=expected_interval_ms, now_ms=now_ms)
 
     async def ListReadings(self, request: pb.ListReadingsRequest, context: Context) -> pb.ListReadingsResponse:  # noqa: ARG002, N802
         """Lists the readings of a device."""

@@ -16,8 +16,8 @@ DRIVER_FILES = {"failure_translation.py", "mongo.py", "redis_client.py", "topolo
 IO_LIBRARIES = DRIVERS | {"grpc", "asyncio", "google", "energy", "prometheus_client", "time", "socket"}
 PURE = {
     "billing": (
-        "completeness day invoice local_time observation price_timeline quarter rating schema segment span tail tariff "
-        "usage usage_pipeline"
+        "completeness day invoice live_state local_time observation price_timeline quarter rating schema segment span "
+        "tail tariff usage usage_pipeline"
     ),
     "gateway": "device known_device limits vehicle_link",
     "analytics": "batch_memory observation performance reading_rate",

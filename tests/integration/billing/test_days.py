@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from billing.day_store import Day, DayStore
 from billing.history_store import HistoryStore
 from billing.kind_columns import LoggedReading
+from billing.live import newest_of
 from billing.live_store import LiveStore
-from billing.newest import newest_of
 from billing.observation import SpanKey
 from billing.quarter import quarters
 from billing.roller import Roller, RollerMetrics

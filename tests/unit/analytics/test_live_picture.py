@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.live_picture import LivePicture, stale_after_ms
+from analytics.live_picture import LivePicture
 from analytics.observation import Observation
 
 MINUTE_MS = 60_000
@@ -136,18 +135,3 @@ def test_a_device_that_never_sent_is_not_in_the_picture() -> None:
     picture = picture_of(observation("meter-1"))
 
     assert picture.find("meter-2") is None
-
-
-@pytest.mark.parametrize(
-    ("expected_interval_ms", "stale_after"),
-    [
-        pytest.param(60_000, 180_000, id="three intervals"),
-        pytest.param(10_000, 30_000, id="three intervals are 30 seconds"),
-        pytest.param(1_000, 30_000, id="a fast device is given 30 seconds"),
-    ],
-)
-def test_a_device_is_stale_after_three_intervals_and_not_before_thirty_seconds(
-    expected_interval_ms: int, stale_after: int
-) -> None:
-    """Three seconds of silence of a device that sends each second is no alarm yet."""
-    assert stale_after_ms(expected_interval_ms) == stale_after

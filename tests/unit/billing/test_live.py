@@ -1,41 +1,67 @@
-"""Which reading of a device is the newest."""
+"""What the hot document of a device moves forward to."""
 
-from billing.live import Latest, from_subdocument, newest, to_subdocument
-from billing.observation import Observation, SpanKey
+from typing import Any
+
+import bson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing.kind_columns import LoggedReading
+from billing.live import Latest, from_document, newest_of, to_update
+from billing.live_state import advanced
+from billing.observation import Observation
 from billing.schema import STORAGE
+from billing.segment import Segment, gather_by_kind, of_devices
 
-KEY = SpanKey("storage", "pack-1", 7_200_000)
-LATER = SpanKey("storage", "pack-1", 10_800_000)
-
-
-def observation(offset_ms: int, revision: int = 0, receive_ms: int = 1, charge: int | None = 1) -> Observation:
-    """A battery's reading with this charge."""
-    return Observation(offset_ms, revision, 60_000, receive_ms, 2, (charge, None, -5.0, None, None, None, 3, 2))
+VALUES = (1, None, -5.0, None, None, None, 3, 2)
 
 
-def test_the_latest_start_is_the_newest_whatever_the_order() -> None:
-    """Event time decides, not arrival."""
-    found = newest([(LATER, [observation(0)]), (KEY, [observation(60_000), observation(0)])])
+@st.composite
+def segments(draw: st.DrawFn) -> list[Segment]:
+    """A few segments of a few devices, with ties of start, revision and receipt."""
+    readings = st.builds(
+        lambda device, start, revision, receive_ms, energy: LoggedReading(
+            "meter", device, start * 60_000, 60_000, revision, receive_ms, (energy, *(None,) * 9)
+        ),
+        device=st.sampled_from(["m-1", "m-2", "m-3"]),
+        start=st.integers(0, 3),
+        revision=st.integers(0, 1),
+        receive_ms=st.integers(1, 3),
+        energy=st.integers(0, 2),
+    )
+    return [
+        Segment.of(f"b-{number}", 0, "w", number + 1, 0, 1_000 + number, draw(st.lists(readings, max_size=12)))
+        for number in range(draw(st.integers(1, 4)))
+    ]
 
-    assert found["pack-1"] == Latest("storage", "pack-1", 10_800_000, observation(0))
 
+@settings(max_examples=150, deadline=None)
+@given(segments())
+def test_the_newest_reading_and_the_last_receipt_are_found_among_columns(some: list[Segment]) -> None:
+    """The same that each device's readings give one by one, ties of start, revision and receipt among them."""
+    found = newest_of(gather_by_kind(some))
 
-def test_of_one_start_the_reading_that_counts_is_the_newest() -> None:
-    """A revision beats its original, an earlier receipt its rival, the smaller value the last tie."""
-    revised = newest([(KEY, [observation(0, revision=1), observation(0)])])["pack-1"]
-    earlier = newest([(KEY, [observation(0, receive_ms=5), observation(0, receive_ms=4, charge=9)])])["pack-1"]
-    smaller = newest([(KEY, [observation(0, charge=2), observation(0, charge=1)])])["pack-1"]
-
-    assert revised.observation.revision == 1
-    assert earlier.observation.receive_ms == 4
-    assert smaller.observation.values[0] == 1
+    device_ids = {reading.device_id for segment in some for reading in segment.readings()}
+    expected = {}
+    for device_id in device_ids:
+        timed = [
+            (key.span_start_ms + observation.offset_ms, observation)
+            for key, observations in of_devices(some, [device_id]).items()
+            for observation in observations
+        ]
+        state = advanced(None, "meter", device_id, timed)
+        assert state is not None
+        expected[device_id] = Latest("meter", device_id, *state.newest, state.last_receive_ms)
+    assert found == expected
 
 
 def test_the_sub_document_begins_with_what_decides() -> None:
     """The database compares it field by field, so the order of the fields is the rule."""
-    latest = Latest("storage", "pack-1", 7_200_000, observation(0))
+    latest = Latest("storage", "pack-1", 7_200_000, Observation(0, 0, 60_000, 1, 2, VALUES), 9)
 
-    fields = list(to_subdocument(latest))
+    update = to_update(latest)
 
-    assert fields[:4] == ["start_time", "revision", "receive_order", "tie"]
-    assert from_subdocument(STORAGE, "pack-1", to_subdocument(latest)) == latest
+    assert list(update["latest"])[:5] == ["start_time", "revision", "receive_order", "tie", "record_order"]
+    body = bson.encode({"_id": "pack-1", **update})
+    stored: dict[str, Any] = bson.decode(body, bson.CodecOptions(tz_aware=True))
+    assert from_document(STORAGE, stored) == latest

@@ -5,8 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.kind_columns import LoggedReading
-from billing.live import newest
-from billing.newest import newest_of
 from billing.observation import Observation, SpanKey
 from billing.schema import KINDS
 from billing.segment import Segment, gather_by_kind, of_devices
@@ -85,10 +83,3 @@ def test_documents_made_together_are_those_made_apart(some: list[Segment]) -> No
         if spans:
             together = list(fresh_documents(gathered, np.concatenate(spans)))
             assert together == [pair for rows in spans for pair in fresh_documents(gathered, rows)]
-
-
-@settings(max_examples=150, deadline=None)
-@given(segments())
-def test_the_newest_readings_are_the_same_from_columns_and_from_objects(some: list[Segment]) -> None:
-    """Ties of start, revision and receipt among them."""
-    assert newest_of(gather_by_kind(some)) == newest(pending_of(some).items())

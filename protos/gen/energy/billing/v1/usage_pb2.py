@@ -27,19 +27,23 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65nergy/billing/v1/usage.proto\x12\x11\x65nergy.billing.v1\x1a!energy/telemetry/v1/reading.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x01\n\x0fRecordedReading\x12-\n\x07reading\x18\x01 \x01(\x0b\x32\x1c.energy.telemetry.v1.Reading\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsuperseded\x18\x04 \x01(\x08\"\x9f\x01\n\x0bLiveReading\x12-\n\x07reading\x18\x01 \x01(\x0b\x32\x1c.energy.telemetry.v1.Reading\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x96\x01\n\rUsageInterval\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05usage\x18\x03 \x01(\x0b\x32\x18.energy.billing.v1.Usage\"\xd2\x03\n\x05Usage\x12\x15\n\rreading_count\x18\x01 \x01(\x03\x12*\n\x07\x63overed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nimport_kwh\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nexport_kwh\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12!\n\x14\x65nergy_delivered_kwh\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x17\n\ncharge_kwh\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x1a\n\rdischarge_kwh\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x1a\n\rmean_power_kw\x18\x08 \x01(\x01H\x05\x88\x01\x01\x12\x1d\n\x10maximum_power_kw\x18\t \x01(\x01H\x06\x88\x01\x01\x12%\n\x18mean_temperature_celsius\x18\n \x01(\x01H\x07\x88\x01\x01\x42\r\n\x0b_import_kwhB\r\n\x0b_export_kwhB\x17\n\x15_energy_delivered_kwhB\r\n\x0b_charge_kwhB\x10\n\x0e_discharge_kwhB\x10\n\x0e_mean_power_kwB\x13\n\x11_maximum_power_kwB\x1b\n\x19_mean_temperature_celsiusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65nergy/billing/v1/usage.proto\x12\x11\x65nergy.billing.v1\x1a!energy/telemetry/v1/reading.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x01\n\x0fRecordedReading\x12-\n\x07reading\x18\x01 \x01(\x0b\x32\x1c.energy.telemetry.v1.Reading\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsuperseded\x18\x04 \x01(\x08\"\xc3\x02\n\x0bLiveReading\x12-\n\x07reading\x18\x01 \x01(\x0b\x32\x1c.energy.telemetry.v1.Reading\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_receive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x10\x66ive_minute_mean\x18\x05 \x01(\x0b\x32\x1c.energy.billing.v1.MeanPower\x12\x33\n\x08presence\x18\x06 \x01(\x0e\x32!.energy.billing.v1.DevicePresence\"x\n\tMeanPower\x12\x15\n\rreading_count\x18\x01 \x01(\x03\x12\x15\n\x08power_kw\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x65nergy_power_kw\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x0b\n\t_power_kwB\x12\n\x10_energy_power_kw\"\x96\x01\n\rUsageInterval\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05usage\x18\x03 \x01(\x0b\x32\x18.energy.billing.v1.Usage\"\xd2\x03\n\x05Usage\x12\x15\n\rreading_count\x18\x01 \x01(\x03\x12*\n\x07\x63overed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nimport_kwh\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nexport_kwh\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12!\n\x14\x65nergy_delivered_kwh\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x17\n\ncharge_kwh\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x1a\n\rdischarge_kwh\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x1a\n\rmean_power_kw\x18\x08 \x01(\x01H\x05\x88\x01\x01\x12\x1d\n\x10maximum_power_kw\x18\t \x01(\x01H\x06\x88\x01\x01\x12%\n\x18mean_temperature_celsius\x18\n \x01(\x01H\x07\x88\x01\x01\x42\r\n\x0b_import_kwhB\r\n\x0b_export_kwhB\x17\n\x15_energy_delivered_kwhB\r\n\x0b_charge_kwhB\x10\n\x0e_discharge_kwhB\x10\n\x0e_mean_power_kwB\x13\n\x11_maximum_power_kwB\x1b\n\x19_mean_temperature_celsius*i\n\x0e\x44\x65vicePresence\x12\x1f\n\x1b\x44\x45VICE_PRESENCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45VICE_PRESENCE_ONLINE\x10\x01\x12\x1a\n\x16\x44\x45VICE_PRESENCE_SILENT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.billing.v1.usage_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DEVICEPRESENCE']._serialized_start=1408
+  _globals['_DEVICEPRESENCE']._serialized_end=1513
   _globals['_RECORDEDREADING']._serialized_start=153
   _globals['_RECORDEDREADING']._serialized_end=336
   _globals['_LIVEREADING']._serialized_start=339
-  _globals['_LIVEREADING']._serialized_end=498
-  _globals['_USAGEINTERVAL']._serialized_start=501
-  _globals['_USAGEINTERVAL']._serialized_end=651
-  _globals['_USAGE']._serialized_start=654
-  _globals['_USAGE']._serialized_end=1120
+  _globals['_LIVEREADING']._serialized_end=662
+  _globals['_MEANPOWER']._serialized_start=664
+  _globals['_MEANPOWER']._serialized_end=784
+  _globals['_USAGEINTERVAL']._serialized_start=787
+  _globals['_USAGEINTERVAL']._serialized_end=937
+  _globals['_USAGE']._serialized_start=940
+  _globals['_USAGE']._serialized_end=1406
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DevicePresence:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DevicePresenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DevicePresence.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEVICE_PRESENCE_UNSPECIFIED: _DevicePresence.ValueType  # 0
+    """Not known: its expected interval is not."""
+    DEVICE_PRESENCE_ONLINE: _DevicePresence.ValueType  # 1
+    """Something was received within three of its expected intervals, or within 30 seconds if that is longer."""
+    DEVICE_PRESENCE_SILENT: _DevicePresence.ValueType  # 2
+    """Nothing was received for that long."""
+
+class DevicePresence(_DevicePresence, metaclass=_DevicePresenceEnumTypeWrapper):
+    """Whether a device keeps sending."""
+
+DEVICE_PRESENCE_UNSPECIFIED: DevicePresence.ValueType  # 0
+"""Not known: its expected interval is not."""
+DEVICE_PRESENCE_ONLINE: DevicePresence.ValueType  # 1
+"""Something was received within three of its expected intervals, or within 30 seconds if that is longer."""
+DEVICE_PRESENCE_SILENT: DevicePresence.ValueType  # 2
+"""Nothing was received for that long."""
+Global___DevicePresence: _TypeAlias = DevicePresence  # noqa: Y015
 
 @_typing.final
 class RecordedReading(_message.Message):
@@ -61,13 +86,18 @@ Global___RecordedReading: _TypeAlias = RecordedReading  # noqa: Y015
 
 @_typing.final
 class LiveReading(_message.Message):
-    """The newest reading of a device."""
+    """What a device does now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     READING_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     RECORD_TIME_FIELD_NUMBER: _builtins.int
+    LAST_RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    FIVE_MINUTE_MEAN_FIELD_NUMBER: _builtins.int
+    PRESENCE_FIELD_NUMBER: _builtins.int
+    presence: Global___DevicePresence.ValueType
+    """Whether the device keeps sending. What it does is in the reading: its charging or operating state."""
     @_builtins.property
     def reading(self) -> _reading_pb2.Reading:
         """The reading with the latest start_time and of that the one that counts."""
@@ -80,20 +110,70 @@ class LiveReading(_message.Message):
     def record_time(self) -> _timestamp_pb2.Timestamp:
         """When it was written to the log, UTC."""
 
+    @_builtins.property
+    def last_receive_time(self) -> _timestamp_pb2.Timestamp:
+        """When anything of the device was last received, UTC, a late or repeated reading among it."""
+
+    @_builtins.property
+    def five_minute_mean(self) -> Global___MeanPower:
+        """Means over the readings that start in the 5 minutes up to the newest one, of more than 300 over the newest 300."""
+
     def __init__(
         self,
         *,
         reading: _reading_pb2.Reading | None = ...,
         receive_time: _timestamp_pb2.Timestamp | None = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
+        last_receive_time: _timestamp_pb2.Timestamp | None = ...,
+        five_minute_mean: Global___MeanPower | None = ...,
+        presence: Global___DevicePresence.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reading", b"reading", "receive_time", b"receive_time", "record_time", b"record_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["five_minute_mean", b"five_minute_mean", "last_receive_time", b"last_receive_time", "reading", b"reading", "receive_time", b"receive_time", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reading", b"reading", "receive_time", b"receive_time", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["five_minute_mean", b"five_minute_mean", "last_receive_time", b"last_receive_time", "presence", b"presence", "reading", b"reading", "receive_time", b"receive_time", "record_time", b"record_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LiveReading: _TypeAlias = LiveReading  # noqa: Y015
+
+@_typing.final
+class MeanPower(_message.Message):
+    """Power averaged over some readings, each weighted by its interval; meters import positive, storage discharges positive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READING_COUNT_FIELD_NUMBER: _builtins.int
+    POWER_KW_FIELD_NUMBER: _builtins.int
+    ENERGY_POWER_KW_FIELD_NUMBER: _builtins.int
+    reading_count: _builtins.int
+    """Readings that the means are over."""
+    power_kw: _builtins.float
+    """Mean of the power measured, kW. Absent: no reading carried one."""
+    energy_power_kw: _builtins.float
+    """What the energy measured amounts to over the intervals it was measured in, kW; export and charging count as
+    negative. Absent: no reading carried an energy.
+    """
+    def __init__(
+        self,
+        *,
+        reading_count: _builtins.int = ...,
+        power_kw: _builtins.float | None = ...,
+        energy_power_kw: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_energy_power_kw", b"_energy_power_kw", "_power_kw", b"_power_kw", "energy_power_kw", b"energy_power_kw", "power_kw", b"power_kw"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_energy_power_kw", b"_energy_power_kw", "_power_kw", b"_power_kw", "energy_power_kw", b"energy_power_kw", "power_kw", b"power_kw", "reading_count", b"reading_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__energy_power_kw: _TypeAlias = _typing.Literal["energy_power_kw"]  # noqa: Y015
+    _WhichOneofArgType__energy_power_kw: _TypeAlias = _typing.Literal["_energy_power_kw", b"_energy_power_kw"]  # noqa: Y015
+    _WhichOneofReturnType__power_kw: _TypeAlias = _typing.Literal["power_kw"]  # noqa: Y015
+    _WhichOneofArgType__power_kw: _TypeAlias = _typing.Literal["_power_kw", b"_power_kw"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__energy_power_kw) -> _WhichOneofReturnType__energy_power_kw | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__power_kw) -> _WhichOneofReturnType__power_kw | None: ...
+
+Global___MeanPower: _TypeAlias = MeanPower  # noqa: Y015
 
 @_typing.final
 class UsageInterval(_message.Message):

@@ -1,0 +1,32 @@
+"""The state of a device as the bytes that stand in the cache."""
+
+import bson
+
+from billing.live_state import LiveState
+from billing.observation import Observation
+
+
+def to_bytes(state: LiveState | None) -> bytes:
+    """A state as BSON; that nothing is known is no bytes."""
+    if state is None:
+        return b""
+    return bson.encode(
+        {
+            "kind": state.kind,
+            "last_receive_ms": state.last_receive_ms,
+            "readings": [
+                [start_ms, *observation[:-1], list(observation.values)] for start_ms, observation in state.readings
+            ],
+        }
+    )
+
+
+def from_bytes(device_id: str, body: bytes | None) -> LiveState | None:
+    """The inverse of `to_bytes`."""
+    if not body:
+        return None
+    document = bson.decode(body)
+    readings = tuple(
+        (start_ms, Observation._make([*own, tuple(values)])) for start_ms, *own, values in document["readings"]
+    )
+    return LiveState(document["kind"], device_id, document["last_receive_ms"], readings)
