@@ -16,6 +16,9 @@ class BatchMemory:
         self._capacity = capacity
         self._batch_ids: OrderedDict[str, None] = OrderedDict()
 
+    def __contains__(self, batch_id: str) -> bool:
+        return batch_id in self._batch_ids
+
     def add(self, batch_id: str) -> bool:
         """Remembers a batch; returns False if it was known, which keeps it among the newest."""
         known = batch_id in self._batch_ids

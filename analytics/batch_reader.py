@@ -1,4 +1,4 @@
-"""Where a reading is read off the queue: the bytes of a batch become observations, without the Parts that are none."""
+"""Where a reading is read off the queue: the bytes of batches become observations, without the Parts that are none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from analytics.observation import (
     VEHICLE,
     Observation,
     ObservedColumns,
-    ReceivedBatch,
+    OpenedBatch,
+    ReceivedBatches,
 )
 from analytics.observed_columns import joined, observed, plain
 from common.energy import milliwatt_hours
@@ -41,8 +42,9 @@ class BatchReader:
     def __init__(self, parts: PartReader | None = None) -> None:
         self._parts = parts or PartReader(bytes_minimum=_BYTES_MINIMUM)
 
-    def read(self, body: bytes) -> ReceivedBatch:
-        """The batch in the body of a delivery.
+    @staticmethod
+    def open(body: bytes) -> OpenedBatch:
+        """The batch in the body of a delivery, its Parts not read yet.
 
         Raises:
             Undecodable: the bytes are no `ReadingBatch`, or it has no id.
@@ -53,7 +55,11 @@ class BatchReader:
             raise Undecodable(type(malformed).__name__) from malformed
         if not batch.batch_id:
             raise Undecodable("the batch has no id")
-        parts = list(batch.parts)
+        return OpenedBatch(batch.batch_id, tuple(batch.parts), batch.partition_count)
+
+    def read(self, batches: Sequence[OpenedBatch]) -> ReceivedBatches:
+        """The readings of some batches together, for many at once cost far less each."""
+        parts = [part for batch in batches for part in batch.parts]
         undecodable: list[str] = []
         try:
             receive_ms, columns, observations = self._read(parts)
@@ -68,8 +74,8 @@ class BatchReader:
                 else:
                     sound.append(part)
             receive_ms, columns, observations = self._read(sound)
-        return ReceivedBatch(
-            batch.batch_id, receive_ms, columns, observations, batch.partition_count, tuple(undecodable)
+        return ReceivedBatches(
+            tuple(batch.batch_id for batch in batches), receive_ms, columns, observations, tuple(undecodable)
         )
 
     def _read(self, parts: Sequence[bytes]) -> tuple[list[int], ObservedColumns | None, list[Observation]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from analytics.batch_memory import BatchMemory
 from analytics.batch_reader import BatchReader, Undecodable
 from analytics.live_picture import LivePicture
 from analytics.new_devices import NewDevices
-from analytics.observation import ReceivedBatch
+from analytics.observation import OpenedBatch, ReceivedBatches
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from common.broker import BrokerConnection, Consumer, Delivery
@@ -45,30 +46,41 @@ class BatchIntake:
         self._monotonic = monotonic
         self._reader = BatchReader()
 
-    def read(self, body: bytes) -> ReceivedBatch:
+    def open(self, body: bytes) -> OpenedBatch:
         """The batch in a delivery.
 
         Raises:
             Undecodable: the bytes are no batch; counted as such.
         """
         try:
-            return self._reader.read(body)
+            return self._reader.open(body)
         except Undecodable:
             self._metrics.undecodable.inc()
             raise
 
-    def take(self, batch: ReceivedBatch) -> None:
-        """Counts a batch, unless it was counted before."""
-        self._metrics.batches.inc()
-        if not self._memory.add(batch.batch_id):
-            self._metrics.batches_duplicate.inc()
-            return
-        self._metrics.undecodable.inc(len(batch.undecodable_parts))
-        self._metrics.record(batch, self._now_ms())
-        if batch.columns:
-            self._picture.apply_columns(batch.columns)
-        self._picture.apply(batch.observations)
-        self._rate.add(batch.readings_count, self._monotonic())
+    def read(self, batches: Iterable[OpenedBatch]) -> ReceivedBatches:
+        """What some batches hold; those that were counted before, or are here twice, are left out."""
+        new: dict[str, OpenedBatch] = {}
+        duplicate_count = 0
+        for batch in batches:
+            if batch.batch_id in self._memory or batch.batch_id in new:
+                duplicate_count += 1
+            else:
+                new[batch.batch_id] = batch
+        return replace(self._reader.read(list(new.values())), duplicate_count=duplicate_count)
+
+    def take(self, batches: ReceivedBatches) -> None:
+        """Counts what `read` gave."""
+        for batch_id in batches.batch_ids:
+            self._memory.add(batch_id)
+        self._metrics.batches.inc(len(batches.batch_ids) + batches.duplicate_count)
+        self._metrics.batches_duplicate.inc(batches.duplicate_count)
+        self._metrics.undecodable.inc(len(batches.undecodable_parts))
+        self._metrics.record(batches, self._now_ms())
+        if batches.columns:
+            self._picture.apply_columns(batches.columns)
+        self._picture.apply(batches.observations)
+        self._rate.add(batches.readings_count, self._monotonic())
 
     def readings_per_second(self) -> float:
         """Readings taken from the queues per second, mean over the last 10 seconds; repeated batches do not count."""
@@ -127,7 +139,7 @@ class QueueConsumer:
                 await self.flush()
                 ack_at = None
                 continue
-            await self._take(delivery)
+            await self._take(self._with_waiting(delivery))
             if self._unacked is None:
                 ack_at = None
             elif ack_at is None:
@@ -146,23 +158,39 @@ class QueueConsumer:
         await self.subscription.stop()
         await self.flush()
 
-    async def _take(self, delivery: Delivery) -> None:
-        try:
-            batch = self._intake.read(delivery.body)
-        except Undecodable as undecodable:
-            _log.error("batch_undecodable", queue=self.queue, message_id=delivery.message_id, cause=str(undecodable))
-            # The queues of analytics have no dead letters: billing keeps the message, and reports it.
-            await self.subscription.reject(delivery)
+    def _with_waiting(self, first: Delivery) -> list[Delivery]:
+        deliveries = [first]
+        while len(deliveries) < ACK_AFTER_DELIVERIES and not self.subscription.deliveries.empty():
+            deliveries.append(self.subscription.deliveries.get_nowait())
+        return deliveries
+
+    async def _take(self, deliveries: Sequence[Delivery]) -> None:
+        opened = []
+        last: Delivery | None = None
+        for delivery in deliveries:
+            try:
+                opened.append(self._intake.open(delivery.body))
+            except Undecodable as undecodable:
+                _log.error(
+                    "batch_undecodable", queue=self.queue, message_id=delivery.message_id, cause=str(undecodable)
+                )
+                # The queues of analytics have no dead letters: billing keeps the message, and reports it.
+                await self.subscription.reject(delivery)
+            else:
+                last = delivery
+        if last is None:
             return
-        if batch.undecodable_parts:
-            # The others of its batch are taken.
+        for batch in opened:
+            self._known(batch.partition_count)
+        received = self._intake.read(opened)
+        if received.undecodable_parts:
+            # The others of their batches are taken.
             _log.error(
-                "parts_undecodable", queue=self.queue, message_id=delivery.message_id, causes=batch.undecodable_parts
+                "parts_undecodable", queue=self.queue, batch_ids=received.batch_ids, causes=received.undecodable_parts
             )
-        self._known(batch.partition_count)
-        await self._devices.told(batch)
-        self._intake.take(batch)
-        self._unacked = delivery
-        self._unacked_count += 1
+        await self._devices.told(received)
+        self._intake.take(received)
+        self._unacked = last
+        self._unacked_count += len(opened)
         if self._unacked_count >= self._ack_after_deliveries:
             await self.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analytics.batch_memory import BatchMemory
-from analytics.observation import ReceivedBatch
+from analytics.observation import ReceivedBatches
 from common.registry_cache import RegistryCache
 
 # The watch tells of a device within 2 seconds.
@@ -19,9 +19,9 @@ class NewDevices:
         self._limit_seconds = limit_seconds
         self._given_up = BatchMemory(_REMEMBERED_DEVICES)
 
-    async def told(self, batch: ReceivedBatch) -> None:
-        """Returns when every device of the batch is known, or has been waited for long enough."""
-        unknown = self._registry_cache.unknown_among(batch.device_ids())
+    async def told(self, batches: ReceivedBatches) -> None:
+        """Returns when every device of some batches is known, or has been waited for long enough."""
+        unknown = self._registry_cache.unknown_among(batches.device_ids())
         # Asked only for the unknown, so that the memory holds what is rare.
         unknown = {device_id for device_id in unknown if self._given_up.add(device_id)}
         if unknown:

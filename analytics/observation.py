@@ -60,25 +60,33 @@ class ObservedColumns:
     given_milliwatt_hours: Integers
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedBatch:
-    """What one delivery holds; without readings it only says that its writer is alive.
-
-    Each reading is a row of `columns` or one of `observations`. `receive_ms` has the time of each Part, and
-    `partition_count` is how many partitions its writer knew, 0 if it does not say.
-    """
+class OpenedBatch(NamedTuple):
+    """One delivery, its Parts still bytes. `partition_count` is how many its writer knew, 0 if it does not say."""
 
     batch_id: str
+    parts: tuple[bytes, ...]
+    partition_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedBatches:
+    """What some deliveries hold; without readings they only say that their writers are alive.
+
+    Each reading is a row of `columns` or one of `observations`. `receive_ms` has the time of each Part.
+    """
+
+    batch_ids: tuple[str, ...]
     receive_ms: list[int]
     columns: ObservedColumns | None
     observations: list[Observation]
-    partition_count: int = 0
     undecodable_parts: tuple[str, ...] = ()
     """Of each Part that was left out, for it cannot be decoded, the reason."""
+    duplicate_count: int = 0
+    """Deliveries that were left out, for their batch was counted before."""
 
     @property
     def readings_count(self) -> int:
-        """How many readings it holds."""
+        """How many readings they hold."""
         return len(self.observations) + (len(self.columns.device_ids) if self.columns else 0)
 
     def device_ids(self) -> Iterable[str]:

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from analytics.observation import KINDS, METER, STORAGE, VEHICLE, Observation, ObservedColumns, ReceivedBatch
+from analytics.observation import KINDS, METER, STORAGE, VEHICLE, Observation, ObservedColumns, ReceivedBatches
 from common.energy import kwh
 from common.reading_location import Integers
 
@@ -96,13 +96,13 @@ class ReadingMetrics(Collector):
         )
         registry.register(self)
 
-    def record(self, batch: ReceivedBatch, now_ms: int) -> None:
-        """Counts the readings of one batch, taken at `now_ms` (milliseconds since 1970 in UTC)."""
-        for receive_ms in batch.receive_ms:
+    def record(self, batches: ReceivedBatches, now_ms: int) -> None:
+        """Counts the readings of some batches, taken at `now_ms` (milliseconds since 1970 in UTC)."""
+        for receive_ms in batches.receive_ms:
             self._pipeline_delay.observe(max(0, now_ms - receive_ms) / 1000)
-        if batch.columns:
-            self._record_columns(batch.columns)
-        self._record_observations(batch.observations)
+        if batches.columns:
+            self._record_columns(batches.columns)
+        self._record_observations(batches.observations)
 
     def _record_observations(self, observations: Iterable[Observation]) -> None:
         for seen in observations:

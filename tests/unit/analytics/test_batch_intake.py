@@ -56,6 +56,10 @@ class Desk:
             monotonic=lambda: 100.5,
         )
 
+    def take(self, *bodies: bytes) -> None:
+        """Takes some deliveries together."""
+        self.intake.take(self.intake.read([self.intake.open(body) for body in bodies]))
+
     def value(self, name: str) -> float | None:
         """The value of a metric, of the meters in the region North where it has labels."""
         plain = self.registry.get_sample_value(name)
@@ -72,7 +76,7 @@ def desk() -> Desk:
 
 def test_a_batch_feeds_counters_picture_and_rate(desk: Desk) -> None:
     """One look at everything."""
-    desk.intake.take(desk.intake.read(batch(1)))
+    desk.take(batch(1))
 
     live = desk.picture.find("m-1")
     assert live is not None
@@ -87,7 +91,7 @@ def test_every_batch_twice_and_in_reverse_counts_once(desk: Desk) -> None:
     bodies = [batch(number) for number in range(5)]
 
     for body in [*bodies, *reversed(bodies)]:
-        desk.intake.take(desk.intake.read(body))
+        desk.take(body)
 
     live = desk.picture.find("m-1")
     assert live is not None
@@ -99,10 +103,25 @@ def test_every_batch_twice_and_in_reverse_counts_once(desk: Desk) -> None:
     assert desk.intake.readings_per_second() == 1.5
 
 
+def test_batches_taken_together_count_as_those_taken_one_by_one(desk: Desk) -> None:
+    """A batch that is among them twice counts once."""
+    bodies = [batch(number) for number in range(5)]
+
+    desk.take(bodies[1])
+    desk.take(*bodies, bodies[3])
+
+    live = desk.picture.find("m-1")
+    assert live is not None
+    assert live.power_kw == 4.0
+    assert desk.value("readings_total") == 15
+    assert desk.value("batches_total") == 7
+    assert desk.value("batches_duplicate_total") == 2
+
+
 def test_a_message_that_is_no_batch_is_counted_and_changes_nothing_else(desk: Desk) -> None:
     """The caller is told, so that it can reject the delivery."""
     with pytest.raises(Undecodable):
-        desk.intake.read(b"\xff\xff")
+        desk.intake.open(b"\xff\xff")
 
     assert desk.value("undecodable_total") == 1
     assert desk.value("batches_total") == 0
@@ -110,7 +129,7 @@ def test_a_message_that_is_no_batch_is_counted_and_changes_nothing_else(desk: De
 
 def test_an_empty_batch_is_a_batch(desk: Desk) -> None:
     """The tick of an idle writer counts as a batch and as no reading."""
-    desk.intake.take(desk.intake.read(reading_batch_pb2.ReadingBatch(batch_id="tick").SerializeToString()))
+    desk.take(reading_batch_pb2.ReadingBatch(batch_id="tick").SerializeToString())
 
     assert desk.value("batches_total") == 1
     assert desk.value("readings_total") is None

@@ -89,16 +89,18 @@ def test_a_batch_keeps_its_parts_apart() -> None:
         ],
     )
 
-    received = BatchReader().read(batch.SerializeToString())
+    received = BatchReader().read([BatchReader.open(batch.SerializeToString())])
 
-    assert received.batch_id == "b-1"
+    assert received.batch_ids == ("b-1",)
     assert received.receive_ms == [RECEIVE_MS, RECEIVE_MS + 5]
     assert [seen.receive_ms for seen in received.observations] == [RECEIVE_MS, RECEIVE_MS, RECEIVE_MS + 5]
 
 
 def test_a_batch_without_parts_is_fine() -> None:
     """It says that its writer is alive."""
-    received = BatchReader().read(reading_batch_pb2.ReadingBatch(batch_id="b-1").SerializeToString())
+    received = BatchReader().read(
+        [BatchReader.open(reading_batch_pb2.ReadingBatch(batch_id="b-1").SerializeToString())]
+    )
 
     assert (received.receive_ms, received.readings_count) == ([], 0)
 
@@ -114,7 +116,7 @@ def test_a_batch_without_parts_is_fine() -> None:
 def test_bytes_that_are_no_batch_are_refused(body: bytes) -> None:
     """They never will be one."""
     with pytest.raises(Undecodable):
-        BatchReader().read(body)
+        BatchReader.open(body)
 
 
 @pytest.mark.parametrize("bytes_minimum", [pytest.param(1, id="columns"), pytest.param(1 << 30, id="messages")])
@@ -138,7 +140,7 @@ def test_a_part_with_a_number_not_finite_is_left_out(meter: reading_pb2.MeterMea
         ],
     )
 
-    received = BatchReader(PartReader(bytes_minimum=bytes_minimum)).read(batch.SerializeToString())
+    received = BatchReader(PartReader(bytes_minimum=bytes_minimum)).read([BatchReader.open(batch.SerializeToString())])
 
     assert received.receive_ms == [RECEIVE_MS, RECEIVE_MS + 2]
     assert received.readings_count == 21
@@ -150,6 +152,6 @@ def test_a_part_that_is_none_is_left_out() -> None:
     part = reading_batch_pb2.Part(receive_time=from_ms(RECEIVE_MS), readings=[reading()])
     batch = reading_batch_pb2.UndecodedReadingBatch(batch_id="b-1", parts=[b"\xff\xff", part.SerializeToString()])
 
-    received = BatchReader().read(batch.SerializeToString())
+    received = BatchReader().read([BatchReader.open(batch.SerializeToString())])
 
     assert (received.readings_count, received.undecodable_parts) == (1, ("DecodeError",))

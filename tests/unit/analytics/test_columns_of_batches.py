@@ -76,7 +76,7 @@ class Outcome:
         )
         intake._reader = BatchReader(parts)
         for body in bodies:
-            intake.take(intake.read(body))
+            intake.take(intake.read([intake.open(body)]))
         # Without the moments at which the series were made, and in an order of their own.
         self.metrics = sorted(
             line for line in generate_latest(registry).decode().splitlines() if "_created" not in line
@@ -141,7 +141,7 @@ def test_sound_readings_of_a_fleet_need_no_look_at_each() -> None:
         sent.append(reading)
     body = ReadingBatch(batch_id="b-1", parts=[Part(receive_time=from_ms(NOW_MS), readings=sent)]).SerializeToString()
 
-    batch = BatchReader().read(body)
+    batch = BatchReader().read([BatchReader.open(body)])
 
     assert batch.observations == []
     assert batch.readings_count == 300

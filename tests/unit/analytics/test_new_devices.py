@@ -5,17 +5,17 @@ import asyncio
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, Device
 
 from analytics.new_devices import NewDevices
-from analytics.observation import Observation, ReceivedBatch
+from analytics.observation import Observation, ReceivedBatches
 from common.grpc_client import open_channel
 from common.registry_cache import RegistryCache
 
 LIMIT_SECONDS = 0.05
 
 
-def batch(*device_ids: str) -> ReceivedBatch:
+def batch(*device_ids: str) -> ReceivedBatches:
     """A batch with a reading of each of these meters."""
     seen = [Observation(device_id, "meter", 0, 60_000, 0, 1, "REPORTING", 1.0, 0, 0) for device_id in device_ids]
-    return ReceivedBatch("b-1", [0], None, seen)
+    return ReceivedBatches(("b-1",), [0], None, seen)
 
 
 async def test_a_batch_waits_until_its_device_is_told_of() -> None:

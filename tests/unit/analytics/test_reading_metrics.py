@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from analytics.fleet import FleetGroup
 from analytics.fleet_metrics import FleetMetrics
-from analytics.observation import Observation, ReceivedBatch
+from analytics.observation import Observation, ReceivedBatches
 from analytics.reading_metrics import ReadingMetrics
 
 
@@ -56,7 +56,7 @@ def record(
     metrics: ReadingMetrics, observations: Iterable[Observation], *, receive_ms: int = 0, now_ms: int = 0
 ) -> None:
     """Counts one part with these observations."""
-    metrics.record(ReceivedBatch("b-1", [receive_ms], None, list(observations)), now_ms)
+    metrics.record(ReceivedBatches(("b-1",), [receive_ms], None, list(observations)), now_ms)
 
 
 def test_readings_are_counted_by_region_and_kind(metrics: ReadingMetrics, registry: CollectorRegistry) -> None:
