@@ -95,7 +95,7 @@ async def _searched_rate(rig: Rig) -> float | str:
     )
     fault = await fault_in_store(rig, source, load.book)
     await let_fold(rig)
-    return fault or sustained_rate(load.samples)
+    return fault or sustained_rate(load.samples) or "the consumers took nothing for seconds"
 
 
 async def _rows(rig: Rig, load: SampledLoad, rate: float, details: dict[str, Any]) -> list[Row]:
