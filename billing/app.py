@@ -188,7 +188,7 @@ def _servicers(
     database: Database, cache: LiveCache, readings: ReadingsAtRest, devices: RegistryCache
 ) -> list[ServicerEntry]:
     tail = TailReader(readings.tail, readings.log)
-    usage = UsageStore(database, readings.history, tail)
+    usage = UsageStore(database, readings.history, tail, readings.days)
     live = LiveReader(
         cache=cache, store=readings.live, history=readings.history, tail=tail, publisher=readings.publisher
     )

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from billing.day import day_columns, day_of, document_id, has_ended, hour_name
+from billing.day import day_columns, day_of, document_id, has_ended, hour_name, newest_ready_day
 from billing.observation import SpanKey
 from billing.schema import DAY_MS, KINDS, Kind
 from common.instants import datetime_from_ms, datetime_to_ms
@@ -107,6 +107,19 @@ class DayStore:
             async for document in cursor
         ]
 
+    def may_hold(self, day_start_ms: int) -> bool:
+        """False when a day is too new to have a document that may be believed, so that none need be looked for."""
+        return day_start_ms <= newest_ready_day(self._clock_ms())
+
+    async def fresh(self, kind: Kind, device_id: str, start_ms: int, end_ms: int) -> list[dict[str, Any]]:
+        """The documents, with their columns, of the days of a device that begin in [start_ms, end_ms), by time.
+
+        Only those that may be believed: they hold whatever was folded before this question.
+        """
+        cursor = self._days[kind.name].find(fresh_filter(device_id, start_ms, end_ms), {"span_start": 1, "columns": 1})
+        cursor = cursor.sort([("device_id", ASCENDING), ("span_start", ASCENDING)])
+        return [document async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+
     async def make_first(self, kind: Kind, days: Collection[Day]) -> int:
         """Makes the documents of days that have none; returns how many. A day without a reading gets none.
 
@@ -155,6 +168,15 @@ class DayStore:
             spans[key] = hour["quarters"]
             versions[hour_name(key.span_start_ms)] = hour["version"]
         return {**_filter(day), "versions": versions, **day_columns(kind, spans)}
+
+
+def fresh_filter(device_id: str, start_ms: int, end_ms: int) -> dict[str, Any]:
+    """Finds the documents of a device's days that begin in [start_ms, end_ms) and may be believed, by the index."""
+    return {
+        "device_id": device_id,
+        "span_start": {"$gte": datetime_from_ms(start_ms), "$lt": datetime_from_ms(end_ms)},
+        "due_at": {"$exists": False},
+    }
 
 
 def _filter(day: Day) -> dict[str, Any]:

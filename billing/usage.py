@@ -1,6 +1,6 @@
 """What some readings add up to, and how such sums add up: exact in energy, absent where nothing was measured."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ class Usage:
     energies: dict[str, int] = field(default_factory=dict)
     power_kw_ms: float = 0.0
     power_covered_ms: int = 0
+    minimum_power_kw: float | None = None
     maximum_power_kw: float | None = None
     temperature_sum: float = 0.0
     temperature_count: int = 0
@@ -46,6 +47,7 @@ def from_group(kind: Kind, group: Mapping[str, Any]) -> Usage:
         energies={name: int(group[name]) for name in kind.summed if group[name + COUNT_SUFFIX]},
         power_kw_ms=group["power_kw_ms"],
         power_covered_ms=int(group["power_covered_ms"]),
+        minimum_power_kw=group["minimum_power_kw"],
         maximum_power_kw=group["maximum_power_kw"],
         temperature_sum=group["temperature_sum"],
         temperature_count=int(group["temperature_count"]),
@@ -63,10 +65,15 @@ def add_up(usages: Iterable[Usage]) -> Usage:
             total.energies[name] = total.energies.get(name, 0) + energy
         total.power_kw_ms += usage.power_kw_ms
         total.power_covered_ms += usage.power_covered_ms
-        if usage.maximum_power_kw is not None:
-            known = total.maximum_power_kw
-            total.maximum_power_kw = usage.maximum_power_kw if known is None else max(known, usage.maximum_power_kw)
+        total.minimum_power_kw = _of_both(min, total.minimum_power_kw, usage.minimum_power_kw)
+        total.maximum_power_kw = _of_both(max, total.maximum_power_kw, usage.maximum_power_kw)
         total.temperature_sum += usage.temperature_sum
         total.temperature_count += usage.temperature_count
         total.last_end_ms = max(total.last_end_ms, usage.last_end_ms)
     return total
+
+
+def _of_both(choose: Callable[[float, float], float], one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return choose(one, other)

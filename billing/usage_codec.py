@@ -4,10 +4,8 @@ from zoneinfo import ZoneInfo
 
 from energy.billing.v1 import usage_pb2
 
-from billing.local_time import local_day_of
-from billing.schema import HOUR_MS, QUARTER_MS
 from billing.usage import Usage
-from billing.usage_pipeline import Bucket
+from billing.usage_bucket import Bucket, bucket_end_ms
 from common.energy import kwh
 from common.instants import duration_from_ms, from_ms
 
@@ -18,7 +16,6 @@ _FIELDS = {
     "charge_milliwatt_hours": "charge_kwh",
     "discharge_milliwatt_hours": "discharge_kwh",
 }
-_LENGTH_MS: dict[Bucket, int] = {"minute": 60_000, "quarter_hour": QUARTER_MS, "hour": HOUR_MS}
 
 
 def to_usage(usage: Usage) -> usage_pb2.Usage:
@@ -38,10 +35,3 @@ def to_interval(start_ms: int, usage: Usage, bucket: Bucket, zone: ZoneInfo) -> 
     return usage_pb2.UsageInterval(
         start_time=from_ms(start_ms), end_time=from_ms(bucket_end_ms(start_ms, bucket, zone)), usage=to_usage(usage)
     )
-
-
-def bucket_end_ms(start_ms: int, bucket: Bucket, zone: ZoneInfo) -> int:
-    """End of the bucket that starts at `start_ms`, epoch milliseconds."""
-    if bucket == "local_day":
-        return local_day_of(start_ms, zone).end_ms
-    return start_ms + _LENGTH_MS[bucket]

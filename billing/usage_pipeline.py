@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from billing.schema import QUARTER_MS, Kind
+from billing.usage_bucket import Bucket, length_ms
 from common.instants import datetime_from_ms
 
 Pipeline = list[dict[str, Any]]
-Bucket = Literal["minute", "quarter_hour", "hour", "local_day", "all"]
 # What of a cold document is summed: its readings one by one, its quarter-hours, or the whole span at once.
 Cells = Literal["readings", "quarters", "total"]
 
@@ -18,7 +18,10 @@ COUNT_SUFFIX = "_count"
 
 @dataclass(frozen=True, slots=True)
 class UsageQuery:
-    """The readings of a device that start in [start_ms, end_ms), to be summed by bucket; `all` is one bucket."""
+    """The readings of a device that start in [start_ms, end_ms), to be summed by bucket; `all` is one bucket.
+
+    A pipeline groups by a clock that is `ahead_ms` of UTC throughout; see `usage_bucket` for clocks that change.
+    """
 
     kind: Kind
     device_id: str
@@ -27,23 +30,40 @@ class UsageQuery:
     bucket: Bucket
     time_zone: str = "UTC"
     cells: Cells = "readings"
+    ahead_ms: int = 0
 
 
-def by_span_bounds(query: UsageQuery) -> Iterator[UsageQuery]:
-    """The query in up to three parts: the spans cut by its start and by its end, and those that lie inside.
+def by_cells(query: UsageQuery) -> Iterator[UsageQuery]:
+    """The query in parts by what they are summed from: the largest cells that lie whole in its window.
 
-    The cut ones are summed reading by reading, the others by what is rolled up in them. No span is in two parts.
+    Where the window cuts a quarter-hour it is summed reading by reading, the rest by quarter-hours or whole spans. No
+    reading is in two parts.
     """
-    span_ms = query.kind.span_ms
-    first_ms, last_ms = -(-query.start_ms // span_ms) * span_ms, query.end_ms // span_ms * span_ms
+    first_ms, last_ms = _inside(query, QUARTER_MS)
     if query.bucket == "minute" or first_ms >= last_ms:
         yield query
         return
     if query.start_ms < first_ms:
         yield replace(query, end_ms=first_ms)
-    yield replace(query, start_ms=first_ms, end_ms=last_ms, cells="total" if query.bucket == "all" else "quarters")
+    yield from _by_spans(replace(query, start_ms=first_ms, end_ms=last_ms, cells="quarters"))
     if last_ms < query.end_ms:
         yield replace(query, start_ms=last_ms)
+
+
+def _by_spans(query: UsageQuery) -> Iterator[UsageQuery]:
+    first_ms, last_ms = _inside(query, query.kind.span_ms)
+    if query.bucket != "all" or first_ms >= last_ms:
+        yield query
+        return
+    if query.start_ms < first_ms:
+        yield replace(query, end_ms=first_ms)
+    yield replace(query, start_ms=first_ms, end_ms=last_ms, cells="total")
+    if last_ms < query.end_ms:
+        yield replace(query, start_ms=last_ms)
+
+
+def _inside(query: UsageQuery, length_ms: int) -> tuple[int, int]:
+    return -(-query.start_ms // length_ms) * length_ms, query.end_ms // length_ms * length_ms
 
 
 def trimmed(query: UsageQuery, document: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +76,7 @@ def trimmed(query: UsageQuery, document: dict[str, Any]) -> dict[str, Any]:
 def usage(query: UsageQuery) -> Pipeline:
     """Sums the documents of a query, in order of the bucket."""
     if query.cells == "total":
-        return [{"$group": {"_id": _bucket(query.bucket, query.time_zone), **_sums(query.kind, "$total")}}]
+        return [{"$group": {"_id": _group(query), **_sums(query.kind, "$total")}}]
     start, end = datetime_from_ms(query.start_ms), datetime_from_ms(query.end_ms)
     cells = _readings(query.kind) if query.cells == "readings" else "$quarters"
     return [
@@ -64,7 +84,7 @@ def usage(query: UsageQuery) -> Pipeline:
         {"$unwind": "$cells"},
         {"$addFields": {"start": {"$add": ["$span_start", "$cells.offset_ms"]}}},
         {"$match": {"start": {"$gte": start, "$lt": end}}},
-        {"$group": {"_id": _bucket(query.bucket, query.time_zone), **_sums(query.kind, "$cells")}},
+        {"$group": {"_id": _group(query), **_sums(query.kind, "$cells")}},
         {"$sort": {"_id": 1}},
     ]
 
@@ -87,6 +107,7 @@ def _readings(kind: Kind) -> dict[str, Any]:
                 **{name: at(name) for name in kind.summed},
                 "power_kw_ms": {"$cond": [has_power, {"$multiply": [power, interval_ms]}, 0.0]},
                 "power_covered_ms": {"$cond": [has_power, interval_ms, 0]},
+                "minimum_power_kw": power,
                 "maximum_power_kw": power,
                 "temperature_sum": {"$ifNull": [at(kind.temperature), 0.0]},
                 "temperature_count": {"$cond": [{"$isNumber": at(kind.temperature)}, 1, 0]},
@@ -95,16 +116,11 @@ def _readings(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _bucket(bucket: Bucket, time_zone: str) -> Any:
-    if bucket == "all":
+def _group(query: UsageQuery) -> Any:
+    if query.bucket == "all":
         return None
-    units: dict[str, dict[str, Any]] = {
-        "minute": {"unit": "minute"},
-        "quarter_hour": {"unit": "minute", "binSize": QUARTER_MS // 60_000},
-        "hour": {"unit": "hour", "timezone": time_zone},
-        "local_day": {"unit": "day", "timezone": time_zone},
-    }
-    return {"$dateTrunc": {"date": "$start", **units[bucket]}}
+    local_ms = {"$add": [{"$toLong": "$start"}, query.ahead_ms]}
+    return {"$subtract": ["$start", {"$mod": [local_ms, length_ms(query.bucket)]}]}
 
 
 def _sums(kind: Kind, cell: str) -> dict[str, Any]:
@@ -122,6 +138,7 @@ def _sums(kind: Kind, cell: str) -> dict[str, Any]:
     }
     for name in kind.summed:
         sums[name + COUNT_SUFFIX] = {"$sum": {"$cond": [{"$isNumber": f"{cell}.{name}"}, 1, 0]}}
+    sums["minimum_power_kw"] = {"$min": f"{cell}.minimum_power_kw"}
     sums["maximum_power_kw"] = {"$max": f"{cell}.maximum_power_kw"}
     sums["last_end"] = {"$max": {"$add": ["$span_start", f"{cell}.last_end_ms"]}}
     return sums

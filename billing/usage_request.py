@@ -11,7 +11,7 @@ from energy.billing.v1.usage_service_pb2 import (
 )
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from billing.usage_pipeline import Bucket
+from billing.usage_bucket import Bucket
 from common.errors import FieldViolation, InvalidArgument, RequestTooExpensive
 from common.instants import to_ms
 

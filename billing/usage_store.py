@@ -1,31 +1,52 @@
 """Asks the database what devices measured and used, with the readings not folded yet laid over it."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
+from billing.day import day_of
+from billing.day_store import DayStore, fresh_filter
+from billing.day_usage import usage_of_days
 from billing.history_store import HistoryStore, span_filter
 from billing.observation import Observation, SpanKey
 from billing.rating import Quarter
-from billing.schema import METER, Kind
+from billing.schema import DAY_MS, METER, QUARTER_MS, Kind
 from billing.span import Span
 from billing.span_document import to_document
 from billing.tail_reader import TailReader, in_window
 from billing.usage import Usage, add_up, from_group
-from billing.usage_pipeline import Pipeline, UsageQuery, by_span_bounds, trimmed, usage
-from common.instants import datetime_to_ms
+from billing.usage_bucket import Bucket, ClockRun, bucket_start_ms, clock_runs
+from billing.usage_pipeline import Pipeline, UsageQuery, by_cells, trimmed, usage
+from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
 _QUERIES_AT_ONCE = 8
+# Longer questions are asked piece by piece.
+_PIECE_DAYS: dict[Bucket, int] = {"minute": 1, "quarter_hour": 32, "hour": 92, "local_day": 366, "local_month": 366}
 _AGGREGATE_TIMEOUT_MS = 25_000
+
+
+class _FromDays(NamedTuple):
+    """Usage by bucket, and the times it says nothing of."""
+
+    usages: list[tuple[int | None, Usage]]
+    rest: list[tuple[int, int]]
 
 
 class UsageStore:
     """Usage and readings of devices, up to the newest one in the log."""
 
-    def __init__(self, database: Database, history: HistoryStore, tail: TailReader) -> None:
+    def __init__(
+        self, database: Database, history: HistoryStore, tail: TailReader, days: DayStore | None = None
+    ) -> None:
         self._database = database
+        self._days = days or DayStore(database)
         self._history = history
         self._tail = tail
 
@@ -48,8 +69,14 @@ class UsageStore:
     async def intervals(self, query: UsageQuery, limit: int | None = None) -> list[tuple[int, Usage]]:
         """Usage by the start of its buckets, epoch milliseconds, the first `limit` that have a reading."""
         overlay = await self._overlay(query.kind, [query.device_id], query.start_ms, query.end_ms)
-        found = await self._sum(query, overlay, limit)
-        return [(datetime_to_ms(start), found[start]) for start in sorted(found)][:limit]
+        found: defaultdict[int, list[Usage]] = defaultdict(list)
+        # Piece by piece, so that a page does not cost what all pages cost.
+        for piece in _pieces(query):
+            for start_ms, summed in (await self._sum(piece, overlay)).items():
+                found[start_ms].append(summed)
+            if limit is not None and len(found) > limit:
+                break
+        return [(start_ms, add_up(found[start_ms])) for start_ms in sorted(found)][:limit]
 
     async def by_device(self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[str, Usage]:
         """Usage of each of some devices of one kind; those without a reading are left out."""
@@ -60,29 +87,77 @@ class UsageStore:
             some = device_ids[first : first + _QUERIES_AT_ONCE]
             queries = [UsageQuery(kind, device_id, start_ms, end_ms, "all") for device_id in some]
             sums = await asyncio.gather(*(self._sum(query, overlay) for query in queries))
-            found |= {query.device_id: usage[None] for query, usage in zip(queries, sums, strict=True) if usage}
+            found |= {query.device_id: summed[None] for query, summed in zip(queries, sums, strict=True) if summed}
         return found
 
     async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> list[Quarter]:
         """The quarter-hours of a meter that have a reading, by time: what bills are rated from."""
         return [
-            Quarter(at_ms, usage.last_end_ms, usage.energies.get("import_milliwatt_hours"), usage.reading_count)
-            for at_ms, usage in await self.intervals(UsageQuery(METER, device_id, start_ms, end_ms, "quarter_hour"))
+            Quarter(at_ms, one.last_end_ms, one.energies.get("import_milliwatt_hours"), one.reading_count)
+            for at_ms, one in await self.intervals(UsageQuery(METER, device_id, start_ms, end_ms, "quarter_hour"))
         ]
 
-    async def _sum(
-        self, query: UsageQuery, overlay: Mapping[SpanKey, Span], limit: int | None = None
-    ) -> dict[Any, Usage]:
-        """Usage by bucket: the start of an interval, or None for all."""
+    async def _sum(self, query: UsageQuery, overlay: Mapping[SpanKey, Span]) -> dict[Any, Usage]:
+        """Usage by bucket: the start of an interval in epoch milliseconds, or None for all."""
         parts: defaultdict[Any, list[Usage]] = defaultdict(list)
-        for part in by_span_bounds(query):
-            for group in await self._groups(part, overlay, limit):
-                parts[group["_id"]].append(from_group(query.kind, group))
-        return {bucket: add_up(usages) for bucket, usages in parts.items()}
+        zone = ZoneInfo(query.time_zone)
+        from_days = await self._from_days(query, overlay)
+        for start_ms, found in from_days.usages:
+            parts[start_ms].append(found)
+        for first_ms, end_ms in from_days.rest:
+            for run in clock_runs(first_ms, end_ms, query.bucket, zone):
+                run_query = replace(
+                    query,
+                    start_ms=max(first_ms, run.start_ms),
+                    end_ms=min(end_ms, run.end_ms),
+                    ahead_ms=run.ahead_ms,
+                )
+                for part in by_cells(run_query):
+                    for group in await self._groups(part, overlay):
+                        start_ms = _bucket_of(group["_id"], query.bucket, run, zone)
+                        parts[start_ms].append(from_group(query.kind, group))
+        return {start_ms: add_up(usages) for start_ms, usages in parts.items()}
 
-    async def _groups(
-        self, query: UsageQuery, overlay: Mapping[SpanKey, Span], limit: int | None
-    ) -> list[dict[str, Any]]:
+    async def _from_days(self, query: UsageQuery, overlay: Mapping[SpanKey, Span]) -> _FromDays:
+        """What the roll-ups of days say of a query, and what of its time they say nothing of."""
+        whole = (query.start_ms, query.end_ms)
+        first_ms, last_ms = -(-query.start_ms // QUARTER_MS) * QUARTER_MS, query.end_ms // QUARTER_MS * QUARTER_MS
+        first_day_ms = day_of(first_ms)
+        if query.bucket == "minute" or first_ms >= last_ms or not self._days.may_hold(first_day_ms):
+            return _FromDays([], [whole])
+        laid_over = {day_of(key.span_start_ms) for key in overlay if key.device_id == query.device_id}
+        usages: list[tuple[int | None, Usage]] = []
+        known: list[int] = []
+        columns_of = [(first_day_ms, last_ms)]
+        if query.bucket == "all":
+            inner_ms, outer_ms = -(-first_ms // DAY_MS) * DAY_MS, day_of(last_ms)
+            if inner_ms < outer_ms:
+                columns_of = [(first_day_ms, inner_ms), (outer_ms, last_ms)]
+                total, known = await self._total_of_days(replace(query, start_ms=inner_ms, end_ms=outer_ms), laid_over)
+                usages += [(None, one) for one in total]
+        for start_ms, end_ms in columns_of:
+            documents = [
+                document
+                for document in await self._days.fresh(query.kind, query.device_id, start_ms, end_ms)
+                if datetime_to_ms(document["span_start"]) not in laid_over
+            ]
+            known += [datetime_to_ms(document["span_start"]) for document in documents]
+            zone = ZoneInfo(query.time_zone)
+            usages += usage_of_days(query.kind, documents, (first_ms, last_ms), query.bucket, zone)
+        return _FromDays(usages, list(_without(whole, (first_ms, last_ms), sorted(known))))
+
+    async def _total_of_days(self, query: UsageQuery, without: Collection[int]) -> tuple[list[Usage], list[int]]:
+        """The usage of all days of a query that may be believed, and the starts of these."""
+        match = fresh_filter(query.device_id, query.start_ms, query.end_ms)
+        if without:
+            match["span_start"]["$nin"] = [datetime_from_ms(start_ms) for start_ms in without]
+        (stage,) = usage(replace(query, cells="total"))
+        stage["$group"]["days"] = {"$push": "$span_start"}
+        groups = await _run(self._database[query.kind.days], [{"$match": match}, stage])
+        known = [datetime_to_ms(start) for group in groups for start in group["days"]]
+        return [from_group(query.kind, group) for group in groups if group["reading_count"]], known
+
+    async def _groups(self, query: UsageQuery, overlay: Mapping[SpanKey, Span]) -> list[dict[str, Any]]:
         kind = query.kind
         laid_over = [
             trimmed(query, to_document(key, span, 0))
@@ -90,8 +165,6 @@ class UsageStore:
             if key.device_id == query.device_id and query.start_ms - kind.span_ms < key.span_start_ms < query.end_ms
         ]
         stages: Pipeline = usage(query)
-        if limit is not None:
-            stages.append({"$limit": limit})
         match = span_filter(kind, query.device_id, query.start_ms, query.end_ms)
         if laid_over:
             match["_id"] = {"$nin": [document["_id"] for document in laid_over]}
@@ -113,6 +186,33 @@ class UsageStore:
             span.fold(pending[key])
             overlay[key] = span
         return overlay
+
+
+def _bucket_of(group: datetime | None, bucket: Bucket, run: ClockRun, zone: ZoneInfo) -> int | None:
+    return None if group is None else bucket_start_ms(datetime_to_ms(group), bucket, run, zone)
+
+
+def _pieces(query: UsageQuery) -> Iterator[UsageQuery]:
+    """A query in pieces, each with about as many buckets as a page."""
+    days = _PIECE_DAYS.get(query.bucket)
+    start_ms = query.start_ms
+    while days is not None and day_of(start_ms) + days * DAY_MS < query.end_ms:
+        next_ms = day_of(start_ms) + days * DAY_MS
+        yield replace(query, start_ms=start_ms, end_ms=next_ms)
+        start_ms = next_ms
+    yield replace(query, start_ms=start_ms)
+
+
+def _without(whole: tuple[int, int], quarters: tuple[int, int], days: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """What is left of a time when the quarter-hours of some days, in order, are taken out."""
+    at_ms, end_ms = whole
+    for day_start_ms in days:
+        first_ms, last_ms = max(day_start_ms, quarters[0]), min(day_start_ms + DAY_MS, quarters[1])
+        if at_ms < first_ms:
+            yield at_ms, first_ms
+        at_ms = last_ms
+    if at_ms < end_ms:
+        yield at_ms, end_ms
 
 
 async def _run(place: Any, pipeline: Pipeline) -> list[dict[str, Any]]:

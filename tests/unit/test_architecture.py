@@ -17,7 +17,7 @@ IO_LIBRARIES = DRIVERS | {"grpc", "asyncio", "google", "energy", "prometheus_cli
 PURE = {
     "billing": (
         "completeness day invoice live_state local_time observation price_timeline quarter rating schema segment span "
-        "tail tariff usage usage_pipeline"
+        "tail tariff usage usage_bucket usage_pipeline"
     ),
     "gateway": "device known_device limits vehicle_link",
     "analytics": "batch_memory observation performance reading_rate",

@@ -1,82 +1,20 @@
 """Readings in the real store: nothing is counted twice, and the database adds up what plain Python adds up."""
 
-import itertools
 import random
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from billing.history_store import HistoryStore
 from billing.kind_columns import LoggedReading
-from billing.live_store import LiveStore
-from billing.log_store import LogStore
-from billing.log_writer import LogWriter
-from billing.merger import Merger, MergeSettings
-from billing.merger_metrics import MergerMetrics
 from billing.schema import METER
 from billing.segment import Segment
 from billing.tail import Tail
-from billing.tail_reader import TailReader
-from billing.usage_pipeline import Bucket, UsageQuery
-from billing.usage_store import UsageStore, readings_of
+from billing.usage_bucket import Bucket
+from billing.usage_pipeline import UsageQuery
+from billing.usage_store import readings_of
 from common.mongo import Database
-from common.topology import partition_of
 from tests.integration.billing.readings import MINUTE_MS, counting, energy_by_bucket, meter_readings, segments
-
-PARTITIONS = 8
-DEVICE = "meter-1"
-PARTITION = partition_of(DEVICE, PARTITIONS)
-
-
-def instant_ms(text: str) -> int:
-    """Epoch milliseconds of an ISO instant in UTC."""
-    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
-
-
-@dataclass
-class Store:
-    """One billing process's way from the log to usage, without the broker before it."""
-
-    log: LogStore
-    history: HistoryStore
-    live: LiveStore
-    tail: Tail
-    merger: Merger
-    usage: UsageStore
-
-    async def take(self, some: list[Segment], *, hold: bool = True) -> None:
-        """Logs segments and, unless another process is meant to have done so, holds them."""
-        known = await self.log.append(some)
-        for segment in some:
-            if hold and segment.batch_id not in known:
-                assert self.tail.hold(segment, 0.0)
-
-    async def fold_everything(self) -> None:
-        """Folds until nothing waits."""
-        while await self.merger.fold_due(everything=True):
-            pass
-
-
-async def store_on(database: Database) -> Store:
-    """A store with its indexes on an empty database."""
-    log, history, live, tail = LogStore(database), HistoryStore(database), LiveStore(database), Tail(100_000)
-    await history.prepare()
-    ticks = itertools.count()
-    merger = Merger(
-        tail=tail,
-        log=log,
-        history=history,
-        live=live,
-        partitions=lambda: frozenset(range(PARTITIONS)),
-        settings=MergeSettings(wait_seconds=0.0, readings_per_round=50, search_seconds=1.0),
-        metrics=MergerMetrics(CollectorRegistry()),
-        publish=lambda _: None,
-        give_way=LogWriter(log),
-        clock=lambda: float(next(ticks)),
-    )
-    return Store(log, history, live, tail, merger, UsageStore(database, history, TailReader(tail, log)))
+from tests.integration.billing.store import DEVICE, PARTITION, PARTITIONS, instant_ms, store_on
 
 
 async def dump(database: Database) -> dict[str, list[dict[str, object]]]:

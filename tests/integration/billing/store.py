@@ -1,0 +1,94 @@
+"""One billing process's way from the log to usage, on a real store and without the broker before it."""
+
+import itertools
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+
+from billing.day_store import DayStore
+from billing.history_store import HistoryStore
+from billing.live_store import LiveStore
+from billing.log_store import LogStore
+from billing.log_writer import LogWriter
+from billing.merger import Merger, MergeSettings
+from billing.merger_metrics import MergerMetrics
+from billing.segment import Segment
+from billing.tail import Tail
+from billing.tail_reader import TailReader
+from billing.usage_store import UsageStore
+from common.mongo import Database
+from common.topology import partition_of
+
+PARTITIONS = 8
+DEVICE = "meter-1"
+PARTITION = partition_of(DEVICE, PARTITIONS)
+
+
+def instant_ms(text: str) -> int:
+    """Epoch milliseconds of an ISO instant in UTC."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+@dataclass
+class Clock:
+    """A wall clock that stands still until it is moved, epoch milliseconds."""
+
+    at_ms: int
+
+    def __call__(self) -> int:
+        """The time."""
+        return self.at_ms
+
+    def advance_ms(self, by_ms: int) -> None:
+        """Lets time pass."""
+        self.at_ms += by_ms
+
+
+@dataclass
+class Store:
+    """One billing process's way from the log to usage, without the broker before it."""
+
+    log: LogStore
+    history: HistoryStore
+    live: LiveStore
+    tail: Tail
+    merger: Merger
+    usage: UsageStore
+    days: DayStore
+    clock: Clock
+
+    async def take(self, some: list[Segment], *, hold: bool = True) -> None:
+        """Logs segments and, unless another process is meant to have done so, holds them."""
+        known = await self.log.append(some)
+        for segment in some:
+            if hold and segment.batch_id not in known:
+                assert self.tail.hold(segment, 0.0)
+
+    async def fold_everything(self) -> None:
+        """Folds until nothing waits."""
+        while await self.merger.fold_due(everything=True):
+            pass
+
+
+async def store_on(database: Database) -> Store:
+    """A store with its indexes on an empty database."""
+    clock = Clock(instant_ms("2027-01-01T00:00:00"))
+    days = DayStore(database, clock)
+    log, history, live, tail = LogStore(database), HistoryStore(database, days), LiveStore(database), Tail(100_000)
+    await history.prepare()
+    ticks = itertools.count()
+    merger = Merger(
+        tail=tail,
+        log=log,
+        history=history,
+        live=live,
+        partitions=lambda: frozenset(range(PARTITIONS)),
+        settings=MergeSettings(wait_seconds=0.0, readings_per_round=50, search_seconds=1.0),
+        metrics=MergerMetrics(CollectorRegistry()),
+        publish=lambda _: None,
+        give_way=LogWriter(log),
+        clock=lambda: float(next(ticks)),
+    )
+    usage = UsageStore(database, history, TailReader(tail, log), days)
+    return Store(log, history, live, tail, merger, usage, days, clock)
