@@ -24,7 +24,7 @@ from common.localstack.mesh import Mesh
 from common.mongo import Database
 from common.redis_client import open_redis
 from tests.integration.billing.readings import MINUTE_MS, meter_readings, segments
-from tests.integration.billing.test_readings_at_rest import PARTITION, Store, store_on
+from tests.integration.billing.store import PARTITION, Store, store_on
 
 NONE = (None,) * 9
 DEVICES = ["m-1", "m-2", "m-3"]
