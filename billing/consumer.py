@@ -109,15 +109,17 @@ class ReadingsConsumer:
         batches: dict[str, DecodedBatch] = {}
         ticks: list[Delivery] = []
         readable = 0
-        for delivery in deliveries:
-            batch = await self._decode(delivery, completeness)
+        now_ms = time.time_ns() // 1_000_000
+        decoded = self._decoder.decode_all([delivery.body for delivery in deliveries], completeness.record_ms(now_ms))
+        for delivery, outcome in zip(deliveries, decoded, strict=True):
+            batch = await self._sound(delivery, outcome, now_ms)
             if batch is not None:
                 readable += 1
                 batches.setdefault(batch.segment.batch_id, batch)
                 if batch.is_tick:
                     ticks.append(delivery)
-            # Decoding is work without an await; callers want the loop too.
-            await asyncio.sleep(0)
+        # Decoding is work without an await; callers want the loop too.
+        await asyncio.sleep(0)
         segments = [batch.segment for batch in batches.values() if not batch.is_tick]
         known = await self._append(segments) if segments else set()
         for delivery in deliveries:
@@ -146,16 +148,15 @@ class ReadingsConsumer:
             else:
                 return
 
-    async def _decode(self, delivery: Delivery, completeness: PartitionCompleteness) -> DecodedBatch | None:
+    async def _sound(
+        self, delivery: Delivery, batch: DecodedBatch | UndecodableBatch, now_ms: int
+    ) -> DecodedBatch | None:
         """The batch of a delivery; what of it cannot be decoded is in the dead letters before this returns."""
-        now_ms = time.time_ns() // 1_000_000
-        try:
-            batch = self._decoder.decode(delivery.body, completeness.record_ms(now_ms))
-        except UndecodableBatch as poison:
+        if isinstance(batch, UndecodableBatch):
             await self._set_aside(
                 DeadLetter(
                     body=delivery.body,
-                    reason=str(poison),
+                    reason=str(batch),
                     queue=self._queue,
                     partition=self._partition,
                     set_aside_ms=now_ms,

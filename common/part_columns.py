@@ -27,13 +27,15 @@ _READINGS_KEY = key(Part.READINGS_FIELD_NUMBER, LENGTH_DELIMITED)[0]
 class ReadParts:
     """The readings of some Parts, each in one of two shapes, with when the gateway received it (epoch milliseconds).
 
-    `columns` have a receive time for each row; the rows are positions among all readings of the Parts. `receive_ms` has
-    one time for each Part.
+    `columns` have a receive time for each row; their rows, ascending, and `other_rows` are positions among all readings
+    of the Parts. `receive_ms` has one time for each Part, and `reading_counts` says how many readings it has.
     """
 
     columns: list[tuple[ReadingColumns, Integers]]
     others: list[tuple[Reading, int]]
+    other_rows: list[int]
     receive_ms: list[int]
+    reading_counts: list[int]
 
 
 class PartReader:
@@ -57,12 +59,14 @@ class PartReader:
                 pass
         others = []
         times = []
+        counts = []
         for body in parts:
             part = Part.FromString(body)
             receive_ms = to_ms(part.receive_time)
             times.append(receive_ms)
+            counts.append(len(part.readings))
             others += [(reading, receive_ms) for reading in part.readings]
-        return ReadParts([], others, times)
+        return ReadParts([], others, list(range(len(others))), times, counts)
 
     def _read(self, located: Located, counts: list[int], times: list[int]) -> ReadParts:
         receive_ms = np.repeat(np.array(times, np.int64), counts)
@@ -71,7 +75,9 @@ class PartReader:
         return ReadParts(
             [(some, receive_ms[some.rows]) for some in columns],
             list(zip(others, receive_ms[rows].tolist(), strict=True)),
+            rows.tolist(),
             times,
+            counts,
         )
 
 

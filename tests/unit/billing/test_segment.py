@@ -1,5 +1,7 @@
 """How a batch from the broker becomes a segment of the log."""
 
+import random
+from collections import Counter
 from typing import Any
 
 import bson
@@ -190,3 +192,44 @@ def test_columns_and_messages_give_the_same_segment(given_parts: list[Part]) -> 
     assert one.undecodable == other.undecodable == []
     assert sorted(map(repr, one.segment.readings())) == sorted(map(repr, other.segment.readings()))
     assert one.segment.reading_count == sum(len(part.readings) for part in given_parts)
+
+
+def parts_of(seed: int) -> list[bytes]:
+    """Parts of a batch: of usual readings, of unusual ones, of many and of few, and now and then of poison."""
+    chance = random.Random(seed)
+    parts = []
+    for _ in range(chance.randrange(4)):
+        many = [
+            reading(meter=MeterMeasurement(import_kwh=chance.random(), voltage_v=230.0))
+            if chance.random() < 0.9
+            else reading(storage=StorageMeasurement(charge_kwh=chance.random()))
+            for _ in range(chance.choice([1, 3, 40, 90]))
+        ]
+        part = Part(receive_time=from_ms(START_MS + chance.randrange(100)), readings=many)
+        parts.append(b"\xff\xff\xff" if chance.random() < 0.1 else part.SerializeToString())
+    return parts
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_batches_decoded_together_are_those_decoded_alone(seed: int) -> None:
+    """What many share is work, never an outcome: neither readings nor poison end up in a neighbour."""
+    bodies = [
+        UndecodedReadingBatch(
+            batch_id="" if (seed + number) % 17 == 0 else f"b-{number}",
+            create_time=from_ms(START_MS),
+            parts=parts_of(1000 * seed + number),
+        ).SerializeToString()
+        for number in range(6)
+    ]
+
+    together = BatchDecoder().decode_all(bodies, START_MS + 1)
+
+    for body, decoded in zip(bodies, together, strict=True):
+        if isinstance(decoded, UndecodableBatch):
+            with pytest.raises(UndecodableBatch):
+                BatchDecoder().decode(body, START_MS + 1)
+            continue
+        alone = BatchDecoder().decode(body, START_MS + 1)
+        assert decoded.undecodable == alone.undecodable
+        assert Counter(decoded.segment.readings()) == Counter(alone.segment.readings())
+        assert decoded.segment.batch_id == alone.segment.batch_id
