@@ -20,7 +20,7 @@ from google.type.decimal_pb2 import Decimal as DecimalMessage
 from google.type.money_pb2 import Money
 from prometheus_client import CollectorRegistry
 
-from billing.invoice_service import InvoiceService
+from billing.invoice_service import InvoiceService, QuarterReader
 from billing.rating import Quarter
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
@@ -132,14 +132,16 @@ class PricingMesh:
 
 
 @asynccontextmanager
-async def pricing_mesh(database: Database) -> AsyncIterator[PricingMesh]:
-    """Serves both services on loopback over a real store."""
+async def pricing_mesh(database: Database, quarters: QuarterReader | None = None) -> AsyncIterator[PricingMesh]:
+    """Serves both services on loopback over a real store; bills are of `quarters`, by default those a test makes up."""
     store, registry, readings, clock = TariffStore(database), MadeUpRegistry(), MadeUpReadings(), Clock()
     await store.prepare()
     interceptors = standard_interceptors("billing.energy", get_logger(__name__), CollectorRegistry())
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, clock=clock), server)
-    add_InvoiceServiceServicer_to_server(InvoiceService(store=store, registry=registry, quarters=readings), server)
+    add_InvoiceServiceServicer_to_server(
+        InvoiceService(store=store, registry=registry, quarters=quarters or readings), server
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     channel = open_channel(f"127.0.0.1:{port}")
