@@ -12,7 +12,7 @@ from common.mongo import Database
 from tests.integration.billing.pricing_mesh import BY_CLOCK, DEVICES, assign, at, pricing_mesh
 from tests.integration.billing.readings import MINUTE_MS, counting, meter_readings, segments
 from tests.integration.billing.readme_pipeline import verify_by_shell
-from tests.integration.billing.test_readings_at_rest import PARTITION, store_on
+from tests.integration.billing.store import PARTITION, store_on
 
 PEAK_HOURS = range(17, 21)
 

@@ -1,0 +1,83 @@
+"""Real files go through batches, log and cold documents, and come out as they went in, to the milliwatt-hour."""
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
+from energy.telemetry.v1.reading_pb2 import Reading
+
+from billing.batch_codec import BatchDecoder
+from billing.reading_codec import to_reading as read_back
+from billing.schema import METER
+from billing.usage_store import readings_of
+from common.energy import milliwatt_hours
+from common.instants import duration_to_ms, from_ms, to_ms
+from common.mongo import Database
+from loadgen.files import open_file, to_reading
+from tests.integration.billing.readme_pipeline import verify_by_shell
+from tests.integration.billing.store import PARTITION, store_on
+from tests.unit.loadgen.test_files_samples import green_button_milliwatt_hours, household_milliwatt_hours
+
+RECEIVE_MS = 1_780_000_000_000
+READINGS_PER_BATCH = 97
+
+
+def disturbed_batches(readings: list[Reading]) -> list[bytes]:
+    """Batches as ingestion publishes them, shuffled, every seventh reading twice."""
+    sent = [*readings, *readings[::7]]
+    random.Random(3).shuffle(sent)
+    return [
+        ReadingBatch(
+            batch_id=f"b-{first}",
+            partition=PARTITION,
+            writer="w",
+            sequence=first + 1,
+            create_time=from_ms(RECEIVE_MS),
+            parts=[Part(receive_time=from_ms(RECEIVE_MS), readings=sent[first : first + READINGS_PER_BATCH])],
+        ).SerializeToString()
+        for first in range(0, len(sent), READINGS_PER_BATCH)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "plain_arithmetic"),
+    [
+        ("readings/uci_household_1min.txt", household_milliwatt_hours),
+        ("green-button/2011-01_hourly.xml", green_button_milliwatt_hours),
+        ("green-button/nine_days_hourly_with_cost.xml", green_button_milliwatt_hours),
+        ("green-button/one_year_daily_with_cost.xml", green_button_milliwatt_hours),
+        ("green-button/sdge_2019-10_hourly.xml", green_button_milliwatt_hours),
+    ],
+)
+async def test_a_real_file_comes_out_as_it_went_in(
+    database: Database, samples_dir: Path, name: str, plain_arithmetic: Callable[[Path], list[int]]
+) -> None:
+    """Each reading with its start, its length and its energy; in sum what the shell pipeline finds, too."""
+    file = open_file(samples_dir / name, "Europe/Paris" if name.endswith(".txt") else None)
+    sent = [to_reading(each, "home") for each in file.readings]
+    store, decoder = await store_on(database), BatchDecoder()
+    await store.take([decoder.decode(body, RECEIVE_MS).segment for body in disturbed_batches(sent)])
+    await store.fold_everything()
+    start_ms = min(to_ms(one.start_time) for one in sent)
+    end_ms = max(to_ms(one.start_time) for one in sent) + 1
+
+    found = [
+        read_back(METER.name, key.device_id, at_ms, observation)
+        async for key, span in store.usage.spans(METER, "home", start_ms, end_ms)
+        for at_ms, observation, is_superseded in readings_of(key, span, start_ms, end_ms)
+        if not is_superseded
+    ]
+
+    energies = plain_arithmetic(samples_dir / name)
+    by_start = sorted(zip(sent, energies, strict=True), key=lambda pair: to_ms(pair[0].start_time))
+    assert [(to_ms(one.start_time), duration_to_ms(one.interval)) for one in found] == [
+        (to_ms(one.start_time), duration_to_ms(one.interval)) for one, _ in by_start
+    ]
+    assert [milliwatt_hours(one.meter.import_kwh) for one in found] == [energy for _, energy in by_start]
+    days = [datetime.fromtimestamp(start_ms / 1000, tz=UTC), datetime.fromtimestamp(end_ms / 1000, tz=UTC)]
+    first, after = days[0].date(), days[1].date() + timedelta(days=1)
+    answer = await verify_by_shell(database, "home", "Etc/UTC", str(first), str(after))
+    assert answer["milliwatt_hours"] == sum(energies)
