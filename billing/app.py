@@ -51,6 +51,7 @@ from common.partition_sharing import PartitionSharing, replica_name
 from common.redis_client import open_redis
 from common.redis_client import ping as ping_redis
 from common.registry_cache import RegistryCache
+from common.store_deadline import StoreDeadlineInterceptor
 
 _STORE_WAIT_MAXIMUM_SECONDS = 2.0
 
@@ -113,7 +114,10 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             config,
             "billing",
             servicers,
-            standard_interceptors("billing.energy", logs.get_logger(__name__), registry),
+            [
+                *standard_interceptors("billing.energy", logs.get_logger(__name__), registry),
+                StoreDeadlineInterceptor(),
+            ],
             health=health,
             registry=registry,
         )

@@ -6,6 +6,7 @@ from energy.billing.v1 import usage_pb2
 
 from billing.usage import Usage
 from billing.usage_bucket import Bucket, bucket_end_ms
+from billing.usage_request import Window
 from common.energy import kwh
 from common.instants import duration_from_ms, from_ms
 
@@ -24,14 +25,24 @@ def to_usage(usage: Usage) -> usage_pb2.Usage:
         reading_count=usage.reading_count,
         covered=duration_from_ms(usage.covered_ms),
         mean_power_kw=usage.mean_power_kw,
+        minimum_power_kw=usage.minimum_power_kw,
         maximum_power_kw=usage.maximum_power_kw,
         mean_temperature_celsius=usage.mean_temperature_celsius,
         **{_FIELDS[name]: kwh(energy) for name, energy in usage.energies.items()},
     )
 
 
-def to_interval(start_ms: int, usage: Usage, bucket: Bucket, zone: ZoneInfo) -> usage_pb2.UsageInterval:
-    """One bucket as a message, its end by the local clock where the bucket is a local day."""
+def to_interval(start_ms: int, usage: Usage, bucket: Bucket, zone: ZoneInfo, asked: Window) -> usage_pb2.UsageInterval:
+    """One bucket as a message, its end by the local clock where the bucket is one of it."""
+    end_ms = bucket_end_ms(start_ms, bucket, zone)
     return usage_pb2.UsageInterval(
-        start_time=from_ms(start_ms), end_time=from_ms(bucket_end_ms(start_ms, bucket, zone)), usage=to_usage(usage)
+        start_time=from_ms(start_ms),
+        end_time=from_ms(end_ms),
+        usage=to_usage(usage),
+        covered_share=covered_share(usage, max(start_ms, asked.start_ms), min(end_ms, asked.end_ms)),
     )
+
+
+def covered_share(usage: Usage, start_ms: int, end_ms: int) -> float:
+    """The share of [start_ms, end_ms) that readings cover, at most 1."""
+    return min(1.0, usage.covered_ms / (end_ms - start_ms))

@@ -17,13 +17,22 @@ from common.instants import to_ms
 
 DEVICES_MAXIMUM = 1000
 _DAY_MS = 86_400_000
-_LONGEST_DAYS: dict[Bucket, int] = {"minute": 31, "quarter_hour": 366, "hour": 3 * 366, "local_day": 10 * 366}
+_LONGEST_DAYS: dict[Bucket, int] = {
+    "minute": 31,
+    "quarter_hour": 366,
+    "hour": 3 * 366,
+    "local_day": 10 * 366,
+    "local_month": 10 * 366,
+}
 _LONGEST_SUMMARY_DAYS = 10 * 366
+# A month of 10 000 devices, with room.
+_MOST_DEVICE_DAYS = 400_000
 _BUCKETS: dict["UsageResolution.ValueType", Bucket] = {
     UsageResolution.USAGE_RESOLUTION_MINUTE: "minute",
     UsageResolution.USAGE_RESOLUTION_QUARTER_HOUR: "quarter_hour",
     UsageResolution.USAGE_RESOLUTION_HOUR: "hour",
     UsageResolution.USAGE_RESOLUTION_LOCAL_DAY: "local_day",
+    UsageResolution.USAGE_RESOLUTION_LOCAL_MONTH: "local_month",
 }
 
 
@@ -105,6 +114,19 @@ def require_at_most(asked: Window, days: int) -> None:
         raise RequestTooExpensive(f"at most {days} days at once")
 
 
+def require_affordable(asked: Window, device_count: int) -> None:
+    """Refuses summaries that would keep the store busy for too long: the cost is by the device and the day begun.
+
+    Raises:
+        RequestTooExpensive: devices times days are more than 400 000.
+    """
+    days = -(-(asked.end_ms - asked.start_ms) // _DAY_MS)
+    if device_count * days > _MOST_DEVICE_DAYS:
+        raise RequestTooExpensive(
+            f"at most {_MOST_DEVICE_DAYS} device-days at once; {device_count} devices for {days} days are more"
+        )
+
+
 def device_ids(field: str, given: Sequence[str]) -> list[str]:
     """The distinct devices of a request in its order.
 
@@ -130,17 +152,17 @@ def required_device_id(device_id: str) -> str:
 
 
 def summary_scope(request: SummarizeUsageRequest) -> str:
-    """Which of device_ids, region and account_id a summary is over.
+    """Which of device_ids, region, account_id and all a summary is over.
 
     Raises:
         InvalidArgument: none or more than one is given.
     """
-    given = [field for field in ("device_ids", "region", "account_id") if getattr(request, field)]
+    given = [field for field in ("device_ids", "region", "account_id", "all") if getattr(request, field)]
     if len(given) != 1:
         raise InvalidArgument(
             [
                 FieldViolation(
-                    "device_ids", "FIELD_REQUIRED", "exactly one of device_ids, region and account_id is required"
+                    "device_ids", "FIELD_REQUIRED", "exactly one of device_ids, region, account_id and all is required"
                 )
             ]
         )

@@ -1,6 +1,8 @@
 """The door for those who ask what devices measured and used; it only translates."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import grpc
@@ -17,7 +19,8 @@ from billing.live_state import LiveState
 from billing.reading_codec import to_live_reading, to_recorded_reading
 from billing.schema import KINDS, METER, STORAGE, VEHICLE, Kind
 from billing.usage import Usage, add_up
-from billing.usage_codec import to_interval, to_usage
+from billing.usage_bucket import buckets
+from billing.usage_codec import covered_share, to_interval, to_usage
 from billing.usage_pipeline import UsageQuery
 from billing.usage_store import UsageStore, readings_of
 from common.instants import from_ms
@@ -117,15 +120,17 @@ class UsageService(UsageServiceServicer):
         asked = checked.window(request)
         bucket = checked.bucket(request, asked)
         size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
-        filters = [device.device_id, asked.start_ms, asked.end_ms, bucket]
+        filters = [device.device_id, asked.start_ms, asked.end_ms, bucket, request.include_gaps]
         start_ms = _resume("start_ms", request.page_token, filters, asked.start_ms)
-        kind = _KIND_OF[device.kind]
+        kind, zone = _KIND_OF[device.kind], ZoneInfo(device.time_zone)
         query = UsageQuery(kind, device.device_id, start_ms, asked.end_ms, bucket, device.time_zone)
-        found = await self._usage.intervals(query, limit=size + 1)
-        zone = ZoneInfo(device.time_zone)
+        if request.include_gaps:
+            found = await self._intervals_and_gaps(query, zone, size + 1)
+        else:
+            found = await self._usage.intervals(query, limit=size + 1)
         next_start_ms = found[size][0] if len(found) > size else None
         return pb.ListUsageResponse(
-            intervals=[to_interval(at_ms, usage, bucket, zone) for at_ms, usage in found[:size]],
+            intervals=[to_interval(at_ms, usage, bucket, zone, asked) for at_ms, usage in found[:size]],
             next_page_token=_token("start_ms", next_start_ms, filters),
             complete_through=complete_through,
         )
@@ -134,14 +139,21 @@ class UsageService(UsageServiceServicer):
         """Sums up the usage of some devices."""
         complete_through = self._complete_through_now()
         asked = checked.summary_window(request)
+        devices = await self._scope(request)
+        checked.require_affordable(asked, len(devices))
         by_device: dict[str, Usage] = {}
-        for kind, device_ids in _by_kind(await self._scope(request)).items():
+        for kind, device_ids in _by_kind(devices).items():
             by_device |= await self._usage.by_device(KINDS[kind], device_ids, asked.start_ms, asked.end_ms)
         return pb.SummarizeUsageResponse(
             total=to_usage(add_up(by_device.values())),
             devices=[
-                pb.DeviceUsage(device_id=device_id, usage=to_usage(usage))
+                pb.DeviceUsage(
+                    device_id=device_id,
+                    usage=to_usage(usage),
+                    covered_share=covered_share(usage, asked.start_ms, asked.end_ms),
+                )
                 for device_id, usage in sorted(by_device.items())
+                if not request.all
             ],
             complete_through=complete_through,
         )
@@ -151,10 +163,18 @@ class UsageService(UsageServiceServicer):
         through_ms = self._complete_through.latest_ms
         return None if through_ms is None else from_ms(through_ms)
 
+    async def _intervals_and_gaps(self, query: UsageQuery, zone: ZoneInfo, limit: int) -> list[tuple[int, Usage]]:
+        """The first intervals of a query, those without a reading among them."""
+        bounds = list(islice(buckets(query.start_ms, query.end_ms, query.bucket, zone), limit))
+        found = dict(await self._usage.intervals(replace(query, end_ms=min(query.end_ms, bounds[-1][1]))))
+        return [(start_ms, found.get(start_ms, Usage())) for start_ms, _ in bounds]
+
     async def _scope(self, request: pb.SummarizeUsageRequest) -> Sequence[CachedDevice]:
         scope = checked.summary_scope(request)
         if scope == "region":
             return list(self._registry.by_region(request.region))
+        if scope == "all":
+            return list(self._registry.devices())
         if scope == "account_id":
             return list(self._registry.by_account(request.account_id))
         return [await self._registry.find(device_id) for device_id in checked.device_ids(scope, request.device_ids)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
+import pymongo
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 
 Database = AsyncIOMotorDatabase[dict[str, Any]]
@@ -38,6 +40,14 @@ def open_database(url: str, name: str = "gridmesh", *, appname: str = "gridmesh"
         maxPoolSize=32,
     )
     return client[name]
+
+
+def time_limit(seconds: float) -> AbstractContextManager[object]:
+    """Limits all commands inside it together: each is sent with the time that is left as its `maxTimeMS`.
+
+    Those that are begun after it fail with `pymongo.errors.PyMongoError`.
+    """
+    return pymongo.timeout(seconds)
 
 
 async def ping(database: Database) -> None:

@@ -184,6 +184,11 @@ class UsageInterval(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    COVERED_SHARE_FIELD_NUMBER: _builtins.int
+    covered_share: _builtins.float
+    """The time its readings cover as a share of the interval, or of the part of it that was asked for, 0 to 1. Less than 1 where
+    readings are missing or still to come; a reading counts whole, also where it lasts longer than the interval.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start, UTC, inclusive."""
@@ -202,10 +207,11 @@ class UsageInterval(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         usage: Global___Usage | None = ...,
+        covered_share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["covered_share", b"covered_share", "end_time", b"end_time", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -227,6 +233,7 @@ class Usage(_message.Message):
     MEAN_POWER_KW_FIELD_NUMBER: _builtins.int
     MAXIMUM_POWER_KW_FIELD_NUMBER: _builtins.int
     MEAN_TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
+    MINIMUM_POWER_KW_FIELD_NUMBER: _builtins.int
     reading_count: _builtins.int
     """Readings that count, superseded ones not among them."""
     import_kwh: _builtins.float
@@ -245,6 +252,8 @@ class Usage(_message.Message):
     """Largest power of a reading, kW."""
     mean_temperature_celsius: _builtins.float
     """Mean temperature over the readings that carried one (of the battery for vehicles), degrees Celsius."""
+    minimum_power_kw: _builtins.float
+    """Smallest power of a reading, kW."""
     @_builtins.property
     def covered(self) -> _duration_pb2.Duration:
         """Time covered by the readings, the sum of their intervals."""
@@ -262,10 +271,11 @@ class Usage(_message.Message):
         mean_power_kw: _builtins.float | None = ...,
         maximum_power_kw: _builtins.float | None = ...,
         mean_temperature_celsius: _builtins.float | None = ...,
+        minimum_power_kw: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_import_kwh", b"_import_kwh", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "energy_delivered_kwh", b"energy_delivered_kwh", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_import_kwh", b"_import_kwh", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "_minimum_power_kw", b"_minimum_power_kw", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "energy_delivered_kwh", b"energy_delivered_kwh", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius", "minimum_power_kw", b"minimum_power_kw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_import_kwh", b"_import_kwh", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "energy_delivered_kwh", b"energy_delivered_kwh", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius", "reading_count", b"reading_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_import_kwh", b"_import_kwh", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "_minimum_power_kw", b"_minimum_power_kw", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "energy_delivered_kwh", b"energy_delivered_kwh", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius", "minimum_power_kw", b"minimum_power_kw", "reading_count", b"reading_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__charge_kwh: _TypeAlias = _typing.Literal["charge_kwh"]  # noqa: Y015
     _WhichOneofArgType__charge_kwh: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh"]  # noqa: Y015
@@ -283,6 +293,8 @@ class Usage(_message.Message):
     _WhichOneofArgType__mean_power_kw: _TypeAlias = _typing.Literal["_mean_power_kw", b"_mean_power_kw"]  # noqa: Y015
     _WhichOneofReturnType__mean_temperature_celsius: _TypeAlias = _typing.Literal["mean_temperature_celsius"]  # noqa: Y015
     _WhichOneofArgType__mean_temperature_celsius: _TypeAlias = _typing.Literal["_mean_temperature_celsius", b"_mean_temperature_celsius"]  # noqa: Y015
+    _WhichOneofReturnType__minimum_power_kw: _TypeAlias = _typing.Literal["minimum_power_kw"]  # noqa: Y015
+    _WhichOneofArgType__minimum_power_kw: _TypeAlias = _typing.Literal["_minimum_power_kw", b"_minimum_power_kw"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__charge_kwh) -> _WhichOneofReturnType__charge_kwh | None: ...
     @_typing.overload
@@ -299,5 +311,7 @@ class Usage(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_power_kw) -> _WhichOneofReturnType__mean_power_kw | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_temperature_celsius) -> _WhichOneofReturnType__mean_temperature_celsius | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_power_kw) -> _WhichOneofReturnType__minimum_power_kw | None: ...
 
 Global___Usage: _TypeAlias = Usage  # noqa: Y015

@@ -34,9 +34,11 @@ class _UsageResolutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Usage
     USAGE_RESOLUTION_QUARTER_HOUR: _UsageResolution.ValueType  # 2
     """15 minutes, aligned to UTC."""
     USAGE_RESOLUTION_HOUR: _UsageResolution.ValueType  # 3
-    """One hour of the local clock, which in some zones begins on the half hour."""
+    """One hour of the local clock, which in some zones begins on the half hour; cut in two where the clock changes within it."""
     USAGE_RESOLUTION_LOCAL_DAY: _UsageResolution.ValueType  # 4
     """One day from local midnight to local midnight: 23 or 25 hours when the clock changes."""
+    USAGE_RESOLUTION_LOCAL_MONTH: _UsageResolution.ValueType  # 5
+    """One calendar month from local midnight to local midnight."""
 
 class UsageResolution(_UsageResolution, metaclass=_UsageResolutionEnumTypeWrapper):
     """Length of usage intervals."""
@@ -48,9 +50,11 @@ USAGE_RESOLUTION_MINUTE: UsageResolution.ValueType  # 1
 USAGE_RESOLUTION_QUARTER_HOUR: UsageResolution.ValueType  # 2
 """15 minutes, aligned to UTC."""
 USAGE_RESOLUTION_HOUR: UsageResolution.ValueType  # 3
-"""One hour of the local clock, which in some zones begins on the half hour."""
+"""One hour of the local clock, which in some zones begins on the half hour; cut in two where the clock changes within it."""
 USAGE_RESOLUTION_LOCAL_DAY: UsageResolution.ValueType  # 4
 """One day from local midnight to local midnight: 23 or 25 hours when the clock changes."""
+USAGE_RESOLUTION_LOCAL_MONTH: UsageResolution.ValueType  # 5
+"""One calendar month from local midnight to local midnight."""
 Global___UsageResolution: _TypeAlias = UsageResolution  # noqa: Y015
 
 @_typing.final
@@ -257,6 +261,7 @@ class ListUsageRequest(_message.Message):
     RESOLUTION_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INCLUDE_GAPS_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The device. Required."""
     resolution: Global___UsageResolution.ValueType
@@ -265,6 +270,8 @@ class ListUsageRequest(_message.Message):
     """Most intervals to return: default 1000, at most 10000; 0 is the default, more is lowered to the maximum, negative is refused."""
     page_token: _builtins.str
     """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    include_gaps: _builtins.bool
+    """True: intervals without a reading are listed too, with a reading_count of 0 and no sums. Default: false."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Earliest start of a reading that counts, UTC, inclusive. Required."""
@@ -282,10 +289,11 @@ class ListUsageRequest(_message.Message):
         resolution: Global___UsageResolution.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        include_gaps: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "resolution", b"resolution", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_time", b"end_time", "include_gaps", b"include_gaps", "page_size", b"page_size", "page_token", b"page_token", "resolution", b"resolution", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,7 +312,7 @@ class ListUsageResponse(_message.Message):
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
     def intervals(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.UsageInterval]:
-        """The intervals that have a reading, by start_time."""
+        """The intervals that have a reading, and with include_gaps the others, by start_time."""
 
     @_builtins.property
     def complete_through(self) -> _timestamp_pb2.Timestamp:
@@ -329,7 +337,10 @@ Global___ListUsageResponse: _TypeAlias = ListUsageResponse  # noqa: Y015
 
 @_typing.final
 class SummarizeUsageRequest(_message.Message):
-    """Request of SummarizeUsage. Exactly one of device_ids, region and account_id is given."""
+    """Request of SummarizeUsage. Exactly one of device_ids, region, account_id and all is given.
+
+    Fails with REQUEST_TOO_EXPENSIVE when devices times days are more than 400 000.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -338,10 +349,13 @@ class SummarizeUsageRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The devices of this region."""
     account_id: _builtins.str
     """The devices of this account."""
+    all: _builtins.bool
+    """True: every registered device. Only their total is answered, for a fleet may be larger than a message."""
     @_builtins.property
     def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """These devices, 1..1000."""
@@ -362,10 +376,11 @@ class SummarizeUsageRequest(_message.Message):
         account_id: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        all: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "device_ids", b"device_ids", "end_time", b"end_time", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "all", b"all", "device_ids", b"device_ids", "end_time", b"end_time", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -386,7 +401,7 @@ class SummarizeUsageResponse(_message.Message):
 
     @_builtins.property
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceUsage]:
-        """Each device, by device_id; devices without a reading are absent."""
+        """Each device, by device_id; devices without a reading are absent, and with all every one is."""
 
     @_builtins.property
     def complete_through(self) -> _timestamp_pb2.Timestamp:
@@ -417,8 +432,11 @@ class DeviceUsage(_message.Message):
 
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    COVERED_SHARE_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The device."""
+    covered_share: _builtins.float
+    """The time its readings cover as a share of the period asked for, 0 to 1; less than 1 where readings are missing."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
         """What it used."""
@@ -428,10 +446,11 @@ class DeviceUsage(_message.Message):
         *,
         device_id: _builtins.str = ...,
         usage: _usage_pb2.Usage | None = ...,
+        covered_share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["covered_share", b"covered_share", "device_id", b"device_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,7 +90,7 @@ class UsageServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListUsage(self, request, context):
-        """Lists the usage of a device in intervals of one length. Intervals without a reading are absent.
+        """Lists the usage of a device in intervals of one length. Intervals without a reading are absent, or listed as gaps.
 
         A reading counts in the interval of its start and is never spread over several.
         """

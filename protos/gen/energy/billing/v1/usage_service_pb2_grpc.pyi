@@ -43,7 +43,7 @@ class UsageServiceStub:
     ListReadings: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListReadingsRequest, _usage_service_pb2.ListReadingsResponse]
     """Lists the readings of a device by start time, each start once unless superseded ones are asked for."""
     ListUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageRequest, _usage_service_pb2.ListUsageResponse]
-    """Lists the usage of a device in intervals of one length. Intervals without a reading are absent.
+    """Lists the usage of a device in intervals of one length. Intervals without a reading are absent, or listed as gaps.
 
     A reading counts in the interval of its start and is never spread over several.
     """
@@ -65,7 +65,7 @@ class UsageServiceAsyncStub(UsageServiceStub):
     ListReadings: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListReadingsRequest, _usage_service_pb2.ListReadingsResponse]  # type: ignore[assignment]
     """Lists the readings of a device by start time, each start once unless superseded ones are asked for."""
     ListUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListUsageRequest, _usage_service_pb2.ListUsageResponse]  # type: ignore[assignment]
-    """Lists the usage of a device in intervals of one length. Intervals without a reading are absent.
+    """Lists the usage of a device in intervals of one length. Intervals without a reading are absent, or listed as gaps.
 
     A reading counts in the interval of its start and is never spread over several.
     """
@@ -108,7 +108,7 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _usage_service_pb2.ListUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.ListUsageResponse, _abc.Awaitable[_usage_service_pb2.ListUsageResponse]]:
-        """Lists the usage of a device in intervals of one length. Intervals without a reading are absent.
+        """Lists the usage of a device in intervals of one length. Intervals without a reading are absent, or listed as gaps.
 
         A reading counts in the interval of its start and is never spread over several.
         """

@@ -1,0 +1,24 @@
+"""Hands the deadline of a call on to the store, so that nothing goes on there for a caller who has given up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from common.mongo import time_limit
+from common.rpc_guard import CallShape, Context, GuardInterceptor
+
+# No single question is worth more, whatever its caller would wait.
+_LONGEST_SECONDS = 25.0
+
+
+class StoreDeadlineInterceptor(GuardInterceptor):
+    """Every command of a call gets what is left of its deadline as its own limit (`maxTimeMS`), at most 25 s."""
+
+    @asynccontextmanager
+    async def guard(self, shape: CallShape, context: Context) -> AsyncIterator[None]:  # noqa: ARG002
+        """Limits what the handler asks of the store."""
+        left_seconds = context.time_remaining()
+        limit_seconds = _LONGEST_SECONDS if left_seconds is None else max(0.001, min(left_seconds, _LONGEST_SECONDS))
+        with time_limit(limit_seconds):
+            yield
