@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing.day import day_of
-from billing.day_store import DayStore, fresh_filter
+from billing.day_store import FRESH, DayStore, days_filter
 from billing.day_usage import usage_of_days
 from billing.history_store import HistoryStore, span_filter
 from billing.observation import Observation, SpanKey
@@ -148,12 +148,11 @@ class UsageStore:
 
     async def _total_of_days(self, query: UsageQuery, without: Collection[int]) -> tuple[list[Usage], list[int]]:
         """The usage of all days of a query that may be believed, and the starts of these."""
-        match = fresh_filter(query.device_id, query.start_ms, query.end_ms)
-        if without:
-            match["span_start"]["$nin"] = [datetime_from_ms(start_ms) for start_ms in without]
+        match = days_filter(query.device_id, query.start_ms, query.end_ms)
+        usable = {**FRESH, "span_start": {"$nin": [datetime_from_ms(start_ms) for start_ms in without]}}
         (stage,) = usage(replace(query, cells="total"))
         stage["$group"]["days"] = {"$push": "$span_start"}
-        groups = await _run(self._database[query.kind.days], [{"$match": match}, stage])
+        groups = await _run(self._database[query.kind.days], [{"$match": match}, {"$match": usable}, stage])
         known = [datetime_to_ms(start) for group in groups for start in group["days"]]
         return [from_group(query.kind, group) for group in groups if group["reading_count"]], known
 
@@ -166,9 +165,9 @@ class UsageStore:
         ]
         stages: Pipeline = usage(query)
         match = span_filter(kind, query.device_id, query.start_ms, query.end_ms)
-        if laid_over:
-            match["_id"] = {"$nin": [document["_id"] for document in laid_over]}
-        groups = await _run(self._database[kind.history], [{"$match": match}, *stages])
+        # Two stages, for with both in one not every server goes by the index.
+        others = {"_id": {"$nin": [document["_id"] for document in laid_over]}}
+        groups = await _run(self._database[kind.history], [{"$match": match}, {"$match": others}, *stages])
         if laid_over:
             # The same stages over documents that travel with the query: there is one way to sum.
             groups += await _run(self._database, [{"$documents": laid_over}, *stages])

@@ -211,18 +211,3 @@ async def test_two_rollers_make_the_days_of_one(database: Database) -> None:
 
     await process.require_fresh(readings)
     assert missing[0] == [Day(DEVICE, DAY_START_MS)]
-
-
-async def test_days_that_are_due_are_found_by_their_index(database: Database) -> None:
-    """The search reads those that are due and no others."""
-    process = await days_on(database)
-    for number in range(30):
-        await process.fold(meter_readings(number, f"meter-{number}", DAY_START_MS, 5))
-    process.at_ms = READY_MS
-    await process.roller.sweep()
-    await process.fold(of_hours(3, 1))
-    process.at_ms += 2 * MINUTE_MS
-
-    found = await process.days.due(METER, 10)
-
-    assert [due.day.device_id for due in found] == [DEVICE]

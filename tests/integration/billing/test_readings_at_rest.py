@@ -1,7 +1,6 @@
 """Readings in the real store: nothing is counted twice, and the database adds up what plain Python adds up."""
 
 import random
-from datetime import UTC, datetime
 
 import pytest
 
@@ -206,17 +205,3 @@ async def test_the_newest_reading_only_moves_forward(database: Database) -> None
 
     latest = (await store.live.find([DEVICE]))[DEVICE]
     assert latest.start_ms == start_ms + 4 * MINUTE_MS
-
-
-async def test_a_query_touches_only_its_range(database: Database) -> None:
-    """History is found by device and span start, through the unique index."""
-    store = await store_on(database)
-    start_ms = instant_ms("2026-03-01T00:00:00")
-    await store.take(segments(meter_readings(8, DEVICE, start_ms, 600, 0), 100, PARTITION))
-    await store.fold_everything()
-
-    plan = (
-        await database[METER.history].find({"device_id": DEVICE, "span_start": {"$gte": datetime.now(UTC)}}).explain()
-    )
-
-    assert plan["queryPlanner"]["winningPlan"]["inputStage"]["keyPattern"] == {"device_id": 1, "span_start": 1}
