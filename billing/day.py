@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from billing.observation import SpanKey
+from billing.reading_quality import QUALITY_COUNTS
 from billing.schema import DAY_MS, QUARTER_MS, Kind
 
 QUARTERS_A_DAY = DAY_MS // QUARTER_MS
@@ -85,4 +86,5 @@ def _total(kind: Kind, cells: list[Mapping[str, Any]]) -> dict[str, Any]:
         "last_power_kw": powers["last"][-1] if powers["last"] else None,
         "temperature_sum": math.fsum(present("temperature_sum")),
         "temperature_count": sum(present("temperature_count")),
+        **{name: sum(counts) for name in QUALITY_COUNTS if (counts := present(name))},
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from billing.day import QUARTERS_A_DAY
 from billing.kind_columns import Array
+from billing.reading_quality import QUALITY_COUNTS
 from billing.schema import QUARTER_MS, Kind
 from billing.usage import Usage
 from billing.usage_bucket import Bucket, bucket_start_ms, clock_runs, length_ms
@@ -54,6 +55,7 @@ def usage_of_days(
         if cells.has(name):
             carried = (~np.isnan(cells.numbers(name)))[wanted].astype(np.int64)
             energies[name] = (added(name), np.add.reduceat(carried, first).tolist())
+    counted = {name: added(name) for name in QUALITY_COUNTS}
     ends = np.maximum.reduceat((cells.integers("last_end_ms") + day_start_ms)[wanted], first).tolist()
     rows = zip(
         keys[first].tolist(),
@@ -84,6 +86,8 @@ def usage_of_days(
                 temperature_sum=degrees,
                 temperature_count=degree_count,
                 last_end_ms=end_ms,
+                estimated_count=counted["estimated_count"][place],
+                edited_count=counted["edited_count"][place],
             ),
         )
 

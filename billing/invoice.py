@@ -65,6 +65,7 @@ class Invoice:
     tax: Decimal
     total: Decimal
     reading_count: int
+    estimated_reading_count: int = 0
 
 
 def make_invoice(rated_lines: Sequence[RatedLine]) -> Invoice:
@@ -91,6 +92,7 @@ def make_invoice(rated_lines: Sequence[RatedLine]) -> Invoice:
         tax=tax,
         total=EXACT.add(net, tax),
         reading_count=sum(rated.reading_count for rated in rated_lines),
+        estimated_reading_count=sum(rated.estimated_reading_count for rated in rated_lines),
     )
 
 

@@ -71,6 +71,7 @@ def invoice_message(period: BilledPeriod, invoice: Invoice) -> invoice_pb2.Invoi
         tax=from_decimal(invoice.tax, invoice.currency_code),
         total=from_decimal(invoice.total, invoice.currency_code),
         reading_count=invoice.reading_count,
+        estimated_reading_count=invoice.estimated_reading_count,
     )
 
 
@@ -85,6 +86,7 @@ def _line_message(line: InvoiceLine, currency_code: str) -> invoice_pb2.InvoiceL
         unit_price=from_decimal(line.rated.unit_price, currency_code),
         amount=from_decimal(line.amount, currency_code),
         reading_count=line.rated.reading_count,
+        estimated_reading_count=line.rated.estimated_reading_count,
     )
 
 

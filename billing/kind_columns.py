@@ -19,7 +19,10 @@ OWN_COLUMNS = ("device_index", "start_ms", "interval_ms", "revision", "receive_m
 
 
 class LoggedReading(NamedTuple):
-    """A reading on its way into a segment: instants in epoch milliseconds, values in the order of its kind."""
+    """A reading on its way into a segment: instants in epoch milliseconds, values in the order of its kind.
+
+    `quality` is a `ReadingQuality`, 0 for what was measured.
+    """
 
     kind: str
     device_id: str
@@ -28,13 +31,15 @@ class LoggedReading(NamedTuple):
     revision: int
     receive_ms: int
     values: tuple[Value, ...]
+    quality: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KindColumns:
     """Readings of one kind, a row each; `device_index` points into `device_ids`, in which no device is twice.
 
-    `values` has the columns of the kind that at least one reading carries, by name.
+    `values` has the columns of the kind that at least one reading carries, by name. `quality` is absent when all were
+    measured, as everything is that a device sends.
     """
 
     kind: Kind
@@ -45,6 +50,7 @@ class KindColumns:
     revision: Integers
     receive_ms: Integers
     values: Mapping[str, Array]
+    quality: Integers | None = None
 
     @classmethod
     def of(cls, readings: Sequence[LoggedReading]) -> Self:
@@ -65,6 +71,9 @@ class KindColumns:
             revision=np.array([one.revision for one in readings], np.int64),
             receive_ms=np.array([one.receive_ms for one in readings], np.int64),
             values=values,
+            quality=np.array([one.quality for one in readings], np.int64)
+            if any(one.quality for one in readings)
+            else None,
         )
 
     @property
@@ -76,17 +85,32 @@ class KindColumns:
         """Some of the readings, by default all, as objects."""
         names = self.device_ids
         return [
-            LoggedReading(self.kind.name, names[device], start_ms, interval_ms, revision, receive_ms, values)
-            for device, start_ms, interval_ms, revision, receive_ms, values in zip(
+            LoggedReading(self.kind.name, names[device], start_ms, interval_ms, revision, receive_ms, values, quality)
+            for device, start_ms, interval_ms, revision, receive_ms, values, quality in zip(
                 self.device_index[rows].tolist(),
                 self.start_ms[rows].tolist(),
                 self.interval_ms[rows].tolist(),
                 self.revision[rows].tolist(),
                 self.receive_ms[rows].tolist(),
                 value_rows(self.kind, self.values, rows, self.start_ms[rows].size),
+                self.qualities(rows),
                 strict=True,
             )
         ]
+
+    def measured(self) -> Self | None:
+        """Only what devices measured; None when that is nothing."""
+        if self.quality is None:
+            return self
+        some = self.readings(np.flatnonzero(self.quality == 0))
+        return type(self).of(some) if some else None
+
+    def qualities(self, rows: Any) -> list[int]:
+        """The quality of some of the readings."""
+        if self.quality is None:
+            return [0] * self.start_ms[rows].size
+        listed: list[int] = self.quality[rows].tolist()
+        return listed
 
 
 def absent(column: Column, count: int) -> Array:
@@ -136,6 +160,13 @@ class Gathered:
         """The start of the span that each reading lies in."""
         return self.columns.start_ms - self.columns.start_ms % self.columns.kind.span_ms
 
+    def measured(self) -> "Gathered | None":
+        """Only what devices measured; None when that is nothing."""
+        columns = self.columns.measured()
+        if columns is None or self.columns.quality is None:
+            return None if columns is None else self
+        return Gathered(columns, self.record_ms[self.columns.quality == 0])
+
     def repeats(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which readings have the device and start of the one before."""
         device, start_ms = self.columns.device_index, self.columns.start_ms
@@ -156,6 +187,7 @@ class Gathered:
                 columns.receive_ms[rows].tolist(),
                 self.record_ms[rows].tolist(),
                 value_rows(columns.kind, columns.values, rows, start_ms.size),
+                columns.qualities(rows),
                 strict=True,
             )
         ]
@@ -191,9 +223,17 @@ def gather(parts: Sequence[tuple[KindColumns, int]]) -> Gathered:
         _joined(parts, lambda columns: columns.revision)[order],
         _joined(parts, lambda columns: columns.receive_ms)[order],
         values,
+        _qualities(parts)[order] if any(columns.quality is not None for columns, _ in parts) else None,
     )
     record_ms = np.repeat([record for _, record in parts], [columns.reading_count for columns, _ in parts])
     return Gathered(joined, record_ms[order])
+
+
+def _qualities(parts: Sequence[tuple[KindColumns, int]]) -> Integers:
+    return _joined(
+        parts,
+        lambda columns: np.zeros(columns.reading_count, np.int64) if columns.quality is None else columns.quality,
+    )
 
 
 def _joined(parts: Sequence[tuple[KindColumns, int]], column: Callable[[KindColumns], Integers]) -> Integers:

@@ -44,9 +44,9 @@ class Latest:
 
 
 def newest_of(gathered: Iterable[Gathered]) -> dict[str, Latest]:
-    """Of some readings by kind, the newest of each device."""
+    """Of some readings by kind, the newest of each device; estimates and edits are no news of it."""
     found: dict[str, Latest] = {}
-    for some in gathered:
+    for some in filter(None, (every.measured() for every in gathered)):
         columns = some.columns
         device = columns.device_index
         is_last = np.append(device[1:] != device[:-1], np.True_)

@@ -57,7 +57,7 @@ class LiveReader:
 
     async def _from_store(self, device_ids: Sequence[str]) -> dict[str, LiveState]:
         # In this order: what is folded meanwhile is then seen twice, and never missed.
-        pending = await self._tail.pending(device_ids)
+        pending = _measured(await self._tail.pending(device_ids))
         hot = await self._store.find(device_ids)
         spans = await self._newest_spans(pending, hot)
         readings: dict[str, list[Timed]] = {
@@ -72,7 +72,7 @@ class LiveReader:
         for key, span in spans.items():
             kinds.setdefault(key.device_id, key.kind)
             readings.setdefault(key.device_id, []).extend(
-                (key.span_start_ms + observation.offset_ms, observation) for observation in span.in_order()
+                (key.span_start_ms + observation.offset_ms, observation) for observation in span.measured_in_order()
             )
         states = {}
         for device_id, some in readings.items():
@@ -121,6 +121,11 @@ class LiveReader:
                 }
         except RedisError:
             return
+
+
+def _measured(pending: Mapping[SpanKey, Sequence[Observation]]) -> dict[SpanKey, list[Observation]]:
+    found = {key: [one for one in observations if not one.quality] for key, observations in pending.items()}
+    return {key: observations for key, observations in found.items() if observations}
 
 
 def _joined(entry: CacheEntry, stored: LiveState | None) -> LiveState | None:

@@ -62,12 +62,17 @@ class FiveMinuteMean:
 def advanced(
     known: LiveState | None, kind: str, device_id: str, readings: Iterable[Timed], last_receive_ms: int = 0
 ) -> LiveState | None:
-    """A state joined with more readings of its device, in any order; None when nothing is known at all."""
+    """A state joined with more readings of its device, in any order; None when nothing is known at all.
+
+    Estimates and edits are passed over, for they are no news of the device.
+    """
     counting: dict[int, Observation] = {}
     if known is not None:
         counting.update(known.readings)
         last_receive_ms = max(last_receive_ms, known.last_receive_ms)
     for start_ms, observation in readings:
+        if observation.quality:
+            continue
         last_receive_ms = max(last_receive_ms, observation.receive_ms)
         rival = counting.get(start_ms)
         if rival is None or _counts_rather(observation, rival):

@@ -4,6 +4,9 @@ import bson
 
 from billing.live_state import LiveState
 from billing.observation import Observation
+from billing.reading_quality import ReadingQuality
+
+_VALUES_AT = Observation._fields.index("values")
 
 
 def to_bytes(state: LiveState | None) -> bytes:
@@ -15,7 +18,9 @@ def to_bytes(state: LiveState | None) -> bytes:
             "kind": state.kind,
             "last_receive_ms": state.last_receive_ms,
             "readings": [
-                [start_ms, *observation[:-1], list(observation.values)] for start_ms, observation in state.readings
+                # All were measured, so none needs its quality.
+                [start_ms, *observation[:_VALUES_AT], list(observation.values)]
+                for start_ms, observation in state.readings
             ],
         }
     )
@@ -27,6 +32,7 @@ def from_bytes(device_id: str, body: bytes | None) -> LiveState | None:
         return None
     document = bson.decode(body)
     readings = tuple(
-        (start_ms, Observation._make([*own, tuple(values)])) for start_ms, *own, values in document["readings"]
+        (start_ms, Observation._make([*own, tuple(values), int(ReadingQuality.MEASURED)]))
+        for start_ms, *own, values in document["readings"]
     )
     return LiveState(document["kind"], device_id, document["last_receive_ms"], readings)

@@ -22,6 +22,7 @@ class Observation(NamedTuple):
     """A reading of one span: start as an offset from the span's start, values in the canonical order of its kind.
 
     `receive_ms` is when the gateway received it, `record_ms` when it was written to the log, both epoch milliseconds.
+    `quality` is a `ReadingQuality`, 0 for what was measured.
     """
 
     offset_ms: int
@@ -30,12 +31,14 @@ class Observation(NamedTuple):
     receive_ms: int
     record_ms: int
     values: tuple[Value, ...]
+    quality: int = 0
 
 
 def canonical_bytes(observation: Observation) -> bytes:
     """The value of a reading as bytes of a fixed length per kind: what `smallest canonical bytes` compares.
 
     The interval as eight bytes, big-endian, then each value as a byte that says whether it is present and eight bytes.
+    What was not measured has its quality after that, as one more byte.
     """
     parts = [struct.pack(">q", observation.interval_ms)]
     for value in observation.values:
@@ -45,6 +48,8 @@ def canonical_bytes(observation: Observation) -> bytes:
             parts.append(_PRESENT + struct.pack(">q", value))
         else:
             parts.append(_PRESENT + struct.pack(">d", value))
+    if observation.quality:
+        parts.append(bytes([observation.quality]))
     return b"".join(parts)
 
 
@@ -63,7 +68,12 @@ def rank(observation: Observation) -> tuple[int, int, bytes]:
 
 def same_reading(one: Observation, other: Observation) -> bool:
     """True when two readings of the same start have the same revision and value: one is a duplicate of the other."""
-    return one.revision == other.revision and one.interval_ms == other.interval_ms and one.values == other.values
+    return (
+        one.revision == other.revision
+        and one.interval_ms == other.interval_ms
+        and one.values == other.values
+        and one.quality == other.quality
+    )
 
 
 def earliest(one: Observation, other: Observation) -> Observation:
@@ -76,9 +86,9 @@ def settle(observations: Iterable[Observation]) -> tuple[Observation, list[Obser
 
     The result is the same whatever the order, the grouping or the repetition of the input.
     """
-    distinct: dict[tuple[int, int, tuple[Value, ...]], Observation] = {}
+    distinct: dict[tuple[int, int, tuple[Value, ...], int], Observation] = {}
     for observation in observations:
-        identity = (observation.revision, observation.interval_ms, observation.values)
+        identity = (observation.revision, observation.interval_ms, observation.values, observation.quality)
         known = distinct.get(identity)
         distinct[identity] = observation if known is None else earliest(known, observation)
     counting, *superseded = sorted(distinct.values(), key=rank, reverse=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from billing.observation import Observation
+from billing.reading_quality import quality_counts
 from billing.schema import QUARTER_MS, Kind
 
 
@@ -23,8 +24,11 @@ def cell(kind: Kind, offset_ms: int, observations: Iterable[Observation]) -> dic
     weighted: list[float] = []
     powers_kw: list[float] = []
     temperatures: list[float] = []
+    qualities: list[int] = []
     for observation in observations:
         reading_count += 1
+        if observation.quality:
+            qualities.append(observation.quality)
         covered_ms += observation.interval_ms
         last_end_ms = max(last_end_ms, observation.offset_ms + observation.interval_ms)
         for name, position in summed:
@@ -54,6 +58,7 @@ def cell(kind: Kind, offset_ms: int, observations: Iterable[Observation]) -> dic
         "last_power_kw": powers_kw[-1] if powers_kw else None,
         "temperature_sum": math.fsum(temperatures),
         "temperature_count": len(temperatures),
+        **quality_counts(qualities),
     }
 
 

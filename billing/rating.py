@@ -23,13 +23,15 @@ class Quarter(NamedTuple):
     """The readings of a device that start in one UTC quarter-hour.
 
     `start_ms` is the start of the quarter-hour, `last_end_ms` the latest end of its readings, both UTC milliseconds.
-    The import is None when no reading carries it; `reading_count` counts them all.
+    The import is None when no reading carries it; `reading_count` counts them all,
+    `estimated_reading_count` the estimates among them.
     """
 
     start_ms: int
     last_end_ms: int
     import_milliwatt_hours: int | None
     reading_count: int
+    estimated_reading_count: int = 0
 
 
 class LineKind(Enum):
@@ -52,6 +54,7 @@ class RatedLine:
     unit_price: Decimal
     quantity: Decimal
     reading_count: int
+    estimated_reading_count: int = 0
 
 
 def rate(
@@ -114,6 +117,7 @@ def _energy_line(segment: TariffSegment, quarters: Sequence[Quarter]) -> RatedLi
         unit_price=segment.price.per_kwh,
         quantity=Decimal(milliwatt_hours).scaleb(-6, context=EXACT),
         reading_count=sum(quarter.reading_count for quarter in quarters),
+        estimated_reading_count=sum(quarter.estimated_reading_count for quarter in quarters),
     )
 
 

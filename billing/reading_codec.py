@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from energy.billing.v1 import reading_quality_pb2
 from energy.billing.v1.usage_pb2 import DevicePresence, LiveReading, MeanPower, RecordedReading
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading, StorageMeasurement, VehicleMeasurement
 
 from billing.live_state import LiveState, five_minute_mean
 from billing.observation import Observation, SpanKey
+from billing.reading_quality import ReadingQuality
 from billing.schema import KINDS
 from common.energy import kwh
 from common.instants import duration_from_ms, from_ms
@@ -16,6 +18,12 @@ _MESSAGES: dict[str, type[MeterMeasurement | VehicleMeasurement | StorageMeasure
     "meter": MeterMeasurement,
     "vehicle": VehicleMeasurement,
     "storage": StorageMeasurement,
+}
+_QUALITIES: dict[int, reading_quality_pb2.ReadingQuality.ValueType] = {
+    ReadingQuality.MEASURED: reading_quality_pb2.READING_QUALITY_MEASURED,
+    ReadingQuality.INTERPOLATED: reading_quality_pb2.READING_QUALITY_INTERPOLATED,
+    ReadingQuality.REFERENCE_DAYS: reading_quality_pb2.READING_QUALITY_REFERENCE_DAYS,
+    ReadingQuality.EDITED: reading_quality_pb2.READING_QUALITY_EDITED,
 }
 
 
@@ -67,4 +75,5 @@ def to_recorded_reading(key: SpanKey, observation: Observation, *, superseded: b
         receive_time=from_ms(observation.receive_ms),
         record_time=from_ms(observation.record_ms),
         superseded=superseded,
+        quality=_QUALITIES[observation.quality],
     )

@@ -84,6 +84,7 @@ def of_devices(segments: Iterable[Segment], device_ids: Collection[str]) -> dict
                     reading.receive_ms,
                     segment.record_ms,
                     reading.values,
+                    reading.quality,
                 )
                 found.setdefault(key, []).append(observation)
     return found

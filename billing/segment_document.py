@@ -44,6 +44,8 @@ def _pack(columns: KindColumns) -> dict[str, Any]:
     packed: dict[str, Any] = {"device_ids": columns.device_ids}
     for name in OWN_COLUMNS:
         packed[name] = getattr(columns, name).astype(_INTEGERS, copy=False).tobytes()
+    if columns.quality is not None:
+        packed["quality"] = columns.quality.astype(_INTEGERS, copy=False).tobytes()
     for column in columns.kind.columns:
         if column.name in columns.values:
             packed[column.name] = columns.values[column.name].astype(_stored_as(column), copy=False).tobytes()
@@ -61,6 +63,7 @@ def _unpack(kind: Kind, packed: Mapping[str, Any]) -> KindColumns:
             for column in kind.columns
             if column.name in packed
         },
+        quality=_array(packed["quality"], _INTEGERS) if "quality" in packed else None,
     )
 
 

@@ -45,6 +45,14 @@ class Span:
         """The readings that count, by offset."""
         return [self.counting[offset_ms] for offset_ms in sorted(self.counting)]
 
+    def measured_in_order(self) -> list[Observation]:
+        """Of each offset the measurement, if any, that would count were there no estimates and edits."""
+        found = []
+        for offset_ms, observation in sorted(self.counting.items()):
+            rivals = [observation, *self.superseded.get(offset_ms, [])]
+            found += [rival for rival in rivals if not rival.quality][:1]
+        return found
+
     def superseded_in_order(self) -> list[Observation]:
         """The superseded readings, by offset, the strongest of an offset first."""
         return [observation for offset_ms in sorted(self.superseded) for observation in self.superseded[offset_ms]]

@@ -9,6 +9,7 @@ import numpy as np
 
 from billing.kind_columns import Array, Gathered, as_list, is_absent
 from billing.observation import SpanKey, Value
+from billing.reading_quality import quality_counts
 from billing.schema import QUARTER_MS
 from billing.span_document import document_id
 from common.instants import datetime_from_ms
@@ -40,6 +41,7 @@ def fresh_documents(gathered: Gathered, rows: Integers) -> Iterator[tuple[SpanKe
                 "version": 1,
                 **{name: listed[first:end] for name, listed in columns.own.items()},
                 **{name: listed[first:end] for name, (listed, carried) in columns.values.items() if carried[number]},
+                **columns.qualities(first, end),
                 "quarters": [quarters.cell(place) for place in range(*quarter_bounds[number : number + 2])],
                 "total": totals.cell(number),
             },
@@ -77,6 +79,7 @@ class _Sorted:
             "receive_ms": columns.receive_ms[rows].tolist(),
             "record_ms": gathered.record_ms[rows].tolist(),
         }
+        self.quality: list[int] | None = None if columns.quality is None else columns.quality[rows].tolist()
         self.arrays: dict[str, tuple[Array, Array]] = {}
         """Values and whether each is carried, by column."""
         self.values: dict[str, tuple[list[Value], list[bool]]] = {}
@@ -89,6 +92,12 @@ class _Sorted:
             self.arrays[column.name] = (array, carried)
             any_carried = np.add.reduceat(carried.astype(np.int64), self.span_first) > 0
             self.values[column.name] = (as_list(column, array), any_carried.tolist())
+
+    def qualities(self, first: int, end: int) -> dict[str, list[int]]:
+        """The qualities of a span as a column, unless all of it was measured."""
+        if self.quality is None or not any(self.quality[first:end]):
+            return {}
+        return {"quality": self.quality[first:end]}
 
     def key(self, row: int) -> SpanKey:
         """The span of a row."""
@@ -134,10 +143,15 @@ class _Cells:
         self._cells["temperature_count"] = np.add.reduceat(has_degrees.astype(np.int64), first).tolist()
         self._names = tuple(self._cells)
         self._rows = list(zip(*self._cells.values(), strict=True))
+        quality = columns.quality
+        self._quality_counts = None if quality is None else [quality_counts(quality[at:end]) for at, end in bounds]
 
     def cell(self, number: int) -> dict[str, Any]:
         """One roll-up as a sub-document."""
-        return dict(zip(self._names, self._rows[number], strict=True))
+        cell = dict(zip(self._names, self._rows[number], strict=True))
+        if self._quality_counts is not None:
+            cell |= self._quality_counts[number]
+        return cell
 
     @staticmethod
     def _sums(columns: _Sorted, name: str, first: Integers) -> list[int | None]:

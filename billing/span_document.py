@@ -53,6 +53,8 @@ def _columns(kind: Kind, observations: list[Observation]) -> dict[str, list[Any]
         values = [observation.values[place] for observation in observations]
         if any(value is not None for value in values):
             columns[column.name] = values
+    if any(observation.quality for observation in observations):
+        columns["quality"] = [observation.quality for observation in observations]
     return columns
 
 
@@ -61,4 +63,5 @@ def _observations(kind: Kind, columns: Mapping[str, Any]) -> list[Observation]:
     absent = [None] * len(offsets)
     values = zip(*(columns.get(column.name, absent) for column in kind.columns), strict=True)
     own = [columns.get(name, []) for name in _OWN_COLUMNS]
-    return [Observation(*fields) for fields in zip(*own, values, strict=True)]
+    qualities = columns.get("quality") or [0] * len(offsets)
+    return [Observation(*fields) for fields in zip(*own, values, qualities, strict=True)]

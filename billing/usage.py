@@ -27,6 +27,8 @@ class Usage:
     temperature_sum: float = 0.0
     temperature_count: int = 0
     last_end_ms: int = 0
+    estimated_count: int = 0
+    edited_count: int = 0
 
     @property
     def mean_power_kw(self) -> float | None:
@@ -52,6 +54,8 @@ def from_group(kind: Kind, group: Mapping[str, Any]) -> Usage:
         temperature_sum=group["temperature_sum"],
         temperature_count=int(group["temperature_count"]),
         last_end_ms=datetime_to_ms(group["last_end"]),
+        estimated_count=int(group["estimated_count"]),
+        edited_count=int(group["edited_count"]),
     )
 
 
@@ -70,6 +74,8 @@ def add_up(usages: Iterable[Usage]) -> Usage:
         total.temperature_sum += usage.temperature_sum
         total.temperature_count += usage.temperature_count
         total.last_end_ms = max(total.last_end_ms, usage.last_end_ms)
+        total.estimated_count += usage.estimated_count
+        total.edited_count += usage.edited_count
     return total
 
 

@@ -28,6 +28,8 @@ def to_usage(usage: Usage) -> usage_pb2.Usage:
         minimum_power_kw=usage.minimum_power_kw,
         maximum_power_kw=usage.maximum_power_kw,
         mean_temperature_celsius=usage.mean_temperature_celsius,
+        estimated_reading_count=usage.estimated_count,
+        edited_reading_count=usage.edited_count,
         **{_FIELDS[name]: kwh(energy) for name, energy in usage.energies.items()},
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from billing.reading_quality import QUALITY_COUNTS
 from billing.schema import QUARTER_MS, Kind
 from billing.usage_bucket import Bucket, length_ms
 from common.instants import datetime_from_ms
@@ -111,6 +112,10 @@ def _readings(kind: Kind) -> dict[str, Any]:
                 "maximum_power_kw": power,
                 "temperature_sum": {"$ifNull": [at(kind.temperature), 0.0]},
                 "temperature_count": {"$cond": [{"$isNumber": at(kind.temperature)}, 1, 0]},
+                **{
+                    name: {"$cond": [{"$in": [at("quality"), sorted(counted)]}, 1, 0]}
+                    for name, counted in QUALITY_COUNTS.items()
+                },
             },
         }
     }
@@ -133,6 +138,7 @@ def _sums(kind: Kind, cell: str) -> dict[str, Any]:
             "power_covered_ms",
             "temperature_sum",
             "temperature_count",
+            *QUALITY_COUNTS,
             *kind.summed,
         )
     }

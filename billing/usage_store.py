@@ -93,7 +93,13 @@ class UsageStore:
     async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> list[Quarter]:
         """The quarter-hours of a meter that have a reading, by time: what bills are rated from."""
         return [
-            Quarter(at_ms, one.last_end_ms, one.energies.get("import_milliwatt_hours"), one.reading_count)
+            Quarter(
+                at_ms,
+                one.last_end_ms,
+                one.energies.get("import_milliwatt_hours"),
+                one.reading_count,
+                one.estimated_count,
+            )
             for at_ms, one in await self.intervals(UsageQuery(METER, device_id, start_ms, end_ms, "quarter_hour"))
         ]
 

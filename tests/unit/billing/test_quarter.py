@@ -2,6 +2,7 @@
 
 from billing.observation import Observation
 from billing.quarter import quarters
+from billing.reading_quality import ReadingQuality
 from billing.schema import METER
 
 
@@ -36,3 +37,23 @@ def test_energy_nobody_measured_is_absent_not_zero() -> None:
     (cell,) = quarters(METER, [meter(0, 60_000, None, 10.0)])
 
     assert cell["import_milliwatt_hours"] is None
+
+
+def test_what_was_not_measured_is_counted_by_quality() -> None:
+    """Estimates of either kind together, edits apart; a quarter that was measured throughout has no such count."""
+    found = [
+        meter(place * 60_000, 60_000, 1, None)._replace(quality=quality)
+        for place, quality in enumerate(
+            [
+                ReadingQuality.MEASURED,
+                ReadingQuality.INTERPOLATED,
+                ReadingQuality.REFERENCE_DAYS,
+                ReadingQuality.EDITED,
+            ]
+        )
+    ]
+
+    estimated, measured = quarters(METER, [*found, meter(900_000, 60_000, 1, None)])
+
+    assert (estimated["reading_count"], estimated["estimated_count"], estimated["edited_count"]) == (4, 2, 1)
+    assert not {"estimated_count", "edited_count"} & measured.keys()

@@ -127,6 +127,7 @@ logged = st.one_of(
         revision=st.integers(0, 10),
         receive_ms=st.integers(0, 2**42),
         values=st.tuples(*[st.none() | st.integers(0, 2**50)] * 4, *[st.none() | FINITE] * 6),
+        quality=st.integers(0, 3),
     ),
     st.builds(
         LoggedReading,
@@ -139,6 +140,7 @@ logged = st.one_of(
         values=st.tuples(
             *[st.none() | st.integers(0, 2**50)] * 2, *[st.none() | FINITE] * 4, *[st.none() | st.integers(0, 7)] * 2
         ),
+        quality=st.just(0),
     ),
 )
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.observation import Observation, SpanKey, settle
+from billing.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
 from billing.schema import VEHICLE
 from billing.span import Span
 from billing.span_document import from_document, to_document
@@ -13,20 +14,26 @@ from billing.span_document import from_document, to_document
 KEY = SpanKey("vehicle", "vehicle-1", 1_767_225_600_000)
 
 
-def observation(
-    offset_ms: int = 0, revision: int = 0, receive_ms: int = 10, energy: int | None = 5, record_ms: int = 20
+def observation(  # noqa: PLR0917 - each is one thing a test varies
+    offset_ms: int = 0,
+    revision: int = 0,
+    receive_ms: int = 10,
+    energy: int | None = 5,
+    record_ms: int = 20,
+    quality: int = 0,
 ) -> Observation:
     """A vehicle's reading with this energy."""
-    return Observation(offset_ms, revision, 60_000, receive_ms, record_ms, (energy, 7.5, None, 21.5, 3))
+    return Observation(offset_ms, revision, 60_000, receive_ms, record_ms, (energy, 7.5, None, 21.5, 3), quality)
 
 
 observations = st.builds(
     observation,
     offset_ms=st.sampled_from([0, 60_000, 120_000]),
-    revision=st.integers(0, 2),
+    revision=st.sampled_from([ESTIMATE_REVISION_FIRST, ESTIMATE_REVISION_FIRST + 1, 0, 1, 2]),
     receive_ms=st.integers(0, 3),
     energy=st.one_of(st.none(), st.integers(0, 2)),
     record_ms=st.integers(0, 3),
+    quality=st.integers(0, 3),
 )
 
 
@@ -38,6 +45,18 @@ def test_the_higher_revision_counts_even_when_it_came_first() -> None:
 
     assert [found.values[0] for found in span.in_order()] == [9]
     assert [found.values[0] for found in span.superseded_in_order()] == [5]
+
+
+def test_an_estimate_gives_way_to_a_reading_even_when_it_comes_later() -> None:
+    """What was measured counts, and the estimate stays on record, whichever is known first."""
+    estimate = observation(revision=ESTIMATE_REVISION_FIRST, energy=9, quality=ReadingQuality.INTERPOLATED)
+    for some in ([observation(), estimate], [estimate, observation()]):
+        span = Span()
+        for one in some:
+            span.fold([one])
+
+        assert span.in_order() == [observation()]
+        assert span.superseded_in_order() == [estimate]
 
 
 def test_a_duplicate_keeps_the_earliest_times_and_adds_nothing() -> None:

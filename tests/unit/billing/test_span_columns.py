@@ -34,6 +34,7 @@ def readings(draw: st.DrawFn) -> LoggedReading:
         draw(st.sampled_from([0, 0, 0, 1])),
         draw(st.integers(1, 5)),
         draw(_values(kind)),
+        draw(st.sampled_from([0, 0, 0, 1, 2, 3])),
     )
 
 

@@ -67,6 +67,7 @@ class Invoice(_message.Message):
     TAX_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     READING_COUNT_FIELD_NUMBER: _builtins.int
+    ESTIMATED_READING_COUNT_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account it belongs to."""
     device_id: _builtins.str
@@ -77,6 +78,8 @@ class Invoice(_message.Message):
     """Currency of every amount, ISO 4217."""
     reading_count: _builtins.int
     """Readings it rests on."""
+    estimated_reading_count: _builtins.int
+    """How many of them are estimates."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First local day, inclusive."""
@@ -130,10 +133,11 @@ class Invoice(_message.Message):
         tax: _money_pb2.Money | None = ...,
         total: _money_pb2.Money | None = ...,
         reading_count: _builtins.int = ...,
+        estimated_reading_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "end_time", b"end_time", "net", b"net", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "end_time", b"end_time", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -154,6 +158,7 @@ class InvoiceLine(_message.Message):
     UNIT_PRICE_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     READING_COUNT_FIELD_NUMBER: _builtins.int
+    ESTIMATED_READING_COUNT_FIELD_NUMBER: _builtins.int
     kind: Global___InvoiceLineKind.ValueType
     """What is billed."""
     description: _builtins.str
@@ -166,6 +171,8 @@ class InvoiceLine(_message.Message):
     """Unit of the quantity: `kWh` or `day`."""
     reading_count: _builtins.int
     """Readings the quantity rests on; 0 for a fixed charge."""
+    estimated_reading_count: _builtins.int
+    """How many of them are estimates."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """Quantity as an exact decimal: kWh for energy, local days for a fixed charge."""
@@ -190,10 +197,11 @@ class InvoiceLine(_message.Message):
         unit_price: _money_pb2.Money | None = ...,
         amount: _money_pb2.Money | None = ...,
         reading_count: _builtins.int = ...,
+        estimated_reading_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "quantity", b"quantity", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "description", b"description", "kind", b"kind", "price_name", b"price_name", "quantity", b"quantity", "reading_count", b"reading_count", "tariff_id", b"tariff_id", "unit", b"unit", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "description", b"description", "estimated_reading_count", b"estimated_reading_count", "kind", b"kind", "price_name", b"price_name", "quantity", b"quantity", "reading_count", b"reading_count", "tariff_id", b"tariff_id", "unit", b"unit", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,28 +22,29 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from energy.billing.v1 import reading_quality_pb2 as energy_dot_billing_dot_v1_dot_reading__quality__pb2
 from energy.telemetry.v1 import reading_pb2 as energy_dot_telemetry_dot_v1_dot_reading__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65nergy/billing/v1/usage.proto\x12\x11\x65nergy.billing.v1\x1a!energy/telemetry/v1/reading.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x01\n\x0fRecordedReading\x12-\n\x07reading\x18\x01 \x01(\x0b\x32\x1c.energy.telemetry.v1.Reading\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsuperseded\x18\x04 \x01(\x08\"\xc3\x02\n\x0bLiveReading\x12-\n\x07reading\x18\x01 \x01(\x0b\x32\x1c.energy.telemetry.v1.Reading\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_receive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x10\x66ive_minute_mean\x18\x05 \x01(\x0b\x32\x1c.energy.billing.v1.MeanPower\x12\x33\n\x08presence\x18\x06 \x01(\x0e\x32!.energy.billing.v1.DevicePresence\"x\n\tMeanPower\x12\x15\n\rreading_count\x18\x01 \x01(\x03\x12\x15\n\x08power_kw\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x65nergy_power_kw\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x0b\n\t_power_kwB\x12\n\x10_energy_power_kw\"\xad\x01\n\rUsageInterval\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05usage\x18\x03 \x01(\x0b\x32\x18.energy.billing.v1.Usage\x12\x15\n\rcovered_share\x18\x04 \x01(\x01\"\x86\x04\n\x05Usage\x12\x15\n\rreading_count\x18\x01 \x01(\x03\x12*\n\x07\x63overed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nimport_kwh\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nexport_kwh\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12!\n\x14\x65nergy_delivered_kwh\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x17\n\ncharge_kwh\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x1a\n\rdischarge_kwh\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x1a\n\rmean_power_kw\x18\x08 \x01(\x01H\x05\x88\x01\x01\x12\x1d\n\x10maximum_power_kw\x18\t \x01(\x01H\x06\x88\x01\x01\x12%\n\x18mean_temperature_celsius\x18\n \x01(\x01H\x07\x88\x01\x01\x12\x1d\n\x10minimum_power_kw\x18\r \x01(\x01H\x08\x88\x01\x01\x42\r\n\x0b_import_kwhB\r\n\x0b_export_kwhB\x17\n\x15_energy_delivered_kwhB\r\n\x0b_charge_kwhB\x10\n\x0e_discharge_kwhB\x10\n\x0e_mean_power_kwB\x13\n\x11_maximum_power_kwB\x1b\n\x19_mean_temperature_celsiusB\x13\n\x11_minimum_power_kw*i\n\x0e\x44\x65vicePresence\x12\x1f\n\x1b\x44\x45VICE_PRESENCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45VICE_PRESENCE_ONLINE\x10\x01\x12\x1a\n\x16\x44\x45VICE_PRESENCE_SILENT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x65nergy/billing/v1/usage.proto\x12\x11\x65nergy.billing.v1\x1a\'energy/billing/v1/reading_quality.proto\x1a!energy/telemetry/v1/reading.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xeb\x01\n\x0fRecordedReading\x12-\n\x07reading\x18\x01 \x01(\x0b\x32\x1c.energy.telemetry.v1.Reading\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsuperseded\x18\x04 \x01(\x08\x12\x32\n\x07quality\x18\x05 \x01(\x0e\x32!.energy.billing.v1.ReadingQuality\"\xc3\x02\n\x0bLiveReading\x12-\n\x07reading\x18\x01 \x01(\x0b\x32\x1c.energy.telemetry.v1.Reading\x12\x30\n\x0creceive_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_receive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x10\x66ive_minute_mean\x18\x05 \x01(\x0b\x32\x1c.energy.billing.v1.MeanPower\x12\x33\n\x08presence\x18\x06 \x01(\x0e\x32!.energy.billing.v1.DevicePresence\"x\n\tMeanPower\x12\x15\n\rreading_count\x18\x01 \x01(\x03\x12\x15\n\x08power_kw\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1c\n\x0f\x65nergy_power_kw\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x0b\n\t_power_kwB\x12\n\x10_energy_power_kw\"\xad\x01\n\rUsageInterval\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x05usage\x18\x03 \x01(\x0b\x32\x18.energy.billing.v1.Usage\x12\x15\n\rcovered_share\x18\x04 \x01(\x01\"\xc5\x04\n\x05Usage\x12\x15\n\rreading_count\x18\x01 \x01(\x03\x12*\n\x07\x63overed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\nimport_kwh\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nexport_kwh\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12!\n\x14\x65nergy_delivered_kwh\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x17\n\ncharge_kwh\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x1a\n\rdischarge_kwh\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x1a\n\rmean_power_kw\x18\x08 \x01(\x01H\x05\x88\x01\x01\x12\x1d\n\x10maximum_power_kw\x18\t \x01(\x01H\x06\x88\x01\x01\x12%\n\x18mean_temperature_celsius\x18\n \x01(\x01H\x07\x88\x01\x01\x12\x1f\n\x17\x65stimated_reading_count\x18\x0b \x01(\x03\x12\x1c\n\x14\x65\x64ited_reading_count\x18\x0c \x01(\x03\x12\x1d\n\x10minimum_power_kw\x18\r \x01(\x01H\x08\x88\x01\x01\x42\r\n\x0b_import_kwhB\r\n\x0b_export_kwhB\x17\n\x15_energy_delivered_kwhB\r\n\x0b_charge_kwhB\x10\n\x0e_discharge_kwhB\x10\n\x0e_mean_power_kwB\x13\n\x11_maximum_power_kwB\x1b\n\x19_mean_temperature_celsiusB\x13\n\x11_minimum_power_kw*i\n\x0e\x44\x65vicePresence\x12\x1f\n\x1b\x44\x45VICE_PRESENCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44\x45VICE_PRESENCE_ONLINE\x10\x01\x12\x1a\n\x16\x44\x45VICE_PRESENCE_SILENT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.billing.v1.usage_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DEVICEPRESENCE']._serialized_start=1483
-  _globals['_DEVICEPRESENCE']._serialized_end=1588
-  _globals['_RECORDEDREADING']._serialized_start=153
-  _globals['_RECORDEDREADING']._serialized_end=336
-  _globals['_LIVEREADING']._serialized_start=339
-  _globals['_LIVEREADING']._serialized_end=662
-  _globals['_MEANPOWER']._serialized_start=664
-  _globals['_MEANPOWER']._serialized_end=784
-  _globals['_USAGEINTERVAL']._serialized_start=787
-  _globals['_USAGEINTERVAL']._serialized_end=960
-  _globals['_USAGE']._serialized_start=963
-  _globals['_USAGE']._serialized_end=1481
+  _globals['_DEVICEPRESENCE']._serialized_start=1639
+  _globals['_DEVICEPRESENCE']._serialized_end=1744
+  _globals['_RECORDEDREADING']._serialized_start=194
+  _globals['_RECORDEDREADING']._serialized_end=429
+  _globals['_LIVEREADING']._serialized_start=432
+  _globals['_LIVEREADING']._serialized_end=755
+  _globals['_MEANPOWER']._serialized_start=757
+  _globals['_MEANPOWER']._serialized_end=877
+  _globals['_USAGEINTERVAL']._serialized_start=880
+  _globals['_USAGEINTERVAL']._serialized_end=1053
+  _globals['_USAGE']._serialized_start=1056
+  _globals['_USAGE']._serialized_end=1637
 # @@protoc_insertion_point(module_scope)

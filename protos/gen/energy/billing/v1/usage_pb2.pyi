@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from energy.billing.v1 import reading_quality_pb2 as _reading_quality_pb2
 from energy.telemetry.v1 import reading_pb2 as _reading_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -54,8 +55,11 @@ class RecordedReading(_message.Message):
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     RECORD_TIME_FIELD_NUMBER: _builtins.int
     SUPERSEDED_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     superseded: _builtins.bool
     """True when another reading of the same start counts instead: one of a higher revision, or the one that won a conflict."""
+    quality: _reading_quality_pb2.ReadingQuality.ValueType
+    """Where it comes from. The revision of an estimate is negative, and of several the newest is the highest."""
     @_builtins.property
     def reading(self) -> _reading_pb2.Reading:
         """The reading, with its interval."""
@@ -75,10 +79,11 @@ class RecordedReading(_message.Message):
         receive_time: _timestamp_pb2.Timestamp | None = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
         superseded: _builtins.bool = ...,
+        quality: _reading_quality_pb2.ReadingQuality.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reading", b"reading", "receive_time", b"receive_time", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reading", b"reading", "receive_time", b"receive_time", "record_time", b"record_time", "superseded", b"superseded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quality", b"quality", "reading", b"reading", "receive_time", b"receive_time", "record_time", b"record_time", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -100,7 +105,9 @@ class LiveReading(_message.Message):
     """Whether the device keeps sending. What it does is in the reading: its charging or operating state."""
     @_builtins.property
     def reading(self) -> _reading_pb2.Reading:
-        """The reading with the latest start_time and of that the one that counts."""
+        """The reading with the latest start_time and of that the one that counts, among those that the device measured:
+        estimates and edits are no news of it.
+        """
 
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
@@ -233,6 +240,8 @@ class Usage(_message.Message):
     MEAN_POWER_KW_FIELD_NUMBER: _builtins.int
     MAXIMUM_POWER_KW_FIELD_NUMBER: _builtins.int
     MEAN_TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_READING_COUNT_FIELD_NUMBER: _builtins.int
+    EDITED_READING_COUNT_FIELD_NUMBER: _builtins.int
     MINIMUM_POWER_KW_FIELD_NUMBER: _builtins.int
     reading_count: _builtins.int
     """Readings that count, superseded ones not among them."""
@@ -252,6 +261,10 @@ class Usage(_message.Message):
     """Largest power of a reading, kW."""
     mean_temperature_celsius: _builtins.float
     """Mean temperature over the readings that carried one (of the battery for vehicles), degrees Celsius."""
+    estimated_reading_count: _builtins.int
+    """How many of the readings are estimates; reading_count less this and edited_reading_count were measured."""
+    edited_reading_count: _builtins.int
+    """How many of the readings were put in by people."""
     minimum_power_kw: _builtins.float
     """Smallest power of a reading, kW."""
     @_builtins.property
@@ -271,11 +284,13 @@ class Usage(_message.Message):
         mean_power_kw: _builtins.float | None = ...,
         maximum_power_kw: _builtins.float | None = ...,
         mean_temperature_celsius: _builtins.float | None = ...,
+        estimated_reading_count: _builtins.int = ...,
+        edited_reading_count: _builtins.int = ...,
         minimum_power_kw: _builtins.float | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_import_kwh", b"_import_kwh", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "_minimum_power_kw", b"_minimum_power_kw", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "energy_delivered_kwh", b"energy_delivered_kwh", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius", "minimum_power_kw", b"minimum_power_kw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_import_kwh", b"_import_kwh", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "_minimum_power_kw", b"_minimum_power_kw", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "energy_delivered_kwh", b"energy_delivered_kwh", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius", "minimum_power_kw", b"minimum_power_kw", "reading_count", b"reading_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_import_kwh", b"_import_kwh", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "_minimum_power_kw", b"_minimum_power_kw", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "edited_reading_count", b"edited_reading_count", "energy_delivered_kwh", b"energy_delivered_kwh", "estimated_reading_count", b"estimated_reading_count", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius", "minimum_power_kw", b"minimum_power_kw", "reading_count", b"reading_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__charge_kwh: _TypeAlias = _typing.Literal["charge_kwh"]  # noqa: Y015
     _WhichOneofArgType__charge_kwh: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh"]  # noqa: Y015

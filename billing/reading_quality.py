@@ -1,0 +1,55 @@
+"""Where a reading comes from: a measurement, an estimate or an edit, and which of them gives way to which.
+
+An estimate is a reading of a negative revision: whatever a device sends is at least 0 and so takes its place, whichever
+comes first. A newer estimate stands above an older one. An edit is a reading of the revision after the present one.
+"""
+
+from collections.abc import Collection
+from enum import IntEnum
+
+ESTIMATE_REVISION_FIRST = -(2**31)
+"""Revision of the first estimate of a start; each later one has the next."""
+
+
+class ReadingQuality(IntEnum):
+    """Where a reading comes from; the numbers are on record and stay."""
+
+    MEASURED = 0
+    INTERPOLATED = 1
+    """An estimate on the line between its neighbours."""
+    REFERENCE_DAYS = 2
+    """An estimate from like days."""
+    EDITED = 3
+
+
+def next_estimate_revision(present: int | None) -> int:
+    """Revision of an estimate of a start whose present reading, if any, has this revision.
+
+    Raises:
+        ValueError: what is present is no estimate, and estimates never replace readings.
+    """
+    if present is None:
+        return ESTIMATE_REVISION_FIRST
+    if present >= 0:
+        raise ValueError("an estimate never replaces a reading")
+    return present + 1
+
+
+def next_edit_revision(present: int | None) -> int:
+    """Revision of an edit of a start whose present reading, if any, has this revision."""
+    return 0 if present is None else max(0, present + 1)
+
+
+QUALITY_COUNTS = {
+    "estimated_count": frozenset({ReadingQuality.INTERPOLATED, ReadingQuality.REFERENCE_DAYS}),
+    "edited_count": frozenset({ReadingQuality.EDITED}),
+}
+"""What a roll-up counts beside all of its readings: how many are of certain qualities."""
+
+
+def quality_counts(qualities: Collection[int]) -> dict[str, int]:
+    """The counts of a roll-up by the qualities of its readings, without those that are zero: most have none."""
+    if not qualities:
+        return {}
+    counts = {name: sum(quality in counted for quality in qualities) for name, counted in QUALITY_COUNTS.items()}
+    return {name: count for name, count in counts.items() if count}
