@@ -28,6 +28,7 @@ from billing.live_reader import LiveReader
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
+from billing.retention import Retention, RetentionMetrics
 from billing.roller import Roller, RollerMetrics
 from billing.tail_reader import TailReader
 from billing.tariff_service import TariffService
@@ -126,6 +127,15 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         await health.ready()
         lifecycle.start_task("health", health.run())
         background = {"merger": merger.run, "roller": roller.run}
+        if config.raw_retention_days is not None:
+            background["retention"] = Retention(
+                readings.history,
+                readings.days,
+                readings.live,
+                config.raw_retention_days,
+                RetentionMetrics(registry),
+                readings.writer.wait_idle,
+            ).run
         lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, background))
         yield BillingApp(server, metrics, health, merger), lifecycle
 

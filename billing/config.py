@@ -21,3 +21,6 @@ class BillingConfig(ServiceConfig):
     """How often the log is searched for segments that nobody here holds."""
     pending_readings_maximum: int = Field(default=400_000, ge=1000)
     """Unfolded readings kept in memory, about 80 bytes each; what does not fit waits in the log."""
+    raw_retention_days: int | None = Field(default=None, ge=2, le=36_500)
+    """Days after which the cold readings of a day are removed, once its roll-up was checked against them; by default
+    never. The log keeps what came."""

@@ -16,14 +16,16 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from billing.day import day_columns, day_of, document_id, has_ended, hour_name, newest_ready_day
 from billing.observation import SpanKey
+from billing.quarter import quarters
 from billing.schema import DAY_MS, KINDS, Kind
+from billing.span_document import from_document
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
@@ -37,6 +39,14 @@ _RETRY_MS = 300_000
 
 # What tells the days that may be believed.
 FRESH: Mapping[str, Any] = MappingProxyType({"due_at": {"$exists": False}})
+
+
+_UNSEALED: Mapping[str, Any] = MappingProxyType({"sealed": {"$exists": False}})
+Sealing = Literal["sealed", "differs", "not_ready"]
+
+
+class SealedDay(Exception):
+    """Expected: a reading came for a day whose readings were removed."""
 
 
 class Day(NamedTuple):
@@ -76,6 +86,7 @@ class DayStore:
         """Tells the days of some spans which versions are about to be written; costs nothing for a day not ended.
 
         Raises:
+            SealedDay: the readings of one of the days are gone, so that nothing can be folded into it any more.
             pymongo.errors.PyMongoError: the store failed, and the spans must not be written.
         """
         at_ms = self._clock_ms()
@@ -87,10 +98,16 @@ class DayStore:
         if by_day:
             due_at = datetime_from_ms(at_ms + _WAIT_FOR_MORE_MS)
             writes = [
-                UpdateOne(_filter(day), {"$max": raised, "$min": {"due_at": due_at}}, upsert=True)
+                UpdateOne({**_filter(day), **_UNSEALED}, {"$max": raised, "$min": {"due_at": due_at}}, upsert=True)
                 for day, raised in by_day.items()
             ]
-            await self._days[kind.name].bulk_write(writes, ordered=False)
+            try:
+                await self._days[kind.name].bulk_write(writes, ordered=False)
+            except BulkWriteError as failure:
+                # One that is there and does not match is sealed.
+                if _only_duplicates(failure):
+                    raise SealedDay("its day is sealed: the readings it rests on were removed") from failure
+                raise
 
     async def missing(self, kind: Kind, device_ids: Sequence[str], day_start_ms: int) -> list[Day]:
         """The days without a document among those of some devices."""
@@ -125,7 +142,7 @@ class DayStore:
             {"$match": days_filter(device_id, start_ms, end_ms)},
             {"$match": dict(FRESH)},
             {"$sort": {"span_start": ASCENDING}},
-            {"$project": {"span_start": 1, "columns": 1}},
+            {"$project": {"span_start": 1, "columns": 1, "sealed": 1}},
         ]
         cursor = self._days[kind.name].aggregate(pipeline, maxTimeMS=_READ_TIMEOUT_MS)
         return [document async for document in cursor]
@@ -142,10 +159,9 @@ class DayStore:
         try:
             await self._days[kind.name].insert_many(some, ordered=False)
         except BulkWriteError as failure:
-            errors = failure.details["writeErrors"]
-            if failure.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
+            if not _only_duplicates(failure):
                 raise
-            return len(some) - len(errors)
+            return len(some) - len(failure.details["writeErrors"])
         return len(some)
 
     async def make_again(self, kind: Kind, due: DueDay) -> bool:
@@ -159,6 +175,29 @@ class DayStore:
             return False
         result = await self._days[kind.name].replace_one({**asked, "versions": due.versions}, document)
         return bool(result.matched_count)
+
+    async def seal(self, kind: Kind, day: Day) -> Sealing:
+        """Closes a day for ever, if its document is what the readings themselves come to: they may be removed then.
+
+        From then on a late reading is not folded into it, for the sums could not be made again.
+        """
+        hours, document = await self._readings_of(kind, day), await self._days[kind.name].find_one(_id_filter(day))
+        if document is None or "due_at" in document:
+            return "not_ready"
+        if document.get("sealed"):
+            return "sealed"
+        spans = [(from_document(kind, hour), hour["version"]) for hour in hours]
+        versions = {hour_name(key.span_start_ms): version for (key, _), version in spans}
+        again = day_columns(kind, {key: quarters(kind, span.in_order()) for (key, span), _ in spans})
+        if versions != document["versions"] or any(document[name] != made for name, made in again.items()):
+            return "differs"
+        unchanged = {**_id_filter(day), "versions": document["versions"]}
+        result = await self._days[kind.name].update_one({**unchanged, **FRESH}, {"$set": {"sealed": True}})
+        return "sealed" if result.matched_count else "not_ready"
+
+    async def _readings_of(self, kind: Kind, day: Day) -> list[dict[str, Any]]:
+        cursor = self._hours[kind.name].find(days_filter(day.device_id, day.start_ms, day.start_ms + DAY_MS))
+        return [document async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
 
     async def _document(self, kind: Kind, day: Day) -> dict[str, Any]:
         spans = {}
@@ -190,6 +229,15 @@ def days_filter(device_id: str, start_ms: int, end_ms: int) -> dict[str, Any]:
         "device_id": device_id,
         "span_start": {"$gte": datetime_from_ms(start_ms), "$lt": datetime_from_ms(end_ms)},
     }
+
+
+def _only_duplicates(failure: BulkWriteError) -> bool:
+    errors = failure.details["writeErrors"]
+    return not failure.details.get("writeConcernErrors") and all(error["code"] == _DUPLICATE_KEY for error in errors)
+
+
+def _id_filter(day: Day) -> dict[str, Any]:
+    return {"_id": document_id(day.device_id, day.start_ms)}
 
 
 def _filter(day: Day) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from typing import Any
 from pymongo import ASCENDING, ReplaceOne
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 
-from billing.day_store import DayStore
+from billing.day_store import DayStore, SealedDay
 from billing.observation import Observation, SpanKey
 from billing.schema import KINDS, Kind
 from billing.span import Span
 from billing.span_document import document_id, from_document, to_document
-from common.instants import datetime_from_ms
+from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
 _DUPLICATE_KEY = 11000
@@ -66,7 +66,7 @@ class HistoryStore:
             span, version = known.get(key, (Span(), 0))
             if span.fold(observations):
                 (changed if version else fresh).append((key, version, to_document(key, span, version + 1)))
-        await self._days.announce(kind, ((key, version + 1) for key, version, _ in (*fresh, *changed)))
+        await self._announce(kind, [(key, version + 1) for key, version, _ in (*fresh, *changed)])
         return await self._insert(collection, fresh) + await self._replace(collection, changed)
 
     async def insert_fresh(self, kind: Kind, documents: Mapping[SpanKey, dict[str, Any]]) -> list[SpanKey]:
@@ -77,11 +77,39 @@ class HistoryStore:
         Raises:
             UnmergeableSpan, pymongo.errors.PyMongoError: as `fold` does.
         """
-        await self._days.announce(kind, ((key, 1) for key in documents))
+        await self._announce(kind, [(key, 1) for key in documents])
         with _size_told():
             return await self._insert(
                 self._collections[kind.name], [(key, 0, document) for key, document in documents.items()]
             )
+
+    async def _announce(self, kind: Kind, versions: Sequence[tuple[SpanKey, int]]) -> None:
+        try:
+            await self._days.announce(kind, versions)
+        except SealedDay as reason:
+            raise UnmergeableSpan(str(reason)) from reason
+
+    async def oldest_start_ms(self, kind: Kind, device_id: str, start_ms: int, end_ms: int) -> int | None:
+        """Start of the oldest span of a device in [start_ms, end_ms) that is not to be removed yet."""
+        cursor = self._collections[kind.name].find(
+            span_filter(kind, device_id, start_ms, end_ms), {"span_start": 1, "expire_at": 1}
+        )
+        cursor = cursor.sort([("device_id", ASCENDING), ("span_start", ASCENDING)]).max_time_ms(_READ_TIMEOUT_MS)
+        async for document in cursor.batch_size(32):
+            if "expire_at" not in document:
+                return datetime_to_ms(document["span_start"])
+        return None
+
+    async def prepare_expiry(self) -> None:
+        """Makes the index by which the server removes spans: sparse, so that others do not pay for it."""
+        for collection in self._collections.values():
+            await collection.create_index("expire_at", expireAfterSeconds=0, sparse=True)
+
+    async def expire(self, kind: Kind, device_id: str, start_ms: int, end_ms: int, at_ms: int) -> None:
+        """Lets the server remove the spans of a device that start in [start_ms, end_ms), whole spans, from then on."""
+        await self._collections[kind.name].update_many(
+            span_filter(kind, device_id, start_ms, end_ms), {"$set": {"expire_at": datetime_from_ms(at_ms)}}
+        )
 
     async def _insert(self, collection: Any, fresh: list[_Write]) -> list[SpanKey]:
         if not fresh:

@@ -145,7 +145,7 @@ class UsageStore:
             documents = [
                 document
                 for document in await self._days.fresh(query.kind, query.device_id, start_ms, end_ms)
-                if datetime_to_ms(document["span_start"]) not in laid_over
+                if document.get("sealed") or datetime_to_ms(document["span_start"]) not in laid_over
             ]
             known += [datetime_to_ms(document["span_start"]) for document in documents]
             zone = ZoneInfo(query.time_zone)
@@ -155,7 +155,8 @@ class UsageStore:
     async def _total_of_days(self, query: UsageQuery, without: Collection[int]) -> tuple[list[Usage], list[int]]:
         """The usage of all days of a query that may be believed, and the starts of these."""
         match = days_filter(query.device_id, query.start_ms, query.end_ms)
-        usable = {**FRESH, "span_start": {"$nin": [datetime_from_ms(start_ms) for start_ms in without]}}
+        others = {"$nin": [datetime_from_ms(start_ms) for start_ms in without]}
+        usable = {**FRESH, "$or": [{"sealed": True}, {"span_start": others}]}
         (stage,) = usage(replace(query, cells="total"))
         stage["$group"]["days"] = {"$push": "$span_start"}
         groups = await _run(self._database[query.kind.days], [{"$match": match}, {"$match": usable}, stage])
