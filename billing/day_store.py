@@ -142,7 +142,6 @@ class DayStore:
             {"$match": days_filter(device_id, start_ms, end_ms)},
             {"$match": dict(FRESH)},
             {"$sort": {"span_start": ASCENDING}},
-            {"$project": {"span_start": 1, "columns": 1, "sealed": 1}},
         ]
         cursor = self._days[kind.name].aggregate(pipeline, maxTimeMS=_READ_TIMEOUT_MS)
         return [document async for document in cursor]

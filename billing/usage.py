@@ -61,8 +61,11 @@ def from_group(kind: Kind, group: Mapping[str, Any]) -> Usage:
 
 def add_up(usages: Iterable[Usage]) -> Usage:
     """The usage of all of some usages together, of whatever kinds."""
+    first, *others = list(usages) or [Usage()]
+    if not others:
+        return first
     total = Usage()
-    for usage in usages:
+    for usage in (first, *others):
         total.reading_count += usage.reading_count
         total.covered_ms += usage.covered_ms
         for name, energy in usage.energies.items():

@@ -102,6 +102,8 @@ def bucket_end_ms(start_ms: int, bucket: Bucket, zone: ZoneInfo) -> int:
         return local_day_of(start_ms, zone).end_ms
     if bucket == "local_month":
         return local_midnight_ms(_next_month(local_day_of(start_ms, zone).day), zone)
+    if bucket not in _OF_THE_SITE:
+        return start_ms - start_ms % _LENGTH_MS[bucket] + _LENGTH_MS[bucket]
     run = next(clock_runs(start_ms, start_ms + _LENGTH_MS[bucket], bucket, zone))
     return min(run.end_ms, group_ms(start_ms, bucket, run) + _LENGTH_MS[bucket])
 
