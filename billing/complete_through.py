@@ -7,6 +7,7 @@ from pymongo.errors import PyMongoError
 
 from billing.completeness import Watermark
 from billing.watermark_store import WatermarkStore
+from common.errors import DependencyUnavailable
 from common.logs import get_logger
 
 _log = get_logger("billing.complete_through")
@@ -41,6 +42,19 @@ class CompleteThrough:
         if found_ms is not None:
             self._through_ms = max(found_ms, self._through_ms or 0)
         return self._through_ms
+
+    async def lowered(self, instant_ms: int) -> int:
+        """The instant, or what answers are complete through if that is earlier.
+
+        Raises:
+            DependencyUnavailable: nothing was heard of some partition yet.
+            pymongo.errors.PyMongoError: the store did not answer.
+        """
+        if self._through_ms is None or instant_ms > self._through_ms:
+            await self.refresh()
+        if self._through_ms is None:
+            raise DependencyUnavailable("ingestion")
+        return min(instant_ms, self._through_ms)
 
     async def run(self) -> None:
         """Refreshes until cancelled; while the store is away the last instant stays, and stays true."""

@@ -26,6 +26,7 @@ from billing.observation import SpanKey
 from billing.quarter import quarters
 from billing.schema import DAY_MS, KINDS, Kind
 from billing.span_document import from_document
+from common.errors import NoReadings
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
@@ -39,8 +40,6 @@ _RETRY_MS = 300_000
 
 # What tells the days that may be believed.
 FRESH: Mapping[str, Any] = MappingProxyType({"due_at": {"$exists": False}})
-
-
 _UNSEALED: Mapping[str, Any] = MappingProxyType({"sealed": {"$exists": False}})
 Sealing = Literal["sealed", "differs", "not_ready"]
 
@@ -145,6 +144,18 @@ class DayStore:
         ]
         cursor = self._days[kind.name].aggregate(pipeline, maxTimeMS=_READ_TIMEOUT_MS)
         return [document async for document in cursor]
+
+    async def require_unsealed(self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> None:
+        """Checks that the readings of the days of some devices that overlap [start_ms, end_ms) are still there.
+
+        Raises:
+            NoReadings: those of one day are, or will be, removed; sums alone do not say what was known when.
+        """
+        for device_id in device_ids:
+            match = [{"$match": days_filter(device_id, day_of(start_ms), end_ms)}, {"$match": {"sealed": True}}]
+            cursor = self._days[kind.name].aggregate([*match, {"$limit": 1}], maxTimeMS=_READ_TIMEOUT_MS)
+            async for _ in cursor:
+                raise NoReadings(device_id, "has had readings of the period removed: only their sums of today are left")
 
     async def make_first(self, kind: Kind, days: Collection[Day]) -> int:
         """Makes the documents of days that have none; returns how many. A day without a reading gets none.

@@ -1,6 +1,6 @@
 """The cold collections: one document per device and span, changed only by a compare-and-set of the whole fold."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -143,13 +143,28 @@ class HistoryStore:
         return [key for key, _, _ in changed] if result.matched_count < len(changed) else []
 
     async def spans(
-        self, kind: Kind, device_id: str, start_ms: int, end_ms: int
+        self, kind: Kind, device_id: str, start_ms: int, end_ms: int, *, changed_after_ms: int | None = None
     ) -> AsyncIterator[tuple[SpanKey, Span]]:
-        """The spans of a device in which a reading of [start_ms, end_ms) may start, by time."""
-        cursor = self._collections[kind.name].find(span_filter(kind, device_id, start_ms, end_ms))
-        cursor = cursor.sort([("device_id", ASCENDING), ("span_start", ASCENDING)])
-        async for document in cursor.max_time_ms(_READ_TIMEOUT_MS):
+        """The spans of a device in which a reading of [start_ms, end_ms) may start, by time.
+
+        With `changed_after_ms` only those in which a reading that counts was recorded after it.
+        """
+        cursor: AsyncIterable[dict[str, Any]]
+        if changed_after_ms is None:
+            found = self._collections[kind.name].find(span_filter(kind, device_id, start_ms, end_ms))
+            found = found.sort([("device_id", ASCENDING), ("span_start", ASCENDING)])
+            cursor = found.max_time_ms(_READ_TIMEOUT_MS)
+        else:
+            stages = [*changed_after(kind, device_id, start_ms, end_ms, changed_after_ms), {"$sort": {"span_start": 1}}]
+            cursor = self._collections[kind.name].aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)
+        async for document in cursor:
             yield from_document(kind, document)
+
+    async def changed(self, kind: Kind, device_id: str, start_ms: int, end_ms: int, after_ms: int) -> set[SpanKey]:
+        """The keys of those spans of a device in which a reading that counts was recorded after an instant."""
+        stages = [*changed_after(kind, device_id, start_ms, end_ms, after_ms), {"$project": {"span_start": 1}}]
+        cursor = self._collections[kind.name].aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)
+        return {SpanKey(kind.name, device_id, datetime_to_ms(found["span_start"])) async for found in cursor}
 
     async def find(self, kind: Kind, keys: Sequence[SpanKey]) -> dict[SpanKey, Span]:
         """The spans of some keys that are on record."""
@@ -176,3 +191,14 @@ def span_filter(kind: Kind, device_id: str, start_ms: int, end_ms: int) -> dict[
         "device_id": device_id,
         "span_start": {"$gte": datetime_from_ms(first_ms), "$lt": datetime_from_ms(end_ms)},
     }
+
+
+def changed_after(kind: Kind, device_id: str, start_ms: int, end_ms: int, after_ms: int) -> list[dict[str, Any]]:
+    """Finds those of them in which a reading that counts was recorded after an instant, epoch milliseconds.
+
+    Two stages, for with both in one not every server goes by the index.
+    """
+    return [
+        {"$match": span_filter(kind, device_id, start_ms, end_ms)},
+        {"$match": {"record_ms": {"$gt": after_ms}}},
+    ]

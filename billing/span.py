@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from billing.observation import Observation, earliest, same_reading, settle
+from billing.observation import Observation, SpanKey, earliest, same_reading, settle
 
 
 @dataclass(slots=True)
@@ -56,3 +56,32 @@ class Span:
     def superseded_in_order(self) -> list[Observation]:
         """The superseded readings, by offset, the strongest of an offset first."""
         return [observation for offset_ms in sorted(self.superseded) for observation in self.superseded[offset_ms]]
+
+    def as_of(self, as_of_ms: int) -> "Span":
+        """What was known of it at a moment, epoch milliseconds: the readings recorded at or before it.
+
+        Duplicates are one reading with the earliest times of all. So where two values of one revision are in conflict,
+        and the one that lost comes again with an earlier receive time, it counts from its own first record on.
+        """
+        then = Span()
+        for offset_ms, counting in self.counting.items():
+            known = [one for one in (counting, *self.superseded.get(offset_ms, ())) if one.record_ms <= as_of_ms]
+            if known:
+                then.counting[offset_ms], *superseded = known
+                if superseded:
+                    then.superseded[offset_ms] = superseded
+        return then
+
+
+def readings_of(key: SpanKey, span: Span, start_ms: int, end_ms: int) -> list[tuple[int, Observation, bool]]:
+    """The readings of a span that start in [start_ms, end_ms): start, reading and whether it is superseded.
+
+    By start; of one start first the reading that counts, then the superseded ones from the strongest on.
+    """
+    found = []
+    for observation in span.in_order():
+        at_ms = key.span_start_ms + observation.offset_ms
+        if start_ms <= at_ms < end_ms:
+            found.append((at_ms, observation, False))
+            found += [(at_ms, other, True) for other in span.superseded.get(observation.offset_ms, [])]
+    return found

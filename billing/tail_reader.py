@@ -55,8 +55,6 @@ def _extend(found: dict[SpanKey, list[Observation]], more: Mapping[SpanKey, list
         found.setdefault(key, []).extend(observations)
 
 
-def in_window(
-    pending: dict[SpanKey, list[Observation]], kind: str, span_ms: int, start_ms: int, end_ms: int
-) -> Iterable[SpanKey]:
+def in_window(pending: Iterable[SpanKey], kind: str, span_ms: int, start_ms: int, end_ms: int) -> Iterable[SpanKey]:
     """The pending spans of one kind in which a reading of [start_ms, end_ms) may start."""
     return [key for key in pending if key.kind == kind and start_ms - span_ms < key.span_start_ms < end_ms]

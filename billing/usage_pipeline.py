@@ -21,6 +21,7 @@ COUNT_SUFFIX = "_count"
 class UsageQuery:
     """The readings of a device that start in [start_ms, end_ms), to be summed by bucket; `all` is one bucket.
 
+    Without `from_days` the roll-ups of days are left out, for they do not tell when readings were recorded.
     A pipeline groups by a clock that is `ahead_ms` of UTC throughout; see `usage_bucket` for clocks that change.
     """
 
@@ -32,6 +33,7 @@ class UsageQuery:
     time_zone: str = "UTC"
     cells: Cells = "readings"
     ahead_ms: int = 0
+    from_days: bool = True
 
 
 def by_cells(query: UsageQuery) -> Iterator[UsageQuery]:

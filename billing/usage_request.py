@@ -60,6 +60,21 @@ def window(request: ListReadingsRequest | ListUsageRequest | SummarizeUsageReque
     return Window(start_ms, end_ms)
 
 
+def as_of(request: ListReadingsRequest | ListUsageRequest | SummarizeUsageRequest) -> int | None:
+    """The moment as of which a request asks, epoch milliseconds; None is now.
+
+    Raises:
+        InvalidArgument: it is finer than a millisecond.
+    """
+    if not request.HasField("as_of"):
+        return None
+    violations: list[FieldViolation] = []
+    found_ms = _instant(request, "as_of", violations)
+    if violations:
+        raise InvalidArgument(violations)
+    return found_ms
+
+
 def _instant(
     request: ListReadingsRequest | ListUsageRequest | SummarizeUsageRequest,
     field: str,

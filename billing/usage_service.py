@@ -18,13 +18,16 @@ from billing.live_reader import LiveReader
 from billing.live_state import LiveState
 from billing.reading_codec import to_live_reading, to_recorded_reading
 from billing.schema import KINDS, METER, STORAGE, VEHICLE, Kind
+from billing.span import readings_of
 from billing.usage import Usage, add_up
 from billing.usage_bucket import buckets
 from billing.usage_codec import covered_share, to_interval, to_usage
+from billing.usage_page import UsagePage
 from billing.usage_pipeline import UsageQuery
-from billing.usage_store import UsageStore, readings_of
+from billing.usage_store import UsageStore
+from common.errors import PageTokenInvalid
 from common.instants import from_ms
-from common.paging import decode_token, encode_token, page_size
+from common.paging import page_size
 from common.registry_cache import CachedDevice, RegistryCache
 
 _PAGE_DEFAULT = 1000
@@ -89,16 +92,18 @@ class UsageService(UsageServiceServicer):
 
     async def ListReadings(self, request: pb.ListReadingsRequest, context: Context) -> pb.ListReadingsResponse:  # noqa: ARG002, N802
         """Lists the readings of a device."""
-        complete_through = self._complete_through_now()
         device = await self._registry.find(checked.required_device_id(request.device_id))
         asked = checked.window(request)
         size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
         filters = [device.device_id, asked.start_ms, asked.end_ms, request.include_superseded]
-        start_ms = _resume("start_ms", request.page_token, filters, asked.start_ms)
+        page = await self._page(request, filters, asked)
+        complete_through = self._complete_through_now()
+        start_ms = page.start_ms
         readings: list[usage_pb2.RecordedReading] = []
         next_start_ms = None
         async for key, span in self._usage.spans(_KIND_OF[device.kind], device.device_id, start_ms, asked.end_ms):
-            for at_ms, observation, superseded in readings_of(key, span, start_ms, asked.end_ms):
+            known = span if page.as_of_ms is None else span.as_of(page.as_of_ms)
+            for at_ms, observation, superseded in readings_of(key, known, start_ms, asked.end_ms):
                 # A page ends between two starts, never among the readings of one.
                 if len(readings) >= size and not superseded:
                     next_start_ms = at_ms
@@ -109,41 +114,44 @@ class UsageService(UsageServiceServicer):
                 break
         return pb.ListReadingsResponse(
             readings=readings,
-            next_page_token=_token("start_ms", next_start_ms, filters),
+            next_page_token=page.next_token(next_start_ms),
             complete_through=complete_through,
+            as_of=_timestamp(page.as_of_ms),
         )
 
     async def ListUsage(self, request: pb.ListUsageRequest, context: Context) -> pb.ListUsageResponse:  # noqa: ARG002, N802
         """Lists the usage of a device in intervals."""
-        complete_through = self._complete_through_now()
         device = await self._registry.find(checked.required_device_id(request.device_id))
         asked = checked.window(request)
         bucket = checked.bucket(request, asked)
         size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
         filters = [device.device_id, asked.start_ms, asked.end_ms, bucket, request.include_gaps]
-        start_ms = _resume("start_ms", request.page_token, filters, asked.start_ms)
+        page = await self._page(request, filters, asked)
+        complete_through = self._complete_through_now()
         kind, zone = _KIND_OF[device.kind], ZoneInfo(device.time_zone)
-        query = UsageQuery(kind, device.device_id, start_ms, asked.end_ms, bucket, device.time_zone)
+        query = UsageQuery(kind, device.device_id, page.start_ms, asked.end_ms, bucket, device.time_zone)
         if request.include_gaps:
-            found = await self._intervals_and_gaps(query, zone, size + 1)
+            found = await self._intervals_and_gaps(query, zone, size + 1, page.as_of_ms)
         else:
-            found = await self._usage.intervals(query, limit=size + 1)
+            found = await self._usage.intervals(query, size + 1, page.as_of_ms)
         next_start_ms = found[size][0] if len(found) > size else None
         return pb.ListUsageResponse(
             intervals=[to_interval(at_ms, usage, bucket, zone, asked) for at_ms, usage in found[:size]],
-            next_page_token=_token("start_ms", next_start_ms, filters),
+            next_page_token=page.next_token(next_start_ms),
             complete_through=complete_through,
+            as_of=_timestamp(page.as_of_ms),
         )
 
     async def SummarizeUsage(self, request: pb.SummarizeUsageRequest, context: Context) -> pb.SummarizeUsageResponse:  # noqa: ARG002, N802
         """Sums up the usage of some devices."""
-        complete_through = self._complete_through_now()
         asked = checked.summary_window(request)
+        as_of_ms = await self._as_of(request)
+        complete_through = self._complete_through_now()
         devices = await self._scope(request)
         checked.require_affordable(asked, len(devices))
         by_device: dict[str, Usage] = {}
         for kind, device_ids in _by_kind(devices).items():
-            by_device |= await self._usage.by_device(KINDS[kind], device_ids, asked.start_ms, asked.end_ms)
+            by_device |= await self._usage.by_device(KINDS[kind], device_ids, asked.start_ms, asked.end_ms, as_of_ms)
         return pb.SummarizeUsageResponse(
             total=to_usage(add_up(by_device.values())),
             devices=[
@@ -156,17 +164,37 @@ class UsageService(UsageServiceServicer):
                 if not request.all
             ],
             complete_through=complete_through,
+            as_of=_timestamp(as_of_ms),
         )
 
     def _complete_through_now(self) -> Timestamp | None:
         """To be asked before the readings of the answer, so that it holds of all of them."""
-        through_ms = self._complete_through.latest_ms
-        return None if through_ms is None else from_ms(through_ms)
+        return _timestamp(self._complete_through.latest_ms)
 
-    async def _intervals_and_gaps(self, query: UsageQuery, zone: ZoneInfo, limit: int) -> list[tuple[int, Usage]]:
+    async def _as_of(
+        self, request: pb.ListReadingsRequest | pb.ListUsageRequest | pb.SummarizeUsageRequest
+    ) -> int | None:
+        asked_ms = checked.as_of(request)
+        return None if asked_ms is None else await self._complete_through.lowered(asked_ms)
+
+    async def _page(
+        self, request: pb.ListReadingsRequest | pb.ListUsageRequest, filters: Sequence[object], asked: checked.Window
+    ) -> UsagePage:
+        """Where a page begins, and as of when: all pages are of the moment of the first."""
+        as_of_ms = await self._as_of(request)
+        page = UsagePage.of(request.page_token, [*filters, checked.as_of(request)], asked.start_ms, as_of_ms)
+        # A token of another replica may know of more than this one has heard.
+        if page.as_of_ms is not None and await self._complete_through.lowered(page.as_of_ms) != page.as_of_ms:
+            raise PageTokenInvalid
+        return page
+
+    async def _intervals_and_gaps(
+        self, query: UsageQuery, zone: ZoneInfo, limit: int, as_of_ms: int | None
+    ) -> list[tuple[int, Usage]]:
         """The first intervals of a query, those without a reading among them."""
         bounds = list(islice(buckets(query.start_ms, query.end_ms, query.bucket, zone), limit))
-        found = dict(await self._usage.intervals(replace(query, end_ms=min(query.end_ms, bounds[-1][1]))))
+        query = replace(query, end_ms=min(query.end_ms, bounds[-1][1]))
+        found = dict(await self._usage.intervals(query, as_of_ms=as_of_ms))
         return [(start_ms, found.get(start_ms, Usage())) for start_ms, _ in bounds]
 
     async def _scope(self, request: pb.SummarizeUsageRequest) -> Sequence[CachedDevice]:
@@ -187,10 +215,5 @@ def _by_kind(devices: Sequence[CachedDevice]) -> dict[str, list[str]]:
     return groups
 
 
-def _resume(field: str, token: str, filters: Sequence[object], first_ms: int) -> int:
-    key = decode_token(token, {"of": list(filters)})
-    return first_ms if key is None else int(key[field])
-
-
-def _token(field: str, next_ms: int | None, filters: Sequence[object]) -> str:
-    return "" if next_ms is None else encode_token({field: next_ms}, {"of": list(filters)})
+def _timestamp(instant_ms: int | None) -> Timestamp | None:
+    return None if instant_ms is None else from_ms(instant_ms)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from billing.day import day_of
@@ -15,20 +16,23 @@ from billing.day_store import FRESH, DayStore, days_filter
 from billing.day_usage import usage_of_days
 from billing.history_store import HistoryStore, span_filter
 from billing.observation import Observation, SpanKey
+from billing.past_spans import Moment, PastSpans, SpanWindow
 from billing.rating import Quarter
 from billing.schema import DAY_MS, METER, QUARTER_MS, Kind
 from billing.span import Span
-from billing.span_document import to_document
-from billing.tail_reader import TailReader, in_window
+from billing.span_document import document_id, to_document
+from billing.tail_reader import TailReader
 from billing.usage import Usage, add_up, from_group
 from billing.usage_bucket import Bucket, ClockRun, bucket_start_ms, clock_runs
+from billing.usage_pieces import pieces, without
 from billing.usage_pipeline import Pipeline, UsageQuery, by_cells, trimmed, usage
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
+T = TypeVar("T")
+Pending = Mapping[SpanKey, Sequence[Observation]]
+
 _QUERIES_AT_ONCE = 8
-# Longer questions are asked piece by piece.
-_PIECE_DAYS: dict[Bucket, int] = {"minute": 1, "quarter_hour": 32, "hour": 92, "local_day": 366, "local_month": 366}
 _AGGREGATE_TIMEOUT_MS = 25_000
 
 
@@ -49,12 +53,14 @@ class UsageStore:
         self._days = days or DayStore(database)
         self._history = history
         self._tail = tail
+        self._past = PastSpans(history)
 
     async def spans(
         self, kind: Kind, device_id: str, start_ms: int, end_ms: int
     ) -> AsyncIterator[tuple[SpanKey, Span]]:
         """The spans of a device in which a reading of [start_ms, end_ms) may start, by time, the tail folded in."""
-        overlay = await self._overlay(kind, [device_id], start_ms, end_ms)
+        pending = await self._tail.pending([device_id])
+        overlay = await self._overlay(SpanWindow(kind, [device_id], start_ms, end_ms), pending)
         waiting = sorted(overlay)
         async for key, span in self._history.spans(kind, device_id, start_ms, end_ms):
             while waiting and waiting[0] < key:
@@ -66,29 +72,53 @@ class UsageStore:
         for key in waiting:
             yield key, overlay[key]
 
-    async def intervals(self, query: UsageQuery, limit: int | None = None) -> list[tuple[int, Usage]]:
-        """Usage by the start of its buckets, epoch milliseconds, the first `limit` that have a reading."""
-        overlay = await self._overlay(query.kind, [query.device_id], query.start_ms, query.end_ms)
+    async def intervals(
+        self, query: UsageQuery, limit: int | None = None, as_of_ms: int | None = None
+    ) -> list[tuple[int, Usage]]:
+        """Usage by the start of its buckets, epoch milliseconds, the first `limit` that have a reading.
+
+        With `as_of_ms` by the readings recorded at or before that instant; raises as `PastSpans.summed` does.
+        """
+        window = SpanWindow(query.kind, [query.device_id], query.start_ms, query.end_ms)
+        pending = await self._tail.pending(window.device_ids)
+        query = replace(query, from_days=as_of_ms is None)
+        moment = None if as_of_ms is None else Moment(as_of_ms)
+        return await self._overlaid(window, pending, moment, lambda overlay: self._intervals(query, overlay, limit))
+
+    async def _intervals(
+        self, query: UsageQuery, overlay: Mapping[SpanKey, Span], limit: int | None
+    ) -> list[tuple[int, Usage]]:
         found: defaultdict[int, list[Usage]] = defaultdict(list)
         # Piece by piece, so that a page does not cost what all pages cost.
-        for piece in _pieces(query):
+        for piece in pieces(query):
             for start_ms, summed in (await self._sum(piece, overlay)).items():
                 found[start_ms].append(summed)
             if limit is not None and len(found) > limit:
                 break
         return [(start_ms, add_up(found[start_ms])) for start_ms in sorted(found)][:limit]
 
-    async def by_device(self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[str, Usage]:
-        """Usage of each of some devices of one kind; those without a reading are left out."""
-        overlay = await self._overlay(kind, device_ids, start_ms, end_ms)
+    async def by_device(
+        self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int, as_of_ms: int | None = None
+    ) -> dict[str, Usage]:
+        """Usage of each of some devices of one kind; those without a reading are left out. As of as `intervals`."""
+        pending = await self._tail.pending(device_ids)
+        moment = None if as_of_ms is None else Moment(as_of_ms)
         found: dict[str, Usage] = {}
         # One query a device: each is a range of the index, on one shard, whatever the server makes of long lists.
         for first in range(0, len(device_ids), _QUERIES_AT_ONCE):
-            some = device_ids[first : first + _QUERIES_AT_ONCE]
-            queries = [UsageQuery(kind, device_id, start_ms, end_ms, "all") for device_id in some]
-            sums = await asyncio.gather(*(self._sum(query, overlay) for query in queries))
-            found |= {query.device_id: summed[None] for query, summed in zip(queries, sums, strict=True) if summed}
+            window = SpanWindow(kind, device_ids[first : first + _QUERIES_AT_ONCE], start_ms, end_ms)
+            found |= await self._overlaid(window, pending, moment, partial(self._by_device, window, moment is None))
         return found
+
+    async def _by_device(
+        self, window: SpanWindow, from_days: bool, overlay: Mapping[SpanKey, Span]
+    ) -> dict[str, Usage]:
+        queries = [
+            UsageQuery(window.kind, device_id, window.start_ms, window.end_ms, "all", from_days=from_days)
+            for device_id in window.device_ids
+        ]
+        sums = await asyncio.gather(*(self._sum(query, overlay) for query in queries))
+        return {query.device_id: summed[None] for query, summed in zip(queries, sums, strict=True) if summed}
 
     async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> list[Quarter]:
         """The quarter-hours of a meter that have a reading, by time: what bills are rated from."""
@@ -129,7 +159,8 @@ class UsageStore:
         whole = (query.start_ms, query.end_ms)
         first_ms, last_ms = -(-query.start_ms // QUARTER_MS) * QUARTER_MS, query.end_ms // QUARTER_MS * QUARTER_MS
         first_day_ms = day_of(first_ms)
-        if query.bucket == "minute" or first_ms >= last_ms or not self._days.may_hold(first_day_ms):
+        is_of_days = query.from_days and query.bucket != "minute"
+        if not is_of_days or first_ms >= last_ms or not self._days.may_hold(first_day_ms):
             return _FromDays([], [whole])
         laid_over = {day_of(key.span_start_ms) for key in overlay if key.device_id == query.device_id}
         usages: list[tuple[int | None, Usage]] = []
@@ -150,7 +181,7 @@ class UsageStore:
             known += [datetime_to_ms(document["span_start"]) for document in documents]
             zone = ZoneInfo(query.time_zone)
             usages += usage_of_days(query.kind, documents, (first_ms, last_ms), query.bucket, zone)
-        return _FromDays(usages, list(_without(whole, (first_ms, last_ms), sorted(known))))
+        return _FromDays(usages, list(without(whole, (first_ms, last_ms), sorted(known))))
 
     async def _total_of_days(self, query: UsageQuery, without: Collection[int]) -> tuple[list[Usage], list[int]]:
         """The usage of all days of a query that may be believed, and the starts of these."""
@@ -165,32 +196,41 @@ class UsageStore:
 
     async def _groups(self, query: UsageQuery, overlay: Mapping[SpanKey, Span]) -> list[dict[str, Any]]:
         kind = query.kind
-        laid_over = [
-            trimmed(query, to_document(key, span, 0))
+        covered = {
+            key: span
             for key, span in overlay.items()
             if key.device_id == query.device_id and query.start_ms - kind.span_ms < key.span_start_ms < query.end_ms
-        ]
+        }
+        laid_over = [trimmed(query, to_document(key, span, 0)) for key, span in covered.items() if span.counting]
         stages: Pipeline = usage(query)
         match = span_filter(kind, query.device_id, query.start_ms, query.end_ms)
         # Two stages, for with both in one not every server goes by the index.
-        others = {"_id": {"$nin": [document["_id"] for document in laid_over]}}
+        others = {"_id": {"$nin": [document_id(key) for key in covered]}}
         groups = await _run(self._database[kind.history], [{"$match": match}, {"$match": others}, *stages])
         if laid_over:
             # The same stages over documents that travel with the query: there is one way to sum.
             groups += await _run(self._database, [{"$documents": laid_over}, *stages])
         return groups
 
-    async def _overlay(self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int) -> dict[SpanKey, Span]:
-        pending = await self._tail.pending(device_ids)
-        keys = list(in_window(pending, kind.name, kind.span_ms, start_ms, end_ms))
+    async def _overlaid(
+        self,
+        window: SpanWindow,
+        pending: Pending,
+        moment: Moment | None,
+        sum_up: Callable[[Mapping[SpanKey, Span]], Awaitable[T]],
+    ) -> T:
+        if moment is not None:
+            await self._days.require_unsealed(window.kind, window.device_ids, window.start_ms, window.end_ms)
+            return await self._past.summed(window, pending, moment, sum_up)
+        return await sum_up(await self._overlay(window, pending))
+
+    async def _overlay(self, window: SpanWindow, pending: Pending) -> dict[SpanKey, Span]:
+        keys = window.keys(pending)
         if not keys:
             return {}
-        known = await self._history.find(kind, keys)
-        overlay = {}
+        overlay = await self._history.find(window.kind, keys)
         for key in keys:
-            span = known.get(key, Span())
-            span.fold(pending[key])
-            overlay[key] = span
+            overlay.setdefault(key, Span()).fold(pending[key])
         return overlay
 
 
@@ -198,42 +238,5 @@ def _bucket_of(group: datetime | None, bucket: Bucket, run: ClockRun, zone: Zone
     return None if group is None else bucket_start_ms(datetime_to_ms(group), bucket, run, zone)
 
 
-def _pieces(query: UsageQuery) -> Iterator[UsageQuery]:
-    """A query in pieces, each with about as many buckets as a page."""
-    days = _PIECE_DAYS.get(query.bucket)
-    start_ms = query.start_ms
-    while days is not None and day_of(start_ms) + days * DAY_MS < query.end_ms:
-        next_ms = day_of(start_ms) + days * DAY_MS
-        yield replace(query, start_ms=start_ms, end_ms=next_ms)
-        start_ms = next_ms
-    yield replace(query, start_ms=start_ms)
-
-
-def _without(whole: tuple[int, int], quarters: tuple[int, int], days: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """What is left of a time when the quarter-hours of some days, in order, are taken out."""
-    at_ms, end_ms = whole
-    for day_start_ms in days:
-        first_ms, last_ms = max(day_start_ms, quarters[0]), min(day_start_ms + DAY_MS, quarters[1])
-        if at_ms < first_ms:
-            yield at_ms, first_ms
-        at_ms = last_ms
-    if at_ms < end_ms:
-        yield at_ms, end_ms
-
-
 async def _run(place: Any, pipeline: Pipeline) -> list[dict[str, Any]]:
     return [group async for group in place.aggregate(pipeline, maxTimeMS=_AGGREGATE_TIMEOUT_MS)]
-
-
-def readings_of(key: SpanKey, span: Span, start_ms: int, end_ms: int) -> list[tuple[int, Observation, bool]]:
-    """The readings of a span that start in [start_ms, end_ms): start, reading and whether it is superseded.
-
-    By start; of one start first the reading that counts, then the superseded ones from the strongest on.
-    """
-    found = []
-    for observation in span.in_order():
-        at_ms = key.span_start_ms + observation.offset_ms
-        if start_ms <= at_ms < end_ms:
-            found.append((at_ms, observation, False))
-            found += [(at_ms, other, True) for other in span.superseded.get(observation.offset_ms, [])]
-    return found

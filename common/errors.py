@@ -180,14 +180,14 @@ class IntervalCrossesPrice(MeshError):
 
 
 class NoReadings(MeshError):
-    """Expected: the period has no reading, so no bill can be made of it."""
+    """Expected: the period has no reading, or has them no more, so that the question cannot be answered from them."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "NO_READINGS"
 
-    def __init__(self, device_id: str) -> None:
+    def __init__(self, device_id: str, trouble: str = "has no reading in the period") -> None:
         super().__init__(
-            f"device {device_id!r} has no reading in the period",
+            f"device {device_id!r} {trouble}",
             metadata={"device_id": device_id},
             resource=Resource(_DEVICE, device_id),
         )

@@ -117,6 +117,16 @@ async def test_usage_reads_the_days_it_needs_and_hours_only_of_the_others(observ
     await observed.require_narrow(METER.history, most=3)
 
 
+async def test_usage_as_of_a_moment_reads_no_other_devices_hours(observed: Observed) -> None:
+    """It looks for what changed, sums, and looks again: three times nine hours; days only whether any is sealed."""
+    query = UsageQuery(METER, DEVICES[3], START_MS, START_MS + DAYS * DAY_MS, "quarter_hour", "Asia/Kolkata")
+
+    assert await observed.store.usage.intervals(query, as_of_ms=0) == []
+
+    await observed.require_narrow(METER.history, most=3 * 3 * DAYS, least=3 * DAYS)
+    await observed.require_narrow(METER.days, most=DAYS)
+
+
 async def test_a_summary_reads_each_devices_own_range(observed: Observed) -> None:
     """Totals of days and of hours, device by device."""
     asked = DEVICES[:2]

@@ -9,9 +9,9 @@ from billing.kind_columns import LoggedReading
 from billing.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
 from billing.schema import METER
 from billing.segment import Segment
+from billing.span import readings_of
 from billing.usage_bucket import Bucket
 from billing.usage_pipeline import UsageQuery
-from billing.usage_store import readings_of
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS
 from tests.integration.billing.store import DEVICE, PARTITION, instant_ms, store_on

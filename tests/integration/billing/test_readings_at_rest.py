@@ -7,10 +7,10 @@ import pytest
 from billing.kind_columns import LoggedReading
 from billing.schema import METER
 from billing.segment import Segment
+from billing.span import readings_of
 from billing.tail import Tail
 from billing.usage_bucket import Bucket
 from billing.usage_pipeline import UsageQuery
-from billing.usage_store import readings_of
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, counting, energy_by_bucket, meter_readings, segments
 from tests.integration.billing.store import DEVICE, PARTITION, PARTITIONS, instant_ms, store_on

@@ -12,7 +12,7 @@ from energy.telemetry.v1.reading_pb2 import Reading
 from billing.batch_codec import BatchDecoder
 from billing.reading_codec import to_reading as read_back
 from billing.schema import METER
-from billing.usage_store import readings_of
+from billing.span import readings_of
 from common.energy import milliwatt_hours
 from common.instants import duration_to_ms, from_ms, to_ms
 from common.mongo import Database

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from billing.retention import Retention, RetentionMetrics
 from billing.schema import DAY_MS, METER
 from billing.usage_pipeline import UsageQuery
+from common.errors import NoReadings
 from common.mongo import Database
 from tests.integration.billing.readings import meter_readings, segments
 from tests.integration.billing.store import DEVICE, PARTITION, Store, instant_ms, store_on
@@ -52,6 +53,16 @@ async def answers(store: Store) -> list[Any]:
         await store.usage.intervals(query),
         await store.usage.by_device(METER, [DEVICE], query.start_ms, query.end_ms),
     ]
+
+
+async def test_nothing_is_told_as_of_a_moment_about_days_that_lost_their_readings(database: Database) -> None:
+    """The sums that are left say nothing of what was known when; the day after is answered."""
+    store = await filled(database)
+    await retention(store).let_go()
+
+    with pytest.raises(NoReadings):
+        await store.usage.by_device(METER, [DEVICE], START_MS + 1, START_MS + 2 * DAY_MS, 10**15)
+    assert await store.usage.by_device(METER, [DEVICE], START_MS + DAY_MS, START_MS + 2 * DAY_MS, 10**15)
 
 
 async def test_only_days_past_the_setting_lose_their_readings_and_no_sum_changes(database: Database) -> None:

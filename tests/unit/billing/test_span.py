@@ -130,3 +130,16 @@ def test_a_document_gives_its_span_back(some: list[Observation]) -> None:
     span.fold(some)
 
     assert from_document(VEHICLE, to_document(KEY, span, 1)) == (KEY, span)
+
+
+@given(st.lists(observations, max_size=12), st.integers(-1, 3))
+def test_as_of_a_moment_it_is_what_the_readings_recorded_by_then_make(some: list[Observation], as_of_ms: int) -> None:
+    """Unless duplicates differ in their times, for those are one reading with the earliest of each."""
+    alike = {(one.offset_ms, one.revision, one.values): one for one in reversed(some)}
+    some = [one._replace(receive_ms=alike[one.offset_ms, one.revision, one.values].receive_ms) for one in some]
+    whole, then = Span(), Span()
+    whole.fold(some)
+
+    then.fold(one for one in some if one.record_ms <= as_of_ms)
+
+    assert whole.as_of(as_of_ms) == then

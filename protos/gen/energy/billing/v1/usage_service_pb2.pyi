@@ -179,6 +179,7 @@ class ListReadingsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     INCLUDE_SUPERSEDED_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The device. Required."""
     page_size: _builtins.int
@@ -195,6 +196,12 @@ class ListReadingsRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Latest start of a reading, UTC, exclusive, after start_time. Required."""
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """As known at: only readings recorded at or before this instant, UTC, and what counted among them. An instant later than the
+        answer's complete_through is lowered to it, so that the answer never changes. Absent: as known now.
+        """
+
     def __init__(
         self,
         *,
@@ -204,10 +211,11 @@ class ListReadingsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         include_superseded: _builtins.bool = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_time", b"end_time", "include_superseded", b"include_superseded", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "device_id", b"device_id", "end_time", b"end_time", "include_superseded", b"include_superseded", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,6 +230,7 @@ class ListReadingsResponse(_message.Message):
     READINGS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
@@ -234,16 +243,21 @@ class ListReadingsResponse(_message.Message):
         yet.
         """
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The instant as of which the answer holds, where one was asked for. Asked again as of it, the answer is the same."""
+
     def __init__(
         self,
         *,
         readings: _abc.Iterable[_usage_pb2.RecordedReading] | None = ...,
         next_page_token: _builtins.str = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "next_page_token", b"next_page_token", "readings", b"readings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "next_page_token", b"next_page_token", "readings", b"readings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,6 +275,7 @@ class ListUsageRequest(_message.Message):
     RESOLUTION_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     INCLUDE_GAPS_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The device. Required."""
@@ -280,6 +295,12 @@ class ListUsageRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Latest start of a reading that counts, UTC, exclusive, after start_time. Required."""
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """As known at: only readings recorded at or before this instant, UTC, and what counted among them. An instant later than the
+        answer's complete_through is lowered to it, so that the answer never changes. Absent: as known now.
+        """
+
     def __init__(
         self,
         *,
@@ -289,11 +310,12 @@ class ListUsageRequest(_message.Message):
         resolution: Global___UsageResolution.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
         include_gaps: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_time", b"end_time", "include_gaps", b"include_gaps", "page_size", b"page_size", "page_token", b"page_token", "resolution", b"resolution", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "device_id", b"device_id", "end_time", b"end_time", "include_gaps", b"include_gaps", "page_size", b"page_size", "page_token", b"page_token", "resolution", b"resolution", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -308,6 +330,7 @@ class ListUsageResponse(_message.Message):
     INTERVALS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
@@ -320,16 +343,21 @@ class ListUsageResponse(_message.Message):
         yet.
         """
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The instant as of which the answer holds, where one was asked for. Asked again as of it, the answer is the same."""
+
     def __init__(
         self,
         *,
         intervals: _abc.Iterable[_usage_pb2.UsageInterval] | None = ...,
         next_page_token: _builtins.str = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "intervals", b"intervals", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "intervals", b"intervals", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -349,6 +377,7 @@ class SummarizeUsageRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     ALL_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The devices of this region."""
@@ -368,6 +397,12 @@ class SummarizeUsageRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Latest start of a reading that counts, UTC, exclusive, after start_time. Required."""
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """As known at: only readings recorded at or before this instant, UTC, and what counted among them. An instant later than the
+        answer's complete_through is lowered to it, so that the answer never changes. Absent: as known now.
+        """
+
     def __init__(
         self,
         *,
@@ -376,11 +411,12 @@ class SummarizeUsageRequest(_message.Message):
         account_id: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
         all: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "all", b"all", "device_ids", b"device_ids", "end_time", b"end_time", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "all", b"all", "as_of", b"as_of", "device_ids", b"device_ids", "end_time", b"end_time", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -395,6 +431,7 @@ class SummarizeUsageResponse(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     DEVICES_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def total(self) -> _usage_pb2.Usage:
         """Over all the devices."""
@@ -409,16 +446,21 @@ class SummarizeUsageResponse(_message.Message):
         yet.
         """
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The instant as of which the answer holds, where one was asked for. Asked again as of it, the answer is the same."""
+
     def __init__(
         self,
         *,
         total: _usage_pb2.Usage | None = ...,
         devices: _abc.Iterable[Global___DeviceUsage] | None = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "devices", b"devices", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "devices", b"devices", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -73,7 +73,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REQUEST_TOO_EXPENSIVE: _ErrorReason.ValueType  # 24
     """INVALID_ARGUMENT: the request would cost more than one call may. Metadata: `limit`."""
     ERROR_REASON_NO_READINGS: _ErrorReason.ValueType  # 25
-    """FAILED_PRECONDITION: the period has no reading, so no bill can be made of it. Metadata: `device_id`."""
+    """FAILED_PRECONDITION: the period has no reading, so no bill can be made of it, or readings of it were removed, so nothing
+    can be told as of a moment. Metadata: `device_id`.
+    """
     ERROR_REASON_CURRENCY_MIXED: _ErrorReason.ValueType  # 26
     """FAILED_PRECONDITION: the tariffs of the period have different currencies, so they add up to no bill. Metadata: `currency_codes`."""
 
@@ -135,7 +137,9 @@ ERROR_REASON_DEVICE_STATE: ErrorReason.ValueType  # 23
 ERROR_REASON_REQUEST_TOO_EXPENSIVE: ErrorReason.ValueType  # 24
 """INVALID_ARGUMENT: the request would cost more than one call may. Metadata: `limit`."""
 ERROR_REASON_NO_READINGS: ErrorReason.ValueType  # 25
-"""FAILED_PRECONDITION: the period has no reading, so no bill can be made of it. Metadata: `device_id`."""
+"""FAILED_PRECONDITION: the period has no reading, so no bill can be made of it, or readings of it were removed, so nothing
+can be told as of a moment. Metadata: `device_id`.
+"""
 ERROR_REASON_CURRENCY_MIXED: ErrorReason.ValueType  # 26
 """FAILED_PRECONDITION: the tariffs of the period have different currencies, so they add up to no bill. Metadata: `currency_codes`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
