@@ -11,36 +11,28 @@ from functools import partial
 from typing import Any
 
 import stamina
-from energy.billing.v1 import invoice_service_pb2, tariff_service_pb2, usage_service_pb2
-from energy.billing.v1.invoice_service_pb2_grpc import add_InvoiceServiceServicer_to_server
-from energy.billing.v1.tariff_service_pb2_grpc import add_TariffServiceServicer_to_server
-from energy.billing.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
 from billing.batch_codec import BatchDecoder
 from billing.config import BillingConfig
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
-from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_publisher import LivePublisher
-from billing.live_reader import LiveReader
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
 from billing.retention import Retention, RetentionMetrics
 from billing.roller import Roller, RollerMetrics
-from billing.tail_reader import TailReader
-from billing.tariff_service import TariffService
+from billing.servicers import servicers_of
 from billing.tariff_store import TariffStore
-from billing.usage_service import UsageService
-from billing.usage_store import UsageStore
+from billing.validation_wiring import prepare_validation
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
 from common.dead_letters import DeadLetters
 from common.grpc_client import open_channel
-from common.grpc_server import GrpcServer, ServicerEntry
+from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lease_store import LeaseStore
@@ -108,7 +100,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             "mongodb": Check(lambda: ping(database)),
             "redis": Check(lambda: ping_redis(redis), required=False),
         }
-        servicers = _servicers(database, cache, readings, devices)
+        servicers = servicers_of(config, database, cache, readings, devices)
         health = Health([name for _, _, name in servicers], checks, registry)
         lifecycle.use_health(health)
         server = GrpcServer(
@@ -198,40 +190,6 @@ def _merger(
     )
 
 
-def _servicers(
-    database: Database, cache: LiveCache, readings: ReadingsAtRest, devices: RegistryCache
-) -> list[ServicerEntry]:
-    tail = TailReader(readings.tail, readings.log)
-    usage = UsageStore(database, readings.history, tail, readings.days)
-    live = LiveReader(
-        cache=cache, store=readings.live, history=readings.history, tail=tail, publisher=readings.publisher
-    )
-    tariffs = TariffStore(database)
-
-    def now_ms() -> int:
-        return time.time_ns() // 1_000_000
-
-    return [
-        (
-            add_UsageServiceServicer_to_server,
-            UsageService(
-                usage=usage, live=live, registry=devices, complete_through=readings.complete_through, clock=now_ms
-            ),
-            usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,
-        ),
-        (
-            add_TariffServiceServicer_to_server,
-            TariffService(store=tariffs, registry=devices, clock=now_ms),
-            tariff_service_pb2.DESCRIPTOR.services_by_name["TariffService"].full_name,
-        ),
-        (
-            add_InvoiceServiceServicer_to_server,
-            InvoiceService(store=tariffs, registry=devices, quarters=usage),
-            invoice_service_pb2.DESCRIPTOR.services_by_name["InvoiceService"].full_name,
-        ),
-    ]
-
-
 async def _start_when_ready(
     lifecycle: Lifecycle,
     database: Database,
@@ -245,6 +203,7 @@ async def _start_when_ready(
         with attempt:
             await readings.history.prepare()
             await TariffStore(database).prepare()
+            await prepare_validation(database)
     lifecycle.start_task("log_writer", readings.writer.run())
     lifecycle.start_task("watermarks", readings.watermarks.run())
     lifecycle.start_task("complete_through", readings.complete_through.run())

@@ -39,7 +39,7 @@ def kinds_of(read: ReadParts, parts_a_batch: Sequence[int]) -> list[tuple[KindCo
     logged: dict[tuple[int, str], list[LoggedReading]] = {}
     places = np.searchsorted(batch_ends, read.other_rows, side="right").tolist()
     for place, (reading, receive_ms_of_one) in zip(places, read.others, strict=True):
-        one = _logged(reading, receive_ms_of_one)
+        one = logged_reading(reading, receive_ms_of_one)
         logged.setdefault((place, one.kind), []).append(one)
     for (place, kind), readings in logged.items():
         batches[place].setdefault(kind, []).append(_group_of_readings(readings))
@@ -126,7 +126,12 @@ def _joined(kind: Kind, groups: list[_Group]) -> KindColumns:
     )
 
 
-def _logged(reading: Reading, receive_ms: int) -> LoggedReading:
+def logged_reading(reading: Reading, receive_ms: int) -> LoggedReading:
+    """A reading on its way into a segment.
+
+    Raises:
+        ValueError: it has no measurement, an energy that is not finite, or no valid time.
+    """
     name = reading.WhichOneof("measurement")
     if name is None:
         raise ValueError("a reading has no measurement")

@@ -1,5 +1,7 @@
 """What billing is told at its start."""
 
+from datetime import date
+
 from pydantic import Field
 
 from common.config import ServiceConfig
@@ -24,3 +26,5 @@ class BillingConfig(ServiceConfig):
     raw_retention_days: int | None = Field(default=None, ge=2, le=36_500)
     """Days after which the cold readings of a day are removed, once its roll-up was checked against them; by default
     never. The log keeps what came."""
+    holidays: tuple[date, ...] = ()
+    """Days that are estimated from weekend days, as a JSON list such as `["2026-12-25"]`."""

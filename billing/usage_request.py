@@ -9,6 +9,11 @@ from energy.billing.v1.usage_service_pb2 import (
     SummarizeUsageRequest,
     UsageResolution,
 )
+from energy.billing.v1.validation_service_pb2 import (
+    ListReadingEditsRequest,
+    ListReadingExceptionsRequest,
+    ValidateReadingsRequest,
+)
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from billing.usage_bucket import Bucket
@@ -36,6 +41,16 @@ _BUCKETS: dict["UsageResolution.ValueType", Bucket] = {
 }
 
 
+WindowRequest = (
+    ListReadingsRequest
+    | ListUsageRequest
+    | SummarizeUsageRequest
+    | ValidateReadingsRequest
+    | ListReadingExceptionsRequest
+    | ListReadingEditsRequest
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The half-open period [start_ms, end_ms), epoch milliseconds."""
@@ -44,7 +59,7 @@ class Window:
     end_ms: int
 
 
-def window(request: ListReadingsRequest | ListUsageRequest | SummarizeUsageRequest) -> Window:
+def window(request: WindowRequest) -> Window:
     """The period of a request.
 
     Raises:
@@ -76,7 +91,7 @@ def as_of(request: ListReadingsRequest | ListUsageRequest | SummarizeUsageReques
 
 
 def _instant(
-    request: ListReadingsRequest | ListUsageRequest | SummarizeUsageRequest,
+    request: WindowRequest,
     field: str,
     violations: list[FieldViolation],
 ) -> int:

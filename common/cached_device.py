@@ -40,6 +40,8 @@ class CachedDevice:
     expected_interval_ms: int
     links: tuple[CachedLink, ...]
     update_time_ms: int
+    connection_kw: float | None = None
+    register_digits: int = 0
 
 
 _Links = dict[tuple[str, int], VehicleCharge]
@@ -103,6 +105,8 @@ def _cached(message: device_pb2.Device) -> CachedDevice:
         expected_interval_ms=duration_to_ms(message.expected_interval),
         links=tuple(_link(link) for link in message.links),
         update_time_ms=to_ms(message.update_time),
+        connection_kw=message.connection_kw if message.HasField("connection_kw") else None,
+        register_digits=message.register_digits,
     )
 
 

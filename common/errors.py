@@ -8,6 +8,7 @@ import grpc
 
 from common.instants import rfc3339
 from common.mesh_error import FieldViolation, MeshError, Resource
+from common.reading_errors import NoReadings, ReadingChanged
 from common.request_errors import InvalidArgument, Malformed, PageTokenInvalid, RequestTooExpensive
 from common.rich_status import reason_of, to_status
 
@@ -28,6 +29,7 @@ __all__ = [
     "NoReadings",
     "Overloaded",
     "PageTokenInvalid",
+    "ReadingChanged",
     "RequestTooExpensive",
     "Resource",
     "ShuttingDown",
@@ -175,20 +177,6 @@ class IntervalCrossesPrice(MeshError):
         super().__init__(
             f"the interval of the reading of device {device_id!r} at {start_time} crosses a price change",
             metadata={"device_id": device_id, "start_time": start_time},
-            resource=Resource(_DEVICE, device_id),
-        )
-
-
-class NoReadings(MeshError):
-    """Expected: the period has no reading, or has them no more, so that the question cannot be answered from them."""
-
-    code = grpc.StatusCode.FAILED_PRECONDITION
-    reason = "NO_READINGS"
-
-    def __init__(self, device_id: str, trouble: str = "has no reading in the period") -> None:
-        super().__init__(
-            f"device {device_id!r} {trouble}",
-            metadata={"device_id": device_id},
             resource=Resource(_DEVICE, device_id),
         )
 

@@ -34,6 +34,7 @@ _EXAMPLES: list[MeshError] = [
     errors.IntervalCrossesPrice("meter-1", _INSTANT_MS),
     errors.CurrencyMixed(["INR", "USD"]),
     errors.NoReadings("meter-1"),
+    errors.ReadingChanged("meter-1", _INSTANT_MS),
     errors.DependencyUnavailable("mongodb"),
     errors.ShuttingDown(),
     errors.Overloaded(),

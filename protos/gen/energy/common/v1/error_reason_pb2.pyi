@@ -78,6 +78,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_CURRENCY_MIXED: _ErrorReason.ValueType  # 26
     """FAILED_PRECONDITION: the tariffs of the period have different currencies, so they add up to no bill. Metadata: `currency_codes`."""
+    ERROR_REASON_READING_CHANGED: _ErrorReason.ValueType  # 27
+    """FAILED_PRECONDITION: another reading counts than the one that was to be replaced. Metadata: `device_id`, `start_time`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reason of an error or of a refused reading: the one vocabulary of every service.
@@ -142,4 +144,6 @@ can be told as of a moment. Metadata: `device_id`.
 """
 ERROR_REASON_CURRENCY_MIXED: ErrorReason.ValueType  # 26
 """FAILED_PRECONDITION: the tariffs of the period have different currencies, so they add up to no bill. Metadata: `currency_codes`."""
+ERROR_REASON_READING_CHANGED: ErrorReason.ValueType  # 27
+"""FAILED_PRECONDITION: another reading counts than the one that was to be replaced. Metadata: `device_id`, `start_time`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

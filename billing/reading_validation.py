@@ -1,0 +1,146 @@
+"""Validation and estimation of a meter's days: reads what is on record, puts on record what follows."""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+from operator import itemgetter
+from zoneinfo import ZoneInfo
+
+from billing.computed_readings import ComputedReadings
+from billing.estimation import LINEAR_LONGEST_MS
+from billing.estimation_plan import EstimationPlan, MeterFacts
+from billing.local_time import LocalDay, local_day_of, local_days
+from billing.reading_exception_store import ReadingExceptionStore
+from billing.reading_series import TimedReading
+from billing.schema import DAY_MS, HOUR_MS, METER
+from billing.sealed_day_store import SealedDayStore
+from billing.span import readings_of
+from billing.usage_pipeline import UsageQuery
+from billing.usage_store import UsageStore
+from billing.validation_checks import usage_level
+from billing.validation_rule import Finding, ValidationThresholds
+from billing.window_validation import failed_starts_ms, findings_of
+
+# A line may need a neighbour this far outside of the day; a zero run of a day is seen from its beginning.
+_BEFORE_MS = 25 * HOUR_MS
+# Three Saturdays or Sundays and holidays lie within it, and so does the beginning of most gaps.
+_LIKE_DAYS_MS = 35 * DAY_MS
+_PRIOR_PERIOD_MS = 30 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedWindow:
+    """What came of validating: the days it was over, what was found in them, how many readings were estimated.
+
+    The days are [start_ms, end_ms), epoch milliseconds.
+    """
+
+    start_ms: int
+    end_ms: int
+    findings: Sequence[Finding]
+    estimated_reading_count: int
+
+
+class ReadingValidation:
+    """Runs the rules over a meter's days; doing it again, or two at once, changes nothing more."""
+
+    def __init__(
+        self,
+        *,
+        usage: UsageStore,
+        sealed: SealedDayStore,
+        computed: ComputedReadings,
+        exceptions: ReadingExceptionStore,
+        clock_ms: Callable[[], int],
+        thresholds: ValidationThresholds,
+        holidays: Collection[date] = (),
+    ) -> None:
+        self._usage = usage
+        self._sealed = sealed
+        self._computed = computed
+        self._exceptions = exceptions
+        self._clock_ms = clock_ms
+        self._thresholds = thresholds
+        self._holidays = holidays
+
+    async def validate(self, meter: MeterFacts, start_ms: int, end_ms: int, *, estimate: bool) -> ValidatedWindow:
+        """Validates the local days that [start_ms, end_ms) touches, and estimates what is missing in them if told to.
+
+        Whole days, and only such as have ended and whose readings were not removed.
+
+        Raises:
+            pymongo.errors.PyMongoError: the store failed; doing it again is safe.
+        """
+        zone = ZoneInfo(meter.time_zone)
+        first, last = local_day_of(start_ms, zone), local_day_of(end_ms - 1, zone)
+        now_ms = self._clock_ms()
+        days = [day for day in (*local_days(first.day, last.day, zone), last) if day.end_ms <= now_ms]
+        sealed = await self._sealed.find(METER, meter.device_id, first.start_ms, last.end_ms)
+        findings: list[Finding] = []
+        count = 0
+        for day in days:
+            if any(at_ms < day.end_ms and at_ms + DAY_MS > day.start_ms for at_ms in sealed):
+                continue
+            if estimate:
+                count += await self._estimate(meter, day)
+            found = await self._check(meter, day)
+            await self._exceptions.replace(meter.device_id, day.start_ms, day.end_ms, found, now_ms)
+            findings += found
+        reached_ms = days[-1].end_ms if days else first.start_ms
+        return ValidatedWindow(first.start_ms, reached_ms, findings, count)
+
+    async def _check(self, meter: MeterFacts, day: LocalDay) -> list[Finding]:
+        readings = await self._readings(meter, day.start_ms - _BEFORE_MS, day.end_ms)
+        found = await asyncio.to_thread(findings_of, meter, readings, day.start_ms, day.end_ms, self._thresholds)
+        return found + await self._usage_level(meter, day)
+
+    async def _usage_level(self, meter: MeterFacts, day: LocalDay) -> list[Finding]:
+        query = UsageQuery(
+            METER, meter.device_id, day.start_ms - _PRIOR_PERIOD_MS, day.end_ms, "local_day", meter.time_zone
+        )
+        name = METER.summed[0]
+        by_day = {
+            at_ms: one.energies[name] for at_ms, one in await self._usage.intervals(query) if name in one.energies
+        }
+        today = by_day.pop(day.start_ms, None)
+        if today is None or not by_day:
+            return []
+        average = sum(by_day.values()) / len(by_day)
+        found = usage_level(today, average, day.start_ms, day.end_ms, self._thresholds)
+        return [finding._replace(channel="import") for finding in found]
+
+    async def _estimate(self, meter: MeterFacts, day: LocalDay) -> int:
+        after_ms = day.end_ms + LINEAR_LONGEST_MS + meter.interval_ms
+        readings = await self._readings(meter, day.start_ms - _BEFORE_MS, after_ms)
+        plan = await asyncio.to_thread(self._plan, meter, readings)
+        # Without a reading before it, a gap may have begun earlier than what was read.
+        if plan.needs_like_days(day.start_ms, day.end_ms) or not readings or readings[0][0] > day.start_ms:
+            readings = await self._readings(meter, day.start_ms - _LIKE_DAYS_MS, after_ms)
+            plan = await asyncio.to_thread(self._plan, meter, readings)
+        estimates = await asyncio.to_thread(plan.estimates, day.start_ms, day.end_ms, self._clock_ms())
+        await self._computed.append(estimates)
+        return len(estimates)
+
+    def _plan(self, meter: MeterFacts, readings: Sequence[TimedReading]) -> EstimationPlan:
+        if not readings:
+            return EstimationPlan(meter, readings, (), self._holidays)
+        first_ms, (last_ms, last) = readings[0][0], readings[-1]
+        findings: list[Finding] = []
+        zone = ZoneInfo(meter.time_zone)
+        days = local_days(local_day_of(first_ms, zone).day, local_day_of(last_ms + DAY_MS, zone).day, zone)
+        for day in days:
+            start_ms, end_ms = max(day.start_ms, first_ms), min(day.end_ms, last_ms + last.interval_ms)
+            first, end = (bisect_left(readings, at_ms, key=itemgetter(0)) for at_ms in (start_ms, end_ms))
+            if first < end:
+                findings += findings_of(meter, readings[first:end], start_ms, end_ms, self._thresholds)
+        return EstimationPlan(meter, readings, failed_starts_ms(findings, readings), self._holidays)
+
+    async def _readings(self, meter: MeterFacts, start_ms: int, end_ms: int) -> list[TimedReading]:
+        return [
+            (at_ms, observation)
+            async for key, span in self._usage.spans(METER, meter.device_id, start_ms, end_ms)
+            for at_ms, observation, superseded in readings_of(key, span, start_ms, end_ms)
+            if not superseded
+        ]

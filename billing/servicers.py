@@ -1,0 +1,68 @@
+"""The doors of billing and what stands behind each."""
+
+import time
+
+from energy.billing.v1 import invoice_service_pb2, tariff_service_pb2, usage_service_pb2
+from energy.billing.v1.invoice_service_pb2_grpc import add_InvoiceServiceServicer_to_server
+from energy.billing.v1.tariff_service_pb2_grpc import add_TariffServiceServicer_to_server
+from energy.billing.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
+
+from billing.config import BillingConfig
+from billing.invoice_service import InvoiceService
+from billing.live_cache import LiveCache
+from billing.live_reader import LiveReader
+from billing.readings_at_rest import ReadingsAtRest
+from billing.tail_reader import TailReader
+from billing.tariff_service import TariffService
+from billing.tariff_store import TariffStore
+from billing.usage_service import UsageService
+from billing.usage_store import UsageStore
+from billing.validation_wiring import validation_servicer
+from common.grpc_server import ServicerEntry
+from common.mongo import Database
+from common.registry_cache import RegistryCache
+
+
+def servicers_of(
+    config: BillingConfig, database: Database, cache: LiveCache, readings: ReadingsAtRest, devices: RegistryCache
+) -> list[ServicerEntry]:
+    """Every service of billing, on the stores of this process."""
+    tail = TailReader(readings.tail, readings.log)
+    usage = UsageStore(database, readings.history, tail, readings.days)
+    live = LiveReader(
+        cache=cache, store=readings.live, history=readings.history, tail=tail, publisher=readings.publisher
+    )
+    tariffs = TariffStore(database)
+
+    def now_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+    return [
+        (
+            add_UsageServiceServicer_to_server,
+            UsageService(
+                usage=usage, live=live, registry=devices, complete_through=readings.complete_through, clock=now_ms
+            ),
+            usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,
+        ),
+        (
+            add_TariffServiceServicer_to_server,
+            TariffService(store=tariffs, registry=devices, clock=now_ms),
+            tariff_service_pb2.DESCRIPTOR.services_by_name["TariffService"].full_name,
+        ),
+        (
+            add_InvoiceServiceServicer_to_server,
+            InvoiceService(store=tariffs, registry=devices, quarters=usage),
+            invoice_service_pb2.DESCRIPTOR.services_by_name["InvoiceService"].full_name,
+        ),
+        validation_servicer(
+            database,
+            usage=usage,
+            writer=readings.writer,
+            tail=readings.tail,
+            registry=devices,
+            partitions=config.partitions,
+            holidays=config.holidays,
+            clock_ms=now_ms,
+        ),
+    ]

@@ -1,0 +1,128 @@
+"""The door for those who validate, estimate and edit readings; it only translates."""
+
+# ruff: noqa: N802, ARG002 - methods are named as in the contract, and each gets a context
+
+from collections.abc import Callable
+
+from energy.billing.v1 import validation_service_pb2 as pb
+from energy.billing.v1.validation_service_pb2_grpc import ValidationServiceServicer
+from energy.registry.v1.device_pb2 import DeviceKind
+
+from billing import usage_request as checked
+from billing.estimation_plan import MeterFacts
+from billing.reading_edit_store import ReadingEditStore
+from billing.reading_editing import ReadingEditing
+from billing.reading_exception_store import ReadingExceptionStore
+from billing.reading_validation import ReadingValidation
+from billing.schema import METER, STORAGE, VEHICLE, Kind
+from billing.validation_codec import to_exception, to_recorded_edit
+from billing.validation_request import WINDOW_MAXIMUM_DAYS, wanted_edits
+from common.errors import FieldViolation, InvalidArgument
+from common.instants import from_ms
+from common.paging import decode_token, encode_token, page_size
+from common.registry_cache import CachedDevice, RegistryCache
+from common.rpc_guard import Context
+
+_PAGE_DEFAULT = 1000
+_PAGE_MAXIMUM = 10_000
+_KIND_OF: dict[int, Kind] = {
+    DeviceKind.DEVICE_KIND_METER: METER,
+    DeviceKind.DEVICE_KIND_VEHICLE: VEHICLE,
+    DeviceKind.DEVICE_KIND_STORAGE: STORAGE,
+}
+
+
+class ValidationService(ValidationServiceServicer):
+    """Translates between the contract and what is done to readings at rest; `clock` gives now in UTC milliseconds."""
+
+    def __init__(
+        self,
+        *,
+        validation: ReadingValidation,
+        editing: ReadingEditing,
+        exceptions: ReadingExceptionStore,
+        edits: ReadingEditStore,
+        registry: RegistryCache,
+        clock: Callable[[], int],
+    ) -> None:
+        self._validation = validation
+        self._editing = editing
+        self._exceptions = exceptions
+        self._edits = edits
+        self._registry = registry
+        self._clock = clock
+
+    async def ValidateReadings(
+        self, request: pb.ValidateReadingsRequest, context: Context
+    ) -> pb.ValidateReadingsResponse:
+        """Validates whole local days of a meter."""
+        device = await self._registry.find(checked.required_device_id(request.device_id))
+        asked = checked.window(request)
+        checked.require_at_most(asked, WINDOW_MAXIMUM_DAYS)
+        done = await self._validation.validate(_meter(device), asked.start_ms, asked.end_ms, estimate=request.estimate)
+        found = await self._exceptions.find(device.device_id, done.start_ms, done.end_ms)
+        return pb.ValidateReadingsResponse(
+            start_time=from_ms(done.start_ms),
+            end_time=from_ms(done.end_ms),
+            exceptions=[to_exception(one) for one in found if one.resolved_ms is None],
+            estimated_reading_count=done.estimated_reading_count,
+        )
+
+    async def ListReadingExceptions(
+        self, request: pb.ListReadingExceptionsRequest, context: Context
+    ) -> pb.ListReadingExceptionsResponse:
+        """Lists what validation found about a meter."""
+        device = await self._registry.find(checked.required_device_id(request.device_id))
+        asked = checked.window(request)
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
+        filters = {"of": [device.device_id, asked.start_ms, asked.end_ms]}
+        last = decode_token(request.page_token, filters)
+        start_ms, after = (asked.start_ms, "") if last is None else (int(last["start_ms"]), str(last["key"]))
+        found = await self._exceptions.find(device.device_id, start_ms, asked.end_ms, size + 1, after)
+        page = found[:size]
+        more = len(found) > size
+        return pb.ListReadingExceptionsResponse(
+            exceptions=[to_exception(one) for one in page],
+            next_page_token=encode_token({"start_ms": page[-1].finding.start_ms, "key": page[-1].key}, filters)
+            if more
+            else "",
+        )
+
+    async def EditReadings(self, request: pb.EditReadingsRequest, context: Context) -> pb.EditReadingsResponse:
+        """Puts readings in the place of others."""
+        device = await self._registry.find(checked.required_device_id(request.device_id))
+        kind = _KIND_OF[device.kind]
+        wanted = wanted_edits(request, kind, device.expected_interval_ms, self._clock())
+        edits = await self._editing.edit(kind.name, device.device_id, wanted.readings, wanted.actor, wanted.reason)
+        return pb.EditReadingsResponse(edits=[to_recorded_edit(edit) for edit in edits])
+
+    async def ListReadingEdits(
+        self, request: pb.ListReadingEditsRequest, context: Context
+    ) -> pb.ListReadingEditsResponse:
+        """Lists the edits of a device."""
+        device = await self._registry.find(checked.required_device_id(request.device_id))
+        asked = checked.window(request)
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
+        filters = {"of": [device.device_id, asked.start_ms, asked.end_ms]}
+        last = decode_token(request.page_token, filters)
+        start_ms, revision = (asked.start_ms, None) if last is None else (int(last["start_ms"]), int(last["revision"]))
+        found = await self._edits.find(device.device_id, start_ms, asked.end_ms, size + 1, revision)
+        page = found[:size]
+        return pb.ListReadingEditsResponse(
+            edits=[to_recorded_edit(edit) for edit in page],
+            next_page_token=encode_token({"start_ms": page[-1].start_ms, "revision": page[-1].after.revision}, filters)
+            if len(found) > size
+            else "",
+        )
+
+
+def _meter(device: CachedDevice) -> MeterFacts:
+    if device.kind != DeviceKind.DEVICE_KIND_METER:
+        raise InvalidArgument([FieldViolation("device_id", "KIND_MISMATCH", "must be a meter")])
+    return MeterFacts(
+        device.device_id,
+        device.expected_interval_ms,
+        device.time_zone,
+        device.connection_kw,
+        device.register_digits,
+    )
