@@ -7,7 +7,10 @@ believed only without `due_at`:
   sets `due_at`, before it writes. A crash between both leaves a day that looks stale and is made again, never one that
   looks fresh and is not.
 - Who makes a document reads `versions`, then the hours, and writes only if no hour is behind its entry, and only where
-  `versions` is still as it was read. So no fold is missed, whoever else folds or rolls up meanwhile.
+  `versions` and `due_at` are still as they were read. So no fold is missed, whoever else folds or rolls up meanwhile.
+- A day that somebody told of in this way stays due for a while, and until half of that is over those who told need not
+  tell again: whoever makes the document starts after the other half, when what they fold now has long been written. So
+  the import of a year costs one small document a day, and not one for each of its folds.
 - Folds into a day that has not ended cost nothing more; such a day has no document. Between the end of a day as the
   fold sees it and the making of its document lies an hour, so that no fold decided before is still on its way.
 """
@@ -18,10 +21,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING
 from pymongo.errors import BulkWriteError
 
-from billing.day import day_columns, day_of, document_id, has_ended, hour_name, newest_ready_day
+from billing.day import day_columns, day_of, document_id, hour_name, newest_ready_day
+from billing.day_notices import WAIT_FOR_MORE_MS, Day, DayNotices, day_key, only_duplicates
 from billing.observation import SpanKey
 from billing.quarter import quarters
 from billing.schema import DAY_MS, KINDS, Kind
@@ -31,34 +35,18 @@ from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 10_000
-_DUPLICATE_KEY = 11000
-# After a late reading others of the same device follow, and one new document will do for all of them.
-_WAIT_FOR_MORE_MS = 60_000
-# A fold that is told of and not seen is on its way, or was set aside for ever.
-_RETRY_MS = 300_000
 
 
 # What tells the days that may be believed.
 FRESH: Mapping[str, Any] = MappingProxyType({"due_at": {"$exists": False}})
-_UNSEALED: Mapping[str, Any] = MappingProxyType({"sealed": {"$exists": False}})
 Sealing = Literal["sealed", "differs", "not_ready"]
 
 
-class SealedDay(Exception):
-    """Expected: a reading came for a day whose readings were removed."""
-
-
-class Day(NamedTuple):
-    """A device's day, by its start in epoch milliseconds."""
-
-    device_id: str
-    start_ms: int
-
-
 class DueDay(NamedTuple):
-    """A day whose document is to be made again, and the versions it is to rest on at least."""
+    """A day whose document is to be made again, since when, and the versions it is to rest on at least."""
 
     day: Day
+    due_at: datetime
     versions: Mapping[str, int]
 
 
@@ -74,6 +62,7 @@ class DayStore:
         self._days = {kind.name: database[kind.days] for kind in KINDS.values()}
         self._hours = {kind.name: database[kind.history] for kind in KINDS.values()}
         self._clock_ms = clock_ms
+        self._notices = DayNotices(self._days, clock_ms)
 
     async def prepare(self) -> None:
         """Makes the unique index by which days are read, the shard key, and the one by which due ones are found."""
@@ -88,25 +77,7 @@ class DayStore:
             SealedDay: the readings of one of the days are gone, so that nothing can be folded into it any more.
             pymongo.errors.PyMongoError: the store failed, and the spans must not be written.
         """
-        at_ms = self._clock_ms()
-        by_day: dict[Day, dict[str, int]] = {}
-        for key, version in versions:
-            if has_ended(key.span_start_ms, at_ms):
-                day = Day(key.device_id, day_of(key.span_start_ms))
-                by_day.setdefault(day, {})[f"versions.{hour_name(key.span_start_ms)}"] = version
-        if by_day:
-            due_at = datetime_from_ms(at_ms + _WAIT_FOR_MORE_MS)
-            writes = [
-                UpdateOne({**_filter(day), **_UNSEALED}, {"$max": raised, "$min": {"due_at": due_at}}, upsert=True)
-                for day, raised in by_day.items()
-            ]
-            try:
-                await self._days[kind.name].bulk_write(writes, ordered=False)
-            except BulkWriteError as failure:
-                # One that is there and does not match is sealed.
-                if _only_duplicates(failure):
-                    raise SealedDay("its day is sealed: the readings it rests on were removed") from failure
-                raise
+        await self._notices.announce(kind, versions)
 
     async def missing(self, kind: Kind, device_ids: Sequence[str], day_start_ms: int) -> list[Day]:
         """The days without a document among those of some devices."""
@@ -120,11 +91,16 @@ class DayStore:
     async def due(self, kind: Kind, limit: int) -> list[DueDay]:
         """Days that are to be made again, those that have waited longest first."""
         cursor = self._days[kind.name].find(
-            {"due_at": {"$lte": datetime_from_ms(self._clock_ms())}}, {"device_id": 1, "span_start": 1, "versions": 1}
+            {"due_at": {"$lte": datetime_from_ms(self._clock_ms())}},
+            {"device_id": 1, "span_start": 1, "versions": 1, "due_at": 1},
         )
         cursor = cursor.sort("due_at", ASCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
         return [
-            DueDay(Day(document["device_id"], datetime_to_ms(document["span_start"])), document["versions"])
+            DueDay(
+                Day(document["device_id"], datetime_to_ms(document["span_start"])),
+                document["due_at"],
+                document["versions"],
+            )
             async for document in cursor
         ]
 
@@ -169,7 +145,7 @@ class DayStore:
         try:
             await self._days[kind.name].insert_many(some, ordered=False)
         except BulkWriteError as failure:
-            if not _only_duplicates(failure):
+            if not only_duplicates(failure):
                 raise
             return len(some) - len(failure.details["writeErrors"])
         return len(some)
@@ -178,12 +154,15 @@ class DayStore:
         """Makes the document of a day that is due; False when a fold was on its way, and it is due again later."""
         document = await self._document(kind, due.day)
         made = document["versions"]
-        asked = _filter(due.day)
+        asked = day_key(due.day)
         if any(made.get(hour, 0) < version for hour, version in due.versions.items()):
-            later: datetime = datetime_from_ms(self._clock_ms() + _RETRY_MS)
-            await self._days[kind.name].update_one(asked, {"$set": {"due_at": later}})
+            # It is on its way, or was set aside for ever.
+            later = datetime_from_ms(self._clock_ms() + WAIT_FOR_MORE_MS)
+            await self._days[kind.name].update_one(asked, {"$max": {"due_at": later}})
             return False
-        result = await self._days[kind.name].replace_one({**asked, "versions": due.versions}, document)
+        # Both must be as they were: who tells a version that was told before moves the time alone.
+        told = {"versions": due.versions, "due_at": due.due_at}
+        result = await self._days[kind.name].replace_one({**asked, **told}, document)
         return bool(result.matched_count)
 
     async def seal(self, kind: Kind, day: Day) -> Sealing:
@@ -226,7 +205,7 @@ class DayStore:
             key = SpanKey(kind.name, day.device_id, datetime_to_ms(hour["span_start"]))
             spans[key] = hour["quarters"]
             versions[hour_name(key.span_start_ms)] = hour["version"]
-        return {**_filter(day), "versions": versions, **day_columns(kind, spans)}
+        return {**day_key(day), "versions": versions, **day_columns(kind, spans)}
 
 
 def days_filter(device_id: str, start_ms: int, end_ms: int) -> dict[str, Any]:
@@ -241,18 +220,5 @@ def days_filter(device_id: str, start_ms: int, end_ms: int) -> dict[str, Any]:
     }
 
 
-def _only_duplicates(failure: BulkWriteError) -> bool:
-    errors = failure.details["writeErrors"]
-    return not failure.details.get("writeConcernErrors") and all(error["code"] == _DUPLICATE_KEY for error in errors)
-
-
 def _id_filter(day: Day) -> dict[str, Any]:
     return {"_id": document_id(day.device_id, day.start_ms)}
-
-
-def _filter(day: Day) -> dict[str, Any]:
-    return {
-        "_id": document_id(day.device_id, day.start_ms),
-        "device_id": day.device_id,
-        "span_start": datetime_from_ms(day.start_ms),
-    }

@@ -117,8 +117,9 @@ def from_document(kind: Kind, document: Mapping[str, Any]) -> Latest:
         revision=newest["revision"],
         interval_ms=newest["interval_ms"],
         receive_ms=-newest["receive_order"],
-        record_ms=-newest["record_order"],
+        # Documents of an earlier version have it by another name, and no time of their own for what came last.
+        record_ms=-newest["record_order"] if "record_order" in newest else newest["record_ms"],
         values=tuple(measurement.get(column.name) for column in kind.columns),
     )
-    last_receive_ms = datetime_to_ms(document["last_receive_time"])
+    last_receive_ms = datetime_to_ms(document.get("last_receive_time", datetime_from_ms(observation.receive_ms)))
     return Latest(kind.name, document["_id"], start_ms, observation, last_receive_ms)

@@ -5,7 +5,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from billing.day_store import Day, DayStore
+from billing.day_notices import Day
+from billing.day_store import DayStore
 from billing.history_store import HistoryStore
 from billing.kind_columns import LoggedReading
 from billing.live import newest_of
@@ -136,7 +137,7 @@ async def test_a_late_reading_makes_its_day_doubtful_until_it_is_made_again(data
     assert stale is not None
     assert "due_at" in stale
     assert not await process.roller.make_due()
-    process.at_ms += 2 * MINUTE_MS
+    process.at_ms += 11 * MINUTE_MS
     assert await process.roller.make_due()
     await process.require_fresh([*early, *late])
     assert not await process.roller.make_due()
@@ -151,14 +152,14 @@ async def test_a_fold_that_was_announced_and_never_came_leaves_a_day_that_is_not
     await process.roller.sweep()
 
     await process.days.announce(METER, [(SpanKey("meter", DEVICE, DAY_START_MS + 19 * HOUR_MS), 2)])
-    process.at_ms += 2 * MINUTE_MS
+    process.at_ms += 11 * MINUTE_MS
     await process.roller.make_due()
 
     stale = await process.document()
     assert stale is not None
     assert "due_at" in stale
     await process.fold(late)
-    process.at_ms += 10 * MINUTE_MS
+    process.at_ms += 11 * MINUTE_MS
     await process.roller.make_due()
     await process.require_fresh([*early, *late])
 
@@ -169,13 +170,13 @@ async def test_a_fold_during_the_making_is_not_lost(database: Database) -> None:
     early, late = of_hours(0, 4), of_hours(2, 3, seed=4)
     process.at_ms = READY_MS
     await process.fold(early)
-    process.at_ms += 2 * MINUTE_MS
+    process.at_ms += 11 * MINUTE_MS
     (due,) = await process.days.due(METER, 10)
 
     await process.fold(late)
 
     assert not await process.days.make_again(METER, due)
-    process.at_ms += 10 * MINUTE_MS
+    process.at_ms += 11 * MINUTE_MS
     await process.roller.make_due()
     await process.require_fresh([*early, *late])
 
@@ -191,8 +192,47 @@ async def test_a_first_document_gives_way_to_a_fold_that_was_announced(database:
 
     assert await process.days.make_first(METER, missing) == 0
 
-    process.at_ms += 2 * MINUTE_MS
+    process.at_ms += 11 * MINUTE_MS
     await process.roller.make_due()
+    await process.require_fresh([*early, *late])
+
+
+async def test_a_day_that_was_told_of_is_not_told_of_again_for_a_while(database: Database) -> None:
+    """The import of a past day costs one small document; what is folded meanwhile is in the day when it is made."""
+    process = await days_on(database)
+    early, more, late = of_hours(0, 4), of_hours(2, 3, seed=4), of_hours(8, 2)
+    process.at_ms = READY_MS
+    await process.fold(early)
+    told = await process.document()
+
+    process.at_ms += 4 * MINUTE_MS
+    await process.fold(more)
+    assert await process.document() == told
+    process.at_ms += 4 * MINUTE_MS
+    await process.fold(late)
+
+    assert await process.document() != told
+    process.at_ms += 11 * MINUTE_MS
+    assert await process.roller.make_due()
+    await process.require_fresh([*early, *more, *late])
+
+
+async def test_telling_what_was_told_before_keeps_the_making_from_ending(database: Database) -> None:
+    """Whoever told may fold more without telling again, so what was being made must not be believed."""
+    process = await days_on(database)
+    early, late = of_hours(0, 4), of_hours(2, 1, seed=4)
+    process.at_ms = READY_MS
+    await process.fold(early)
+    await process.days.announce(METER, [(SpanKey("meter", DEVICE, DAY_START_MS), 1)])
+    process.at_ms += 11 * MINUTE_MS
+    (due,) = await process.days.due(METER, 10)
+
+    await process.days.announce(METER, [(SpanKey("meter", DEVICE, DAY_START_MS), 1)])
+    assert not await process.days.make_again(METER, due)
+
+    await process.fold(late)
+    process.at_ms += 11 * MINUTE_MS
+    assert await process.roller.make_due()
     await process.require_fresh([*early, *late])
 
 
