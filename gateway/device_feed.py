@@ -14,6 +14,9 @@ from gateway.device_store import PAGE_DEVICES, DeviceStore
 
 # How far the clocks of two gateways may differ, and how long a write may take from its stamp to being seen.
 OVERLAP_MS = 5_000
+# What takes longer, for the store is slow or a clock is wrong, is found by a question that reaches back further.
+LONG_OVERLAP_MS = 120_000
+_POLLS_A_LONG_LOOK = 15
 
 _POLL_SECONDS = 1.0
 
@@ -26,7 +29,7 @@ class DeviceFeed:
     """Reads the whole registry once, then asks the store each second for what changed.
 
     Each question reaches back further than the last one did, so that a change stamped by a slower clock, or written
-    late, is not missed; what was told already is not told again.
+    late, is not missed, and now and then much further; what was told already is not told again.
     """
 
     def __init__(self, store: DeviceStore, now_ms: Callable[[], int], poll_seconds: float = _POLL_SECONDS) -> None:
@@ -36,6 +39,7 @@ class DeviceFeed:
         self._listeners: list[Listener] = []
         self._seen_ms = 0
         self._told: dict[str, int] = {}
+        self._polls = 0
         self._loaded = asyncio.Event()
         self._is_away = False
 
@@ -91,10 +95,14 @@ class DeviceFeed:
 
     async def _poll(self) -> None:
         started_ms = self._now_ms()
-        changes = await self._store.changed_since(max(0, self._seen_ms - OVERLAP_MS), self._told)
+        self._polls += 1
+        is_long = self._polls % _POLLS_A_LONG_LOOK == 0
+        since_ms = self._seen_ms - (LONG_OVERLAP_MS if is_long else OVERLAP_MS)
+        changes = await self._store.changed_since(max(0, since_ms), self._told)
         for start in range(0, len(changes.devices), PAGE_DEVICES):
             self._tell(changes.devices[start : start + PAGE_DEVICES])
-        self._told = changes.versions
+        # Only a long look knows everything that another one may find again.
+        self._told = changes.versions if is_long else self._told | changes.versions
         # Not the newest stamp: a large registration would then be read again each second until the next change.
         self._seen_ms = max(self._seen_ms, started_ms)
 

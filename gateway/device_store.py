@@ -25,6 +25,8 @@ from gateway.vehicle_link import VehicleLink, in_order
 PAGE_DEVICES = 1_000
 
 _DUPLICATE_KEY = 11_000
+# Each has a stamp of its own, and a write must not take long from that on.
+_DEVICES_A_WRITE = 100
 _QUERY_TIMEOUT_MS = 10_000
 # A list of a thousand takes the local server fifteen times as long as ten lists of a hundred.
 _IDS_A_QUERY = 100
@@ -81,10 +83,16 @@ class DeviceStore:
         return new
 
     async def create_many(self, devices: Sequence[Device]) -> list[bool | DeviceExists]:
-        """Registers devices in one bulk write: per device True if it is new, False if it was there with this content.
+        """Registers devices: per device True if it is new, False if it was there with this content.
 
         The error stands where a device is registered with other content.
         """
+        outcomes: list[bool | DeviceExists] = []
+        for first in range(0, len(devices), _DEVICES_A_WRITE):
+            outcomes += await self._create_some(devices[first : first + _DEVICES_A_WRITE])
+        return outcomes
+
+    async def _create_some(self, devices: Sequence[Device]) -> list[bool | DeviceExists]:
         documents = [device_to_document(self._stamped(device)) for device in devices]
         try:
             await self._devices.insert_many(documents, ordered=False)

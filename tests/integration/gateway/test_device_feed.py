@@ -13,7 +13,7 @@ from common.mongo import Database
 from gateway import device_watch
 from gateway.device import Device, DeviceKind
 from gateway.device_directory import DeviceDirectory
-from gateway.device_feed import OVERLAP_MS, DeviceFeed
+from gateway.device_feed import LONG_OVERLAP_MS, OVERLAP_MS, DeviceFeed
 from gateway.device_store import Changes, DeviceStore
 from gateway.device_watch import DeviceWatches
 from gateway.vehicle_link import VehicleLink
@@ -112,6 +112,29 @@ async def test_a_stamp_of_a_slower_clock_is_not_missed(store: DeviceStore, runni
         await slower.create(device("m-behind"))
 
         assert await heard.of("m-behind")
+
+
+async def test_a_write_that_took_very_long_is_told_of_all_the_same(
+    store: DeviceStore, running: DeviceFeed, clock: Clock
+) -> None:
+    """Its stamp is older than what each question reaches back to; a longer look finds it, and tells nothing twice."""
+    heard = Heard()
+    slower = DeviceStore(store._database, lambda: clock.now_ms - LONG_OVERLAP_MS)
+    with running.listening(heard):
+        clock.now_ms += 2 * LONG_OVERLAP_MS
+        await store.create(device("m-now"))
+        await heard.of("m-now")
+
+        await slower.create(device("m-slow"))
+        await heard.of("m-slow")
+        await slower.create(device("m-slower"))
+        await heard.of("m-slower")
+
+    assert {device_id: heard.times[device_id] for device_id in ("m-now", "m-slow", "m-slower")} == {
+        "m-now": 1,
+        "m-slow": 1,
+        "m-slower": 1,
+    }
 
 
 async def test_a_large_registration_is_not_read_again_and_again(
