@@ -25,7 +25,7 @@ from pymongo import ASCENDING
 from pymongo.errors import BulkWriteError
 
 from billing.day import day_columns, day_of, document_id, hour_name, newest_ready_day
-from billing.day_notices import WAIT_FOR_MORE_MS, Day, DayNotices, day_key, only_duplicates
+from billing.day_notice_store import WAIT_FOR_MORE_MS, Day, DayNotices, day_key, only_duplicates
 from billing.observation import SpanKey
 from billing.quarter import quarters
 from billing.schema import DAY_MS, KINDS, Kind

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import ASCENDING, ReplaceOne
 from pymongo.errors import BulkWriteError, DocumentTooLarge
 
-from billing.day_notices import SealedDay
+from billing.day_notice_store import SealedDay
 from billing.day_store import DayStore
 from billing.observation import Observation, SpanKey
 from billing.schema import KINDS, Kind

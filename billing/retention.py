@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
 from billing.day import day_of
-from billing.day_notices import Day
+from billing.day_notice_store import Day
 from billing.day_store import DayStore, Sealing, now_ms
 from billing.history_store import HistoryStore
 from billing.live_store import LiveStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from billing.day_notices import Day
+from billing.day_notice_store import Day
 from billing.day_store import DayStore
 from billing.history_store import HistoryStore
 from billing.schema import HOUR_MS, KINDS

@@ -5,7 +5,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from billing.day_notices import Day
+from billing.day_notice_store import Day
 from billing.day_store import DayStore
 from billing.history_store import HistoryStore
 from billing.kind_columns import LoggedReading
