@@ -25,6 +25,9 @@ _IDLE_SECONDS = 0.1
 # After a round, a pause of so many times its length while the log is always being written, none while it never is: the
 # longer the pauses, the more of each span is folded at once, and what is folded late is only folded cheaper.
 _PAUSE_PER_BUSY_ROUND = 4.0
+# It stands aside the less the longer something has waited, and no more after this: what is not folded makes every
+# question dearer, and a log that is never idle must not keep folding from going on.
+_PATIENCE_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
 _SEGMENTS_PER_LOAD = 50
 
@@ -68,7 +71,7 @@ class Merger:
     ) -> None:
         self._tail = tail
         self._log = log
-        self._folder = SpanFolder(history, metrics, give_way.wait_idle)
+        self._folder = SpanFolder(history, metrics, self._stand_aside)
         self._give_way = give_way
         self._live = live
         self._partitions = partitions
@@ -93,7 +96,8 @@ class Merger:
                 searched = partitions
                 started = self._clock()
                 if await self.fold_due():
-                    await asyncio.sleep(_PAUSE_PER_BUSY_ROUND * self._give_way.busy_share * (self._clock() - started))
+                    pauses = _PAUSE_PER_BUSY_ROUND * self._give_way.busy_share * self._patience()
+                    await asyncio.sleep(pauses * (self._clock() - started))
                 else:
                     if self._more_is_logged and self._tail.has_room:
                         search_at = self._clock()
@@ -102,6 +106,16 @@ class Merger:
                 _log.warning("merge_postponed", cause=type(failure).__name__)
                 self._metrics.failures.inc()
                 await asyncio.sleep(_RETRY_SECONDS)
+
+    def _patience(self) -> float:
+        """1 while nothing waits, 0 when something has waited too long."""
+        oldest = self._tail.oldest_since()
+        return 1.0 if oldest is None else max(0.0, 1.0 - (self._clock() - oldest) / _PATIENCE_SECONDS)
+
+    async def _stand_aside(self, limit_seconds: float) -> None:
+        patience = self._patience()
+        if patience:
+            await self._give_way.wait_idle(limit_seconds * patience)
 
     async def recover(self) -> None:
         """Takes into the tail what the log holds unfolded and this process does not: after a crash, or of a replica."""

@@ -12,9 +12,9 @@ from billing.span_columns import fresh_documents
 from common.reading_location import Integers
 
 # Documents in one write: the log must not wait for long behind it.
-_SPANS_A_WRITE = 50
+_SPANS_A_WRITE = 100
 # Longer than this the merger does not stand aside, so that it is never starved.
-_GIVE_WAY_SECONDS = 1.0
+_GIVE_WAY_SECONDS = 0.3
 _REMEMBERED_SPANS = 100_000
 
 # The rows of each of some spans.

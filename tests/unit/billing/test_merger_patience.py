@@ -1,0 +1,92 @@
+"""How far folding stands aside for a log that is always being written."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from billing.kind_columns import LoggedReading
+from billing.merger import Merger, MergeSettings
+from billing.merger_metrics import MergerMetrics
+from billing.segment import Segment
+from billing.tail import Tail
+
+READING = LoggedReading("meter", "m-1", 0, 60_000, 0, 1, (1, *(None,) * 9))
+
+
+class BusyLog:
+    """A log that is never idle, and remembers how long it was waited for."""
+
+    busy_share = 1.0
+
+    def __init__(self) -> None:
+        """Nobody has waited yet."""
+        self.waits: list[float] = []
+
+    async def wait_idle(self, limit_seconds: float) -> None:
+        """The whole limit passes, in no time here."""
+        self.waits.append(limit_seconds)
+
+    async def unmerged_ids(self, partitions: object) -> list[str]:  # noqa: ARG002
+        """Nothing is left from before."""
+        return []
+
+    async def mark_merged(self, batch_ids: Sequence[str]) -> None:
+        """Takes note."""
+
+
+class Store:
+    """Takes whatever is folded."""
+
+    async def insert_fresh(self, *_: Any) -> list[Any]:
+        """Every span is new."""
+        return []
+
+    async def advance(self, *_: Any) -> None:
+        """Every reading is the newest."""
+
+
+async def waits_when(waited_seconds: float) -> list[float]:
+    """How long folding waits for the log before it writes something that has waited so long."""
+    now = [100.0]
+    log, tail, store = BusyLog(), Tail(1000), Store()
+    tail.hold(Segment.of("b-1", 0, "w", 1, 1, 2, [READING]), now[0])
+    now[0] += waited_seconds
+    merger = Merger(
+        tail=tail,
+        log=log,  # type: ignore[arg-type]
+        history=store,  # type: ignore[arg-type]
+        live=store,  # type: ignore[arg-type]
+        partitions=lambda: frozenset({0}),
+        settings=MergeSettings(wait_seconds=1.0, readings_per_round=100, search_seconds=60.0),
+        metrics=MergerMetrics(CollectorRegistry()),
+        publish=lambda _: None,
+        give_way=log,
+        clock=lambda: now[0],
+    )
+    running = asyncio.ensure_future(merger.run())
+    async with asyncio.timeout(10):
+        while tail.reading_count:  # noqa: ASYNC110 - the tail has no event for it
+            await asyncio.sleep(0)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    return log.waits
+
+
+@pytest.mark.parametrize(("waited_seconds", "is_shorter"), [(2.0, False), (25.0, True)])
+async def test_what_has_waited_longer_stands_aside_for_less_long(waited_seconds: float, is_shorter: bool) -> None:
+    """A log under load goes first, for a while."""
+    (soon,) = await waits_when(1.0)
+
+    (wait,) = await waits_when(waited_seconds)
+
+    assert (wait < soon / 2) == is_shorter
+
+
+async def test_what_has_waited_too_long_is_folded_though_the_log_is_never_idle() -> None:
+    """Else a log that is always written would keep readings from ever being folded."""
+    assert await waits_when(31.0) == []
