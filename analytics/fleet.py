@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +13,12 @@ import numpy as np
 from analytics.device_states import STATE_NUMBERS, STATES
 from analytics.live_picture import NEVER_SEEN, LivePicture
 from analytics.observation import UNKNOWN_STATE
+from common.reading_location import Integers
 from common.silence import silent_after_ms
+
+# Of very many devices, so without a step of the interpreter and an object for each.
+_ID, _REGION, _KIND = attrgetter("device_id"), attrgetter("region"), attrgetter("kind")
+_INTERVAL = attrgetter("expected_interval_ms")
 
 
 class FleetMember(Protocol):
@@ -56,8 +62,7 @@ class FleetSurvey:
         self._picture = picture
         self.now_ms = now_ms
         self.groups: dict[tuple[str, int], FleetGroup] = {}
-        # Expected intervals are few, devices are many.
-        self._stale_at_ms: dict[int, int] = {}
+        self._stale_at_ms = _StaleAt(now_ms)
 
     def add(self, members: Iterable[FleetMember]) -> None:
         """Counts devices. A large fleet can be added in pieces, so that other work comes in between."""
@@ -65,12 +70,9 @@ class FleetSurvey:
         if not some:
             return
         count = len(some)
-        rows = self._picture.rows_of([member.device_id for member in some])
-        keys = [(member.region, member.kind) for member in some]
-        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        groups = [self.groups.setdefault(key, FleetGroup()) for key in numbers]
-        group = np.fromiter(map(numbers.__getitem__, keys), np.int64, count)
-        stale_at_ms = np.fromiter((self._stale_at(member.expected_interval_ms) for member in some), np.int64, count)
+        rows = self._picture.rows_of(list(map(_ID, some)))
+        groups, group = self._grouped(some)
+        stale_at_ms = np.fromiter(map(self._stale_at_ms.__getitem__, map(_INTERVAL, some)), np.int64, count)
         is_seen = rows != NEVER_SEEN
         is_stale = ~is_seen | (self._picture.last_receive_ms[rows] <= stale_at_ms)
         state = np.where(is_seen, self._picture.state[rows], STATE_NUMBERS[UNKNOWN_STATE])
@@ -105,8 +107,28 @@ class FleetSurvey:
                 counts[kind, state] += device_count
         return dict(sorted(counts.items()))
 
-    def _stale_at(self, expected_interval_ms: int) -> int:
-        stale_at_ms = self._stale_at_ms.get(expected_interval_ms)
-        if stale_at_ms is None:
-            stale_at_ms = self._stale_at_ms[expected_interval_ms] = self.now_ms - silent_after_ms(expected_interval_ms)
+    def _grouped(self, members: Sequence[FleetMember]) -> tuple[list[FleetGroup], Integers]:
+        """The groups of some devices, and of each device the place of its group among them."""
+        regions = list(map(_REGION, members))
+        names = list(dict.fromkeys(regions))
+        numbers = {name: number for number, name in enumerate(names)}
+        kind = np.fromiter(map(_KIND, members), np.int64, len(members))
+        kinds_count = int(kind.max()) + 1
+        key = np.fromiter(map(numbers.__getitem__, regions), np.int64, len(members)) * kinds_count + kind
+        present = np.flatnonzero(np.bincount(key))
+        place = np.zeros(present[-1] + 1, np.int64)
+        place[present] = np.arange(present.size)
+        found = [(names[number // kinds_count], number % kinds_count) for number in present.tolist()]
+        return [self.groups.setdefault(one, FleetGroup()) for one in found], place[key]
+
+
+class _StaleAt(dict[int, int]):
+    """When a device is stale that nothing was received from since, by expected interval; there are few of these."""
+
+    def __init__(self, now_ms: int) -> None:
+        super().__init__()
+        self._now_ms = now_ms
+
+    def __missing__(self, expected_interval_ms: int) -> int:
+        stale_at_ms = self[expected_interval_ms] = self._now_ms - silent_after_ms(expected_interval_ms)
         return stale_at_ms

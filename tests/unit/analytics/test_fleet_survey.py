@@ -110,7 +110,7 @@ def test_readings_of_unregistered_devices_are_not_counted() -> None:
     assert result.groups["North", METER].power_kw == 0.0
 
 
-def test_a_fleet_of_100_000_devices_is_counted_in_less_than_half_a_second() -> None:
+def test_a_fleet_of_100_000_devices_is_counted_in_less_than_200_ms() -> None:
     """Asking for the fleet stays quick: the best of three, in CPU time, so that a busy machine matters little."""
     members = [Member(f"m-{number}", region=f"region-{number % 10}") for number in range(100_000)]
     picture = LivePicture()
@@ -124,4 +124,4 @@ def test_a_fleet_of_100_000_devices_is_counted_in_less_than_half_a_second() -> N
         elapsed_seconds.append(time.process_time() - started)
 
     assert result.device_count() == 100_000
-    assert min(elapsed_seconds) < 0.5
+    assert min(elapsed_seconds) < 0.2
