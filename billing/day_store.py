@@ -10,7 +10,8 @@ believed only without `due_at`:
   `versions` and `due_at` are still as they were read. So no fold is missed, whoever else folds or rolls up meanwhile.
 - A day that somebody told of in this way stays due for a while, and until half of that is over those who told need not
   tell again: whoever makes the document starts after the other half, when what they fold now has long been written. So
-  the import of a year costs one small document a day, and not one for each of its folds.
+  the import of a year costs one small document a day, and not one for each of its folds. This half, five minutes, is
+  also by how much the clocks of replicas may differ; the hour below leaves more.
 - Folds into a day that has not ended cost nothing more; such a day has no document. Between the end of a day as the
   fold sees it and the making of its document lies an hour, so that no fold decided before is still on its way.
 """

@@ -7,6 +7,7 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.errors import BulkWriteError
 
+from billing.keyset import after_in_order, started_in
 from billing.observation import Observation
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
@@ -50,7 +51,7 @@ class ReadingEditStore:
 
     async def prepare(self) -> None:
         """Makes the index edits are read by; it begins with the shard key."""
-        await self._edits.create_index([("device_id", ASCENDING), ("start", ASCENDING)])
+        await self._edits.create_index([("device_id", ASCENDING), ("start", ASCENDING), ("revision", ASCENDING)])
 
     async def get(self, keys: Sequence[str]) -> dict[str, ReadingEdit]:
         """The edits of some identities that are on record."""
@@ -81,16 +82,12 @@ class ReadingEditStore:
 
         `after_revision` is that of the last one of the page before, which starts at `start_ms`.
         """
-        cursor = self._edits.find(
-            {"device_id": device_id, "start": {"$gte": datetime_from_ms(start_ms), "$lt": datetime_from_ms(end_ms)}}
-        )
-        cursor = cursor.sort([("device_id", ASCENDING), ("start", ASCENDING)]).max_time_ms(_READ_TIMEOUT_MS)
-        found = [_edit(document) async for document in cursor]
-        in_order = sorted(found, key=lambda edit: (edit.start_ms, edit.after.revision))
+        stages: list[dict[str, Any]] = [{"$match": started_in(device_id, start_ms, end_ms)}]
         if after_revision is not None:
-            last = (start_ms, after_revision)
-            in_order = [edit for edit in in_order if (edit.start_ms, edit.after.revision) > last]
-        return in_order[:limit]
+            stages.append({"$match": after_in_order(start_ms, "revision", after_revision)})
+        stages += [{"$sort": {"device_id": ASCENDING, "start": ASCENDING, "revision": ASCENDING}}, {"$limit": limit}]
+        cursor = self._edits.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)
+        return [_edit(document) async for document in cursor]
 
 
 def _timeless(edit: ReadingEdit) -> ReadingEdit:
@@ -103,6 +100,7 @@ def _document(edit: ReadingEdit) -> dict[str, Any]:
         "kind": edit.kind,
         "device_id": edit.device_id,
         "start": datetime_from_ms(edit.start_ms),
+        "revision": edit.after.revision,
         "before": None if edit.before is None else [*edit.before[:5], list(edit.before.values), edit.before.quality],
         "after": [*edit.after[:5], list(edit.after.values), edit.after.quality],
         "actor": edit.actor,

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymongo import ASCENDING, UpdateOne
 
+from billing.keyset import after_in_order, started_in
 from billing.validation_rule import Finding, Severity, ValidationRule
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
@@ -42,7 +43,7 @@ class ReadingExceptionStore:
 
     async def prepare(self) -> None:
         """Makes the index exceptions are read by; it begins with the shard key."""
-        await self._exceptions.create_index([("device_id", ASCENDING), ("start", ASCENDING)])
+        await self._exceptions.create_index([("device_id", ASCENDING), ("start", ASCENDING), ("_id", ASCENDING)])
 
     async def replace(
         self, device_id: str, start_ms: int, end_ms: int, findings: Iterable[Finding], now_ms: int
@@ -83,13 +84,14 @@ class ReadingExceptionStore:
 
         `after` is the identity of the last one of the page before, which starts at `start_ms`.
         """
-        cursor = self._exceptions.find(
-            {"device_id": device_id, "start": {"$gte": datetime_from_ms(start_ms), "$lt": datetime_from_ms(end_ms)}}
-        ).sort([("device_id", ASCENDING), ("start", ASCENDING)])
-        found = [_exception(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
-        in_order = sorted(found, key=lambda one: (one.finding.start_ms, one.key))
-        rest = [one for one in in_order if (one.finding.start_ms, one.key) > (start_ms, after)] if after else in_order
-        return rest[:limit] if limit else rest
+        stages: list[dict[str, Any]] = [{"$match": started_in(device_id, start_ms, end_ms)}]
+        if after:
+            stages.append({"$match": after_in_order(start_ms, "_id", after)})
+        stages.append({"$sort": {"device_id": ASCENDING, "start": ASCENDING, "_id": ASCENDING}})
+        if limit:
+            stages.append({"$limit": limit})
+        cursor = self._exceptions.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)
+        return [_exception(document) async for document in cursor]
 
 
 def _document(finding: Finding) -> dict[str, Any]:

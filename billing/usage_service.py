@@ -9,15 +9,15 @@ import grpc
 from energy.billing.v1 import usage_pb2
 from energy.billing.v1 import usage_service_pb2 as pb
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceServicer
-from energy.registry.v1.device_pb2 import DeviceKind
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from billing import usage_request as checked
 from billing.complete_through import CompleteThrough
+from billing.device_kind import KIND_OF
 from billing.live_reader import LiveReader
 from billing.live_state import LiveState
 from billing.reading_codec import to_live_reading, to_recorded_reading
-from billing.schema import KINDS, METER, STORAGE, VEHICLE, Kind
+from billing.schema import KINDS
 from billing.span import readings_of
 from billing.usage import Usage, add_up
 from billing.usage_bucket import buckets
@@ -32,11 +32,6 @@ from common.registry_cache import CachedDevice, RegistryCache
 
 _PAGE_DEFAULT = 1000
 _PAGE_MAXIMUM = 10_000
-_KIND_OF: dict[int, Kind] = {
-    DeviceKind.DEVICE_KIND_METER: METER,
-    DeviceKind.DEVICE_KIND_VEHICLE: VEHICLE,
-    DeviceKind.DEVICE_KIND_STORAGE: STORAGE,
-}
 
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -101,7 +96,7 @@ class UsageService(UsageServiceServicer):
         start_ms = page.start_ms
         readings: list[usage_pb2.RecordedReading] = []
         next_start_ms = None
-        async for key, span in self._usage.spans(_KIND_OF[device.kind], device.device_id, start_ms, asked.end_ms):
+        async for key, span in self._usage.spans(KIND_OF[device.kind], device.device_id, start_ms, asked.end_ms):
             known = span if page.as_of_ms is None else span.as_of(page.as_of_ms)
             for at_ms, observation, superseded in readings_of(key, known, start_ms, asked.end_ms):
                 # A page ends between two starts, never among the readings of one.
@@ -128,7 +123,7 @@ class UsageService(UsageServiceServicer):
         filters = [device.device_id, asked.start_ms, asked.end_ms, bucket, request.include_gaps]
         page = await self._page(request, filters, asked)
         complete_through = self._complete_through_now()
-        kind, zone = _KIND_OF[device.kind], ZoneInfo(device.time_zone)
+        kind, zone = KIND_OF[device.kind], ZoneInfo(device.time_zone)
         query = UsageQuery(kind, device.device_id, page.start_ms, asked.end_ms, bucket, device.time_zone)
         if request.include_gaps:
             found = await self._intervals_and_gaps(query, zone, size + 1, page.as_of_ms)
@@ -211,7 +206,7 @@ class UsageService(UsageServiceServicer):
 def _by_kind(devices: Sequence[CachedDevice]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for device in devices:
-        groups.setdefault(_KIND_OF[device.kind].name, []).append(device.device_id)
+        groups.setdefault(KIND_OF[device.kind].name, []).append(device.device_id)
     return groups
 
 

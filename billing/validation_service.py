@@ -9,12 +9,12 @@ from energy.billing.v1.validation_service_pb2_grpc import ValidationServiceServi
 from energy.registry.v1.device_pb2 import DeviceKind
 
 from billing import usage_request as checked
+from billing.device_kind import KIND_OF
 from billing.estimation_plan import MeterFacts
 from billing.reading_edit_store import ReadingEditStore
 from billing.reading_editing import ReadingEditing
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.reading_validation import ReadingValidation
-from billing.schema import METER, STORAGE, VEHICLE, Kind
 from billing.validation_codec import to_exception, to_recorded_edit
 from billing.validation_request import WINDOW_MAXIMUM_DAYS, wanted_edits
 from common.errors import FieldViolation, InvalidArgument
@@ -25,11 +25,6 @@ from common.rpc_guard import Context
 
 _PAGE_DEFAULT = 1000
 _PAGE_MAXIMUM = 10_000
-_KIND_OF: dict[int, Kind] = {
-    DeviceKind.DEVICE_KIND_METER: METER,
-    DeviceKind.DEVICE_KIND_VEHICLE: VEHICLE,
-    DeviceKind.DEVICE_KIND_STORAGE: STORAGE,
-}
 
 
 class ValidationService(ValidationServiceServicer):
@@ -91,7 +86,7 @@ class ValidationService(ValidationServiceServicer):
     async def EditReadings(self, request: pb.EditReadingsRequest, context: Context) -> pb.EditReadingsResponse:
         """Puts readings in the place of others."""
         device = await self._registry.find(checked.required_device_id(request.device_id))
-        kind = _KIND_OF[device.kind]
+        kind = KIND_OF[device.kind]
         wanted = wanted_edits(request, kind, device.expected_interval_ms, self._clock())
         edits = await self._editing.edit(kind.name, device.device_id, wanted.readings, wanted.actor, wanted.reason)
         return pb.EditReadingsResponse(edits=[to_recorded_edit(edit) for edit in edits])

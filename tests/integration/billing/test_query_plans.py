@@ -3,12 +3,17 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import CommandListener
 
-from billing.schema import DAY_MS, METER
+from billing.observation import Observation
+from billing.reading_edit_store import ReadingEdit, ReadingEditStore
+from billing.reading_exception_store import ReadingExceptionStore
+from billing.schema import DAY_MS, HOUR_MS, METER
 from billing.usage_pipeline import UsageQuery
+from billing.validation_rule import Finding, Severity, ValidationRule
 from common.localstack.mesh import Mesh
 from common.mongo import Database
 from common.topology import partition_of
@@ -43,8 +48,9 @@ class Sent(CommandListener):
 class Observed:
     """A filled store, the last day of it not rolled up, and what is asked of it."""
 
-    def __init__(self, store: Store, database: Database, sent: Sent) -> None:
+    def __init__(self, store: Store, watched: Database, database: Database, sent: Sent) -> None:
         self.store = store
+        self.watched = watched
         self.database = database
         self.sent = sent
 
@@ -92,7 +98,7 @@ async def observed(servers: Mesh, database: Database) -> AsyncIterator[Observed]
             await roll_up(store, watched)
     await store.fold_everything()
     sent.questions.clear()
-    yield Observed(store, database, sent)
+    yield Observed(store, watched, database, sent)
     client.close()
 
 
@@ -157,3 +163,38 @@ async def test_live_documents_and_segments_are_found_by_their_ids(observed: Obse
 
     assert len(await observed.store.log.load(["meter-1-0-0", "meter-2-1-0"])) == 2
     await observed.require_narrow("readings_log", most=2, least=2)
+
+
+@pytest.mark.parametrize("is_later_page", [False, True])
+async def test_what_was_found_and_edited_is_read_by_device_and_start(observed: Observed, is_later_page: bool) -> None:
+    """Of six devices with ten each, two of one of them."""
+    found, edits = ReadingExceptionStore(observed.watched), ReadingEditStore(observed.watched)
+    await found.prepare()
+    await edits.prepare()
+    for device_id in DEVICES:
+        starts_ms = [START_MS + number * MINUTE_MS for number in range(10)]
+        await found.replace(device_id, START_MS, START_MS + DAY_MS, map(gap_at, starts_ms), START_MS)
+        assert await edits.add([edit_at(device_id, start_ms) for start_ms in starts_ms])
+    observed.sent.questions.clear()
+    first_ms, end_ms = START_MS + 3 * MINUTE_MS, START_MS + 5 * MINUTE_MS
+
+    exceptions = await found.find(DEVICES[2], first_ms, end_ms, 5, "a" if is_later_page else "")
+    edited = await edits.find(DEVICES[2], first_ms, end_ms, 5, 0 if is_later_page else None)
+
+    assert [one.device_id for one in exceptions] == [one.device_id for one in edited] == [DEVICES[2]] * 2
+    assert [one.start_ms for one in edited] == [first_ms, first_ms + MINUTE_MS]
+    await observed.require_narrow("reading_exceptions", most=2, least=2)
+    await observed.require_narrow("reading_edits", most=2, least=2)
+
+
+def gap_at(start_ms: int) -> Finding:
+    """A minute without a reading."""
+    return Finding(
+        ValidationRule.GAP, Severity.WARNING, "import", start_ms, start_ms + MINUTE_MS, float(MINUTE_MS), None
+    )
+
+
+def edit_at(device_id: str, start_ms: int) -> ReadingEdit:
+    """A reading that was put in by hand."""
+    after = Observation(start_ms % HOUR_MS, 1, MINUTE_MS, START_MS, START_MS, (1, *(None,) * 9))
+    return ReadingEdit("meter", device_id, start_ms, None, after, "jo", "read by hand", START_MS)

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from energy.billing.v1 import validation_pb2
 from energy.billing.v1 import validation_service_pb2 as pb
+from energy.billing.v1.validation_pb2 import RecordedEdit
 from energy.billing.v1.validation_service_pb2_grpc import ValidationServiceStub
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
@@ -276,6 +277,37 @@ async def test_an_edit_of_what_does_not_count_any_more_is_refused_whole(database
             assert metadata == {"device_id": DEVICE, "start_time": "2026-06-01T00:15:00.000Z"}
 
         assert await mesh.counting() == {0: (500, ReadingQuality.MEASURED), 1: (KWH // 2, ReadingQuality.EDITED)}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+async def test_edits_are_listed_page_by_page(database: Database, size: int) -> None:
+    """By start and then by revision, wherever a page ends: none is left out, none comes twice."""
+    async with door(database) as mesh:
+        await mesh.store.take(log(quarter(0, 500), quarter(1, 600)))
+        made: list[RecordedEdit] = []
+        for edits in ([edit(0, 0.5, 0), edit(1, 0.6, 0)], [edit(0, 0.7, 1), edit(1, 0.8, 1)], [edit(0, 0.9, 2)]):
+            made += (await mesh.stub.EditReadings(request(*edits))).edits
+            await mesh.store.fold_everything()
+
+        listed: list[RecordedEdit] = []
+        token = ""
+        while token or not listed:
+            page = await mesh.stub.ListReadingEdits(
+                pb.ListReadingEditsRequest(
+                    device_id=DEVICE,
+                    start_time=from_ms(0),
+                    end_time=from_ms(MONDAY_MS * 2),
+                    page_size=size,
+                    page_token=token,
+                )
+            )
+            assert 1 <= len(page.edits) <= size
+            listed += page.edits
+            token = page.next_page_token
+
+        assert listed == sorted(
+            made, key=lambda one: (one.after.reading.start_time.ToMilliseconds(), one.after.reading.revision)
+        )
 
 
 async def test_of_edits_at_the_same_time_one_is_made(database: Database) -> None:
