@@ -55,6 +55,14 @@ class LogStore:
         cursor = self._unmerged.find(query, {"_id": 1})
         return [document["_id"] async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
 
+    async def unmerged(self, partitions: Iterable[int]) -> list[tuple[int, str]]:
+        """Partition and id of the segments of some partitions that are not folded yet, as a rule as they were logged.
+
+        Those of segments that are just being written may be among them.
+        """
+        cursor = self._unmerged.find({"partition": {"$in": sorted(partitions)}}, {"partition": 1})
+        return [(document["partition"], document["_id"]) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+
     async def load(self, batch_ids: Sequence[str]) -> list[Segment]:
         """The segments of some ids, in no particular order; unknown ids are left out."""
         cursor = self._log.find({"_id": {"$in": list(batch_ids)}})

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pymongo.errors import PyMongoError
 
+from billing.backlog import Backlog
 from billing.history_store import HistoryStore, UnmergeableSpan
 from billing.kind_columns import Gathered
 from billing.live import newest_of
@@ -29,7 +30,6 @@ _PAUSE_PER_BUSY_ROUND = 4.0
 # question dearer, and a log that is never idle must not keep folding from going on.
 _PATIENCE_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
-_SEGMENTS_PER_LOAD = 50
 
 
 class GiveWay(Protocol):
@@ -71,17 +71,16 @@ class Merger:
     ) -> None:
         self._tail = tail
         self._log = log
+        self._backlog = Backlog(log, tail, publish, clock)
         self._folder = SpanFolder(history, metrics, self._stand_aside)
         self._give_way = give_way
         self._live = live
         self._partitions = partitions
         self._settings = settings
         self._metrics = metrics
-        self._publish = publish
         self._clock = clock
         self._unmarked: list[str] = []
         self._quarantined: dict[str, str] = {}
-        self._more_is_logged = False
 
     async def run(self) -> None:
         """Folds until cancelled; a store that is away is waited for."""
@@ -99,7 +98,7 @@ class Merger:
                     pauses = _PAUSE_PER_BUSY_ROUND * self._give_way.busy_share * self._patience()
                     await asyncio.sleep(pauses * (self._clock() - started))
                 else:
-                    if self._more_is_logged and self._tail.has_room:
+                    if self._backlog.waits and self._tail.has_room:
                         search_at = self._clock()
                     await asyncio.sleep(_IDLE_SECONDS)
             except PyMongoError as failure:
@@ -119,39 +118,31 @@ class Merger:
 
     async def recover(self) -> None:
         """Takes into the tail what the log holds unfolded and this process does not: after a crash, or of a replica."""
-        self._more_is_logged = not self._tail.has_room
-        if self._more_is_logged:
-            return
-        held = self._tail.batch_ids
-        unmerged = await self._log.unmerged_ids(self._partitions())
-        missing = [batch_id for batch_id in unmerged if batch_id not in held]
-        recovered = 0
-        for first in range(0, len(missing), _SEGMENTS_PER_LOAD):
-            for segment in await self._log.load(missing[first : first + _SEGMENTS_PER_LOAD]):
-                if not self._tail.hold(segment, self._clock()):
-                    self._more_is_logged = True
-                    return
-                recovered += 1
-                self._publish(segment)
-        if recovered:
-            _log.info("segments_recovered", segments=recovered)
+        await self._backlog.load(self._partitions())
 
     async def fold_due(self, *, everything: bool = False) -> bool:
         """Folds one round of what is due; False when nothing was. `everything` is due whatever it has waited."""
-        settings = self._settings
-        wait_seconds = 0.0 if everything else settings.wait_seconds
-        partition = self._tail.due(self._clock(), wait_seconds, settings.readings_per_round)
+        segments = self._next(0.0 if everything else self._settings.wait_seconds)
         self._metrics.show(self._tail, self._clock())
-        if partition is None and not self._unmarked:
+        if not segments and not self._unmarked:
             return False
         with self._metrics.seconds.time():
-            if partition is not None:
-                segments = self._tail.oldest(partition, settings.readings_per_round)
+            if segments:
                 await self._fold(segments)
                 self._unmarked += [segment.batch_id for segment in segments]
                 self._tail.folded(segments)
             await self._mark()
         return True
+
+    def _next(self, wait_seconds: float) -> list[Segment]:
+        """What is to be folded now: under pressure what is whole, and what is not only when there is no room for more."""
+        if self._backlog.waits or self._tail.is_half_full:
+            if ripe := self._tail.ripe(self._settings.readings_per_round):
+                return ripe
+            if self._backlog.waits and self._tail.has_room:
+                return []
+        partition = self._tail.due(self._clock(), wait_seconds, self._settings.readings_per_round)
+        return [] if partition is None else self._tail.oldest(partition, self._settings.readings_per_round)
 
     async def _fold(self, segments: Sequence[Segment]) -> None:
         gathered = gather_by_kind(segments)

@@ -30,7 +30,7 @@ class BusyLog:
         """The whole limit passes, in no time here."""
         self.waits.append(limit_seconds)
 
-    async def unmerged_ids(self, partitions: object) -> list[str]:  # noqa: ARG002
+    async def unmerged(self, partitions: object) -> list[tuple[int, str]]:  # noqa: ARG002
         """Nothing is left from before."""
         return []
 

@@ -103,3 +103,67 @@ def test_a_batch_without_readings_is_not_held() -> None:
     assert tail.hold(segment("b-1"), now=0.0) is True
     assert list(tail.batch_ids) == []
     assert tail.oldest_since() is None
+
+
+def test_spans_that_have_ended_are_folded_whole() -> None:
+    """An hour of which newer readings of the partition tell that it is over needs no second write."""
+    tail = Tail(reading_limit=1000)
+    tail.hold(segment("b-1", 0, 60_000), now=0.0)
+    tail.hold(segment("b-2", 1_800_000), now=1.0)
+    tail.hold(segment("b-3", 3_540_000, HOUR_MS), now=2.0)
+    tail.hold(segment("b-4", 2 * HOUR_MS - 60_000), now=3.0)
+
+    assert ids(tail.ripe(reading_count=99)) == ["b-1", "b-2"]
+
+
+def test_whole_spans_are_taken_up_to_a_number_of_readings_and_one_at_least() -> None:
+    """A round has a bound, but half a span would be written twice."""
+    tail = Tail(reading_limit=1000)
+    for hour in range(4):
+        tail.hold(segment(f"b-{hour}a", hour * HOUR_MS, hour * HOUR_MS + 60_000), now=0.0)
+        tail.hold(segment(f"b-{hour}b", hour * HOUR_MS + 120_000), now=0.0)
+
+    assert ids(tail.ripe(reading_count=1)) == ["b-0a", "b-0b"]
+    assert ids(tail.ripe(reading_count=6)) == ["b-0a", "b-0b", "b-1a", "b-1b"]
+    assert ids(tail.ripe(reading_count=99)) == ["b-0a", "b-0b", "b-1a", "b-1b", "b-2a", "b-2b"]
+
+
+def test_the_partition_with_the_most_ended_spans_comes_first() -> None:
+    """The fuller a write, the less it costs a reading."""
+    tail = Tail(reading_limit=1000)
+    tail.hold(segment("b-1", 0, HOUR_MS - 60_000), now=0.0)
+    tail.hold(segment("b-2", HOUR_MS), now=0.0)
+    tail.hold(segment("b-3", 0, 60_000, 120_000, partition=1), now=0.0)
+    tail.hold(segment("b-4", HOUR_MS, partition=1), now=0.0)
+
+    assert ids(tail.ripe(reading_count=99)) == ["b-3"]
+
+
+def test_after_a_refusal_what_is_new_waits_until_what_was_refused_is_here() -> None:
+    """Taken out of turn, the readings of one span would be folded far apart."""
+    tail = Tail(reading_limit=2)
+    tail.hold(segment("b-1", 0, 60_000), now=0.0)
+    assert tail.hold(segment("b-2", 120_000), now=0.0) is False
+    tail.folded(tail.oldest(0, reading_count=9))
+
+    assert tail.hold(segment("b-3", 180_000), now=1.0) is False
+    tail.recover(segment("b-2", 120_000), now=2.0)
+    tail.refuse_no_more()
+
+    assert tail.hold(segment("b-3", 180_000), now=3.0) is True
+    assert ids(tail.oldest(0, reading_count=9)) == ["b-2", "b-3"]
+
+
+def test_readings_of_a_device_are_found_after_others_came_and_went() -> None:
+    """What was folded is not found any more, what came since the last question is."""
+    tail = Tail(reading_limit=1000)
+    tail.hold(segment("b-1", 0), now=0.0)
+    tail.of_devices(["m-1"])
+    tail.hold(segment("b-2", 60_000), now=0.0)
+    tail.folded(tail.oldest(0, reading_count=1))
+    for number in range(9):
+        tail.hold(segment(f"c-{number}", 0, device_id="m-2"), now=0.0)
+
+    (found,) = tail.of_devices(["m-1"]).values()
+
+    assert [one.offset_ms for one in found] == [60_000]
