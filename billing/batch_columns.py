@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,8 @@ def _group_of_columns(columns: ReadingColumns, receive_ms: Integers) -> _Group:
             # Adding zero turns -0.0 into 0.0, so that equal values have equal bytes.
             values[column.name] = sent + 0.0
     interval_ms = np.zeros_like(columns.start_ms) if columns.interval_ms is None else columns.interval_ms
-    device_ids = [str(device_id, "ascii") for device_id in columns.device_ids]
+    # Interned, for the same devices send again and again, and what waits to be folded is held by the hundred thousand.
+    device_ids = [intern(str(device_id, "ascii")) for device_id in columns.device_ids]
     return _Group(device_ids, columns.start_ms, interval_ms, columns.revision, receive_ms, values)
 
 

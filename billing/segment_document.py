@@ -1,6 +1,7 @@
 """The document of a segment: columns as packed little-endian binaries, for the log is read by machines."""
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def _unpack(kind: Kind, packed: Mapping[str, Any]) -> KindColumns:
     own = {name: _array(packed[name], _INTEGERS) for name in OWN_COLUMNS}
     return KindColumns(
         kind=kind,
-        device_ids=packed["device_ids"],
+        device_ids=[intern(device_id) for device_id in packed["device_ids"]],
         **own,
         values={
             column.name: _array(packed[column.name], _stored_as(column))

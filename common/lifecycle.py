@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 
 import uvloop
 
+from common.allocation import give_large_blocks_back
 from common.config import ConfigError
 from common.logs import get_logger
 
@@ -168,6 +169,7 @@ def run_service(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> i
     # Every message makes objects that live for a moment; looking through all the others for cycles each few hundred of
     # them was 7 % of what analytics did under load.
     gc.set_threshold(*_COLLECTION_THRESHOLDS)
+    give_large_blocks_back()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_with_signals(main))
