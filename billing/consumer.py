@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -122,9 +123,7 @@ class ReadingsConsumer:
         await asyncio.sleep(0)
         segments = [batch.segment for batch in batches.values() if not batch.is_tick]
         known = await self._append(segments) if segments else set()
-        for delivery in deliveries:
-            if delivery not in ticks:
-                await self._consumer.ack(delivery)
+        await self._ack_all_but(ticks, deliveries)
         self._watermarks.recorded(completeness, batches.values())
         self._metrics.duplicates.inc(readable - len(batches) + len(known))
         # What was logged before has another record time; the merger's search brings it if it is not folded yet.
@@ -137,6 +136,15 @@ class ReadingsConsumer:
             # They are in no log, so they stay in the queue until the watermark has them.
             await self._keep_watermark()
             for delivery in ticks:
+                await self._consumer.ack(delivery)
+
+    async def _ack_all_but(self, ticks: Sequence[Delivery], deliveries: Sequence[Delivery]) -> None:
+        # One acknowledgement for all of them costs the broker what one for each costs.
+        before_ticks = list(takewhile(lambda delivery: delivery not in ticks, deliveries))
+        if before_ticks:
+            await self._consumer.ack(before_ticks[-1], multiple=True)
+        for delivery in deliveries[len(before_ticks) :]:
+            if delivery not in ticks:
                 await self._consumer.ack(delivery)
 
     async def _keep_watermark(self) -> None:

@@ -16,10 +16,10 @@ class IngestionConfig(ServiceConfig):
     batch_maximum_bytes: int = Field(default=512 << 10, ge=1)
     """A batch takes no further Part beyond this; a single larger Part still travels alone."""
 
-    batch_spacing_ms: float = Field(default=5.0, ge=0, le=1000)
+    batch_spacing_ms: float = Field(default=2.0, ge=0, le=1000)
     """Least time between two batches of a partition; an idle partition does not wait."""
 
-    batches_per_second: float = Field(default=125.0, gt=0, le=1000)
+    batches_per_second: float = Field(default=400.0, gt=0, le=1000)
     """Batches of a partition in a second while they are small: each costs every consumer, whatever it holds."""
 
     batch_weight_bytes: int = Field(default=2 << 10, ge=1)

@@ -32,7 +32,7 @@ async def cost_row(rig: Rig, devices: int) -> Row:
     try:
         seconds_to_register = await register_up_to(rig, devices)
     except TimeoutError:
-        return void_row(name, MICROSECONDS_A_READING, f"registering {devices:,} devices took more than a minute")
+        return void_row(name, MICROSECONDS_A_READING, f"registering {devices:,} devices took more than 90 s")
     source = FrameSource(
         BenchFleet(rig.fleet.prefix, devices),
         rig.calendar.begin(),
