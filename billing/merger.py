@@ -135,7 +135,7 @@ class Merger:
         return True
 
     def _next(self, wait_seconds: float) -> list[Segment]:
-        """What is to be folded now: under pressure what is whole, and what is not only when there is no room for more."""
+        """What is to be folded now: under pressure what is whole, the rest only when there is no room for more."""
         if self._backlog.waits or self._tail.is_half_full:
             if ripe := self._tail.ripe(self._settings.readings_per_round):
                 return ripe
