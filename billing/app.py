@@ -201,6 +201,7 @@ async def _start_when_ready(
     retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
     async for attempt in retried:
         with attempt:
+            await readings.log.prepare()
             await readings.history.prepare()
             await TariffStore(database).prepare()
             await prepare_validation(database)

@@ -15,8 +15,9 @@ class BillingConfig(ServiceConfig):
     gateway_address: str = "127.0.0.1:50051"
     prefetch: int = Field(default=32, ge=1, le=2000)
     """Batches of a partition in hand at once."""
-    merge_wait_seconds: float = Field(default=20.0, ge=0, le=3600)
-    """How long a reading may wait for company before it is folded all the same."""
+    merge_wait_seconds: float = Field(default=5.0, ge=0, le=3600)
+    """How long a reading may wait for company before it is folded all the same, up to six times as long while the log
+    is being written."""
     merge_readings_per_round: int = Field(default=50_000, ge=1, le=1_000_000)
     """Readings of one partition that are folded at once; the more, the fuller the documents they make."""
     merge_search_seconds: float = Field(default=5.0, gt=0, le=3600)

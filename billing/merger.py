@@ -29,6 +29,8 @@ _PAUSE_PER_BUSY_ROUND = 4.0
 # It stands aside the less the longer something has waited, and no more after this: what is not folded makes every
 # question dearer, and a log that is never idle must not keep folding from going on.
 _PATIENCE_SECONDS = 30.0
+# The more company a reading has, the less its fold costs; while the log is idle there is no reason to wait for it.
+_LONGER_WAIT_WHEN_BUSY = 5.0
 _RETRY_SECONDS = 1.0
 
 
@@ -122,7 +124,8 @@ class Merger:
 
     async def fold_due(self, *, everything: bool = False) -> bool:
         """Folds one round of what is due; False when nothing was. `everything` is due whatever it has waited."""
-        segments = self._next(0.0 if everything else self._settings.wait_seconds)
+        longer = 1 + _LONGER_WAIT_WHEN_BUSY * self._give_way.busy_share
+        segments = self._next(0.0 if everything else self._settings.wait_seconds * longer)
         self._metrics.show(self._tail, self._clock())
         if not segments and not self._unmarked:
             return False

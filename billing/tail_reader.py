@@ -30,9 +30,9 @@ class TailReader:
         """
         # Of every partition: while their number changes each sender spreads by its own, and a reading logged before
         # the change waits where the old number put it.
-        unmerged = await self._log.unmerged_ids()
+        pending = await self._log.pending_ids()
         held = self._tail.batch_ids
-        elsewhere = [batch_id for batch_id in unmerged if batch_id not in held]
+        elsewhere = [batch_id for batch_id in pending if batch_id not in held]
         found = self._tail.of_devices(device_ids)
         kept = {batch_id: self._kept[batch_id] for batch_id in elsewhere if batch_id in self._kept}
         _extend(found, of_devices(kept.values(), device_ids))

@@ -76,3 +76,48 @@ async def test_what_does_not_fit_is_read_again_and_never_missed(database: Databa
 
     assert [await counted(reader) for _ in range(3)] == [20, 20, 20]
     assert len(log.loaded) == (6 if kept_readings == 0 else 4)
+
+
+async def test_what_this_process_logged_is_known_without_asking_and_what_others_logged_is_found(
+    database: Database,
+) -> None:
+    """A question costs the marks of others only; whoever folds a segment, it waits no more in the end."""
+    ours, others = LogStore(database), LogStore(database)
+    await ours.prepare()
+    await ours.append(of_minutes(0, 3, "ours"))
+    await others.append(of_minutes(20, 3, "others"))
+
+    assert await ours.pending_ids() == {"ours-0", "ours-10", "others-0", "others-10"}
+    assert await others.pending_ids() == await ours.pending_ids()
+
+    await ours.mark_merged(["ours-0", "others-0"])
+
+    assert await ours.pending_ids() == {"ours-10", "others-10"}
+    assert set(await ours.unmerged_ids()) == {"ours-10", "others-10"}
+
+
+async def test_what_another_replica_folded_of_ours_is_forgotten(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be read again at every question, for ever."""
+    monkeypatch.setattr("billing.unmerged_store._COMPARE_SECONDS", 0.0)
+    ours, others = LogStore(database), LogStore(database)
+    await ours.append(of_minutes(0, 3, "ours"))
+
+    await others.mark_merged(["ours-0"])
+
+    assert await ours.pending_ids() == {"ours-10"}
+
+
+async def test_more_than_is_remembered_is_asked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded, and nothing is missed; when few are left they are remembered again."""
+    monkeypatch.setattr("billing.unmerged_store._COMPARE_SECONDS", 0.0)
+    monkeypatch.setattr("billing.unmerged_store._REMEMBERED_MAXIMUM", 3)
+    ours = LogStore(database)
+    await ours.append([*of_minutes(0, 3, "old"), *of_minutes(20, 3, "new")])
+
+    assert set(await ours.pending_ids()) == {"old-0", "old-10", "new-0", "new-10"}
+    await ours.mark_merged(["old-0", "old-10"])
+    assert set(await ours.pending_ids()) == {"new-0", "new-10"}
+    await ours.append(of_minutes(40, 3, "more")[:1])
+    assert set(await ours.pending_ids()) == {"new-0", "new-10", "more-0"}

@@ -49,24 +49,28 @@ class Store:
         """Every reading is the newest."""
 
 
-async def waits_when(waited_seconds: float) -> list[float]:
-    """How long folding waits for the log before it writes something that has waited so long."""
-    now = [100.0]
-    log, tail, store = BusyLog(), Tail(1000), Store()
-    tail.hold(Segment.of("b-1", 0, "w", 1, 1, 2, [READING]), now[0])
-    now[0] += waited_seconds
-    merger = Merger(
+def merger_of(log: BusyLog, tail: Tail, waited_seconds: float, wait_seconds: float) -> Merger:
+    """A merger with something in its tail that has waited so long."""
+    store = Store()
+    tail.hold(Segment.of("b-1", 0, "w", 1, 1, 2, [READING]), 100.0)
+    return Merger(
         tail=tail,
         log=log,  # type: ignore[arg-type]
         history=store,  # type: ignore[arg-type]
         live=store,  # type: ignore[arg-type]
         partitions=lambda: frozenset({0}),
-        settings=MergeSettings(wait_seconds=1.0, readings_per_round=100, search_seconds=60.0),
+        settings=MergeSettings(wait_seconds=wait_seconds, readings_per_round=100, search_seconds=60.0),
         metrics=MergerMetrics(CollectorRegistry()),
         publish=lambda _: None,
         give_way=log,
-        clock=lambda: now[0],
+        clock=lambda: 100.0 + waited_seconds,
     )
+
+
+async def waits_when(waited_seconds: float) -> list[float]:
+    """How long folding waits for the log before it writes something that has waited so long."""
+    log, tail = BusyLog(), Tail(1000)
+    merger = merger_of(log, tail, waited_seconds, wait_seconds=0.1)
     running = asyncio.ensure_future(merger.run())
     async with asyncio.timeout(10):
         while tail.reading_count:  # noqa: ASYNC110 - the tail has no event for it
@@ -90,3 +94,15 @@ async def test_what_has_waited_longer_stands_aside_for_less_long(waited_seconds:
 async def test_what_has_waited_too_long_is_folded_though_the_log_is_never_idle() -> None:
     """Else a log that is always written would keep readings from ever being folded."""
     assert await waits_when(31.0) == []
+
+
+@pytest.mark.parametrize(("busy_share", "due_after_seconds"), [(0.0, 1.0), (0.5, 3.5), (1.0, 6.0)])
+async def test_readings_wait_longer_for_company_while_the_log_is_being_written(
+    busy_share: float, due_after_seconds: float
+) -> None:
+    """The more of a span is folded at once, the less each reading costs the store that the log needs, too."""
+    log = BusyLog()
+    log.busy_share = busy_share
+
+    assert not await merger_of(log, Tail(1000), due_after_seconds - 0.1, wait_seconds=1.0).fold_due()
+    assert await merger_of(log, Tail(1000), due_after_seconds + 0.1, wait_seconds=1.0).fold_due()
