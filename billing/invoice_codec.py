@@ -6,6 +6,7 @@ from typing import Literal
 
 from energy.billing.v1 import invoice_pb2
 from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
 from billing.invoice import BilledPeriod, Invoice, InvoiceLine, InvoiceTax
@@ -13,7 +14,7 @@ from billing.rating import LineKind
 from billing.tariff_codec import decimal_message, refuse
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation, InvalidArgument
-from common.instants import from_ms
+from common.instants import from_ms, to_ms
 from common.money import from_decimal
 
 PERIOD_DAYS_MAXIMUM = 366
@@ -29,11 +30,26 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class PreviewQuestion:
-    """Which bill is asked for: of a device, over the local days [start_date, end_date)."""
+    """Which bill is asked for: of a device, over the local days [start_date, end_date).
+
+    `as_of_ms` is the instant, epoch milliseconds, as known at which; None is now.
+    """
 
     device_id: str
     start_date: date
     end_date: date
+    as_of_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What a bill knows of: every reading acked before `complete_through_ms`, and none recorded after `as_of_ms`.
+
+    Both epoch milliseconds; None is not known yet, and as known now.
+    """
+
+    complete_through_ms: int | None
+    as_of_ms: int | None = None
 
 
 def preview_question(request: PreviewInvoiceRequest) -> PreviewQuestion:
@@ -50,11 +66,17 @@ def preview_question(request: PreviewInvoiceRequest) -> PreviewQuestion:
     if not 0 < (end_date - start_date).days <= PERIOD_DAYS_MAXIMUM:
         allowed = f"must be after start_date, at most {PERIOD_DAYS_MAXIMUM} days later"
         violations.append(FieldViolation("end_date", "OUT_OF_RANGE", allowed))
+    as_of_ms = None
+    if request.HasField("as_of"):
+        try:
+            as_of_ms = to_ms(request.as_of)
+        except ValueError as wrong:
+            violations.append(FieldViolation("as_of", "INVALID_FORMAT", str(wrong)))
     refuse(violations)
-    return PreviewQuestion(request.device_id, start_date, end_date)
+    return PreviewQuestion(request.device_id, start_date, end_date, as_of_ms)
 
 
-def invoice_message(period: BilledPeriod, invoice: Invoice) -> invoice_pb2.Invoice:
+def invoice_message(period: BilledPeriod, invoice: Invoice, knowledge: Knowledge) -> invoice_pb2.Invoice:
     """The message of a bill."""
     return invoice_pb2.Invoice(
         account_id=period.account_id,
@@ -72,7 +94,13 @@ def invoice_message(period: BilledPeriod, invoice: Invoice) -> invoice_pb2.Invoi
         total=from_decimal(invoice.total, invoice.currency_code),
         reading_count=invoice.reading_count,
         estimated_reading_count=invoice.estimated_reading_count,
+        complete_through=_timestamp(knowledge.complete_through_ms),
+        as_of=_timestamp(knowledge.as_of_ms),
     )
+
+
+def _timestamp(instant_ms: int | None) -> Timestamp | None:
+    return None if instant_ms is None else from_ms(instant_ms)
 
 
 def _line_message(line: InvoiceLine, currency_code: str) -> invoice_pb2.InvoiceLine:

@@ -14,7 +14,7 @@ from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DeviceKind
 
 from billing.device_registry import DeviceRegistry, RegisteredDevice
 from billing.invoice import BilledPeriod, Invoice, make_invoice
-from billing.invoice_codec import PreviewQuestion, invoice_message, preview_question
+from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message, preview_question
 from billing.local_time import local_midnight_ms
 from billing.rating import Quarter, rate
 from billing.tariff_store import TariffStore
@@ -25,15 +25,34 @@ from common.rpc_guard import Context
 class QuarterReader(Protocol):
     """Reads what a device used."""
 
-    async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> Sequence[Quarter]:
-        """The quarter-hours in [start_ms, end_ms), UTC milliseconds, in which a reading of the device starts."""
+    async def quarters(
+        self, device_id: str, start_ms: int, end_ms: int, as_of_ms: int | None = None
+    ) -> Sequence[Quarter]:
+        """The quarter-hours in [start_ms, end_ms), UTC milliseconds, in which a reading of the device starts.
+
+        With `as_of_ms` of the readings recorded at or before that instant.
+        """
+
+
+class Completeness(Protocol):
+    """Knows up to which instant the log is complete."""
+
+    @property
+    def latest_ms(self) -> int | None:
+        """Every reading acked before this instant, epoch milliseconds, is in the log; None: not known."""
+
+    async def lowered(self, instant_ms: int) -> int:
+        """The instant, or the one up to which the log is complete if that is earlier."""
 
 
 class InvoiceService(InvoiceServiceServicer):
     """Translates between the contract and the making of bills."""
 
-    def __init__(self, *, store: TariffStore, registry: DeviceRegistry, quarters: QuarterReader) -> None:
+    def __init__(
+        self, *, store: TariffStore, registry: DeviceRegistry, quarters: QuarterReader, complete_through: Completeness
+    ) -> None:
         self._store = store
+        self._complete_through = complete_through
         self._registry = registry
         self._quarters = quarters
 
@@ -43,10 +62,18 @@ class InvoiceService(InvoiceServiceServicer):
         device = await self._registry.find(question.device_id)
         _require_meter(device)
         period = _period(device, question)
-        invoice = await self._invoice(period)
-        return PreviewInvoiceResponse(invoice=invoice_message(period, invoice))
+        knowledge = await self._knowledge(question)
+        invoice = await self._invoice(period, knowledge.as_of_ms)
+        return PreviewInvoiceResponse(invoice=invoice_message(period, invoice, knowledge))
 
-    async def _invoice(self, period: BilledPeriod) -> Invoice:
+    async def _knowledge(self, question: PreviewQuestion) -> Knowledge:
+        """To be asked before the readings of the bill, so that it holds of all of them."""
+        if question.as_of_ms is None:
+            return Knowledge(self._complete_through.latest_ms)
+        as_of_ms = await self._complete_through.lowered(question.as_of_ms)
+        return Knowledge(self._complete_through.latest_ms, as_of_ms)
+
+    async def _invoice(self, period: BilledPeriod, as_of_ms: int | None) -> Invoice:
         assignments = await self._store.assignments(period.device_id)
         rating = partial(
             rate,
@@ -56,7 +83,7 @@ class InvoiceService(InvoiceServiceServicer):
             end_date=period.end_date,
             assignments=assignments,
             tariffs=await self._store.tariffs(assignment.tariff_id for assignment in assignments),
-            quarters=await self._quarters.quarters(period.device_id, period.start_ms, period.end_ms),
+            quarters=await self._quarters.quarters(period.device_id, period.start_ms, period.end_ms, as_of_ms),
         )
         # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
         return make_invoice(await asyncio.to_thread(rating))

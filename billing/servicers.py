@@ -52,7 +52,7 @@ def servicers_of(
         ),
         (
             add_InvoiceServiceServicer_to_server,
-            InvoiceService(store=tariffs, registry=devices, quarters=usage),
+            InvoiceService(store=tariffs, registry=devices, quarters=usage, complete_through=readings.complete_through),
             invoice_service_pb2.DESCRIPTOR.services_by_name["InvoiceService"].full_name,
         ),
         validation_servicer(

@@ -120,8 +120,9 @@ class UsageStore:
         sums = await asyncio.gather(*(self._sum(query, overlay) for query in queries))
         return {query.device_id: summed[None] for query, summed in zip(queries, sums, strict=True) if summed}
 
-    async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> list[Quarter]:
-        """The quarter-hours of a meter that have a reading, by time: what bills are rated from."""
+    async def quarters(self, device_id: str, start_ms: int, end_ms: int, as_of_ms: int | None = None) -> list[Quarter]:
+        """The quarter-hours of a meter that have a reading, by time: what bills rest on. As of as `intervals`."""
+        query = UsageQuery(METER, device_id, start_ms, end_ms, "quarter_hour")
         return [
             Quarter(
                 at_ms,
@@ -130,7 +131,7 @@ class UsageStore:
                 one.reading_count,
                 one.estimated_count,
             )
-            for at_ms, one in await self.intervals(UsageQuery(METER, device_id, start_ms, end_ms, "quarter_hour"))
+            for at_ms, one in await self.intervals(query, as_of_ms=as_of_ms)
         ]
 
     async def _sum(self, query: UsageQuery, overlay: Mapping[SpanKey, Span]) -> dict[Any, Usage]:

@@ -105,7 +105,13 @@ class MadeUpReadings:
 
     of_device: dict[str, list[Quarter]] = field(default_factory=dict)
 
-    async def quarters(self, device_id: str, start_ms: int, end_ms: int) -> Sequence[Quarter]:
+    async def quarters(
+        self,
+        device_id: str,
+        start_ms: int,
+        end_ms: int,
+        as_of_ms: int | None = None,  # noqa: ARG002
+    ) -> Sequence[Quarter]:
         """Those that start in the span."""
         return [quarter for quarter in self.of_device.get(device_id, []) if start_ms <= quarter.start_ms < end_ms]
 
@@ -121,6 +127,17 @@ class Clock:
         return self.now_ms
 
 
+@dataclass
+class MadeUpCompleteness:
+    """The log is complete up to where the test says."""
+
+    latest_ms: int | None = None
+
+    async def lowered(self, instant_ms: int) -> int:
+        """The earlier of both."""
+        return min(instant_ms, self.latest_ms or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class PricingMesh:
     """The running services and what is behind them."""
@@ -129,24 +146,29 @@ class PricingMesh:
     invoices: "InvoiceServiceAsyncStub"
     readings: MadeUpReadings
     clock: Clock
+    complete_through: MadeUpCompleteness
 
 
 @asynccontextmanager
 async def pricing_mesh(database: Database, quarters: QuarterReader | None = None) -> AsyncIterator[PricingMesh]:
     """Serves both services on loopback over a real store; bills are of `quarters`, by default those a test makes up."""
     store, registry, readings, clock = TariffStore(database), MadeUpRegistry(), MadeUpReadings(), Clock()
+    complete_through = MadeUpCompleteness()
     await store.prepare()
     interceptors = standard_interceptors("billing.energy", get_logger(__name__), CollectorRegistry())
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, clock=clock), server)
     add_InvoiceServiceServicer_to_server(
-        InvoiceService(store=store, registry=registry, quarters=quarters or readings), server
+        InvoiceService(
+            store=store, registry=registry, quarters=quarters or readings, complete_through=complete_through
+        ),
+        server,
     )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     channel = open_channel(f"127.0.0.1:{port}")
     try:
-        yield PricingMesh(TariffServiceStub(channel), InvoiceServiceStub(channel), readings, clock)
+        yield PricingMesh(TariffServiceStub(channel), InvoiceServiceStub(channel), readings, clock, complete_through)
     finally:
         await channel.close()
         await server.stop(0)

@@ -10,7 +10,7 @@ from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
 from billing.invoice import BilledPeriod, make_invoice
-from billing.invoice_codec import PreviewQuestion, invoice_message, preview_question
+from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message, preview_question
 from billing.rating import LineKind, RatedLine
 from billing.tariff import FlatPricing, Tariff
 from common.errors import InvalidArgument
@@ -75,12 +75,13 @@ def test_a_bill_is_written_with_exact_amounts() -> None:
         ]
     )
 
-    message = invoice_message(period, invoice)
+    message = invoice_message(period, invoice, Knowledge(complete_through_ms=7_000, as_of_ms=6_000))
 
     energy, charge = message.lines
     assert (message.account_id, message.device_id, message.time_zone) == ("acc-1", "m-1", "Europe/Berlin")
     assert (message.start_date, message.end_date) == (FIRST, Date(year=2026, month=1, day=3))
     assert (message.start_time.seconds, message.end_time.seconds) == (0, 1)
+    assert (message.complete_through.seconds, message.as_of.seconds) == (7, 6)
     assert (energy.kind, charge.kind) == (
         invoice_pb2.INVOICE_LINE_KIND_ENERGY,
         invoice_pb2.INVOICE_LINE_KIND_DAILY_CHARGE,

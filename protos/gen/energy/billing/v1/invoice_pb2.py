@@ -28,19 +28,19 @@ from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x65nergy/billing/v1/invoice.proto\x12\x11\x65nergy.billing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"\xfe\x03\n\x07Invoice\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12\x15\n\rcurrency_code\x18\x08 \x01(\t\x12-\n\x05lines\x18\t \x03(\x0b\x32\x1e.energy.billing.v1.InvoiceLine\x12\x1f\n\x03net\x18\n \x01(\x0b\x32\x12.google.type.Money\x12,\n\x05taxes\x18\x0b \x03(\x0b\x32\x1d.energy.billing.v1.InvoiceTax\x12\x1f\n\x03tax\x18\x0c \x01(\x0b\x32\x12.google.type.Money\x12!\n\x05total\x18\r \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rreading_count\x18\x0e \x01(\x03\x12\x1f\n\x17\x65stimated_reading_count\x18\x0f \x01(\x03\"\xb5\x02\n\x0bInvoiceLine\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".energy.billing.v1.InvoiceLineKind\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x11\n\ttariff_id\x18\x03 \x01(\t\x12\x12\n\nprice_name\x18\x04 \x01(\t\x12&\n\x08quantity\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12&\n\nunit_price\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12\"\n\x06\x61mount\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rreading_count\x18\t \x01(\x03\x12\x1f\n\x17\x65stimated_reading_count\x18\n \x01(\x03\"y\n\nInvoiceTax\x12%\n\x07percent\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12 \n\x04\x62\x61se\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money*v\n\x0fInvoiceLineKind\x12!\n\x1dINVOICE_LINE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18INVOICE_LINE_KIND_ENERGY\x10\x01\x12\"\n\x1eINVOICE_LINE_KIND_DAILY_CHARGE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x65nergy/billing/v1/invoice.proto\x12\x11\x65nergy.billing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"\xdf\x04\n\x07Invoice\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12\x15\n\rcurrency_code\x18\x08 \x01(\t\x12-\n\x05lines\x18\t \x03(\x0b\x32\x1e.energy.billing.v1.InvoiceLine\x12\x1f\n\x03net\x18\n \x01(\x0b\x32\x12.google.type.Money\x12,\n\x05taxes\x18\x0b \x03(\x0b\x32\x1d.energy.billing.v1.InvoiceTax\x12\x1f\n\x03tax\x18\x0c \x01(\x0b\x32\x12.google.type.Money\x12!\n\x05total\x18\r \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rreading_count\x18\x0e \x01(\x03\x12\x1f\n\x17\x65stimated_reading_count\x18\x0f \x01(\x03\x12\x34\n\x10\x63omplete_through\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb5\x02\n\x0bInvoiceLine\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".energy.billing.v1.InvoiceLineKind\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x11\n\ttariff_id\x18\x03 \x01(\t\x12\x12\n\nprice_name\x18\x04 \x01(\t\x12&\n\x08quantity\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12&\n\nunit_price\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12\"\n\x06\x61mount\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rreading_count\x18\t \x01(\x03\x12\x1f\n\x17\x65stimated_reading_count\x18\n \x01(\x03\"y\n\nInvoiceTax\x12%\n\x07percent\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12 \n\x04\x62\x61se\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money*v\n\x0fInvoiceLineKind\x12!\n\x1dINVOICE_LINE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18INVOICE_LINE_KIND_ENERGY\x10\x01\x12\"\n\x1eINVOICE_LINE_KIND_DAILY_CHARGE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.billing.v1.invoice_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVOICELINEKIND']._serialized_start=1111
-  _globals['_INVOICELINEKIND']._serialized_end=1229
+  _globals['_INVOICELINEKIND']._serialized_start=1208
+  _globals['_INVOICELINEKIND']._serialized_end=1326
   _globals['_INVOICE']._serialized_start=164
-  _globals['_INVOICE']._serialized_end=674
-  _globals['_INVOICELINE']._serialized_start=677
-  _globals['_INVOICELINE']._serialized_end=986
-  _globals['_INVOICETAX']._serialized_start=988
-  _globals['_INVOICETAX']._serialized_end=1109
+  _globals['_INVOICE']._serialized_end=771
+  _globals['_INVOICELINE']._serialized_start=774
+  _globals['_INVOICELINE']._serialized_end=1083
+  _globals['_INVOICETAX']._serialized_start=1085
+  _globals['_INVOICETAX']._serialized_end=1206
 # @@protoc_insertion_point(module_scope)

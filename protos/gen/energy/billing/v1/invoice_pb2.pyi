@@ -68,6 +68,8 @@ class Invoice(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     READING_COUNT_FIELD_NUMBER: _builtins.int
     ESTIMATED_READING_COUNT_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account it belongs to."""
     device_id: _builtins.str
@@ -116,6 +118,14 @@ class Invoice(_message.Message):
     def total(self) -> _money_pb2.Money:
         """net + tax."""
 
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in the log and so in this bill, UTC. Absent: not known yet."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The instant as of which the bill holds, where one was asked for. Asked again as of it, every amount is the same."""
+
     def __init__(
         self,
         *,
@@ -134,10 +144,12 @@ class Invoice(_message.Message):
         total: _money_pb2.Money | None = ...,
         reading_count: _builtins.int = ...,
         estimated_reading_count: _builtins.int = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "end_time", b"end_time", "net", b"net", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "end_date", b"end_date", "end_time", b"end_time", "net", b"net", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

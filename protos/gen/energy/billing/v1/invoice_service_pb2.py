@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from energy.billing.v1 import invoice_pb2 as energy_dot_billing_dot_v1_dot_invoice__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/billing/v1/invoice_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1f\x65nergy/billing/v1/invoice.proto\x1a\x16google/type/date.proto\"v\n\x15PreviewInvoiceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12%\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.energy.billing.v1.Invoice2|\n\x0eInvoiceService\x12j\n\x0ePreviewInvoice\x12(.energy.billing.v1.PreviewInvoiceRequest\x1a).energy.billing.v1.PreviewInvoiceResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/billing/v1/invoice_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1f\x65nergy/billing/v1/invoice.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xa1\x01\n\x15PreviewInvoiceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12%\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.energy.billing.v1.Invoice2|\n\x0eInvoiceService\x12j\n\x0ePreviewInvoice\x12(.energy.billing.v1.PreviewInvoiceRequest\x1a).energy.billing.v1.PreviewInvoiceResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INVOICESERVICE'].methods_by_name['PreviewInvoice']._loaded_options = None
   _globals['_INVOICESERVICE'].methods_by_name['PreviewInvoice']._serialized_options = b'\220\002\001'
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=119
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=237
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=239
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=308
-  _globals['_INVOICESERVICE']._serialized_start=310
-  _globals['_INVOICESERVICE']._serialized_end=434
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=153
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=314
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=316
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=385
+  _globals['_INVOICESERVICE']._serialized_start=387
+  _globals['_INVOICESERVICE']._serialized_end=511
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from energy.billing.v1 import invoice_pb2 as _invoice_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
@@ -27,6 +28,7 @@ class PreviewInvoiceRequest(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The device, a meter. Required."""
     @_builtins.property
@@ -37,16 +39,23 @@ class PreviewInvoiceRequest(_message.Message):
     def end_date(self) -> _date_pb2.Date:
         """Day after the last local day: after start_date, at most 366 days later. Required."""
 
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """As known at: only readings recorded at or before this instant, UTC, and what counted among them. An instant later than the
+        bill's complete_through is lowered to it, so that the bill never changes. Absent: as known now.
+        """
+
     def __init__(
         self,
         *,
         device_id: _builtins.str = ...,
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "device_id", b"device_id", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
