@@ -22,7 +22,7 @@ class IngestionConfig(ServiceConfig):
     batches_per_second: float = Field(default=400.0, gt=0, le=1000)
     """Batches of a partition in a second while they are small: each costs every consumer, whatever it holds."""
 
-    batch_weight_bytes: int = Field(default=2 << 10, ge=1)
+    batch_weight_bytes: int = Field(default=512, ge=1)
     """A batch of this size is followed by twice the pause of an empty one, and so on."""
 
     batch_longest_wait_ms: float = Field(default=50.0, ge=0, le=1000)

@@ -53,7 +53,8 @@ async def run_bench(settings: BenchSettings, output: TextIO) -> int:
     machine = describe_machine()
     others = OtherWork()
     async with _rig(settings, output, began_seconds) as rig:
-        await register_up_to(rig, settings.devices)
+        # All of them before the first row: later the folding of what the rows sent would take its share of the store.
+        await register_up_to(rig, max(settings.devices, *settings.wanted_fleets()))
         for names, measurement in _measurements(rig):
             if settings.is_wanted(*names):
                 await _add_rows(rig, names, measurement)
