@@ -26,6 +26,8 @@ from billing.retention import Retention, RetentionMetrics
 from billing.roller import Roller, RollerMetrics
 from billing.servicers import servicers_of
 from billing.tariff_store import TariffStore
+from billing.validation_progress_store import ValidationProgressStore
+from billing.validation_sweep import SweepMetrics, ValidationSweep
 from billing.validation_wiring import prepare_validation
 from common import logs
 from common.broker import BrokerConnection
@@ -90,8 +92,13 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         lifecycle.start_task("broker_connection", broker.run())
         sharing = _sharing(config, readings, registry, database=database, broker=broker, topology=topology)
         merger = _merger(config, readings, sharing, registry)
+        progress = ValidationProgressStore(database)
         roller = Roller(
-            days=readings.days, live=readings.live, metrics=RollerMetrics(registry), give_way=readings.writer.wait_idle
+            days=readings.days,
+            live=readings.live,
+            metrics=RollerMetrics(registry),
+            give_way=readings.writer.wait_idle,
+            on_change=progress.day_changed,
         )
 
         checks = {
@@ -100,13 +107,13 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             "mongodb": Check(lambda: ping(database)),
             "redis": Check(lambda: ping_redis(redis), required=False),
         }
-        servicers = servicers_of(config, database, cache, readings, devices)
-        health = Health([name for _, _, name in servicers], checks, registry)
+        doors = servicers_of(config, database, cache, readings, devices)
+        health = Health([name for _, _, name in doors.servicers], checks, registry)
         lifecycle.use_health(health)
         server = GrpcServer(
             config,
             "billing",
-            servicers,
+            doors.servicers,
             [
                 *standard_interceptors("billing.energy", logs.get_logger(__name__), registry),
                 StoreDeadlineInterceptor(),
@@ -127,6 +134,18 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
                 config.raw_retention_days,
                 RetentionMetrics(registry),
                 readings.writer.wait_idle,
+            ).run
+        if config.validation_automatic:
+            background["validation"] = ValidationSweep(
+                validation=doors.validation,
+                progress=progress,
+                live=readings.live,
+                registry=devices,
+                complete_through=lambda: readings.complete_through.latest_ms,
+                estimate=config.estimation_automatic,
+                give_way=readings.writer.wait_idle,
+                clock_ms=lambda: time.time_ns() // 1_000_000,
+                metrics=SweepMetrics(registry),
             ).run
         lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, background))
         yield BillingApp(server, metrics, health, merger), lifecycle

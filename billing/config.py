@@ -27,5 +27,9 @@ class BillingConfig(ServiceConfig):
     raw_retention_days: int | None = Field(default=None, ge=2, le=36_500)
     """Days after which the cold readings of a day are removed, once its roll-up was checked against them; by default
     never. The log keeps what came."""
+    validation_automatic: bool = True
+    """Whether the days of every meter are validated by themselves when they have ended, and again when they changed."""
+    estimation_automatic: bool = False
+    """Whether what is missing on these days is estimated, too; bills then rest on it and say so."""
     holidays: tuple[date, ...] = ()
     """Days that are estimated from weekend days, as a JSON list such as `["2026-12-25"]`."""

@@ -2,7 +2,6 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -17,27 +16,17 @@ from billing.estimation import (
 )
 from billing.kind_columns import LoggedReading
 from billing.local_time import wall_clock
+from billing.meter_facts import MeterFacts
 from billing.metered_interval import CHANNELS, LoadChannel, MeteredInterval
 from billing.observation import Observation
 from billing.reading_quality import ReadingQuality, next_estimate_revision
 from billing.reading_series import TimedReading, is_estimate, register_reads, usable
-from billing.register import RegisterScale, difference
+from billing.register import RegisterScale, differences
 from billing.schema import METER
 
 _MINUTE_MS = 60_000
 # Saturday and Sunday.
 _WEEKEND = frozenset({5, 6})
-
-
-@dataclass(frozen=True, slots=True)
-class MeterFacts:
-    """What the registry says of a meter that its readings are judged by."""
-
-    device_id: str
-    interval_ms: int
-    time_zone: str
-    connection_kw: float | None
-    register_digits: int
 
 
 class EstimationPlan:
@@ -200,7 +189,8 @@ class EstimationPlan:
             return None
         earlier, later = reads[before], reads[after]
         scale = RegisterScale(self._meter.register_digits, self._meter.connection_kw)
-        used = difference(earlier, later, scale).milliwatt_hours
+        (step,) = differences([earlier, later], self._meter.exchanges.get(channel.name, ()), scale)
+        used = step.milliwatt_hours
         position = METER.position(channel.energy_column)
         first, end = (bisect_left(self._good_starts, at_ms) for at_ms in (earlier.at_ms, later.at_ms))
         between = [one for _, one in self._good[first:end]]

@@ -3,15 +3,17 @@
 import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from billing.computed_readings import ComputedReadings
 from billing.estimation import LINEAR_LONGEST_MS
-from billing.estimation_plan import EstimationPlan, MeterFacts
+from billing.estimation_plan import EstimationPlan
 from billing.local_time import LocalDay, local_day_of, local_days
+from billing.meter_exchange_store import MeterExchangeStore
+from billing.meter_facts import MeterFacts
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.reading_series import TimedReading
 from billing.schema import DAY_MS, HOUR_MS, METER
@@ -28,6 +30,8 @@ _BEFORE_MS = 25 * HOUR_MS
 # Three Saturdays or Sundays and holidays lie within it, and so does the beginning of most gaps.
 _LIKE_DAYS_MS = 35 * DAY_MS
 _PRIOR_PERIOD_MS = 30 * DAY_MS
+# 52 weeks, so that a Sunday is compared with the days around a Sunday.
+_SAME_DAY_LAST_YEAR_MS = 364 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class ReadingValidation:
         sealed: SealedDayStore,
         computed: ComputedReadings,
         exceptions: ReadingExceptionStore,
+        exchanges: MeterExchangeStore,
         clock_ms: Callable[[], int],
         thresholds: ValidationThresholds,
         holidays: Collection[date] = (),
@@ -61,6 +66,7 @@ class ReadingValidation:
         self._sealed = sealed
         self._computed = computed
         self._exceptions = exceptions
+        self._exchanges_on_record = exchanges
         self._clock_ms = clock_ms
         self._thresholds = thresholds
         self._holidays = holidays
@@ -73,6 +79,7 @@ class ReadingValidation:
         Raises:
             pymongo.errors.PyMongoError: the store failed; doing it again is safe.
         """
+        meter = replace(meter, exchanges=await self._exchanges_on_record.by_channel(meter.device_id))
         zone = ZoneInfo(meter.time_zone)
         first, last = local_day_of(start_ms, zone), local_day_of(end_ms - 1, zone)
         now_ms = self._clock_ms()
@@ -97,19 +104,23 @@ class ReadingValidation:
         return found + await self._usage_level(meter, day)
 
     async def _usage_level(self, meter: MeterFacts, day: LocalDay) -> list[Finding]:
-        query = UsageQuery(
-            METER, meter.device_id, day.start_ms - _PRIOR_PERIOD_MS, day.end_ms, "local_day", meter.time_zone
-        )
-        name = METER.summed[0]
-        by_day = {
-            at_ms: one.energies[name] for at_ms, one in await self._usage.intervals(query) if name in one.energies
-        }
+        by_day = await self._import_by_day(meter, day.start_ms - _PRIOR_PERIOD_MS, day.end_ms)
         today = by_day.pop(day.start_ms, None)
-        if today is None or not by_day:
+        if today is None:
             return []
-        average = sum(by_day.values()) / len(by_day)
+        year_ago_ms = day.start_ms - _SAME_DAY_LAST_YEAR_MS
+        last_year = await self._import_by_day(meter, year_ago_ms - 3 * DAY_MS, year_ago_ms + 4 * DAY_MS)
+        compared = last_year or by_day
+        if not compared:
+            return []
+        average = sum(compared.values()) / len(compared)
         found = usage_level(today, average, day.start_ms, day.end_ms, self._thresholds)
         return [finding._replace(channel="import") for finding in found]
+
+    async def _import_by_day(self, meter: MeterFacts, start_ms: int, end_ms: int) -> dict[int, int]:
+        query = UsageQuery(METER, meter.device_id, start_ms, end_ms, "local_day", meter.time_zone)
+        name = METER.summed[0]
+        return {at_ms: one.energies[name] for at_ms, one in await self._usage.intervals(query) if name in one.energies}
 
     async def _estimate(self, meter: MeterFacts, day: LocalDay) -> int:
         after_ms = day.end_ms + LINEAR_LONGEST_MS + meter.interval_ms

@@ -2,15 +2,15 @@
 
 import asyncio
 import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from itertools import islice
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from pymongo.errors import PyMongoError
 
+from billing.background_share import BackgroundShare
 from billing.day import newest_ready_day
+from billing.day_notice_store import Day
 from billing.day_store import DayStore, now_ms
 from billing.live_store import LiveStore
 from billing.schema import DAY_MS, KINDS, Kind
@@ -22,7 +22,6 @@ _IDLE_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
 # The merger and the log go first: after its own work this task rests so many times as long.
 _REST_PER_WORK = 3.0
-_GIVE_WAY_SECONDS = 5.0
 _DAYS_A_STEP = 20
 # How many days back a device is looked after that was away when its day was swept.
 _DAYS_SWEPT = 3
@@ -51,14 +50,15 @@ class Roller:
         live: LiveStore,
         metrics: RollerMetrics,
         give_way: Callable[[float], Awaitable[None]],
+        on_change: Callable[[Kind, Day], Awaitable[None]] | None = None,
         rest_per_work: float = _REST_PER_WORK,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._days = days
         self._live = live
         self._metrics = metrics
-        self._give_way = give_way
-        self._rest_per_work = rest_per_work
+        self._share = BackgroundShare(give_way, rest_per_work)
+        self._on_change = on_change
         self._clock_ms = clock_ms
         self._swept_day_ms: int | None = None
 
@@ -86,7 +86,7 @@ class Roller:
             waiting = iter(device_ids)
             while some := list(islice(waiting, _DAYS_A_STEP)):
                 for day_start_ms in range(newest_ms - (_DAYS_SWEPT - 1) * DAY_MS, newest_ms + 1, DAY_MS):
-                    async with self._aside():
+                    async with self._share.step():
                         await self._make_missing(kind, some, day_start_ms)
         self._swept_day_ms = newest_ms
         self._metrics.swept.set((newest_ms + DAY_MS) / 1000)
@@ -97,7 +97,10 @@ class Roller:
         for kind in KINDS.values():
             for due in await self._days.due(kind, _DAYS_A_STEP):
                 found = True
-                async with self._aside():
+                async with self._share.step():
+                    # Told first: a crash in between makes somebody look at a day in vain, and never not at all.
+                    if self._on_change is not None:
+                        await self._on_change(kind, due.day)
                     made = await self._days.make_again(kind, due)
                 (self._metrics.again if made else self._metrics.postponed).inc()
         return found
@@ -105,10 +108,3 @@ class Roller:
     async def _make_missing(self, kind: Kind, device_ids: list[str], day_start_ms: int) -> None:
         missing = await self._days.missing(kind, device_ids, day_start_ms)
         self._metrics.made.inc(await self._days.make_first(kind, missing))
-
-    @asynccontextmanager
-    async def _aside(self) -> AsyncIterator[None]:
-        await self._give_way(_GIVE_WAY_SECONDS)
-        started = time.monotonic()
-        yield
-        await asyncio.sleep(self._rest_per_work * (time.monotonic() - started))

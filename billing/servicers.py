@@ -1,6 +1,7 @@
 """The doors of billing and what stands behind each."""
 
 import time
+from dataclasses import dataclass
 
 from energy.billing.v1 import invoice_service_pb2, tariff_service_pb2, usage_service_pb2
 from energy.billing.v1.invoice_service_pb2_grpc import add_InvoiceServiceServicer_to_server
@@ -11,21 +12,30 @@ from billing.config import BillingConfig
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
+from billing.reading_validation import ReadingValidation
 from billing.readings_at_rest import ReadingsAtRest
 from billing.tail_reader import TailReader
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
 from billing.usage_service import UsageService
 from billing.usage_store import UsageStore
-from billing.validation_wiring import validation_servicer
+from billing.validation_wiring import validation_parts
 from common.grpc_server import ServicerEntry
 from common.mongo import Database
 from common.registry_cache import RegistryCache
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The services, and the validation behind one of them that also runs by itself."""
+
+    servicers: list[ServicerEntry]
+    validation: ReadingValidation
+
+
 def servicers_of(
     config: BillingConfig, database: Database, cache: LiveCache, readings: ReadingsAtRest, devices: RegistryCache
-) -> list[ServicerEntry]:
+) -> Doors:
     """Every service of billing, on the stores of this process."""
     tail = TailReader(readings.tail, readings.log)
     usage = UsageStore(database, readings.history, tail, readings.days)
@@ -37,7 +47,17 @@ def servicers_of(
     def now_ms() -> int:
         return time.time_ns() // 1_000_000
 
-    return [
+    validation = validation_parts(
+        database,
+        usage=usage,
+        writer=readings.writer,
+        tail=readings.tail,
+        registry=devices,
+        partitions=config.partitions,
+        holidays=config.holidays,
+        clock_ms=now_ms,
+    )
+    servicers: list[ServicerEntry] = [
         (
             add_UsageServiceServicer_to_server,
             UsageService(
@@ -55,14 +75,6 @@ def servicers_of(
             InvoiceService(store=tariffs, registry=devices, quarters=usage, complete_through=readings.complete_through),
             invoice_service_pb2.DESCRIPTOR.services_by_name["InvoiceService"].full_name,
         ),
-        validation_servicer(
-            database,
-            usage=usage,
-            writer=readings.writer,
-            tail=readings.tail,
-            registry=devices,
-            partitions=config.partitions,
-            holidays=config.holidays,
-            clock_ms=now_ms,
-        ),
+        validation.servicer,
     ]
+    return Doors(servicers, validation.validation)

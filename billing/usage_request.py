@@ -170,14 +170,14 @@ def device_ids(field: str, given: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(given))
 
 
-def required_device_id(device_id: str) -> str:
-    """The device of a request.
+def required_device_id(device_id: str, field: str = "device_id") -> str:
+    """The device that a field of a request names.
 
     Raises:
         InvalidArgument: it is empty.
     """
     if not device_id:
-        raise InvalidArgument([FieldViolation("device_id", "FIELD_REQUIRED", "is required")])
+        raise InvalidArgument([FieldViolation(field, "FIELD_REQUIRED", "is required")])
     return device_id
 
 

@@ -17,8 +17,8 @@ from common.instants import duration_from_ms
 EDITS_MAXIMUM = 1000
 WINDOW_MAXIMUM_DAYS = 31
 _DAY_MS = 86_400_000
-_ACTOR_LENGTH = 128
-_REASON_LENGTH = 1024
+ACTOR_LENGTH = 128
+REASON_LENGTH = 1024
 
 
 class WantedEdits(NamedTuple):
@@ -35,7 +35,10 @@ def wanted_edits(request: EditReadingsRequest, kind: Kind, expected_interval_ms:
     Raises:
         InvalidArgument: fields break their rules.
     """
-    violations = [*_text("actor", request.actor, _ACTOR_LENGTH), *_text("reason", request.reason, _REASON_LENGTH)]
+    violations = [
+        *text_violations("actor", request.actor, ACTOR_LENGTH),
+        *text_violations("reason", request.reason, REASON_LENGTH),
+    ]
     if not 1 <= len(request.edits) <= EDITS_MAXIMUM:
         violations.append(FieldViolation("edits", "OUT_OF_RANGE", f"must hold 1 to {EDITS_MAXIMUM} edits"))
     readings: list[WantedReading] = []
@@ -61,7 +64,8 @@ def wanted_edits(request: EditReadingsRequest, kind: Kind, expected_interval_ms:
     return WantedEdits(readings, request.actor, request.reason)
 
 
-def _text(field: str, value: str, longest: int) -> list[FieldViolation]:
+def text_violations(field: str, value: str, longest: int) -> list[FieldViolation]:
+    """What is wrong with a text that is required."""
     if not value.strip():
         return [FieldViolation(field, "FIELD_REQUIRED", "is required")]
     if len(value) > longest:

@@ -10,7 +10,9 @@ from energy.registry.v1.device_pb2 import DeviceKind
 
 from billing import usage_request as checked
 from billing.device_kind import KIND_OF
-from billing.estimation_plan import MeterFacts
+from billing.meter_exchange_codec import exchange_of, to_exchange
+from billing.meter_exchange_store import MeterExchangeStore
+from billing.meter_facts import MeterFacts, meter_facts
 from billing.reading_edit_store import ReadingEditStore
 from billing.reading_editing import ReadingEditing
 from billing.reading_exception_store import ReadingExceptionStore
@@ -37,6 +39,7 @@ class ValidationService(ValidationServiceServicer):
         editing: ReadingEditing,
         exceptions: ReadingExceptionStore,
         edits: ReadingEditStore,
+        exchanges: MeterExchangeStore,
         registry: RegistryCache,
         clock: Callable[[], int],
     ) -> None:
@@ -44,6 +47,7 @@ class ValidationService(ValidationServiceServicer):
         self._editing = editing
         self._exceptions = exceptions
         self._edits = edits
+        self._exchanges = exchanges
         self._registry = registry
         self._clock = clock
 
@@ -110,14 +114,25 @@ class ValidationService(ValidationServiceServicer):
             else "",
         )
 
+    async def RecordMeterExchange(
+        self, request: pb.RecordMeterExchangeRequest, context: Context
+    ) -> pb.RecordMeterExchangeResponse:
+        """Records that a meter was exchanged."""
+        device_id = checked.required_device_id(request.exchange.device_id, "exchange.device_id")
+        _meter(await self._registry.find(device_id), "exchange.device_id")
+        recorded = await self._exchanges.add(exchange_of(request.exchange, self._clock()))
+        return pb.RecordMeterExchangeResponse(exchange=to_exchange(recorded))
 
-def _meter(device: CachedDevice) -> MeterFacts:
+    async def ListMeterExchanges(
+        self, request: pb.ListMeterExchangesRequest, context: Context
+    ) -> pb.ListMeterExchangesResponse:
+        """Lists the exchanges of the meter of a device."""
+        device = await self._registry.find(checked.required_device_id(request.device_id))
+        found = await self._exchanges.find(device.device_id)
+        return pb.ListMeterExchangesResponse(exchanges=[to_exchange(one) for one in found])
+
+
+def _meter(device: CachedDevice, field: str = "device_id") -> MeterFacts:
     if device.kind != DeviceKind.DEVICE_KIND_METER:
-        raise InvalidArgument([FieldViolation("device_id", "KIND_MISMATCH", "must be a meter")])
-    return MeterFacts(
-        device.device_id,
-        device.expected_interval_ms,
-        device.time_zone,
-        device.connection_kw,
-        device.register_digits,
-    )
+        raise InvalidArgument([FieldViolation(field, "KIND_MISMATCH", "must be a meter")])
+    return meter_facts(device)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import date
 
 from energy.billing.v1 import validation_service_pb2
@@ -9,6 +10,7 @@ from energy.billing.v1.validation_service_pb2_grpc import add_ValidationServiceS
 
 from billing.computed_readings import ComputedReadings
 from billing.log_writer import LogWriter
+from billing.meter_exchange_store import MeterExchangeStore
 from billing.reading_edit_store import ReadingEditStore
 from billing.reading_editing import ReadingEditing
 from billing.reading_exception_store import ReadingExceptionStore
@@ -16,6 +18,7 @@ from billing.reading_validation import ReadingValidation
 from billing.sealed_day_store import SealedDayStore
 from billing.tail import Tail
 from billing.usage_store import UsageStore
+from billing.validation_progress_store import ValidationProgressStore
 from billing.validation_rule import ValidationThresholds
 from billing.validation_service import ValidationService
 from common.grpc_server import ServicerEntry
@@ -23,7 +26,15 @@ from common.mongo import Database
 from common.registry_cache import RegistryCache
 
 
-def validation_servicer(
+@dataclass(frozen=True, slots=True)
+class ValidationParts:
+    """What validates: the service, and the rules at work behind it."""
+
+    servicer: ServicerEntry
+    validation: ReadingValidation
+
+
+def validation_parts(
     database: Database,
     *,
     usage: UsageStore,
@@ -33,35 +44,38 @@ def validation_servicer(
     partitions: int,
     holidays: Collection[date],
     clock_ms: Callable[[], int],
-) -> ServicerEntry:
-    """The service, on the stores of this process."""
+) -> ValidationParts:
+    """All of it, on the stores of this process."""
     computed = ComputedReadings(writer, tail, partitions, clock_ms, time.monotonic)
     sealed = SealedDayStore(database)
     exceptions, edits = ReadingExceptionStore(database), ReadingEditStore(database)
+    exchanges = MeterExchangeStore(database)
+    validation = ReadingValidation(
+        usage=usage,
+        sealed=sealed,
+        computed=computed,
+        exceptions=exceptions,
+        exchanges=exchanges,
+        clock_ms=clock_ms,
+        thresholds=ValidationThresholds(),
+        holidays=holidays,
+    )
     service = ValidationService(
-        validation=ReadingValidation(
-            usage=usage,
-            sealed=sealed,
-            computed=computed,
-            exceptions=exceptions,
-            clock_ms=clock_ms,
-            thresholds=ValidationThresholds(),
-            holidays=holidays,
-        ),
+        validation=validation,
         editing=ReadingEditing(usage=usage, sealed=sealed, computed=computed, edits=edits, clock_ms=clock_ms),
         exceptions=exceptions,
         edits=edits,
+        exchanges=exchanges,
         registry=registry,
         clock=clock_ms,
     )
-    return (
-        add_ValidationServiceServicer_to_server,
-        service,
-        validation_service_pb2.DESCRIPTOR.services_by_name["ValidationService"].full_name,
-    )
+    name = validation_service_pb2.DESCRIPTOR.services_by_name["ValidationService"].full_name
+    return ValidationParts((add_ValidationServiceServicer_to_server, service, name), validation)
 
 
 async def prepare_validation(database: Database) -> None:
     """Makes the indexes of what validation and editing keep."""
     await ReadingExceptionStore(database).prepare()
     await ReadingEditStore(database).prepare()
+    await MeterExchangeStore(database).prepare()
+    await ValidationProgressStore(database).prepare()

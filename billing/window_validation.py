@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
 from billing import validation_checks as checks
-from billing.estimation_plan import MeterFacts
+from billing.meter_facts import MeterFacts
 from billing.metered_interval import CHANNELS, MeteredInterval
 from billing.reading_series import TimedReading, channel_intervals, register_reads
 from billing.register import RegisterScale, differences, register_count_milliwatt_hours
@@ -47,7 +47,8 @@ def findings_of(
         intervals = channel_intervals(inside, channel)
         with_before = channel_intervals(readings, channel)
         reads = register_reads(readings, channel)
-        steps = differences(reads, [], RegisterScale(meter.register_digits, meter.connection_kw))
+        scale = RegisterScale(meter.register_digits, meter.connection_kw)
+        steps = differences(reads, meter.exchanges.get(channel.name, ()), scale)
         of_channel = [
             *checks.bounds(intervals, meter.connection_kw, thresholds),
             *checks.spike(intervals, meter.connection_kw, thresholds),

@@ -8,7 +8,7 @@ import grpc
 
 from common.instants import rfc3339
 from common.mesh_error import FieldViolation, MeshError, Resource
-from common.reading_errors import NoReadings, ReadingChanged
+from common.reading_errors import MeterExchangeExists, NoReadings, ReadingChanged
 from common.request_errors import InvalidArgument, Malformed, PageTokenInvalid, RequestTooExpensive
 from common.rich_status import reason_of, to_status
 
@@ -26,6 +26,7 @@ __all__ = [
     "LinkOverlap",
     "Malformed",
     "MeshError",
+    "MeterExchangeExists",
     "NoReadings",
     "Overloaded",
     "PageTokenInvalid",

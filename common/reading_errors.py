@@ -24,6 +24,21 @@ class NoReadings(MeshError):
         )
 
 
+class MeterExchangeExists(MeshError):
+    """Expected: another exchange of the meter is on record for this instant."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = "METER_EXCHANGE_EXISTS"
+
+    def __init__(self, device_id: str, exchange_ms: int) -> None:
+        exchange_time = rfc3339(exchange_ms)
+        super().__init__(
+            f"another exchange of the meter of device {device_id!r} is on record for {exchange_time}",
+            metadata={"device_id": device_id, "exchange_time": exchange_time},
+            resource=Resource(_DEVICE, device_id),
+        )
+
+
 class ReadingChanged(MeshError):
     """Expected: another reading counts than the one that was to be replaced."""
 

@@ -19,10 +19,11 @@ from prometheus_client import CollectorRegistry
 from billing.kind_columns import LoggedReading
 from billing.log_writer import LogWriter
 from billing.reading_quality import ReadingQuality
+from billing.reading_validation import ReadingValidation
 from billing.schema import METER
 from billing.segment import Segment
 from billing.span import readings_of
-from billing.validation_wiring import prepare_validation, validation_servicer
+from billing.validation_wiring import prepare_validation, validation_parts
 from common.errors import DeviceNotFound
 from common.grpc_client import open_channel
 from common.instants import datetime_from_ms, from_ms
@@ -61,6 +62,7 @@ class Door:
 
     stub: "ValidationServiceAsyncStub"
     store: Store
+    validation: ReadingValidation
 
     async def counting(
         self, start_ms: int = MONDAY_MS, end_ms: int = MONDAY_MS + 31 * DAY_MS
@@ -108,7 +110,7 @@ async def door(database: Database) -> AsyncIterator[Door]:
     await prepare_validation(database)
     writer = LogWriter(store.log)
     writing = asyncio.create_task(writer.run())
-    add, servicer, _ = validation_servicer(
+    parts = validation_parts(
         database,
         usage=store.usage,
         writer=writer,
@@ -118,6 +120,7 @@ async def door(database: Database) -> AsyncIterator[Door]:
         holidays=(),
         clock_ms=store.clock,
     )
+    add, servicer, _ = parts.servicer
     interceptors = standard_interceptors("billing.energy", get_logger("test"), CollectorRegistry())
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     add(servicer, server)
@@ -125,7 +128,7 @@ async def door(database: Database) -> AsyncIterator[Door]:
     await server.start()
     channel = open_channel(f"127.0.0.1:{port}")
     try:
-        yield Door(ValidationServiceStub(channel), store)
+        yield Door(ValidationServiceStub(channel), store, parts.validation)
     finally:
         await channel.close()
         await server.stop(0)

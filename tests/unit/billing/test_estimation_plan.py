@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.estimation_plan import EstimationPlan, MeterFacts
+from billing.estimation_plan import EstimationPlan
 from billing.kind_columns import LoggedReading
 from billing.local_time import local_day, wall_clock
+from billing.meter_facts import MeterFacts
 from billing.observation import Observation
 from billing.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
 from billing.reading_series import TimedReading

@@ -35,6 +35,7 @@ _EXAMPLES: list[MeshError] = [
     errors.CurrencyMixed(["INR", "USD"]),
     errors.NoReadings("meter-1"),
     errors.ReadingChanged("meter-1", _INSTANT_MS),
+    errors.MeterExchangeExists("meter-1", _INSTANT_MS),
     errors.DependencyUnavailable("mongodb"),
     errors.ShuttingDown(),
     errors.Overloaded(),

@@ -42,9 +42,13 @@ class _ValidationRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Valida
     VALIDATION_RULE_SPIKE: _ValidationRule.ValueType  # 7
     """The highest mean power of a day stands out from the third highest by more than 180 percent of that. Percent."""
     VALIDATION_RULE_HIGH_USAGE: _ValidationRule.ValueType  # 8
-    """Usage of a day is more than twice that of an average day of the 30 before. Percent above."""
+    """Usage of a day is more than twice that of an average day of the week around the same day a year ago; where there is none,
+    of the 30 days before. Percent above.
+    """
     VALIDATION_RULE_LOW_USAGE: _ValidationRule.ValueType  # 9
-    """Usage of a day is less than half of that of an average day of the 30 before. Percent, negative."""
+    """Usage of a day is less than half of that of an average day of the week around the same day a year ago; where there is
+    none, of the 30 days before. Percent, negative.
+    """
     VALIDATION_RULE_ZERO_RUN: _ValidationRule.ValueType  # 10
     """Nothing was used for 24 hours or longer. Milliseconds."""
     VALIDATION_RULE_FLAT_LINE: _ValidationRule.ValueType  # 11
@@ -74,9 +78,13 @@ VALIDATION_RULE_PHYSICAL_LIMIT: ValidationRule.ValueType  # 6
 VALIDATION_RULE_SPIKE: ValidationRule.ValueType  # 7
 """The highest mean power of a day stands out from the third highest by more than 180 percent of that. Percent."""
 VALIDATION_RULE_HIGH_USAGE: ValidationRule.ValueType  # 8
-"""Usage of a day is more than twice that of an average day of the 30 before. Percent above."""
+"""Usage of a day is more than twice that of an average day of the week around the same day a year ago; where there is none,
+of the 30 days before. Percent above.
+"""
 VALIDATION_RULE_LOW_USAGE: ValidationRule.ValueType  # 9
-"""Usage of a day is less than half of that of an average day of the 30 before. Percent, negative."""
+"""Usage of a day is less than half of that of an average day of the week around the same day a year ago; where there is
+none, of the 30 days before. Percent, negative.
+"""
 VALIDATION_RULE_ZERO_RUN: ValidationRule.ValueType  # 10
 """Nothing was used for 24 hours or longer. Milliseconds."""
 VALIDATION_RULE_FLAT_LINE: ValidationRule.ValueType  # 11
@@ -227,3 +235,76 @@ class RecordedEdit(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordedEdit: _TypeAlias = RecordedEdit  # noqa: Y015
+
+@_typing.final
+class MeterExchange(_message.Message):
+    """A meter that was taken down and another that was put up in its place, under the same device."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_TIME_FIELD_NUMBER: _builtins.int
+    FINAL_IMPORT_REGISTER_KWH_FIELD_NUMBER: _builtins.int
+    INITIAL_IMPORT_REGISTER_KWH_FIELD_NUMBER: _builtins.int
+    FINAL_EXPORT_REGISTER_KWH_FIELD_NUMBER: _builtins.int
+    INITIAL_EXPORT_REGISTER_KWH_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The device, a meter. Required."""
+    final_import_register_kwh: _builtins.float
+    """Last value of the import register of the old meter. With its counterpart or not at all; import or export is required."""
+    initial_import_register_kwh: _builtins.float
+    """First value of the import register of the new meter."""
+    final_export_register_kwh: _builtins.float
+    """Last value of the export register of the old meter. With its counterpart or not at all."""
+    initial_export_register_kwh: _builtins.float
+    """First value of the export register of the new meter."""
+    actor: _builtins.str
+    """Who recorded it, 1..128 characters. Required. Nobody vouches for it yet: it is what the caller said."""
+    note: _builtins.str
+    """Note, such as the serial numbers of both meters, up to 1024 characters."""
+    @_builtins.property
+    def exchange_time(self) -> _timestamp_pb2.Timestamp:
+        """When, UTC: the last register value of the old meter and the first of the new one are of this instant. Required."""
+
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded, UTC. Output only."""
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        exchange_time: _timestamp_pb2.Timestamp | None = ...,
+        final_import_register_kwh: _builtins.float | None = ...,
+        initial_import_register_kwh: _builtins.float | None = ...,
+        final_export_register_kwh: _builtins.float | None = ...,
+        initial_export_register_kwh: _builtins.float | None = ...,
+        actor: _builtins.str = ...,
+        note: _builtins.str = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_final_export_register_kwh", b"_final_export_register_kwh", "_final_import_register_kwh", b"_final_import_register_kwh", "_initial_export_register_kwh", b"_initial_export_register_kwh", "_initial_import_register_kwh", b"_initial_import_register_kwh", "exchange_time", b"exchange_time", "final_export_register_kwh", b"final_export_register_kwh", "final_import_register_kwh", b"final_import_register_kwh", "initial_export_register_kwh", b"initial_export_register_kwh", "initial_import_register_kwh", b"initial_import_register_kwh", "record_time", b"record_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_final_export_register_kwh", b"_final_export_register_kwh", "_final_import_register_kwh", b"_final_import_register_kwh", "_initial_export_register_kwh", b"_initial_export_register_kwh", "_initial_import_register_kwh", b"_initial_import_register_kwh", "actor", b"actor", "device_id", b"device_id", "exchange_time", b"exchange_time", "final_export_register_kwh", b"final_export_register_kwh", "final_import_register_kwh", b"final_import_register_kwh", "initial_export_register_kwh", b"initial_export_register_kwh", "initial_import_register_kwh", b"initial_import_register_kwh", "note", b"note", "record_time", b"record_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__final_export_register_kwh: _TypeAlias = _typing.Literal["final_export_register_kwh"]  # noqa: Y015
+    _WhichOneofArgType__final_export_register_kwh: _TypeAlias = _typing.Literal["_final_export_register_kwh", b"_final_export_register_kwh"]  # noqa: Y015
+    _WhichOneofReturnType__final_import_register_kwh: _TypeAlias = _typing.Literal["final_import_register_kwh"]  # noqa: Y015
+    _WhichOneofArgType__final_import_register_kwh: _TypeAlias = _typing.Literal["_final_import_register_kwh", b"_final_import_register_kwh"]  # noqa: Y015
+    _WhichOneofReturnType__initial_export_register_kwh: _TypeAlias = _typing.Literal["initial_export_register_kwh"]  # noqa: Y015
+    _WhichOneofArgType__initial_export_register_kwh: _TypeAlias = _typing.Literal["_initial_export_register_kwh", b"_initial_export_register_kwh"]  # noqa: Y015
+    _WhichOneofReturnType__initial_import_register_kwh: _TypeAlias = _typing.Literal["initial_import_register_kwh"]  # noqa: Y015
+    _WhichOneofArgType__initial_import_register_kwh: _TypeAlias = _typing.Literal["_initial_import_register_kwh", b"_initial_import_register_kwh"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__final_export_register_kwh) -> _WhichOneofReturnType__final_export_register_kwh | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__final_import_register_kwh) -> _WhichOneofReturnType__final_import_register_kwh | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__initial_export_register_kwh) -> _WhichOneofReturnType__initial_export_register_kwh | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__initial_import_register_kwh) -> _WhichOneofReturnType__initial_import_register_kwh | None: ...
+
+Global___MeterExchange: _TypeAlias = MeterExchange  # noqa: Y015

@@ -328,3 +328,97 @@ class ListReadingEditsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListReadingEditsResponse: _TypeAlias = ListReadingEditsResponse  # noqa: Y015
+
+@_typing.final
+class RecordMeterExchangeRequest(_message.Message):
+    """Request of RecordMeterExchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def exchange(self) -> _validation_pb2.MeterExchange:
+        """The exchange. Required; output-only fields are ignored."""
+
+    def __init__(
+        self,
+        *,
+        exchange: _validation_pb2.MeterExchange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordMeterExchangeRequest: _TypeAlias = RecordMeterExchangeRequest  # noqa: Y015
+
+@_typing.final
+class RecordMeterExchangeResponse(_message.Message):
+    """Response of RecordMeterExchange."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def exchange(self) -> _validation_pb2.MeterExchange:
+        """The exchange as it is on record."""
+
+    def __init__(
+        self,
+        *,
+        exchange: _validation_pb2.MeterExchange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordMeterExchangeResponse: _TypeAlias = RecordMeterExchangeResponse  # noqa: Y015
+
+@_typing.final
+class ListMeterExchangesRequest(_message.Message):
+    """Request of ListMeterExchanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The device. Required."""
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMeterExchangesRequest: _TypeAlias = ListMeterExchangesRequest  # noqa: Y015
+
+@_typing.final
+class ListMeterExchangesResponse(_message.Message):
+    """Response of ListMeterExchanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def exchanges(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.MeterExchange]:
+        """All of them."""
+
+    def __init__(
+        self,
+        *,
+        exchanges: _abc.Iterable[_validation_pb2.MeterExchange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMeterExchangesResponse: _TypeAlias = ListMeterExchangesResponse  # noqa: Y015

@@ -55,6 +55,16 @@ class ValidationServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListReadingEditsRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListReadingEditsResponse.FromString,
                 _registered_method=True)
+        self.RecordMeterExchange = channel.unary_unary(
+                '/energy.billing.v1.ValidationService/RecordMeterExchange',
+                request_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.RecordMeterExchangeRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.RecordMeterExchangeResponse.FromString,
+                _registered_method=True)
+        self.ListMeterExchanges = channel.unary_unary(
+                '/energy.billing.v1.ValidationService/ListMeterExchanges',
+                request_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesResponse.FromString,
+                _registered_method=True)
 
 
 class ValidationServiceServicer:
@@ -95,6 +105,23 @@ class ValidationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordMeterExchange(self, request, context):
+        """Records that the meter of a device was exchanged, so that its register is followed across that; usage, readings and bills
+        stay under the device. Doing it again is safe.
+
+        Fails with ALREADY_EXISTS when another exchange is on record for the same instant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMeterExchanges(self, request, context):
+        """Lists the exchanges of the meter of a device, by time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ValidationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -117,6 +144,16 @@ def add_ValidationServiceServicer_to_server(servicer, server):
                     servicer.ListReadingEdits,
                     request_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListReadingEditsRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListReadingEditsResponse.SerializeToString,
+            ),
+            'RecordMeterExchange': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordMeterExchange,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.RecordMeterExchangeRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.RecordMeterExchangeResponse.SerializeToString,
+            ),
+            'ListMeterExchanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMeterExchanges,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -228,6 +265,60 @@ class ValidationService:
             '/energy.billing.v1.ValidationService/ListReadingEdits',
             energy_dot_billing_dot_v1_dot_validation__service__pb2.ListReadingEditsRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_validation__service__pb2.ListReadingEditsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordMeterExchange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.ValidationService/RecordMeterExchange',
+            energy_dot_billing_dot_v1_dot_validation__service__pb2.RecordMeterExchangeRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_validation__service__pb2.RecordMeterExchangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMeterExchanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.ValidationService/ListMeterExchanges',
+            energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,14 @@ class ValidationServiceStub:
     """
     ListReadingEdits: _grpc.UnaryUnaryMultiCallable[_validation_service_pb2.ListReadingEditsRequest, _validation_service_pb2.ListReadingEditsResponse]
     """Lists the edits of a device by start of the reading, of one start in the order they were made."""
+    RecordMeterExchange: _grpc.UnaryUnaryMultiCallable[_validation_service_pb2.RecordMeterExchangeRequest, _validation_service_pb2.RecordMeterExchangeResponse]
+    """Records that the meter of a device was exchanged, so that its register is followed across that; usage, readings and bills
+    stay under the device. Doing it again is safe.
+
+    Fails with ALREADY_EXISTS when another exchange is on record for the same instant.
+    """
+    ListMeterExchanges: _grpc.UnaryUnaryMultiCallable[_validation_service_pb2.ListMeterExchangesRequest, _validation_service_pb2.ListMeterExchangesResponse]
+    """Lists the exchanges of the meter of a device, by time."""
 
 @_typing.type_check_only
 class ValidationServiceAsyncStub(ValidationServiceStub):
@@ -71,6 +79,14 @@ class ValidationServiceAsyncStub(ValidationServiceStub):
     """
     ListReadingEdits: _aio.UnaryUnaryMultiCallable[_validation_service_pb2.ListReadingEditsRequest, _validation_service_pb2.ListReadingEditsResponse]  # type: ignore[assignment]
     """Lists the edits of a device by start of the reading, of one start in the order they were made."""
+    RecordMeterExchange: _aio.UnaryUnaryMultiCallable[_validation_service_pb2.RecordMeterExchangeRequest, _validation_service_pb2.RecordMeterExchangeResponse]  # type: ignore[assignment]
+    """Records that the meter of a device was exchanged, so that its register is followed across that; usage, readings and bills
+    stay under the device. Doing it again is safe.
+
+    Fails with ALREADY_EXISTS when another exchange is on record for the same instant.
+    """
+    ListMeterExchanges: _aio.UnaryUnaryMultiCallable[_validation_service_pb2.ListMeterExchangesRequest, _validation_service_pb2.ListMeterExchangesResponse]  # type: ignore[assignment]
+    """Lists the exchanges of the meter of a device, by time."""
 
 class ValidationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Validation, estimation and editing of readings at rest."""
@@ -114,5 +130,25 @@ class ValidationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_validation_service_pb2.ListReadingEditsResponse, _abc.Awaitable[_validation_service_pb2.ListReadingEditsResponse]]:
         """Lists the edits of a device by start of the reading, of one start in the order they were made."""
+
+    @_abc_1.abstractmethod
+    def RecordMeterExchange(
+        self,
+        request: _validation_service_pb2.RecordMeterExchangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_validation_service_pb2.RecordMeterExchangeResponse, _abc.Awaitable[_validation_service_pb2.RecordMeterExchangeResponse]]:
+        """Records that the meter of a device was exchanged, so that its register is followed across that; usage, readings and bills
+        stay under the device. Doing it again is safe.
+
+        Fails with ALREADY_EXISTS when another exchange is on record for the same instant.
+        """
+
+    @_abc_1.abstractmethod
+    def ListMeterExchanges(
+        self,
+        request: _validation_service_pb2.ListMeterExchangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_validation_service_pb2.ListMeterExchangesResponse, _abc.Awaitable[_validation_service_pb2.ListMeterExchangesResponse]]:
+        """Lists the exchanges of the meter of a device, by time."""
 
 def add_ValidationServiceServicer_to_server(servicer: ValidationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

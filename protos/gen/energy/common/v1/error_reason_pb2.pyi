@@ -80,6 +80,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the tariffs of the period have different currencies, so they add up to no bill. Metadata: `currency_codes`."""
     ERROR_REASON_READING_CHANGED: _ErrorReason.ValueType  # 27
     """FAILED_PRECONDITION: another reading counts than the one that was to be replaced. Metadata: `device_id`, `start_time`."""
+    ERROR_REASON_METER_EXCHANGE_EXISTS: _ErrorReason.ValueType  # 28
+    """ALREADY_EXISTS: another exchange of the meter is on record for this instant. Metadata: `device_id`, `exchange_time`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reason of an error or of a refused reading: the one vocabulary of every service.
@@ -146,4 +148,6 @@ ERROR_REASON_CURRENCY_MIXED: ErrorReason.ValueType  # 26
 """FAILED_PRECONDITION: the tariffs of the period have different currencies, so they add up to no bill. Metadata: `currency_codes`."""
 ERROR_REASON_READING_CHANGED: ErrorReason.ValueType  # 27
 """FAILED_PRECONDITION: another reading counts than the one that was to be replaced. Metadata: `device_id`, `start_time`."""
+ERROR_REASON_METER_EXCHANGE_EXISTS: ErrorReason.ValueType  # 28
+"""ALREADY_EXISTS: another exchange of the meter is on record for this instant. Metadata: `device_id`, `exchange_time`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
