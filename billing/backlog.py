@@ -32,6 +32,8 @@ class Backlog:
         self._publish = publish
         self._clock = clock
         self._missing: deque[str] = deque()
+        # Marked and not in the log: just being written, or left so by a crash.
+        self._absent: set[str] = set()
 
     @property
     def waits(self) -> bool:
@@ -51,7 +53,9 @@ class Backlog:
         recovered = 0
         while self._missing and self._tail.has_room:
             some = list(islice(self._missing, _SEGMENTS_A_LOAD))
-            for segment in sorted(await self._log.load(some), key=lambda one: some.index(one.batch_id)):
+            segments = await self._log.load(some)
+            self._absent |= set(some) - {segment.batch_id for segment in segments}
+            for segment in sorted(segments, key=lambda one: some.index(one.batch_id)):
                 self._tail.recover(segment, self._clock())
                 self._publish(segment)
                 recovered += 1
@@ -62,7 +66,8 @@ class Backlog:
 
     async def _search(self, partitions: frozenset[int]) -> None:
         missing = await self._missing_of(partitions)
-        if self._tail.is_refusing and len(missing) <= _NEARLY_NONE:
+        self._absent &= {batch_id for _, batch_id in missing}
+        if self._tail.is_refusing and len(missing) - len(self._absent) <= _NEARLY_NONE:
             # Only then is it asked what was refused before, so that nothing falls between the two.
             self._tail.refuse_no_more()
             missing = await self._missing_of(partitions)

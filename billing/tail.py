@@ -63,6 +63,10 @@ class Tail:
         """True when there was no room, and what was refused since may not be here yet."""
         return self._is_refusing
 
+    def refuse(self) -> None:
+        """Takes nothing new from here on: what was logged before has to come first."""
+        self._is_refusing = True
+
     def refuse_no_more(self) -> None:
         """Takes what is new again: what was refused until now is about to be recovered."""
         self._is_refusing = False
@@ -79,7 +83,7 @@ class Tail:
         if segment.batch_id in self._known or not segment.reading_count:
             return True
         if not self.has_room:
-            self._is_refusing = True
+            self.refuse()
         if self._is_refusing:
             return False
         self.recover(segment, now)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ FLAT_PRICE_NAME = "flat"
 
 _QUARTERS_PER_DAY = DAY_MINUTES // QUARTER_MINUTES
 _DAYS_PER_WEEK = 7
+_SUNDAY = 6
 _QUARTERS_PER_WEEK = _DAYS_PER_WEEK * _QUARTERS_PER_DAY
 
 
@@ -45,15 +46,23 @@ class FlatPricing:
 
 @dataclass(frozen=True, slots=True)
 class TimeOfUseWindow:
-    """Minutes [start_minute, end_minute) of the local day, on weekdays 0 (Monday) to 6; none named means every day."""
+    """Minutes [start_minute, end_minute) of the local day, on weekdays 0 (Monday) to 6; none named means every day.
+
+    `months` are 1 (January) to 12; none named means every month.
+    """
 
     days_of_week: frozenset[int]
     start_minute: int
     end_minute: int
+    months: frozenset[int] = frozenset()
 
-    def covers(self, weekday: int, minute: int) -> bool:
+    def covers(self, month: int, weekday: int, minute: int) -> bool:
         """True when the wall clock time lies in the window."""
-        return self.start_minute <= minute < self.end_minute and (not self.days_of_week or weekday in self.days_of_week)
+        return (
+            self.start_minute <= minute < self.end_minute
+            and (not self.days_of_week or weekday in self.days_of_week)
+            and (not self.months or month in self.months)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +76,20 @@ class TimeOfUsePeriod:
 
 @dataclass(frozen=True, slots=True)
 class TimeOfUsePricing:
-    """Prices by the local clock; where windows overlap the earlier period counts, elsewhere the default."""
+    """Prices by the local clock; where windows overlap the earlier period counts, elsewhere the default.
+
+    `holidays` are days of the local calendar that count as a Sunday.
+    """
 
     periods: tuple[TimeOfUsePeriod, ...]
     default_name: str
     default_price_per_kwh: Decimal
+    holidays: frozenset[date] = frozenset()
+
+    @property
+    def has_seasons(self) -> bool:
+        """Whether a window is one of some months only."""
+        return any(window.months for period in self.periods for window in period.windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +113,16 @@ class TariffAssignment:
     start_ms: int
 
 
-def price_at(tariff: Tariff, weekday: int, minute: int) -> Price:
-    """The price at a wall clock time: weekday 0 (Monday) to 6, minute 0..1439 of the local day."""
+def price_at(tariff: Tariff, month: int, weekday: int, minute: int) -> Price:
+    """The price at a wall clock time: month 1 to 12, weekday 0 (Monday) to 6, minute 0..1439 of the local day.
+
+    A holiday has the weekday of a Sunday.
+    """
     pricing = tariff.pricing
     if isinstance(pricing, FlatPricing):
         return Price(FLAT_PRICE_NAME, pricing.price_per_kwh)
     for period in pricing.periods:
-        if any(window.covers(weekday, minute) for window in period.windows):
+        if any(window.covers(month, weekday, minute) for window in period.windows):
             return Price(period.name, period.price_per_kwh)
     return Price(pricing.default_name, pricing.default_price_per_kwh)
 
@@ -115,23 +136,35 @@ def price_segments(tariff: Tariff, zone: ZoneInfo, start_ms: int, end_ms: int) -
     if start_ms >= end_ms:
         return
     if isinstance(tariff.pricing, FlatPricing):
-        yield PriceSegment(start_ms, end_ms, price_at(tariff, 0, 0))
+        yield PriceSegment(start_ms, end_ms, price_at(tariff, 1, 0, 0))
         return
-    week = _week(tariff)
-    first = start_ms // QUARTER_MS
-    places = _places_in_week(zone, first, -(-end_ms // QUARTER_MS))
-    begun_ms, price = start_ms, week[next(places)]
-    for quarter, place in enumerate(places, first + 1):
-        if week[place] != price:
+    first, last = start_ms // QUARTER_MS, -(-end_ms // QUARTER_MS)
+    prices = _prices(tariff, tariff.pricing, zone, first, last)
+    begun_ms, price = start_ms, next(prices)
+    for quarter, following in enumerate(prices, first + 1):
+        if following != price:
             yield PriceSegment(begun_ms, quarter * QUARTER_MS, price)
-            begun_ms, price = quarter * QUARTER_MS, week[place]
+            begun_ms, price = quarter * QUARTER_MS, following
     yield PriceSegment(begun_ms, end_ms, price)
 
 
-def _week(tariff: Tariff) -> list[Price]:
-    """The price of each local quarter-hour of a week, from Monday 00:00."""
+def _prices(tariff: Tariff, pricing: TimeOfUsePricing, zone: ZoneInfo, first: int, last: int) -> Iterator[Price]:
+    """The price of each UTC quarter-hour in [first, last)."""
+    if not pricing.has_seasons and not pricing.holidays:
+        week = _week(tariff, month=1)
+        yield from (week[place] for place in _places_in_week(zone, first, last))
+        return
+    weeks = {month: _week(tariff, month) for month in range(1, 13)}
+    for quarter in range(first, last):
+        local = _local(zone, quarter)
+        weekday = _SUNDAY if local.date() in pricing.holidays else local.weekday()
+        yield weeks[local.month][_place(weekday, local)]
+
+
+def _week(tariff: Tariff, month: int) -> list[Price]:
+    """The price of each local quarter-hour of a week of a month, from Monday 00:00."""
     return [
-        price_at(tariff, weekday, quarter * QUARTER_MINUTES)
+        price_at(tariff, month, weekday, quarter * QUARTER_MINUTES)
         for weekday in range(_DAYS_PER_WEEK)
         for quarter in range(_QUARTERS_PER_DAY)
     ]
@@ -156,4 +189,8 @@ def _local(zone: ZoneInfo, quarter: int) -> datetime:
 
 
 def _place_in_week(local: datetime) -> int:
-    return local.weekday() * _QUARTERS_PER_DAY + (local.hour * 60 + local.minute) // QUARTER_MINUTES
+    return _place(local.weekday(), local)
+
+
+def _place(weekday: int, local: datetime) -> int:
+    return weekday * _QUARTERS_PER_DAY + (local.hour * 60 + local.minute) // QUARTER_MINUTES

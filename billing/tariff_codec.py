@@ -1,11 +1,13 @@
 """Tariffs and assignments between the contract and the rules that price readings; every broken rule told at once."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date
 from decimal import Context, Decimal
 
 from energy.billing.v1 import tariff_pb2
 from google.protobuf.message import Message
+from google.type.date_pb2 import Date
 from google.type.dayofweek_pb2 import DayOfWeek
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 from google.type.money_pb2 import Money
@@ -32,6 +34,7 @@ _VIOLATIONS_MAXIMUM = 24
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})([eE][+-]?[0-9]{1,2})?")
 _WIDE = Context(prec=200)
 _NOTHING = Decimal(0)
+_HOLIDAYS_MAXIMUM = 1000
 
 
 def tariff_from_message(message: tariff_pb2.Tariff, path: str = "tariff") -> Tariff:
@@ -145,6 +148,22 @@ class _Reader:
             self.refuse(path, "INVALID_FORMAT", str(wrong))
             return _NOTHING
 
+    def days(self, messages: Sequence[Date], path: str) -> list[date]:
+        """Days of the calendar, each once; `path` is the path of the list."""
+        found: list[date] = []
+        if len(messages) > _HOLIDAYS_MAXIMUM:
+            self.refuse(path, "OUT_OF_RANGE", f"must be at most {_HOLIDAYS_MAXIMUM} days")
+        for index, message in enumerate(messages[:_HOLIDAYS_MAXIMUM]):
+            try:
+                day = date(message.year, message.month, message.day)
+            except (ValueError, OverflowError):
+                self.refuse(f"{path}[{index}]", "INVALID_FORMAT", "must be a day of the calendar: year, month and day")
+                continue
+            if day in found:
+                self.refuse(f"{path}[{index}]", "INVALID_FORMAT", "must not be there twice")
+            found.append(day)
+        return found
+
 
 def _tax_percent(reader: _Reader, message: tariff_pb2.Tariff, path: str) -> Decimal:
     if not message.HasField("tax_percent"):
@@ -178,12 +197,13 @@ def _time_of_use(reader: _Reader, message: tariff_pb2.TimeOfUsePricing, path: st
         ),
         default_name=message.default_name,
         default_price_per_kwh=reader.money(message, "default_price_per_kwh", path),
+        holidays=frozenset(reader.days(message.holidays, f"{path}.holidays")),
     )
 
 
 def _window(message: tariff_pb2.TimeOfUseWindow) -> TimeOfUseWindow:
     weekdays = frozenset(day - DayOfWeek.Value("MONDAY") for day in message.days_of_week)
-    return TimeOfUseWindow(weekdays, message.start_minute, message.end_minute)
+    return TimeOfUseWindow(weekdays, message.start_minute, message.end_minute, frozenset(message.months))
 
 
 def _time_of_use_message(pricing: TimeOfUsePricing, currency_code: str) -> tariff_pb2.TimeOfUsePricing:
@@ -198,6 +218,7 @@ def _time_of_use_message(pricing: TimeOfUsePricing, currency_code: str) -> tarif
         ],
         default_name=pricing.default_name,
         default_price_per_kwh=from_decimal(pricing.default_price_per_kwh, currency_code),
+        holidays=[Date(year=day.year, month=day.month, day=day.day) for day in sorted(pricing.holidays)],
     )
 
 
@@ -207,4 +228,5 @@ def _window_message(window: TimeOfUseWindow) -> tariff_pb2.TimeOfUseWindow:
         days_of_week=[monday + weekday for weekday in sorted(window.days_of_week)],
         start_minute=window.start_minute,
         end_minute=window.end_minute,
+        months=sorted(window.months),
     )

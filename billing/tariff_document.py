@@ -1,6 +1,7 @@
 """Tariffs and assignments at rest: as documents with exact amounts as decimal text and instants as dates."""
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -69,7 +70,11 @@ def _pricing_to_document(pricing: FlatPricing | TimeOfUsePricing) -> dict[str, A
         }
         for period in pricing.periods
     ]
-    default = {"default_name": pricing.default_name, "default_price_per_kwh": str(pricing.default_price_per_kwh)}
+    default: dict[str, Any] = {
+        "default_name": pricing.default_name,
+        "default_price_per_kwh": str(pricing.default_price_per_kwh),
+        "holidays": sorted(day.isoformat() for day in pricing.holidays),
+    }
     return {"time_of_use": {"periods": periods, **default}}
 
 
@@ -85,7 +90,12 @@ def _pricing_from_document(document: Mapping[str, Any]) -> FlatPricing | TimeOfU
         )
         for period in pricing["periods"]
     )
-    return TimeOfUsePricing(periods, pricing["default_name"], Decimal(pricing["default_price_per_kwh"]))
+    return TimeOfUsePricing(
+        periods,
+        pricing["default_name"],
+        Decimal(pricing["default_price_per_kwh"]),
+        frozenset(date.fromisoformat(day) for day in pricing.get("holidays", ())),
+    )
 
 
 def _window_to_document(window: TimeOfUseWindow) -> dict[str, Any]:
@@ -93,8 +103,14 @@ def _window_to_document(window: TimeOfUseWindow) -> dict[str, Any]:
         "days_of_week": sorted(window.days_of_week),
         "start_minute": window.start_minute,
         "end_minute": window.end_minute,
+        "months": sorted(window.months),
     }
 
 
 def _window_from_document(document: Mapping[str, Any]) -> TimeOfUseWindow:
-    return TimeOfUseWindow(frozenset(document["days_of_week"]), document["start_minute"], document["end_minute"])
+    return TimeOfUseWindow(
+        frozenset(document["days_of_week"]),
+        document["start_minute"],
+        document["end_minute"],
+        frozenset(document.get("months", ())),
+    )

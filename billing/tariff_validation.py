@@ -29,6 +29,7 @@ WINDOWS_MAXIMUM = 32
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _CURRENCY_CODE = re.compile(r"[A-Z]{3}")
 _WEEK = frozenset(range(7))
+_YEAR = frozenset(range(1, 13))
 _WIDE = Context(prec=60)
 
 
@@ -87,6 +88,8 @@ def _window(path: str, window: TimeOfUseWindow) -> Iterator[FieldViolation]:
     start, end = window.start_minute, window.end_minute
     if not window.days_of_week <= _WEEK:
         yield _out_of_range(f"{path}.days_of_week", "days from MONDAY to SUNDAY")
+    if not window.months <= _YEAR:
+        yield _out_of_range(f"{path}.months", "months from 1 to 12")
     if not _is_quarter(start) or not 0 <= start < DAY_MINUTES:
         yield _out_of_range(f"{path}.start_minute", "a multiple of 15 in 0..1425")
     if not _is_quarter(end) or not QUARTER_MINUTES <= end <= DAY_MINUTES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TextIO
 
@@ -77,8 +77,6 @@ def _measurements(rig: Rig) -> Iterator[tuple[tuple[str, ...], Measurement]]:
     yield ("stream_ack_1",), _single(partial(stream_row, frame_size=1))
     yield ("ack_latency_p50", "ack_latency_p99"), ack_latency_rows
     yield ("live_view_latency_p99",), _single(live_view_row)
-    # Later the folding of what the rows sent would take its share of the store.
-    yield tuple(f"cost_per_reading_{devices}" for devices in rig.durations.cost_fleets), _register_fleets
     yield ("end_to_end", "merged"), end_to_end_rows
     for devices in rig.durations.cost_fleets:
         yield (f"cost_per_reading_{devices}",), _single(partial(cost_row, devices=devices))
@@ -91,13 +89,6 @@ def in_report_order(rows: Sequence[Row]) -> list[Row]:
     """The rows as they are read; those of one beginning stay as they were measured."""
     places = {beginning: place for place, beginning in enumerate(REPORT_ORDER)}
     return sorted(rows, key=lambda row: next((places[start] for start in places if row.name.startswith(start)), 99))
-
-
-async def _register_fleets(rig: Rig) -> list[Row]:
-    # What takes too long is tried again by the row that needs it, and that one says so.
-    with suppress(TimeoutError):
-        await register_up_to(rig, max(rig.settings.wanted_fleets()))
-    return []
 
 
 def _single(measurement: Callable[[Rig], Awaitable[Row]]) -> Measurement:

@@ -22,7 +22,7 @@ FRAME_SIZE = 500
 _SEARCH_EVERY_SECONDS = 0.5
 _SUSTAINED_EVERY_SECONDS = 1.0
 # The search overshoots, for its seconds are few and folding hardly begins in them.
-_MARGINS = (0.6, 0.45)
+_MARGINS = (0.8, 0.6)
 # Another try must leave time for the rows that follow.
 _SHARE_FOR_ANOTHER_TRY = 0.55
 _SAMPLE_DEVICES = 10

@@ -84,10 +84,6 @@ class BenchSettings:
     only: Collection[str] = ()
     """Beginnings of the names of rows; empty is all."""
 
-    def wanted_fleets(self) -> list[int]:
-        """Devices of the fleets whose cost is asked for."""
-        return [size for size in self.durations.cost_fleets if self.is_wanted(f"cost_per_reading_{size}")] or [0]
-
     def is_wanted(self, *names: str) -> bool:
         """Whether one of these rows is asked for."""
         return not self.only or any(name.startswith(asked) for name in names for asked in self.only)

@@ -15,7 +15,7 @@ from billing.schema import HOUR_MS
 from billing.segment import Segment
 from billing.tail import Tail
 from common.mongo import Database
-from tests.integration.billing.store import instant_ms
+from tests.integration.billing.store import instant_ms, store_on
 
 MINUTES = range(0, 180, 5)
 DEVICES = ("m-1", "m-2")
@@ -74,3 +74,18 @@ async def test_a_backlog_larger_than_memory_is_folded_span_by_span(database: Dat
     assert set(writes.values()) == {1}
     assert tail.reading_count == 0
     assert tail.hold(segment(0, 200), 0.0)
+
+
+async def test_marks_that_a_crash_left_without_a_segment_keep_nobody_from_memory(database: Database) -> None:
+    """However many there are: what is new is held again once all that is in the log is here."""
+    store = await store_on(database)
+    marks = [{"_id": f"lost-{number}", "partition": 0, "logged_by": "gone"} for number in range(300)]
+    await database["readings_unmerged"].insert_many(marks)
+    tail = store.tail
+    tail.refuse()
+
+    await store.merger.recover()
+    await store.merger.recover()
+
+    assert not tail.is_refusing
+    assert tail.hold(segment(0, 0), 0.0)

@@ -31,9 +31,9 @@ PEAK = Price("peak", Decimal("0.30"))
 NIGHT = Price("night", Decimal("0.05"))
 
 
-def tariff(*periods: TimeOfUsePeriod) -> Tariff:
+def tariff(*periods: TimeOfUsePeriod, holidays: frozenset[date] = frozenset()) -> Tariff:
     """A tariff with these periods, off-peak in the rest of the time."""
-    pricing = TimeOfUsePricing(periods, OFF_PEAK.name, OFF_PEAK.per_kwh)
+    pricing = TimeOfUsePricing(periods, OFF_PEAK.name, OFF_PEAK.per_kwh, holidays)
     return Tariff("tou", "", "USD", pricing, None, Decimal(18))
 
 
@@ -64,19 +64,19 @@ def utc_ms(text: str) -> int:
 )
 def test_a_window_begins_at_its_first_minute_and_ends_before_its_last(weekday: int, minute: int, price: Price) -> None:
     """Peak is Monday to Friday from 17:00 up to, and without, 21:00."""
-    assert price_at(EVENING_PEAK, weekday, minute) == price
+    assert price_at(EVENING_PEAK, 1, weekday, minute) == price
 
 
 def test_a_window_without_days_applies_on_every_day() -> None:
     """No day named means all seven."""
-    assert {price_at(NIGHT_TARIFF, weekday, 60) for weekday in range(7)} == {NIGHT}
+    assert {price_at(NIGHT_TARIFF, 1, weekday, 60) for weekday in range(7)} == {NIGHT}
 
 
 def test_a_window_may_last_the_whole_day() -> None:
     """Minutes 0 to 1440 leave nothing to the default price."""
     weekend = tariff(period(NIGHT, TimeOfUseWindow(frozenset({5, 6}), 0, 1440)))
 
-    assert {price_at(weekend, 6, minute) for minute in range(1440)} == {NIGHT}
+    assert {price_at(weekend, 1, 6, minute) for minute in range(1440)} == {NIGHT}
 
 
 def test_where_windows_overlap_the_earlier_period_counts() -> None:
@@ -84,8 +84,55 @@ def test_where_windows_overlap_the_earlier_period_counts() -> None:
     evening = TimeOfUseWindow(EVERY_DAY, 18 * 60, 20 * 60)
     all_day = TimeOfUseWindow(EVERY_DAY, 0, 1440)
 
-    assert price_at(tariff(period(PEAK, evening), period(NIGHT, all_day)), 0, 19 * 60) == PEAK
-    assert price_at(tariff(period(NIGHT, all_day), period(PEAK, evening)), 0, 19 * 60) == NIGHT
+    assert price_at(tariff(period(PEAK, evening), period(NIGHT, all_day)), 1, 0, 19 * 60) == PEAK
+    assert price_at(tariff(period(NIGHT, all_day), period(PEAK, evening)), 1, 0, 19 * 60) == NIGHT
+
+
+def test_a_season_begins_and_ends_at_local_midnight() -> None:
+    """Peak on weekday evenings of June to September in New York: not on Friday, 29 May, but on Monday, 1 June 2026."""
+    summer = frozenset({6, 7, 8, 9})
+    seasonal = tariff(period(PEAK, TimeOfUseWindow(WEEKDAYS, 17 * 60, 21 * 60, summer)))
+
+    segments = list(
+        price_segments(seasonal, ZoneInfo("America/New_York"), utc_ms("2026-05-29T04:00"), utc_ms("2026-06-02T04:00"))
+    )
+
+    # 17:00 to 21:00 of New York's summer time is 21:00 to 01:00 UTC.
+    assert [segment[:2] for segment in segments if segment.price == PEAK] == [
+        (utc_ms("2026-06-01T21:00"), utc_ms("2026-06-02T01:00"))
+    ]
+
+
+def test_a_season_that_begins_within_a_window_cuts_it() -> None:
+    """A night price from 22:00 to 24:00 and 00:00 to 06:00 in winter begins with 1 November, at midnight of Berlin."""
+    winter = frozenset({11, 12, 1, 2})
+    late, early = TimeOfUseWindow(EVERY_DAY, 1320, 1440, winter), TimeOfUseWindow(EVERY_DAY, 0, 360, winter)
+    seasonal = tariff(period(NIGHT, late, early))
+
+    segments = list(
+        price_segments(seasonal, ZoneInfo("Europe/Berlin"), utc_ms("2026-10-31T11:00"), utc_ms("2026-11-01T11:00"))
+    )
+
+    assert [segment[:2] for segment in segments if segment.price == NIGHT] == [
+        (utc_ms("2026-10-31T23:00"), utc_ms("2026-11-01T05:00"))
+    ]
+
+
+def test_a_holiday_counts_as_a_sunday() -> None:
+    """Republic Day of India, Monday 26 January 2026: no peak, and the weekend's night price all day."""
+    weekend_night = TimeOfUseWindow(frozenset({5, 6}), 0, 1440)
+    peak = TimeOfUseWindow(WEEKDAYS, 17 * 60, 21 * 60)
+    with_holiday = tariff(period(PEAK, peak), period(NIGHT, weekend_night), holidays=frozenset({date(2026, 1, 26)}))
+    midnight_ms = utc_ms("2026-01-25T18:30")
+
+    segments = list(price_segments(with_holiday, ZoneInfo("Asia/Kolkata"), midnight_ms, midnight_ms + 48 * HOUR_MS))
+
+    assert [(segment.price, (segment.end_ms - segment.start_ms) / HOUR_MS) for segment in segments] == [
+        (NIGHT, 24),
+        (OFF_PEAK, 17),
+        (PEAK, 4),
+        (OFF_PEAK, 3),
+    ]
 
 
 def test_a_flat_tariff_has_one_price_without_a_change() -> None:
@@ -173,24 +220,39 @@ def test_a_window_at_the_repeated_hour_is_interrupted() -> None:
     start_quarter=st.integers(utc_ms("2018-01-01T00:00") // QUARTER_MS, utc_ms("2027-01-01T00:00") // QUARTER_MS),
     quarters=st.integers(1, 400),
     windows=st.lists(
-        st.tuples(st.frozensets(st.integers(0, 6)), st.integers(0, 95), st.integers(1, 96)).filter(
-            lambda drawn: drawn[1] < drawn[2]
-        ),
+        st.tuples(
+            st.frozensets(st.integers(0, 6)),
+            st.integers(0, 95),
+            st.integers(1, 96),
+            st.frozensets(st.integers(1, 12)),
+        ).filter(lambda drawn: drawn[1] < drawn[2]),
         min_size=1,
         max_size=4,
     ),
+    has_holidays=st.booleans(),
 )
 def test_the_segments_say_for_each_quarter_hour_what_the_clock_says(
-    zone: ZoneInfo, start_quarter: int, quarters: int, windows: list[tuple[frozenset[int], int, int]]
+    zone: ZoneInfo,
+    start_quarter: int,
+    quarters: int,
+    windows: list[tuple[frozenset[int], int, int, frozenset[int]]],
+    has_holidays: bool,
 ) -> None:
     """Segments touch, differ from their neighbours, and hold the price that the wall clock has at each quarter-hour."""
-    drawn = tariff(period(PEAK, *(TimeOfUseWindow(days, 15 * first, 15 * last) for days, first, last in windows)))
+    start_ms = start_quarter * QUARTER_MS
+    holidays = frozenset({wall_clock(start_ms + HOUR_MS * 30, zone).day} if has_holidays else ())
+    drawn = tariff(
+        period(PEAK, *(TimeOfUseWindow(days, 15 * first, 15 * last, months) for days, first, last, months in windows)),
+        holidays=holidays,
+    )
     start_ms, end_ms = start_quarter * QUARTER_MS, (start_quarter + quarters) * QUARTER_MS
 
     segments = list(price_segments(drawn, zone, start_ms, end_ms))
 
     prices = [segment.price for segment in segments for _ in range((segment.end_ms - segment.start_ms) // QUARTER_MS)]
     shown = (wall_clock(start_ms + index * QUARTER_MS, zone) for index in range(quarters))
-    assert prices == [price_at(drawn, clock.weekday, clock.minute) for clock in shown]
+    assert prices == [
+        price_at(drawn, clock.day.month, 6 if clock.day in holidays else clock.weekday, clock.minute) for clock in shown
+    ]
     assert (segments[0].start_ms, segments[-1].end_ms) == (start_ms, end_ms)
     assert all(one.price != other.price for one, other in itertools.pairwise(segments))

@@ -1,10 +1,12 @@
 """Tariffs on the wire and at rest: the way there and back, and what cannot be read."""
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
 from energy.billing.v1 import tariff_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.date_pb2 import Date
 from google.type.dayofweek_pb2 import DayOfWeek
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 from google.type.money_pb2 import Money
@@ -34,6 +36,7 @@ WINDOWS = st.builds(
     st.frozensets(st.integers(0, 6)),
     st.integers(0, 47).map(lambda quarter: 15 * quarter),
     st.integers(48, 96).map(lambda quarter: 15 * quarter),
+    st.frozensets(st.integers(1, 12)),
 )
 PERIODS = st.builds(TimeOfUsePeriod, NAMES, PRICES, st.lists(WINDOWS, min_size=1, max_size=3).map(tuple))
 TIME_OF_USE = st.lists(PERIODS, min_size=1, max_size=4, unique_by=lambda period: period.name).flatmap(
@@ -42,6 +45,7 @@ TIME_OF_USE = st.lists(PERIODS, min_size=1, max_size=4, unique_by=lambda period:
         st.just(tuple(periods)),
         NAMES.filter(lambda name: name not in {period.name for period in periods}),
         PRICES,
+        st.frozensets(st.dates(date(1970, 1, 1), date(9998, 12, 31)), max_size=5),
     )
 )
 TARIFFS = st.builds(
@@ -108,6 +112,32 @@ def test_days_of_the_week_are_those_of_the_contract() -> None:
 
     days = message.time_of_use.periods[0].windows[0].days_of_week
     assert [DayOfWeek.Name(day) for day in days] == ["MONDAY", "SUNDAY"]
+
+
+@pytest.mark.parametrize(
+    ("holidays", "violation"),
+    [
+        ([Date(year=2026, month=2, day=30)], ("holidays[0]", "INVALID_FORMAT")),
+        ([Date(year=2026, month=1)], ("holidays[0]", "INVALID_FORMAT")),
+        ([Date(year=2026, month=1, day=26)] * 2, ("holidays[1]", "INVALID_FORMAT")),
+        ([Date(year=2026 + day // 300, month=1 + day // 25 % 12, day=1 + day % 25) for day in range(1001)], None),
+    ],
+)
+def test_a_holiday_is_a_day_of_the_calendar_and_there_once(
+    holidays: list[Date], violation: tuple[str, str] | None
+) -> None:
+    """Thirty days hath no February; more than a thousand holidays are a mistake."""
+    window = tariff_pb2.TimeOfUseWindow(end_minute=60)
+    period = tariff_pb2.TimeOfUsePeriod(name="peak", price_per_kwh=money(9), windows=[window])
+    message = flat_message()
+    message.time_of_use.CopyFrom(
+        tariff_pb2.TimeOfUsePricing(
+            periods=[period], default_name="rest", default_price_per_kwh=money(5), holidays=holidays
+        )
+    )
+
+    field, reason = ("holidays", "OUT_OF_RANGE") if violation is None else violation
+    assert violated(message) == [(f"tariff.time_of_use.{field}", reason)]
 
 
 def test_what_is_absent_has_its_default() -> None:

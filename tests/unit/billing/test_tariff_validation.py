@@ -121,6 +121,16 @@ def test_a_window_keeps_to_quarter_hours_of_one_day(
     ]
 
 
+@pytest.mark.parametrize("month", [0, 13, -1])
+def test_a_season_is_of_months_that_exist(month: int) -> None:
+    """January is 1, December 12."""
+    window = replace(WINDOW, months=frozenset({6, month}))
+
+    assert violated(by_clock(replace(PEAK, windows=(window,)))) == [
+        ("tariff.time_of_use.periods[0].windows[0].months", "OUT_OF_RANGE")
+    ]
+
+
 def test_all_broken_rules_are_told_at_once_in_the_order_of_the_fields() -> None:
     """Nobody has to send a tariff five times to learn of five mistakes."""
     broken = Tariff(

@@ -23,28 +23,29 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from google.type import dayofweek_pb2 as google_dot_type_dot_dayofweek__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65nergy/billing/v1/tariff.proto\x12\x11\x65nergy.billing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bgoogle/type/dayofweek.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"\xc5\x02\n\x06Tariff\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12.\n\x04\x66lat\x18\x04 \x01(\x0b\x32\x1e.energy.billing.v1.FlatPricingH\x00\x12:\n\x0btime_of_use\x18\x05 \x01(\x0b\x32#.energy.billing.v1.TimeOfUsePricingH\x00\x12(\n\x0c\x64\x61ily_charge\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12)\n\x0btax_percent\x18\x07 \x01(\x0b\x32\x14.google.type.Decimal\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07pricing\"8\n\x0b\x46latPricing\x12)\n\rprice_per_kwh\x18\x01 \x01(\x0b\x32\x12.google.type.Money\"\x90\x01\n\x10TimeOfUsePricing\x12\x33\n\x07periods\x18\x01 \x03(\x0b\x32\".energy.billing.v1.TimeOfUsePeriod\x12\x14\n\x0c\x64\x65\x66\x61ult_name\x18\x02 \x01(\t\x12\x31\n\x15\x64\x65\x66\x61ult_price_per_kwh\x18\x03 \x01(\x0b\x32\x12.google.type.Money\"\x7f\n\x0fTimeOfUsePeriod\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\rprice_per_kwh\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x33\n\x07windows\x18\x03 \x03(\x0b\x32\".energy.billing.v1.TimeOfUseWindow\"i\n\x0fTimeOfUseWindow\x12,\n\x0c\x64\x61ys_of_week\x18\x01 \x03(\x0e\x32\x16.google.type.DayOfWeek\x12\x14\n\x0cstart_minute\x18\x02 \x01(\x05\x12\x12\n\nend_minute\x18\x03 \x01(\x05\"h\n\x10TariffAssignment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\ttariff_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65nergy/billing/v1/tariff.proto\x12\x11\x65nergy.billing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1bgoogle/type/dayofweek.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"\xc5\x02\n\x06Tariff\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12.\n\x04\x66lat\x18\x04 \x01(\x0b\x32\x1e.energy.billing.v1.FlatPricingH\x00\x12:\n\x0btime_of_use\x18\x05 \x01(\x0b\x32#.energy.billing.v1.TimeOfUsePricingH\x00\x12(\n\x0c\x64\x61ily_charge\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12)\n\x0btax_percent\x18\x07 \x01(\x0b\x32\x14.google.type.Decimal\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07pricing\"8\n\x0b\x46latPricing\x12)\n\rprice_per_kwh\x18\x01 \x01(\x0b\x32\x12.google.type.Money\"\xb5\x01\n\x10TimeOfUsePricing\x12\x33\n\x07periods\x18\x01 \x03(\x0b\x32\".energy.billing.v1.TimeOfUsePeriod\x12\x14\n\x0c\x64\x65\x66\x61ult_name\x18\x02 \x01(\t\x12\x31\n\x15\x64\x65\x66\x61ult_price_per_kwh\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12#\n\x08holidays\x18\x04 \x03(\x0b\x32\x11.google.type.Date\"\x7f\n\x0fTimeOfUsePeriod\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\rprice_per_kwh\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x33\n\x07windows\x18\x03 \x03(\x0b\x32\".energy.billing.v1.TimeOfUseWindow\"y\n\x0fTimeOfUseWindow\x12,\n\x0c\x64\x61ys_of_week\x18\x01 \x03(\x0e\x32\x16.google.type.DayOfWeek\x12\x14\n\x0cstart_minute\x18\x02 \x01(\x05\x12\x12\n\nend_minute\x18\x03 \x01(\x05\x12\x0e\n\x06months\x18\x04 \x03(\x05\"h\n\x10TariffAssignment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\ttariff_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.billing.v1.tariff_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TARIFF']._serialized_start=168
-  _globals['_TARIFF']._serialized_end=493
-  _globals['_FLATPRICING']._serialized_start=495
-  _globals['_FLATPRICING']._serialized_end=551
-  _globals['_TIMEOFUSEPRICING']._serialized_start=554
-  _globals['_TIMEOFUSEPRICING']._serialized_end=698
-  _globals['_TIMEOFUSEPERIOD']._serialized_start=700
-  _globals['_TIMEOFUSEPERIOD']._serialized_end=827
-  _globals['_TIMEOFUSEWINDOW']._serialized_start=829
-  _globals['_TIMEOFUSEWINDOW']._serialized_end=934
-  _globals['_TARIFFASSIGNMENT']._serialized_start=936
-  _globals['_TARIFFASSIGNMENT']._serialized_end=1040
+  _globals['_TARIFF']._serialized_start=192
+  _globals['_TARIFF']._serialized_end=517
+  _globals['_FLATPRICING']._serialized_start=519
+  _globals['_FLATPRICING']._serialized_end=575
+  _globals['_TIMEOFUSEPRICING']._serialized_start=578
+  _globals['_TIMEOFUSEPRICING']._serialized_end=759
+  _globals['_TIMEOFUSEPERIOD']._serialized_start=761
+  _globals['_TIMEOFUSEPERIOD']._serialized_end=888
+  _globals['_TIMEOFUSEWINDOW']._serialized_start=890
+  _globals['_TIMEOFUSEWINDOW']._serialized_end=1011
+  _globals['_TARIFFASSIGNMENT']._serialized_start=1013
+  _globals['_TARIFFASSIGNMENT']._serialized_end=1117
 # @@protoc_insertion_point(module_scope)

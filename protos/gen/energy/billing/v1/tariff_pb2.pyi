@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.type import date_pb2 as _date_pb2
 from google.type import dayofweek_pb2 as _dayofweek_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from google.type import money_pb2 as _money_pb2
@@ -117,6 +118,7 @@ class TimeOfUsePricing(_message.Message):
     PERIODS_FIELD_NUMBER: _builtins.int
     DEFAULT_NAME_FIELD_NUMBER: _builtins.int
     DEFAULT_PRICE_PER_KWH_FIELD_NUMBER: _builtins.int
+    HOLIDAYS_FIELD_NUMBER: _builtins.int
     default_name: _builtins.str
     """Name of the rest of the time, such as `off-peak`. Required, and the name of no period."""
     @_builtins.property
@@ -127,16 +129,21 @@ class TimeOfUsePricing(_message.Message):
     def default_price_per_kwh(self) -> _money_pb2.Money:
         """Price of one kWh in the rest of the time, 0..1000000, at most 8 decimals."""
 
+    @_builtins.property
+    def holidays(self) -> _containers.RepeatedCompositeFieldContainer[_date_pb2.Date]:
+        """Days of the local calendar that count as a Sunday, at most 1000, each once. Empty: none."""
+
     def __init__(
         self,
         *,
         periods: _abc.Iterable[Global___TimeOfUsePeriod] | None = ...,
         default_name: _builtins.str = ...,
         default_price_per_kwh: _money_pb2.Money | None = ...,
+        holidays: _abc.Iterable[_date_pb2.Date] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["default_price_per_kwh", b"default_price_per_kwh"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_name", b"default_name", "default_price_per_kwh", b"default_price_per_kwh", "periods", b"periods"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_name", b"default_name", "default_price_per_kwh", b"default_price_per_kwh", "holidays", b"holidays", "periods", b"periods"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,6 +192,7 @@ class TimeOfUseWindow(_message.Message):
     DAYS_OF_WEEK_FIELD_NUMBER: _builtins.int
     START_MINUTE_FIELD_NUMBER: _builtins.int
     END_MINUTE_FIELD_NUMBER: _builtins.int
+    MONTHS_FIELD_NUMBER: _builtins.int
     start_minute: _builtins.int
     """First minute of the local day, 0..1425, a multiple of 15."""
     end_minute: _builtins.int
@@ -193,16 +201,21 @@ class TimeOfUseWindow(_message.Message):
     def days_of_week(self) -> _containers.RepeatedScalarFieldContainer[_dayofweek_pb2.DayOfWeek.ValueType]:
         """Days of the week on which the window begins. Empty: every day."""
 
+    @_builtins.property
+    def months(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Months of the local calendar, 1 (January) to 12, in which the window applies, such as those of a summer. Empty: every month."""
+
     def __init__(
         self,
         *,
         days_of_week: _abc.Iterable[_dayofweek_pb2.DayOfWeek.ValueType] | None = ...,
         start_minute: _builtins.int = ...,
         end_minute: _builtins.int = ...,
+        months: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days_of_week", b"days_of_week", "end_minute", b"end_minute", "start_minute", b"start_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days_of_week", b"days_of_week", "end_minute", b"end_minute", "months", b"months", "start_minute", b"start_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
