@@ -17,7 +17,7 @@ believed only without `due_at`:
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -151,8 +151,14 @@ class DayStore:
             return len(some) - len(failure.details["writeErrors"])
         return len(some)
 
-    async def make_again(self, kind: Kind, due: DueDay) -> bool:
-        """Makes the document of a day that is due; False when a fold was on its way, and it is due again later."""
+    async def make_again(
+        self, kind: Kind, due: DueDay, on_change: Callable[[Kind, Day], Awaitable[None]] | None = None
+    ) -> bool:
+        """Makes the document of a day that is due; False when a fold was on its way, and it is due again later.
+
+        `on_change` is told of the day before its document is written: a crash in between makes somebody look at a day
+        in vain, and never not at all.
+        """
         document = await self._document(kind, due.day)
         made = document["versions"]
         asked = day_key(due.day)
@@ -161,6 +167,8 @@ class DayStore:
             later = datetime_from_ms(self._clock_ms() + WAIT_FOR_MORE_MS)
             await self._days[kind.name].update_one(asked, {"$max": {"due_at": later}})
             return False
+        if on_change is not None:
+            await on_change(kind, due.day)
         # Both must be as they were: who tells a version that was told before moves the time alone.
         told = {"versions": due.versions, "due_at": due.due_at}
         result = await self._days[kind.name].replace_one({**asked, **told}, document)

@@ -6,7 +6,6 @@ from typing import Literal
 
 from energy.billing.v1 import invoice_pb2
 from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
 from billing.invoice import BilledPeriod, Invoice, InvoiceLine, InvoiceTax
@@ -14,7 +13,7 @@ from billing.rating import LineKind
 from billing.tariff_codec import decimal_message, refuse
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation, InvalidArgument
-from common.instants import from_ms, to_ms
+from common.instants import from_ms, optional_from_ms, to_ms
 from common.money import from_decimal
 
 PERIOD_DAYS_MAXIMUM = 366
@@ -94,13 +93,9 @@ def invoice_message(period: BilledPeriod, invoice: Invoice, knowledge: Knowledge
         total=from_decimal(invoice.total, invoice.currency_code),
         reading_count=invoice.reading_count,
         estimated_reading_count=invoice.estimated_reading_count,
-        complete_through=_timestamp(knowledge.complete_through_ms),
-        as_of=_timestamp(knowledge.as_of_ms),
+        complete_through=optional_from_ms(knowledge.complete_through_ms),
+        as_of=optional_from_ms(knowledge.as_of_ms),
     )
-
-
-def _timestamp(instant_ms: int | None) -> Timestamp | None:
-    return None if instant_ms is None else from_ms(instant_ms)
 
 
 def _line_message(line: InvoiceLine, currency_code: str) -> invoice_pb2.InvoiceLine:

@@ -98,10 +98,7 @@ class Roller:
             for due in await self._days.due(kind, _DAYS_A_STEP):
                 found = True
                 async with self._share.step():
-                    # Told first: a crash in between makes somebody look at a day in vain, and never not at all.
-                    if self._on_change is not None:
-                        await self._on_change(kind, due.day)
-                    made = await self._days.make_again(kind, due)
+                    made = await self._days.make_again(kind, due, self._on_change)
                 (self._metrics.again if made else self._metrics.postponed).inc()
         return found
 

@@ -1,12 +1,13 @@
 """Which logged segments are not folded yet: a small document beside the log for each, and in memory those of ours."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from pymongo import ASCENDING, DeleteOne, UpdateOne
+from pymongo import ASCENDING, DeleteOne
 from pymongo.errors import BulkWriteError
 
 from billing.segment import Segment
@@ -20,7 +21,7 @@ _REMEMBERED_MAXIMUM = 100_000
 _COMPARE_SECONDS = 10.0
 _SEEN_AGAIN_SECONDS = 3600.0
 # A process that stood still for so long is not expected to go on.
-_GONE_AFTER = timedelta(days=7)
+_GONE_AFTER = timedelta(days=1)
 
 
 class UnmergedStore:
@@ -40,7 +41,8 @@ class UnmergedStore:
         self._logger = uuid.uuid4().hex
         self._seen_at: float | None = None
         self._ours: set[str] | None = set()
-        self._ours_since: set[str] = set()
+        # While a comparison is on its way: what was marked since it began, which the store may not have told.
+        self._marked_since: set[str] | None = None
         self._being_marked: set[str] = set()
         self._compared_at = time.monotonic()
 
@@ -73,17 +75,20 @@ class UnmergedStore:
             return
         await self._be_known()
         batch_ids = [mark["_id"] for mark in marks]
-        if self._ours is None:
-            self._ours_since.update(batch_ids)
-        else:
-            self._ours.update(batch_ids)
-            if len(self._ours) > _REMEMBERED_MAXIMUM:
-                self._ours = None
+        self._remember(batch_ids)
         self._being_marked.update(batch_ids)
         try:
             await insert_new(self._marks, marks)
         finally:
             self._being_marked.difference_update(batch_ids)
+
+    def _remember(self, batch_ids: Sequence[str]) -> None:
+        if self._marked_since is not None:
+            self._marked_since.update(batch_ids)
+        if self._ours is not None:
+            self._ours.update(batch_ids)
+            if len(self._ours) > _REMEMBERED_MAXIMUM:
+                self._ours = None
 
     async def unmark(self, batch_ids: Iterable[str]) -> None:
         """Takes note that segments are folded; doing it again changes nothing."""
@@ -107,28 +112,29 @@ class UnmergedStore:
         await self._compare()
         if self._ours is None:
             return await self.ids()
-        names = [found["_id"] async for found in self._loggers.find({}, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)]
         pending = set(self._ours)
-        for name in names:
-            if name != self._logger:
-                pending.update(await self._ids_of(name))
-        return pending
+        names = [found["_id"] async for found in self._loggers.find({}, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)]
+        theirs = await asyncio.gather(*(self._ids_of(name) for name in names if name != self._logger))
+        return pending.union(*theirs)
 
     async def _compare(self) -> None:
         if time.monotonic() - self._compared_at < _COMPARE_SECONDS:
             return
         self._compared_at = time.monotonic()
-        if self._ours is None:
-            # Too many to remember, until the store says that they are few; what is logged meanwhile is added.
-            self._ours_since.clear()
-            found = await self._ids_of(self._logger)
-            if len(found) < _REMEMBERED_MAXIMUM:
-                self._ours = found | self._ours_since
+        if self._marked_since is not None or self._ours == set():
             return
-        # What is being marked just now the store may not tell yet.
-        before = self._ours - self._being_marked
-        if before:
-            self._ours -= before - await self._ids_of(self._logger)
+        # What is being marked just now, and what will be meanwhile, the store may not tell.
+        self._marked_since = set(self._being_marked)
+        try:
+            found = await self._ids_of(self._logger)
+            if self._ours is not None:
+                # What was folded meanwhile.
+                found &= self._ours
+            compared = found | self._marked_since
+        finally:
+            self._marked_since = None
+        # Too many are not remembered, until the store says that they are few.
+        self._ours = compared if len(compared) <= _REMEMBERED_MAXIMUM else None
 
     async def _ids_of(self, logger: str) -> set[str]:
         cursor = self._marks.find({"logged_by": logger}, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)
@@ -139,7 +145,7 @@ class UnmergedStore:
         if self._seen_at is not None and now - self._seen_at < _SEEN_AGAIN_SECONDS:
             return
         seen = {"seen_at": datetime_from_ms(time.time_ns() // 1_000_000)}
-        await self._loggers.bulk_write([UpdateOne({"_id": self._logger}, {"$set": seen}, upsert=True)])
+        await self._loggers.update_one({"_id": self._logger}, {"$set": seen}, upsert=True)
         self._seen_at = now
 
 

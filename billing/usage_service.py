@@ -26,7 +26,7 @@ from billing.usage_page import UsagePage
 from billing.usage_pipeline import UsageQuery
 from billing.usage_store import UsageStore
 from common.errors import PageTokenInvalid
-from common.instants import from_ms
+from common.instants import optional_from_ms
 from common.paging import page_size
 from common.registry_cache import CachedDevice, RegistryCache
 
@@ -111,7 +111,7 @@ class UsageService(UsageServiceServicer):
             readings=readings,
             next_page_token=page.next_token(next_start_ms),
             complete_through=complete_through,
-            as_of=_timestamp(page.as_of_ms),
+            as_of=optional_from_ms(page.as_of_ms),
         )
 
     async def ListUsage(self, request: pb.ListUsageRequest, context: Context) -> pb.ListUsageResponse:  # noqa: ARG002, N802
@@ -134,7 +134,7 @@ class UsageService(UsageServiceServicer):
             intervals=[to_interval(at_ms, usage, bucket, zone, asked) for at_ms, usage in found[:size]],
             next_page_token=page.next_token(next_start_ms),
             complete_through=complete_through,
-            as_of=_timestamp(page.as_of_ms),
+            as_of=optional_from_ms(page.as_of_ms),
         )
 
     async def SummarizeUsage(self, request: pb.SummarizeUsageRequest, context: Context) -> pb.SummarizeUsageResponse:  # noqa: ARG002, N802
@@ -159,12 +159,12 @@ class UsageService(UsageServiceServicer):
                 if not request.all
             ],
             complete_through=complete_through,
-            as_of=_timestamp(as_of_ms),
+            as_of=optional_from_ms(as_of_ms),
         )
 
     def _complete_through_now(self) -> Timestamp | None:
         """To be asked before the readings of the answer, so that it holds of all of them."""
-        return _timestamp(self._complete_through.latest_ms)
+        return optional_from_ms(self._complete_through.latest_ms)
 
     async def _as_of(
         self, request: pb.ListReadingsRequest | pb.ListUsageRequest | pb.SummarizeUsageRequest
@@ -208,7 +208,3 @@ def _by_kind(devices: Sequence[CachedDevice]) -> dict[str, list[str]]:
     for device in devices:
         groups.setdefault(KIND_OF[device.kind].name, []).append(device.device_id)
     return groups
-
-
-def _timestamp(instant_ms: int | None) -> Timestamp | None:
-    return None if instant_ms is None else from_ms(instant_ms)

@@ -61,12 +61,13 @@ class ValidationProgressStore:
     async def move_on(self, device_id: str, before: Progress | None, to_ms: int, *, is_done: bool) -> bool:
         """Says that a meter is validated up to an instant; False when a day of it has changed since it was read.
 
-        `is_done` says that no day which has ended is left.
+        `is_done` says that no day which has ended is left; else it is found among those set back, and goes on at once.
         """
         reached = {"validated_through": datetime_from_ms(to_ms)}
         if before is None:
             try:
-                await self._progress.insert_one({"_id": device_id, **reached, "changes": 0})
+                left = {} if is_done else {"is_set_back": True}
+                await self._progress.insert_one({"_id": device_id, **reached, "changes": 0, **left})
             except DuplicateKeyError:
                 return False
             return True
@@ -75,8 +76,10 @@ class ValidationProgressStore:
             "validated_through": datetime_from_ms(before.through_ms),
             "changes": before.changes,
         }
-        done: Mapping[str, Any] = {"$unset": {"is_set_back": ""}} if is_done else {}
-        result = await self._progress.update_one(was, {"$set": reached, **done})
+        change: dict[str, Any] = {"$set": reached if is_done else {**reached, "is_set_back": True}}
+        if is_done:
+            change["$unset"] = {"is_set_back": ""}
+        result = await self._progress.update_one(was, change)
         return bool(result.matched_count)
 
 

@@ -9,6 +9,7 @@ from energy.billing.v1.validation_service_pb2_grpc import ValidationServiceServi
 from energy.registry.v1.device_pb2 import DeviceKind
 
 from billing import usage_request as checked
+from billing.day import day_of
 from billing.device_kind import KIND_OF
 from billing.meter_exchange_codec import exchange_of, to_exchange
 from billing.meter_exchange_store import MeterExchangeStore
@@ -18,6 +19,7 @@ from billing.reading_editing import ReadingEditing
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.reading_validation import ReadingValidation
 from billing.validation_codec import to_exception, to_recorded_edit
+from billing.validation_progress_store import ValidationProgressStore
 from billing.validation_request import WINDOW_MAXIMUM_DAYS, wanted_edits
 from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms
@@ -40,6 +42,7 @@ class ValidationService(ValidationServiceServicer):
         exceptions: ReadingExceptionStore,
         edits: ReadingEditStore,
         exchanges: MeterExchangeStore,
+        progress: ValidationProgressStore,
         registry: RegistryCache,
         clock: Callable[[], int],
     ) -> None:
@@ -48,6 +51,7 @@ class ValidationService(ValidationServiceServicer):
         self._exceptions = exceptions
         self._edits = edits
         self._exchanges = exchanges
+        self._progress = progress
         self._registry = registry
         self._clock = clock
 
@@ -121,6 +125,8 @@ class ValidationService(ValidationServiceServicer):
         device_id = checked.required_device_id(request.exchange.device_id, "exchange.device_id")
         _meter(await self._registry.find(device_id), "exchange.device_id")
         recorded = await self._exchanges.add(exchange_of(request.exchange, self._clock()))
+        # The days from there on were judged by the register of the old meter.
+        await self._progress.set_back(device_id, day_of(recorded.at_ms))
         return pb.RecordMeterExchangeResponse(exchange=to_exchange(recorded))
 
     async def ListMeterExchanges(

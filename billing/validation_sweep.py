@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from billing.meter_facts import MeterFacts, meter_facts
 from billing.reading_validation import ReadingValidation
 from billing.schema import DAY_MS, HOUR_MS, METER
 from billing.validation_progress_store import Progress, ValidationProgressStore
-from common.errors import DeviceNotFound
+from common.errors import DeviceNotFound, MeshError
 from common.logs import get_logger
 from common.registry_cache import CachedDevice
 
@@ -45,6 +45,7 @@ class Registry(Protocol):
 
         Raises:
             DeviceNotFound: none has this id.
+            DependencyUnavailable: the registry is away and the device is not known here.
         """
 
 
@@ -58,7 +59,7 @@ class SweepMetrics:
         self.findings = Counter("billing_validation_findings", "Broken rules found on these days.", registry=registry)
         self.estimated = Counter("billing_readings_estimated", "Readings estimated on these days.", registry=registry)
         self.failures = Counter(
-            "billing_validation_failures", "Rounds put off for the store failed.", registry=registry
+            "billing_validation_failures", "Rounds put off for the store or the registry failed.", registry=registry
         )
 
 
@@ -91,13 +92,13 @@ class ValidationSweep:
         self._swept_to_ms: int | None = None
 
     async def run(self) -> None:
-        """Validates until cancelled; a store that is away is waited for."""
+        """Validates until cancelled; a store or a registry that is away is waited for."""
         while True:
             try:
                 await self.sweep()
                 if not await self.validate_changed():
                     await asyncio.sleep(_IDLE_SECONDS)
-            except PyMongoError as failure:
+            except (PyMongoError, MeshError) as failure:
                 _log.warning("validation_postponed", cause=type(failure).__name__)
                 self._metrics.failures.inc()
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -136,10 +137,14 @@ class ValidationSweep:
 
     async def _validate(self, device_ids: Sequence[str], progress: Mapping[str, Progress], reached_ms: int) -> None:
         hot = await self._live.find(device_ids)
-        for meter in await self._meters(device_ids):
-            newest = hot.get(meter.device_id)
-            if newest is not None:
-                await self._validate_one(meter, progress.get(meter.device_id), newest.start_ms, reached_ms)
+        for device_id in device_ids:
+            before, newest = progress.get(device_id), hot.get(device_id)
+            meter = await self._meter(device_id)
+            if meter is not None and newest is not None:
+                await self._validate_one(meter, before, newest.start_ms, reached_ms)
+            elif before is not None:
+                # Nothing can be said of its days; set back again and again it would hold up the others.
+                await self._progress.move_on(device_id, before, before.through_ms, is_done=True)
 
     async def _validate_one(self, meter: MeterFacts, before: Progress | None, newest_ms: int, reached_ms: int) -> None:
         zone = ZoneInfo(meter.time_zone)
@@ -158,14 +163,9 @@ class ValidationSweep:
             meter.device_id, before, max(until_ms, start_ms), is_done=max(until_ms, start_ms) >= end_ms
         )
 
-    async def _meters(self, device_ids: Iterable[str]) -> list[MeterFacts]:
-        found = []
-        for device_id in device_ids:
-            try:
-                device = await self._registry.find(device_id)
-            except DeviceNotFound:
-                # Its readings are older than its registration is known here; the next sweep meets it.
-                continue
-            if device.kind == DeviceKind.DEVICE_KIND_METER:
-                found.append(meter_facts(device))
-        return found
+    async def _meter(self, device_id: str) -> MeterFacts | None:
+        try:
+            device = await self._registry.find(device_id)
+        except DeviceNotFound:
+            return None
+        return meter_facts(device) if device.kind == DeviceKind.DEVICE_KIND_METER else None

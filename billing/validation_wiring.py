@@ -66,6 +66,7 @@ def validation_parts(
         exceptions=exceptions,
         edits=edits,
         exchanges=exchanges,
+        progress=ValidationProgressStore(database),
         registry=registry,
         clock=clock_ms,
     )

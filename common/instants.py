@@ -40,6 +40,11 @@ def from_ms(instant_ms: int) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=milliseconds * _NANOS_PER_MS)
 
 
+def optional_from_ms(instant_ms: int | None) -> Timestamp | None:
+    """As `from_ms`; None where there is no instant."""
+    return None if instant_ms is None else from_ms(instant_ms)
+
+
 def duration_to_ms(duration: Duration) -> int:
     """Milliseconds of a `Duration`, negative if it is.
 

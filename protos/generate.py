@@ -20,8 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail when the generated code is stale")
     check = parser.parse_args(arguments).check
-    # Beside the result, so that putting it in place is a rename.
-    with tempfile.TemporaryDirectory(prefix=".gen-", dir=PROTOS) as folder:
+    # Beside the result, so that putting it in place is a rename; a check leaves nothing that other checks could read.
+    with tempfile.TemporaryDirectory(prefix=".gen-", dir=None if check else PROTOS) as folder:
         fresh = Path(folder) / "fresh"
         fresh.mkdir()
         generate(fresh)

@@ -7,6 +7,7 @@ from energy.billing.v1 import validation_service_pb2 as pb
 
 from billing.kind_columns import LoggedReading
 from billing.schema import METER
+from billing.validation_progress_store import Progress, ValidationProgressStore
 from common.instants import from_ms
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import error_of
@@ -111,3 +112,14 @@ async def test_what_is_wrong_with_an_exchange_is_named(database: Database) -> No
             "exchange.initial_import_register_kwh",
             "exchange.final_export_register_kwh",
         }
+
+
+async def test_days_behind_an_exchange_are_validated_again_by_themselves(database: Database) -> None:
+    """They were judged by the register of the old meter."""
+    async with door(database) as mesh:
+        progress = ValidationProgressStore(database)
+        await progress.move_on(DEVICE, None, MONDAY_MS + 5 * DAY_MS, is_done=True)
+
+        await mesh.stub.RecordMeterExchange(pb.RecordMeterExchangeRequest(exchange=exchange()))
+
+        assert await progress.find_set_back(10) == {DEVICE: Progress(MONDAY_MS, 1)}

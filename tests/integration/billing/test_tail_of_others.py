@@ -1,5 +1,6 @@
 """What another replica has logged and not folded yet is found in the log, whatever partition it waits in."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -8,6 +9,7 @@ from billing.log_store import LogStore
 from billing.segment import Segment
 from billing.tail import Tail
 from billing.tail_reader import TailReader
+from billing.unmerged_store import UnmergedStore
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, meter_readings, segments
 
@@ -121,3 +123,33 @@ async def test_more_than_is_remembered_is_asked_for(database: Database, monkeypa
     assert set(await ours.pending_ids()) == {"new-0", "new-10"}
     await ours.append(of_minutes(40, 3, "more")[:1])
     assert set(await ours.pending_ids()) == {"new-0", "new-10", "more-0"}
+
+
+@pytest.mark.parametrize("most", [100, 3, 1])
+async def test_what_is_logged_while_ours_are_compared_is_not_forgotten(
+    database: Database, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """The store may have answered before it; else a question would miss what only the log holds."""
+    monkeypatch.setattr("billing.unmerged_store._COMPARE_SECONDS", 0.0)
+    monkeypatch.setattr("billing.unmerged_store._REMEMBERED_MAXIMUM", most)
+    marks = UnmergedStore(database)
+    old, new = of_minutes(0, 3, "old"), of_minutes(20, 3, "new")
+    await marks.mark(old)
+    ask, answered = asyncio.Event(), asyncio.Event()
+    ids_of = marks._ids_of
+
+    async def slow_answer(logger: str) -> set[str]:
+        found = await ids_of(logger)
+        answered.set()
+        await ask.wait()
+        return found
+
+    monkeypatch.setattr(marks, "_ids_of", slow_answer)
+    asking = asyncio.create_task(marks.pending_ids())
+    await answered.wait()
+    await marks.mark(new)
+    ask.set()
+    await asking
+    monkeypatch.setattr("billing.unmerged_store._COMPARE_SECONDS", 3600.0)
+
+    assert set(await marks.pending_ids()) == {"old-0", "old-10", "new-0", "new-10"}

@@ -1,12 +1,20 @@
 """Days are validated by themselves when they have ended, and again when something late has changed them."""
 
+import asyncio
+
+import pytest
 from prometheus_client import CollectorRegistry
 
+from billing.observation import SpanKey
 from billing.roller import Roller, RollerMetrics
+from billing.schema import METER
 from billing.validation_progress_store import Progress, ValidationProgressStore
-from billing.validation_sweep import SweepMetrics, ValidationSweep
+from billing.validation_sweep import Registry, SweepMetrics, ValidationSweep
+from common.errors import DependencyUnavailable, DeviceNotFound
 from common.mongo import Database
+from common.registry_cache import CachedDevice
 from tests.integration.billing.store import DEVICE
+from tests.integration.billing.test_from_queue_to_log import eventually
 from tests.integration.billing.test_validation_service import (
     DAY_MS,
     MONDAY_MS,
@@ -20,6 +28,7 @@ from tests.integration.billing.test_validation_service import (
 )
 
 HOUR_MS = 3_600_000
+LIMIT_SECONDS = 30
 WEDNESDAY_MS = MONDAY_MS + 2 * DAY_MS
 
 
@@ -27,13 +36,39 @@ async def no_waiting(_: float) -> None:
     """Nobody else wants the store."""
 
 
-def sweep_of(mesh: Door, progress: ValidationProgressStore, *, estimate: bool = False) -> ValidationSweep:
+class AwayRegistry:
+    """A registry that does not answer so many times, and then does."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.answered = asyncio.Event()
+
+    async def find(self, device_id: str) -> CachedDevice:
+        """The device, if the registry is back."""
+        if self.failures:
+            self.failures -= 1
+            raise DependencyUnavailable("gateway")
+        self.answered.set()
+        return await OneDevice().find(device_id)
+
+
+class NoRegistry:
+    """A registry without devices."""
+
+    async def find(self, device_id: str) -> CachedDevice:
+        """Never finds one."""
+        raise DeviceNotFound(device_id)
+
+
+def sweep_of(
+    mesh: Door, progress: ValidationProgressStore, *, estimate: bool = False, registry: Registry | None = None
+) -> ValidationSweep:
     """What runs in the background, to be stepped by hand."""
     return ValidationSweep(
         validation=mesh.validation,
         progress=progress,
         live=mesh.store.live,
-        registry=OneDevice(),
+        registry=registry or OneDevice(),
         complete_through=mesh.store.clock,
         estimate=estimate,
         give_way=no_waiting,
@@ -112,13 +147,14 @@ async def test_estimates_are_made_when_asked_for_and_settle(database: Database) 
 
         await sweep.sweep()
         rounds = 0
-        while True:
-            await mesh.store.fold_everything()
-            mesh.store.clock.advance_ms(15 * 60_000)
-            await roller.make_due()
-            if not await sweep.validate_changed():
-                break
-            rounds += 1
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while True:
+                await mesh.store.fold_everything()
+                mesh.store.clock.advance_ms(15 * 60_000)
+                await roller.make_due()
+                if not await sweep.validate_changed():
+                    break
+                rounds += 1
 
         assert rounds == 1
         assert await mesh.exceptions() == []
@@ -135,3 +171,77 @@ async def test_a_change_while_a_day_is_validated_is_not_lost(database: Database)
 
     assert not await progress.move_on(DEVICE, read, WEDNESDAY_MS + 2 * DAY_MS, is_done=True)
     assert await progress.find_set_back(10) == {DEVICE: Progress(WEDNESDAY_MS, 1)}
+
+
+async def test_validation_goes_on_when_the_registry_is_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway may restart at any time; that must not end the task, and with it the service."""
+    monkeypatch.setattr("billing.validation_sweep._RETRY_SECONDS", 0.0)
+    async with door(database) as mesh:
+        registry = AwayRegistry(2)
+        progress = ValidationProgressStore(database)
+        await two_days_without(mesh, {100})
+
+        async def found_something() -> bool:
+            return bool(await mesh.exceptions())
+
+        running = asyncio.create_task(sweep_of(mesh, progress, registry=registry).run())
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                await registry.answered.wait()
+            await eventually(found_something)
+        finally:
+            running.cancel()
+
+        assert registry.failures == 0
+
+
+async def test_a_meter_that_cannot_be_judged_holds_up_nobody(database: Database) -> None:
+    """One whose registration is gone would come first at every look, and the others would never have their turn."""
+    async with door(database) as mesh:
+        progress = ValidationProgressStore(database)
+        await two_days_without(mesh, {100})
+        await progress.set_back(DEVICE, MONDAY_MS)
+
+        assert await sweep_of(mesh, progress, registry=NoRegistry()).validate_changed()
+
+        assert await progress.find_set_back(10) == {}
+        assert await progress.find([DEVICE]) == {DEVICE: Progress(MONDAY_MS, 1)}
+
+
+async def test_days_of_a_long_absence_are_validated_month_by_month_without_waiting(database: Database) -> None:
+    """Forty days that come at once are more than one step takes; the next step follows, not the next sweep."""
+    async with door(database) as mesh:
+        progress = ValidationProgressStore(database)
+        sweep = sweep_of(mesh, progress)
+        end = 40 * 96
+        mesh.store.clock.at_ms = MONDAY_MS + 40 * DAY_MS + 2 * HOUR_MS
+        await mesh.store.take(log(quarter(0, energy_of(0)), quarter(end - 1, energy_of(end - 1))))
+        await mesh.store.fold_everything()
+        await progress.move_on(DEVICE, None, MONDAY_MS, is_done=True)
+
+        await sweep.sweep()
+        assert await sweep.validate_changed()
+        assert not await sweep.validate_changed()
+
+        assert (await progress.find([DEVICE]))[DEVICE].through_ms == MONDAY_MS + 40 * DAY_MS
+
+
+async def test_a_day_whose_fold_is_on_its_way_is_not_validated_again_and_again(database: Database) -> None:
+    """It is put off, and told when it is made: a span set aside for ever would cost a validation every ten minutes."""
+    async with door(database) as mesh:
+        progress = ValidationProgressStore(database)
+        sweep, roller = sweep_of(mesh, progress), roller_of(mesh, progress)
+        await two_days_without(mesh, set())
+        mesh.store.clock.advance_ms(15 * 60_000)
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while await roller.make_due() or await sweep.validate_changed():
+                pass
+        # Somebody says that a version will be written, and dies.
+        await mesh.store.days.announce(METER, [(SpanKey("meter", DEVICE, MONDAY_MS), 99)])
+        mesh.store.clock.advance_ms(15 * 60_000)
+
+        assert await roller.make_due()
+
+        assert await progress.find_set_back(10) == {}
