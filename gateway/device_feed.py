@@ -11,12 +11,7 @@ from pymongo.errors import PyMongoError
 from common.logs import get_logger
 from gateway.device import Device
 from gateway.device_store import PAGE_DEVICES, DeviceStore
-
-# How far the clocks of two gateways may differ, and how long a write may take from its stamp to being seen.
-OVERLAP_MS = 5_000
-# What takes longer, for the store is slow or a clock is wrong, is found by a question that reaches back further.
-LONG_OVERLAP_MS = 120_000
-_POLLS_A_LONG_LOOK = 15
+from gateway.registry_looks import Look, RegistryLooks
 
 _POLL_SECONDS = 1.0
 
@@ -26,7 +21,7 @@ Listener = Callable[[Sequence[Device]], None]
 
 
 class DeviceFeed:
-    """Reads the whole registry once, then asks the store each second for what changed.
+    """Reads the whole registry once, then asks the store each second for what changed, less often if that takes long.
 
     Each question reaches back further than the last one did, so that a change stamped by a slower clock, or written
     late, is not missed, and now and then much further; what was told already is not told again.
@@ -39,7 +34,6 @@ class DeviceFeed:
         self._listeners: list[Listener] = []
         self._seen_ms = 0
         self._told: dict[str, int] = {}
-        self._polls = 0
         self._loaded = asyncio.Event()
         self._is_away = False
 
@@ -72,14 +66,23 @@ class DeviceFeed:
 
     async def run(self) -> None:
         """Reads and polls for ever; a server that is away is asked again, never a reason to end."""
+        clock = asyncio.get_running_loop().time
+        looks = RegistryLooks(self._poll_seconds, clock())
         while True:
+            pause_seconds = self._poll_seconds
             try:
-                await (self._poll() if self.is_loaded else self._load())
+                if self.is_loaded:
+                    started = clock()
+                    look = looks.next(started)
+                    await self._poll(look)
+                    pause_seconds = looks.pause_seconds(look, clock() - started, clock())
+                else:
+                    await self._load()
             except PyMongoError as failure:
                 self._note(failure)
             else:
                 self._note(None)
-            await asyncio.sleep(self._poll_seconds)
+            await asyncio.sleep(pause_seconds)
 
     async def _load(self) -> None:
         started_ms = self._now_ms()
@@ -93,16 +96,13 @@ class DeviceFeed:
         self._loaded.set()
         _log.info("registry_loaded", devices=count)
 
-    async def _poll(self) -> None:
+    async def _poll(self, look: Look) -> None:
         started_ms = self._now_ms()
-        self._polls += 1
-        is_long = self._polls % _POLLS_A_LONG_LOOK == 0
-        since_ms = self._seen_ms - (LONG_OVERLAP_MS if is_long else OVERLAP_MS)
-        changes = await self._store.changed_since(max(0, since_ms), self._told)
+        changes = await self._store.changed_since(max(0, self._seen_ms - look.reach_ms), self._told)
         for start in range(0, len(changes.devices), PAGE_DEVICES):
             self._tell(changes.devices[start : start + PAGE_DEVICES])
         # Only a long look knows everything that another one may find again.
-        self._told = changes.versions if is_long else self._told | changes.versions
+        self._told = changes.versions if look.is_long else self._told | changes.versions
         # Not the newest stamp: a large registration would then be read again each second until the next change.
         self._seen_ms = max(self._seen_ms, started_ms)
 

@@ -288,4 +288,7 @@ async def test_a_killed_service_loses_nothing_acked(client: MeshClient, mesh: Me
     await mesh.keepers[victim].ready()
     # The first answer that is complete through the last ack has every reading; none is waited for any further.
     usage = await client.complete([device.device_id for device in fleet.devices()], START_MS, END_MS, acked_ms + 1)
-    assert sum(found.reading_count for found in usage.values()) == tally.distinct == 4 * 288
+    assert {device_id: found.reading_count for device_id, found in usage.items()} == {
+        device.device_id: tally.distinct_of(device.device_id) for device in fleet.devices()
+    }
+    assert tally.distinct == 4 * 288

@@ -13,9 +13,10 @@ from common.mongo import Database
 from gateway import device_watch
 from gateway.device import Device, DeviceKind
 from gateway.device_directory import DeviceDirectory
-from gateway.device_feed import LONG_OVERLAP_MS, OVERLAP_MS, DeviceFeed
+from gateway.device_feed import DeviceFeed
 from gateway.device_store import Changes, DeviceStore
 from gateway.device_watch import DeviceWatches
+from gateway.registry_looks import LONG_OVERLAP_MS, OVERLAP_MS
 from gateway.vehicle_link import VehicleLink
 from gateway.vehicle_linking import link_vehicle
 from tests.integration.gateway.test_device_store import Clock
