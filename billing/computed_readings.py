@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from billing.kind_columns import LoggedReading
 from billing.log_writer import LogWriter
+from billing.reading_quality import ReadingQuality
 from billing.segment import Segment
 from billing.tail import Tail
 from common.topology import partition_of
@@ -61,7 +62,13 @@ class ComputedReadings:
 
 
 def batch_id(readings: Sequence[LoggedReading]) -> str:
-    """The id of the segment of some readings, from all of them but when they were received."""
-    content = [[*reading._replace(receive_ms=0)] for reading in readings]
+    """The id of the segment of some readings, from all of them but when they were received.
+
+    Of what follows from registers that counts too: it says how often it was made again, not when.
+    """
+    content = [
+        [*(reading if reading.quality == ReadingQuality.REGISTER_DIFFERENCE else reading._replace(receive_ms=0))]
+        for reading in readings
+    ]
     digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
     return f"computed-{digest}"

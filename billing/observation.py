@@ -4,6 +4,8 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from billing.reading_quality import ReadingQuality
+
 Value = int | float | None
 _ABSENT = b"\x00" * 9
 _PRESENT = b"\x01"
@@ -58,21 +60,33 @@ def inverted(canonical: bytes) -> bytes:
     return canonical.translate(_INVERTED)
 
 
-def rank(observation: Observation) -> tuple[int, int, bytes]:
+def is_by_register(observation: Observation) -> bool:
+    """True for a reading whose energy follows from registers; its receive time counts how often it was made again."""
+    return observation.quality == ReadingQuality.REGISTER_DIFFERENCE
+
+
+def rank(observation: Observation) -> tuple[int, bool, int, bytes]:
     """Sorts readings of the same start; the greatest counts.
 
-    The higher revision wins; within a revision the earliest receive time, then the smallest canonical bytes.
+    The higher revision wins. Within a revision what follows from registers stands above what was measured, the one made
+    last above all; of what was measured the earliest receive time wins; then the smallest canonical bytes.
     """
-    return (observation.revision, -observation.receive_ms, inverted(canonical_bytes(observation)))
+    by_register = is_by_register(observation)
+    receive_ms = observation.receive_ms if by_register else -observation.receive_ms
+    return (observation.revision, by_register, receive_ms, inverted(canonical_bytes(observation)))
 
 
 def same_reading(one: Observation, other: Observation) -> bool:
-    """True when two readings of the same start have the same revision and value: one is a duplicate of the other."""
+    """True when two readings of the same start have the same revision and value: one is a duplicate of the other.
+
+    What follows from registers and was made again is another one, also where it has come back to what it was.
+    """
     return (
         one.revision == other.revision
         and one.interval_ms == other.interval_ms
         and one.values == other.values
         and one.quality == other.quality
+        and (not is_by_register(one) or one.receive_ms == other.receive_ms)
     )
 
 
@@ -86,9 +100,10 @@ def settle(observations: Iterable[Observation]) -> tuple[Observation, list[Obser
 
     The result is the same whatever the order, the grouping or the repetition of the input.
     """
-    distinct: dict[tuple[int, int, tuple[Value, ...], int], Observation] = {}
+    distinct: dict[tuple[int, int, tuple[Value, ...], int, int], Observation] = {}
     for observation in observations:
-        identity = (observation.revision, observation.interval_ms, observation.values, observation.quality)
+        made_ms = observation.receive_ms if is_by_register(observation) else 0
+        identity = (observation.revision, observation.interval_ms, observation.values, observation.quality, made_ms)
         known = distinct.get(identity)
         distinct[identity] = observation if known is None else earliest(known, observation)
     counting, *superseded = sorted(distinct.values(), key=rank, reverse=True)

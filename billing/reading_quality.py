@@ -2,6 +2,8 @@
 
 An estimate is a reading of a negative revision: whatever a device sends is at least 0 and so takes its place, whichever
 comes first. A newer estimate stands above an older one. An edit is a reading of the revision after the present one.
+What follows from a register has the revision of the reading that carries the register, and stands above it: it gives
+way to the device's own correction, and to the same made again after a register beside it was corrected.
 """
 
 from collections.abc import Collection
@@ -20,6 +22,8 @@ class ReadingQuality(IntEnum):
     REFERENCE_DAYS = 2
     """An estimate from like days."""
     EDITED = 3
+    REGISTER_DIFFERENCE = 4
+    """What a device measured, with the energy that its registers say was used in the interval."""
 
 
 def next_estimate_revision(present: int | None) -> int:

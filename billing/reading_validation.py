@@ -16,6 +16,7 @@ from billing.meter_exchange_store import MeterExchangeStore
 from billing.meter_facts import MeterFacts
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.reading_series import TimedReading
+from billing.register_energy import energy_by_register, readings_with_rivals
 from billing.schema import DAY_MS, HOUR_MS, METER
 from billing.sealed_day_store import SealedDayStore
 from billing.span import readings_of
@@ -90,6 +91,8 @@ class ReadingValidation:
         for day in days:
             if any(at_ms < day.end_ms and at_ms + DAY_MS > day.start_ms for at_ms in sealed):
                 continue
+            # Before estimates, for these rest on it.
+            await self._by_register(meter, day)
             if estimate:
                 count += await self._estimate(meter, day)
             found = await self._check(meter, day)
@@ -97,6 +100,15 @@ class ReadingValidation:
             findings += found
         reached_ms = days[-1].end_ms if days else first.start_ms
         return ValidatedWindow(first.start_ms, reached_ms, findings, count)
+
+    async def _by_register(self, meter: MeterFacts, day: LocalDay) -> None:
+        start_ms = day.start_ms - _BEFORE_MS
+        readings = [
+            known
+            async for key, span in self._usage.spans(METER, meter.device_id, start_ms, day.end_ms)
+            for known in readings_with_rivals(key, span, start_ms, day.end_ms)
+        ]
+        await self._computed.append(await asyncio.to_thread(energy_by_register, meter, readings, day.start_ms))
 
     async def _check(self, meter: MeterFacts, day: LocalDay) -> list[Finding]:
         readings = await self._readings(meter, day.start_ms - _BEFORE_MS, day.end_ms)

@@ -22,7 +22,7 @@ def observations(draw: st.DrawFn) -> dict[int, Observation]:
         degrees = draw(st.none() | st.integers(-20, 40).map(float))
         values = (energy, None, None, None, power_kw, None, None, None, None, degrees)
         interval_ms = draw(st.sampled_from([60_000, 900_000]))
-        quality = draw(st.sampled_from([0, 0, 1, 2, 3]))
+        quality = draw(st.sampled_from([0, 0, 1, 2, 3, 4]))
         found[minute * 60_000] = Observation(minute * 60_000, 0, interval_ms, 1, 2, values, quality)
     return found
 

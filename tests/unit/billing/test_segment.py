@@ -127,7 +127,7 @@ logged = st.one_of(
         revision=st.integers(0, 10),
         receive_ms=st.integers(0, 2**42),
         values=st.tuples(*[st.none() | st.integers(0, 2**50)] * 4, *[st.none() | FINITE] * 6),
-        quality=st.integers(0, 3),
+        quality=st.integers(0, 4),
     ),
     st.builds(
         LoggedReading,

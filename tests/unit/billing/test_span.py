@@ -33,7 +33,7 @@ observations = st.builds(
     receive_ms=st.integers(0, 3),
     energy=st.one_of(st.none(), st.integers(0, 2)),
     record_ms=st.integers(0, 3),
-    quality=st.integers(0, 3),
+    quality=st.integers(0, 4),
 )
 
 

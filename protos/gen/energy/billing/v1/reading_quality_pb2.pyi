@@ -32,6 +32,8 @@ class _ReadingQualityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Readin
     """An estimate from three like days, in a longer gap."""
     READING_QUALITY_EDITED: _ReadingQuality.ValueType  # 4
     """Put in by a person, who and why being on record."""
+    READING_QUALITY_REGISTER_DIFFERENCE: _ReadingQuality.ValueType  # 5
+    """A device measured it, but for the energy, which is what its registers say was used in the interval."""
 
 class ReadingQuality(_ReadingQuality, metaclass=_ReadingQualityEnumTypeWrapper):
     """Where a reading comes from. An estimate gives way to whatever a device sends for the same start, whichever comes first."""
@@ -46,4 +48,6 @@ READING_QUALITY_REFERENCE_DAYS: ReadingQuality.ValueType  # 3
 """An estimate from three like days, in a longer gap."""
 READING_QUALITY_EDITED: ReadingQuality.ValueType  # 4
 """Put in by a person, who and why being on record."""
+READING_QUALITY_REGISTER_DIFFERENCE: ReadingQuality.ValueType  # 5
+"""A device measured it, but for the energy, which is what its registers say was used in the interval."""
 Global___ReadingQuality: _TypeAlias = ReadingQuality  # noqa: Y015

@@ -1,0 +1,186 @@
+"""The energy of a meter that sends its register only: exact where the register is known at both ends, else unknown."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.kind_columns import LoggedReading
+from billing.meter_facts import MeterFacts
+from billing.observation import Observation, SpanKey, Value
+from billing.reading_quality import ReadingQuality
+from billing.register import MeterExchange
+from billing.register_energy import KnownReading, energy_by_register, readings_with_rivals
+from billing.schema import METER
+from billing.span import Span
+
+START_MS = 1_767_225_600_000
+QUARTER_MS = 900_000
+KWH = 1_000_000
+METER_OF_FIVE_DIGITS = MeterFacts("m-1", QUARTER_MS, "UTC", 100.0, 5)
+ENERGY = METER.position("import_milliwatt_hours")
+REGISTER = METER.position("import_register_milliwatt_hours")
+
+
+def reading(place: int, register_kwh: int | None, *, energy_kwh: int | None = None, revision: int = 0) -> LoggedReading:
+    """What a meter sends for the quarter-hour at this place."""
+    values: list[Value] = [None] * len(METER.columns)
+    values[REGISTER] = None if register_kwh is None else register_kwh * KWH
+    values[ENERGY] = None if energy_kwh is None else energy_kwh * KWH
+    at_ms = START_MS + place * QUARTER_MS
+    return LoggedReading("meter", "m-1", at_ms, QUARTER_MS, revision, at_ms + QUARTER_MS, tuple(values))
+
+
+class Record:
+    """What is on record of one meter: folded as the merger folds."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.spans: dict[int, Span] = {}
+
+    def take(self, readings: Iterable[LoggedReading]) -> None:
+        """Folds readings."""
+        for one in readings:
+            offset_ms = one.start_ms % METER.span_ms
+            observation = Observation(
+                offset_ms, one.revision, one.interval_ms, one.receive_ms, 0, one.values, one.quality
+            )
+            self.spans.setdefault(one.start_ms - offset_ms, Span()).fold([observation])
+
+    def known(self) -> list[KnownReading]:
+        """Every reading that counts, with those it stands above."""
+        return [
+            one
+            for span_start_ms in sorted(self.spans)
+            for one in readings_with_rivals(
+                SpanKey("meter", "m-1", span_start_ms), self.spans[span_start_ms], 0, START_MS * 2
+            )
+        ]
+
+    def settle(self, meter: MeterFacts = METER_OF_FIVE_DIGITS) -> int:
+        """Puts on record what follows from the registers, until nothing new does; returns how much that was."""
+        count = 0
+        while made := energy_by_register(meter, self.known(), START_MS):
+            self.take(made)
+            count += len(made)
+        return count
+
+    def energies_kwh(self) -> dict[int, float | None]:
+        """The import that counts, by the place of the quarter-hour."""
+        return {
+            (one.start_ms - START_MS) // QUARTER_MS: None if energy is None else energy / KWH
+            for one in self.known()
+            for energy in [one.counting.values[ENERGY]]
+        }
+
+
+def record_of(*readings: LoggedReading) -> Record:
+    """A record of these readings and what follows from them."""
+    record = Record()
+    record.take(readings)
+    record.settle()
+    return record
+
+
+def test_an_interval_has_the_energy_by_which_its_register_rose() -> None:
+    """1 000, 1 003, 1 003, 1 010 kWh at the ends: 3, 0 and 7 kWh; of the first nothing can be said."""
+    record = record_of(reading(0, 1_000), reading(1, 1_003), reading(2, 1_003), reading(3, 1_010))
+
+    assert record.energies_kwh() == {0: None, 1: 3, 2: 0, 3: 7}
+    assert {one.counting.quality for one in record.known()[1:]} == {ReadingQuality.REGISTER_DIFFERENCE}
+    assert record.known()[1].counting.values[REGISTER] == 1_003 * KWH
+
+
+def test_energy_that_the_device_sent_is_left_as_it_is() -> None:
+    """The intervals are what is billed; whether a register beside them agrees is for the sum check to say."""
+    record = Record()
+    record.take([reading(0, 1_000), reading(1, 1_003, energy_kwh=2)])
+
+    assert record.settle() == 0
+
+
+def test_nothing_is_ascribed_to_one_interval_of_a_longer_time() -> None:
+    """Where the read between is missing, 7 kWh were used in half an hour, and nobody knows when."""
+    record = record_of(reading(0, 1_000), reading(2, 1_007), reading(3, 1_008))
+
+    assert record.energies_kwh() == {0: None, 2: None, 3: 1}
+
+
+def test_a_missing_read_that_comes_late_tells_both_intervals_beside_it() -> None:
+    """What was unknown is known then."""
+    record = record_of(reading(0, 1_000), reading(2, 1_007))
+
+    record.take([reading(1, 1_003)])
+    record.settle()
+
+    assert record.energies_kwh() == {0: None, 1: 3, 2: 4}
+
+
+def test_a_corrected_read_changes_both_intervals_beside_it_there_and_back() -> None:
+    """A correction of a register, and its correction, leave what the registers say in the end."""
+    record = record_of(reading(0, 1_000), reading(1, 1_003), reading(2, 1_010))
+
+    record.take([reading(1, 1_005, revision=1)])
+    record.settle()
+    assert record.energies_kwh() == {0: None, 1: 5, 2: 5}
+
+    record.take([reading(1, 1_003, revision=2)])
+    record.settle()
+    assert record.energies_kwh() == {0: None, 1: 3, 2: 7}
+
+
+def test_the_devices_own_correction_with_energy_takes_the_place_of_what_followed() -> None:
+    """It knows better than its register."""
+    record = record_of(reading(0, 1_000), reading(1, 1_003))
+
+    record.take([reading(1, 1_003, energy_kwh=2, revision=1)])
+
+    assert record.settle() == 0
+    assert record.energies_kwh() == {0: None, 1: 2}
+
+
+def test_a_register_that_fell_gives_no_energy_and_takes_back_what_it_gave() -> None:
+    """A reset is unknown usage, never negative and never huge."""
+    record = record_of(reading(0, 1_000), reading(1, 1_003))
+
+    record.take([reading(1, 4, revision=0)._replace(receive_ms=START_MS)])
+    record.settle()
+
+    assert record.energies_kwh() == {0: None, 1: None}
+
+
+def test_a_rollover_and_an_exchange_are_followed() -> None:
+    """99 999 to 2 kWh of five digits is 3 kWh; 1 000 to 1 004 on the old meter and 0 to 2 on the new one are 6."""
+    rolled = record_of(reading(0, 99_999), reading(1, 2))
+    exchange = MeterExchange(START_MS + QUARTER_MS + QUARTER_MS // 2, 1_004 * KWH, 0)
+    exchanged = Record()
+    exchanged.take([reading(0, 1_000), reading(1, 2)])
+    exchanged.settle(replace(METER_OF_FIVE_DIGITS, exchanges={"import": [exchange]}))
+
+    assert rolled.energies_kwh() == {0: None, 1: 3}
+    assert exchanged.energies_kwh() == {0: None, 1: 6}
+
+
+@given(
+    st.lists(st.integers(0, 6), min_size=2, max_size=9), st.randoms(use_true_random=False), st.sets(st.integers(0, 8))
+)
+def test_the_order_of_arrival_never_changes_the_energy(
+    steps_kwh: list[int], random_: random.Random, looks: set[int]
+) -> None:
+    """Late, doubled and looked at in between at any time: the same energy as if all had come in order."""
+    registers = [1_000 + sum(steps_kwh[: place + 1]) for place in range(len(steps_kwh))]
+    sent = [reading(place, register) for place, register in enumerate(registers)]
+    clean = record_of(*sent)
+    arriving = [*sent, *random_.sample(sent, len(sent) // 2)]
+    random_.shuffle(arriving)
+    record = Record()
+    for place, one in enumerate(arriving):
+        record.take([one])
+        if place in looks:
+            record.settle()
+    record.settle()
+
+    assert record.energies_kwh() == clean.energies_kwh() == dict(enumerate([None, *steps_kwh[1:]]))
+    assert record.settle() == 0
