@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from functools import reduce
 
+from billing.bill_hold import BillHold
 from billing.rating import EXACT, LineKind, RatedLine
 from common.errors import CurrencyMixed
 from common.money import round_half_up
@@ -66,10 +67,11 @@ class Invoice:
     total: Decimal
     reading_count: int
     estimated_reading_count: int = 0
+    holds: tuple[BillHold, ...] = ()
 
 
-def make_invoice(rated_lines: Sequence[RatedLine]) -> Invoice:
-    """The bill of at least one line.
+def make_invoice(rated_lines: Sequence[RatedLine], holds: Iterable[BillHold] = ()) -> Invoice:
+    """The bill of at least one line, and why it is to be held.
 
     Each line is rounded half up to the smallest coin; `net` is the sum of the rounded lines; each tax rate is applied
     once, to the sum of its rounded lines, and rounded likewise; `total` is `net` plus the taxes.
@@ -93,6 +95,7 @@ def make_invoice(rated_lines: Sequence[RatedLine]) -> Invoice:
         total=EXACT.add(net, tax),
         reading_count=sum(rated.reading_count for rated in rated_lines),
         estimated_reading_count=sum(rated.estimated_reading_count for rated in rated_lines),
+        holds=tuple(holds),
     )
 
 

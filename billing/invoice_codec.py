@@ -8,6 +8,7 @@ from energy.billing.v1 import invoice_pb2
 from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
 from google.type.date_pb2 import Date
 
+from billing.bill_hold import BillHold, HoldReason
 from billing.invoice import BilledPeriod, Invoice, InvoiceLine, InvoiceTax
 from billing.rating import LineKind
 from billing.tariff_codec import decimal_message, refuse
@@ -24,6 +25,10 @@ YEAR_MAXIMUM = 9998
 _KINDS = {
     LineKind.ENERGY: invoice_pb2.INVOICE_LINE_KIND_ENERGY,
     LineKind.DAILY_CHARGE: invoice_pb2.INVOICE_LINE_KIND_DAILY_CHARGE,
+}
+_HOLD_REASONS = {
+    HoldReason.PROLONGED_ESTIMATE: invoice_pb2.INVOICE_HOLD_REASON_PROLONGED_ESTIMATE,
+    HoldReason.ESTIMATED_SHARE: invoice_pb2.INVOICE_HOLD_REASON_ESTIMATED_SHARE,
 }
 
 
@@ -95,6 +100,7 @@ def invoice_message(period: BilledPeriod, invoice: Invoice, knowledge: Knowledge
         estimated_reading_count=invoice.estimated_reading_count,
         complete_through=optional_from_ms(knowledge.complete_through_ms),
         as_of=optional_from_ms(knowledge.as_of_ms),
+        holds=[_hold_message(hold) for hold in invoice.holds],
     )
 
 
@@ -110,6 +116,15 @@ def _line_message(line: InvoiceLine, currency_code: str) -> invoice_pb2.InvoiceL
         amount=from_decimal(line.amount, currency_code),
         reading_count=line.rated.reading_count,
         estimated_reading_count=line.rated.estimated_reading_count,
+    )
+
+
+def _hold_message(hold: BillHold) -> invoice_pb2.InvoiceHold:
+    return invoice_pb2.InvoiceHold(
+        reason=_HOLD_REASONS[hold.reason],
+        start_time=from_ms(hold.start_ms),
+        end_time=from_ms(hold.end_ms),
+        estimated_percent=decimal_message(hold.estimated_percent),
     )
 
 

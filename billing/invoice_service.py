@@ -12,6 +12,7 @@ from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest, Preview
 from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DeviceKind
 
+from billing.bill_hold import HoldLimits, bill_holds
 from billing.device_registry import DeviceRegistry, RegisteredDevice
 from billing.invoice import BilledPeriod, Invoice, make_invoice
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message, preview_question
@@ -20,6 +21,8 @@ from billing.rating import Quarter, rate
 from billing.tariff_store import TariffStore
 from common.errors import FieldViolation, InvalidArgument
 from common.rpc_guard import Context
+
+_HOLD_LIMITS = HoldLimits()
 
 
 class QuarterReader(Protocol):
@@ -49,7 +52,12 @@ class InvoiceService(InvoiceServiceServicer):
     """Translates between the contract and the making of bills."""
 
     def __init__(
-        self, *, store: TariffStore, registry: DeviceRegistry, quarters: QuarterReader, complete_through: Completeness
+        self,
+        *,
+        store: TariffStore,
+        registry: DeviceRegistry,
+        quarters: QuarterReader,
+        complete_through: Completeness,
     ) -> None:
         self._store = store
         self._complete_through = complete_through
@@ -75,6 +83,7 @@ class InvoiceService(InvoiceServiceServicer):
 
     async def _invoice(self, period: BilledPeriod, as_of_ms: int | None) -> Invoice:
         assignments = await self._store.assignments(period.device_id)
+        quarters = await self._quarters.quarters(period.device_id, period.start_ms, period.end_ms, as_of_ms)
         rating = partial(
             rate,
             device_id=period.device_id,
@@ -83,10 +92,11 @@ class InvoiceService(InvoiceServiceServicer):
             end_date=period.end_date,
             assignments=assignments,
             tariffs=await self._store.tariffs(assignment.tariff_id for assignment in assignments),
-            quarters=await self._quarters.quarters(period.device_id, period.start_ms, period.end_ms, as_of_ms),
+            quarters=quarters,
         )
         # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
-        return make_invoice(await asyncio.to_thread(rating))
+        lines = await asyncio.to_thread(rating)
+        return make_invoice(lines, await asyncio.to_thread(bill_holds, quarters, _HOLD_LIMITS))
 
 
 def _period(device: RegisteredDevice, question: PreviewQuestion) -> BilledPeriod:

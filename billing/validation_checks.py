@@ -155,30 +155,6 @@ def register_and_sum(
     yield from _sum(inside, covered, count_milliwatt_hours)
 
 
-def prolonged_estimate(intervals: Sequence[MeteredInterval], thresholds: ValidationThresholds) -> Iterator[Finding]:
-    """Estimates that go on for days, or make up too much of the energy of a period: its bill should wait."""
-    run: list[MeteredInterval] = []
-    for one in intervals:
-        if one.is_estimated and (not run or run[-1].end_ms == one.start_ms):
-            run.append(one)
-            continue
-        yield from _too_long(run, thresholds)
-        run = [one] if one.is_estimated else []
-    yield from _too_long(run, thresholds)
-    total = sum(one.energy_milliwatt_hours or 0 for one in intervals)
-    estimated = sum(one.energy_milliwatt_hours or 0 for one in intervals if one.is_estimated)
-    if estimated * 100 > total * thresholds.prolonged_estimate_percent:
-        limit = thresholds.prolonged_estimate_percent
-        yield _over(intervals, ValidationRule.PROLONGED_ESTIMATE, _WARNING, estimated / total * 100, limit)
-
-
-def _too_long(run: Sequence[MeteredInterval], thresholds: ValidationThresholds) -> Iterator[Finding]:
-    if run:
-        duration_ms = run[-1].end_ms - run[0].start_ms
-        if duration_ms > thresholds.prolonged_estimate_ms:
-            yield _over(run, ValidationRule.PROLONGED_ESTIMATE, _WARNING, 100, thresholds.prolonged_estimate_percent)
-
-
 def _power(interval: MeteredInterval) -> float:
     return (interval.energy_milliwatt_hours or 0) / interval.interval_ms
 

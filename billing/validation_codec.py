@@ -11,10 +11,7 @@ from billing.validation_rule import Severity, ValidationRule
 from common.instants import from_ms
 
 _RULES: dict[ValidationRule, "validation_pb2.ValidationRule.ValueType"] = {
-    rule: validation_pb2.ValidationRule.Value(f"VALIDATION_RULE_{rule.name}")
-    for rule in ValidationRule
-    # Of a bill, not of a day.
-    if rule is not ValidationRule.PROLONGED_ESTIMATE
+    rule: validation_pb2.ValidationRule.Value(f"VALIDATION_RULE_{rule.name}") for rule in ValidationRule
 }
 _SEVERITIES: dict[Severity, "validation_pb2.ValidationSeverity.ValueType"] = {
     severity: validation_pb2.ValidationSeverity.Value(f"VALIDATION_SEVERITY_{severity.name}") for severity in Severity

@@ -23,7 +23,6 @@ class ValidationRule(IntEnum):
     FLAT_LINE = 11
     SUM = 12
     REGISTER = 13
-    PROLONGED_ESTIMATE = 14
 
 
 class Severity(IntEnum):
@@ -39,8 +38,8 @@ class Finding(NamedTuple):
     """A broken rule over [start_ms, end_ms), epoch milliseconds, and what was found against what is allowed.
 
     Both numbers are in the unit of the rule: milliseconds for clock, gap, overlap, interval length, zero run;
-    milliwatt-hours for negative, physical limit, sum, register; percent for spike, high and low usage and prolonged
-    estimate; intervals for flat line. None is unknown.
+    milliwatt-hours for negative, physical limit, sum, register; percent for spike, high and low usage; intervals
+    for flat line. None is unknown.
     """
 
     rule: ValidationRule
@@ -71,5 +70,3 @@ class ValidationThresholds:
     low_usage_percent: int = 50
     zero_run_ms: int = 24 * _HOUR_MS
     flat_line_intervals: int = 24
-    prolonged_estimate_ms: int = 72 * _HOUR_MS
-    prolonged_estimate_percent: int = 10

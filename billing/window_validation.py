@@ -69,16 +69,6 @@ def findings_of(
     return sorted(_runs_joined(clipped), key=lambda finding: (finding.start_ms, finding.rule, finding.channel))
 
 
-def prolonged_estimates(readings: Sequence[TimedReading], thresholds: ValidationThresholds) -> list[Finding]:
-    """Where the readings of a period, such as that of a bill, rest too much on estimates."""
-    return [
-        finding._replace(channel=channel.name)
-        for channel in CHANNELS
-        if (intervals := channel_intervals(readings, channel))
-        for finding in checks.prolonged_estimate(intervals, thresholds)
-    ]
-
-
 def _runs_joined(findings: Iterable[Finding]) -> Iterable[Finding]:
     """One finding for successive intervals that break the same rule, with the worst value of them."""
 

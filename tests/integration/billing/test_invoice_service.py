@@ -121,6 +121,23 @@ async def test_a_bill_is_computed_of_what_is_on_record_now(mesh: PricingMesh) ->
     assert (first.net.units, second.net.units) == (4, 8)
 
 
+async def test_a_bill_that_rests_on_estimates_says_that_it_is_to_be_held(mesh: PricingMesh) -> None:
+    """One of four quarter-hours is an estimate: a quarter of the energy, which is more than a tenth."""
+    await assign(mesh, "meter-berlin", flat_tariff("flat", money(1)), at("2026-01-01"))
+    measured = steady("2026-01-05T00:00", "2026-01-05T01:00", 1_000_000)
+    mesh.readings.of_device["meter-berlin"] = measured
+    first = await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
+
+    mesh.readings.of_device["meter-berlin"] = [*measured[:3], measured[3]._replace(estimated_reading_count=1)]
+    second = await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
+
+    assert list(first.holds) == []
+    (hold,) = second.holds
+    assert hold.reason == invoice_pb2.INVOICE_HOLD_REASON_ESTIMATED_SHARE
+    assert (hold.estimated_percent.value, hold.end_time.seconds - hold.start_time.seconds) == ("25", 3600)
+    assert second.total == first.total
+
+
 @pytest.mark.parametrize(("device_id", "kind"), [("vehicle-1", "vehicle"), ("storage-1", "storage")])
 async def test_only_meters_are_billed(mesh: PricingMesh, device_id: str, kind: str) -> None:
     """Vehicles and batteries are metered by meters."""

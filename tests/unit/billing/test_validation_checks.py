@@ -176,18 +176,6 @@ def test_what_intervals_do_not_cover_is_not_compared() -> None:
     assert list(checks.register_and_sum(some, steps, 1000)) == []
 
 
-def test_estimates_for_too_long_or_too_much() -> None:
-    """More than three days in a row, or more than a tenth of the energy."""
-    measured = quarters([10] * 2880)
-    days = [one._replace(is_estimated=True) for one in measured[:289]]
-
-    assert list(checks.prolonged_estimate([*days[:288], *measured[288:]], THRESHOLDS)) == []
-    assert (
-        rules(list(checks.prolonged_estimate([*days, *measured[289:]], THRESHOLDS)))
-        == [(ValidationRule.PROLONGED_ESTIMATE, Severity.WARNING)] * 2
-    )
-
-
 @given(st.integers(0, 1000))
 def test_an_ordinary_day_has_no_finding(seed: int) -> None:
     """A household that was measured throughout breaks no rule."""
@@ -203,7 +191,6 @@ def test_an_ordinary_day_has_no_finding(seed: int) -> None:
         *checks.zero_run(some, THRESHOLDS),
         *checks.flat_line(some, THRESHOLDS),
         *checks.register_and_sum(some, differences(reads, [], RegisterScale(5, 10.0)), 1),
-        *checks.prolonged_estimate(some, THRESHOLDS),
     ]
 
     assert found == []

@@ -23,6 +23,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _InvoiceHoldReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _InvoiceHoldReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InvoiceHoldReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INVOICE_HOLD_REASON_UNSPECIFIED: _InvoiceHoldReason.ValueType  # 0
+    """Never answered."""
+    INVOICE_HOLD_REASON_PROLONGED_ESTIMATE: _InvoiceHoldReason.ValueType  # 1
+    """Estimates go on for more than three days without a reading between."""
+    INVOICE_HOLD_REASON_ESTIMATED_SHARE: _InvoiceHoldReason.ValueType  # 2
+    """More than a tenth of the energy is estimated."""
+
+class InvoiceHoldReason(_InvoiceHoldReason, metaclass=_InvoiceHoldReasonEnumTypeWrapper):
+    """Why a bill is held."""
+
+INVOICE_HOLD_REASON_UNSPECIFIED: InvoiceHoldReason.ValueType  # 0
+"""Never answered."""
+INVOICE_HOLD_REASON_PROLONGED_ESTIMATE: InvoiceHoldReason.ValueType  # 1
+"""Estimates go on for more than three days without a reading between."""
+INVOICE_HOLD_REASON_ESTIMATED_SHARE: InvoiceHoldReason.ValueType  # 2
+"""More than a tenth of the energy is estimated."""
+Global___InvoiceHoldReason: _TypeAlias = InvoiceHoldReason  # noqa: Y015
+
 class _InvoiceLineKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -70,6 +94,7 @@ class Invoice(_message.Message):
     ESTIMATED_READING_COUNT_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account it belongs to."""
     device_id: _builtins.str
@@ -126,6 +151,10 @@ class Invoice(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant as of which the bill holds, where one was asked for. Asked again as of it, every amount is the same."""
 
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceHold]:
+        """Why a person should look at it before it is sent. Empty: nothing speaks against sending it."""
+
     def __init__(
         self,
         *,
@@ -146,14 +175,55 @@ class Invoice(_message.Message):
         estimated_reading_count: _builtins.int = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        holds: _abc.Iterable[Global___InvoiceHold] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "end_date", b"end_date", "end_time", b"end_time", "net", b"net", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "holds", b"holds", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Invoice: _TypeAlias = Invoice  # noqa: Y015
+
+@_typing.final
+class InvoiceHold(_message.Message):
+    """A reason to hold a bill: it rests too much on estimates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    ESTIMATED_PERCENT_FIELD_NUMBER: _builtins.int
+    reason: Global___InvoiceHoldReason.ValueType
+    """The reason."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on, UTC, inclusive."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when, UTC, exclusive."""
+
+    @_builtins.property
+    def estimated_percent(self) -> _decimal_pb2.Decimal:
+        """Percentage of the energy of that time that is estimated, rounded up to two decimals."""
+
+    def __init__(
+        self,
+        *,
+        reason: Global___InvoiceHoldReason.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        estimated_percent: _decimal_pb2.Decimal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "estimated_percent", b"estimated_percent", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "estimated_percent", b"estimated_percent", "reason", b"reason", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceHold: _TypeAlias = InvoiceHold  # noqa: Y015
 
 @_typing.final
 class InvoiceLine(_message.Message):

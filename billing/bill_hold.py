@@ -1,0 +1,82 @@
+"""Whether a bill rests too much on estimates to be sent: the rule of prolonged estimation.
+
+The rule is one that catalogues of meter data management name; both limits are defaults of this project.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from operator import attrgetter
+from typing import NamedTuple
+
+from billing.rating import EXACT, Quarter
+
+_HOUR_MS = 3_600_000
+
+
+class HoldReason(Enum):
+    """Why somebody should look at a bill before it is sent."""
+
+    PROLONGED_ESTIMATE = "prolonged_estimate"
+    """Estimates go on for too long without a reading between."""
+    ESTIMATED_SHARE = "estimated_share"
+    """Too much of the energy is estimated."""
+
+
+class BillHold(NamedTuple):
+    """A reason to hold a bill, over [start_ms, end_ms), epoch milliseconds; what share of its energy is estimated."""
+
+    reason: HoldReason
+    start_ms: int
+    end_ms: int
+    estimated_percent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """From where on a bill is held: above either."""
+
+    estimated_ms: int = 72 * _HOUR_MS
+    estimated_percent: Decimal = Decimal(10)
+
+
+def bill_holds(quarters: Iterable[Quarter], limits: HoldLimits) -> list[BillHold]:
+    """The reasons to hold the bill of some quarter-hours of import, by start; the share of all last.
+
+    A quarter-hour with an estimate among its readings counts as estimated whole.
+    """
+    billed = sorted((one for one in quarters if one.import_milliwatt_hours is not None), key=attrgetter("start_ms"))
+    holds = [
+        BillHold(HoldReason.PROLONGED_ESTIMATE, run[0].start_ms, run[-1].last_end_ms, Decimal(100))
+        for run in _estimated_runs(billed)
+        if run[-1].last_end_ms - run[0].start_ms > limits.estimated_ms
+    ]
+    estimated, total = _energy(one for one in billed if one.estimated_reading_count), _energy(billed)
+    if estimated * 100 > total * limits.estimated_percent:
+        percent = Decimal(100) if not total else _percent(estimated, total)
+        holds.append(BillHold(HoldReason.ESTIMATED_SHARE, billed[0].start_ms, billed[-1].last_end_ms, percent))
+    return holds
+
+
+def _estimated_runs(quarters: Iterable[Quarter]) -> Iterator[Sequence[Quarter]]:
+    """Quarters with estimates that follow each other without a gap."""
+    run: list[Quarter] = []
+    for one in quarters:
+        if run and (not one.estimated_reading_count or one.start_ms > run[-1].last_end_ms):
+            yield run
+            run = []
+        if one.estimated_reading_count:
+            run.append(one)
+    if run:
+        yield run
+
+
+def _energy(quarters: Iterable[Quarter]) -> int:
+    return sum(one.import_milliwatt_hours or 0 for one in quarters)
+
+
+def _percent(part: int, whole: int) -> Decimal:
+    # Rounded up, so that what is above a limit is not shown as the limit itself.
+    hundredths = -(-part * 10_000 // whole)
+    return Decimal(hundredths).scaleb(-2, context=EXACT)
