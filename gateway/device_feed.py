@@ -72,10 +72,10 @@ class DeviceFeed:
             pause_seconds = self._poll_seconds
             try:
                 if self.is_loaded:
-                    started = clock()
-                    look = looks.next(started)
+                    asked_at = clock()
+                    look = looks.next(asked_at)
                     await self._poll(look)
-                    pause_seconds = looks.pause_seconds(look, clock() - started, clock())
+                    pause_seconds = looks.answered(look, asked_at, clock())
                 else:
                     await self._load()
             except PyMongoError as failure:

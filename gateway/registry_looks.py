@@ -25,7 +25,10 @@ class Look(NamedTuple):
 
 
 class RegistryLooks:
-    """Plans the next question by what the last ones took; times are seconds of a steady clock."""
+    """Plans the next question by what the last ones took; times are seconds of a steady clock.
+
+    A question that failed is as if it had not been asked: the next far-reaching one reaches over its time, too.
+    """
 
     def __init__(self, pause_seconds: float, now: float) -> None:
         self._pause_seconds = pause_seconds
@@ -34,18 +37,19 @@ class RegistryLooks:
         self._next_long_at = now
 
     def next(self, now: float) -> Look:
-        """The question to ask now. A long one also reaches over the time since the one before it."""
+        """The question to ask now. A long one also reaches over the time since the last one that was answered."""
         self._looks += 1
         if self._looks < _LOOKS_A_LONG_LOOK or now < self._next_long_at:
             return Look(OVERLAP_MS, is_long=False)
         reach_ms = LONG_OVERLAP_MS + round((now - self._long_look_at) * 1000)
         self._looks = 0
-        self._long_look_at = now
         return Look(reach_ms, is_long=True)
 
-    def pause_seconds(self, look: Look, took_seconds: float, now: float) -> float:
-        """How long to rest after a question that took so long."""
+    def answered(self, look: Look, asked_at: float, now: float) -> float:
+        """Takes note that a question was answered; returns how many seconds to rest after it."""
+        took_seconds = now - asked_at
         if look.is_long:
+            self._long_look_at = asked_at
             self._next_long_at = now + _REST_PER_LONG_LOOK * took_seconds
             return self._pause_seconds
         return max(self._pause_seconds, min(_REST_PER_LOOK * took_seconds, _PAUSE_MAXIMUM_SECONDS))

@@ -11,10 +11,11 @@ def looks_of(looks: RegistryLooks, seconds: int, took_seconds: float) -> list[tu
     """The questions asked in a time, and when, each taking the same."""
     now, asked = 0.0, []
     while now < seconds:
-        look = looks.next(now)
-        asked.append((now, look))
+        asked_at = now
+        look = looks.next(asked_at)
+        asked.append((asked_at, look))
         now += took_seconds
-        now += looks.pause_seconds(look, took_seconds, now)
+        now += looks.answered(look, asked_at, now)
     return asked
 
 
@@ -45,3 +46,23 @@ def test_slow_questions_far_back_rest_long_and_reach_over_the_rest() -> None:
     for (before, _), (at, reach_ms) in pairwise(long_ones):
         assert at - before >= 20 * 6.0
         assert reach_ms == LONG_OVERLAP_MS + round((at - before) * 1000)
+
+
+def test_a_failed_question_far_back_is_made_up_for_by_the_next_one() -> None:
+    """When the store is away writes take longest: what came late meanwhile must not fall between two questions."""
+    looks = RegistryLooks(1.0, 0.0)
+    failed: list[int] = []
+    later: list[tuple[int, int]] = []
+    for second in range(60):
+        look = looks.next(second)
+        if not look.is_long:
+            looks.answered(look, second, second)
+        elif not failed:
+            failed.append(second)
+        else:
+            looks.answered(look, second, second)
+            later.append((second, look.reach_ms))
+
+    assert failed == [14]
+    assert later[0] == (29, LONG_OVERLAP_MS + 29_000)
+    assert later[1] == (44, LONG_OVERLAP_MS + 15_000)
