@@ -52,12 +52,7 @@ class InvoiceService(InvoiceServiceServicer):
     """Translates between the contract and the making of bills."""
 
     def __init__(
-        self,
-        *,
-        store: TariffStore,
-        registry: DeviceRegistry,
-        quarters: QuarterReader,
-        complete_through: Completeness,
+        self, *, store: TariffStore, registry: DeviceRegistry, quarters: QuarterReader, complete_through: Completeness
     ) -> None:
         self._store = store
         self._complete_through = complete_through
@@ -95,8 +90,7 @@ class InvoiceService(InvoiceServiceServicer):
             quarters=quarters,
         )
         # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
-        lines = await asyncio.to_thread(rating)
-        return make_invoice(lines, await asyncio.to_thread(bill_holds, quarters, _HOLD_LIMITS))
+        return await asyncio.to_thread(lambda: make_invoice(rating(), bill_holds(quarters, _HOLD_LIMITS)))
 
 
 def _period(device: RegisteredDevice, question: PreviewQuestion) -> BilledPeriod:

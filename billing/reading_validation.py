@@ -92,26 +92,31 @@ class ReadingValidation:
             if any(at_ms < day.end_ms and at_ms + DAY_MS > day.start_ms for at_ms in sealed):
                 continue
             # Before estimates, for these rest on it.
-            await self._by_register(meter, day)
-            if estimate:
-                count += await self._estimate(meter, day)
-            found = await self._check(meter, day)
+            readings = await self._with_energy_by_register(meter, day)
+            if estimate and (estimated := await self._estimate(meter, day)):
+                count += estimated
+                readings = await self._readings(meter, day.start_ms - _before_ms(meter), day.end_ms)
+            found = await self._check(meter, day, readings)
             await self._exceptions.replace(meter.device_id, day.start_ms, day.end_ms, found, now_ms)
             findings += found
         reached_ms = days[-1].end_ms if days else first.start_ms
         return ValidatedWindow(first.start_ms, reached_ms, findings, count)
 
-    async def _by_register(self, meter: MeterFacts, day: LocalDay) -> None:
-        start_ms = day.start_ms - _BEFORE_MS
-        readings = [
-            known
+    async def _with_energy_by_register(self, meter: MeterFacts, day: LocalDay) -> list[TimedReading]:
+        """The readings of a day, and of a while before, once what follows from registers is on record."""
+        start_ms = day.start_ms - _before_ms(meter)
+        known = [
+            one
             async for key, span in self._usage.spans(METER, meter.device_id, start_ms, day.end_ms)
-            for known in readings_with_rivals(key, span, start_ms, day.end_ms)
+            for one in readings_with_rivals(key, span, start_ms, day.end_ms)
         ]
-        await self._computed.append(await asyncio.to_thread(energy_by_register, meter, readings, day.start_ms))
+        made = await asyncio.to_thread(energy_by_register, meter, known, day.start_ms)
+        if not made:
+            return [(one.start_ms, one.counting) for one in known]
+        await self._computed.append(made)
+        return await self._readings(meter, start_ms, day.end_ms)
 
-    async def _check(self, meter: MeterFacts, day: LocalDay) -> list[Finding]:
-        readings = await self._readings(meter, day.start_ms - _BEFORE_MS, day.end_ms)
+    async def _check(self, meter: MeterFacts, day: LocalDay, readings: Sequence[TimedReading]) -> list[Finding]:
         found = await asyncio.to_thread(findings_of, meter, readings, day.start_ms, day.end_ms, self._thresholds)
         return found + await self._usage_level(meter, day)
 
@@ -136,7 +141,7 @@ class ReadingValidation:
 
     async def _estimate(self, meter: MeterFacts, day: LocalDay) -> int:
         after_ms = day.end_ms + LINEAR_LONGEST_MS + meter.interval_ms
-        readings = await self._readings(meter, day.start_ms - _BEFORE_MS, after_ms)
+        readings = await self._readings(meter, day.start_ms - _before_ms(meter), after_ms)
         plan = await asyncio.to_thread(self._plan, meter, readings)
         # Without a reading before it, a gap may have begun earlier than what was read.
         if plan.needs_like_days(day.start_ms, day.end_ms) or not readings or readings[0][0] > day.start_ms:
@@ -167,3 +172,8 @@ class ReadingValidation:
             for at_ms, observation, superseded in readings_of(key, span, start_ms, end_ms)
             if not superseded
         ]
+
+
+def _before_ms(meter: MeterFacts) -> int:
+    # The register before the first interval of a day was read when that began, and stands in the reading before it.
+    return max(_BEFORE_MS, meter.interval_ms + HOUR_MS)

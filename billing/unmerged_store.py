@@ -21,7 +21,7 @@ _REMEMBERED_MAXIMUM = 100_000
 _COMPARE_SECONDS = 10.0
 _SEEN_AGAIN_SECONDS = 3600.0
 # A process that stood still for so long is not expected to go on.
-_GONE_AFTER = timedelta(days=1)
+_GONE_AFTER = timedelta(days=7)
 
 
 class UnmergedStore:

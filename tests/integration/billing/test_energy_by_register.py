@@ -3,6 +3,7 @@
 from energy.billing.v1 import validation_pb2
 
 from billing.kind_columns import LoggedReading
+from billing.meter_facts import MeterFacts
 from billing.observation import Value
 from billing.reading_quality import ReadingQuality
 from billing.schema import METER
@@ -80,3 +81,19 @@ async def test_a_register_that_fell_is_an_exception_and_no_usage(database: Datab
         found_billed = await billed(mesh)
         assert 50 not in found_billed
         assert len(found_billed) == 94
+
+
+async def test_reads_may_be_a_week_apart(database: Database) -> None:
+    """The register before an interval stands in the reading before it, however long ago that began."""
+    async with door(database) as mesh:
+        week_ms = 7 * DAY_MS
+        earlier, later = (
+            of_register(0, register)._replace(start_ms=at_ms, interval_ms=week_ms)
+            for at_ms, register in ((MONDAY_MS - week_ms, 50_000), (MONDAY_MS, 50_070))
+        )
+        await mesh.store.take(log(earlier, later))
+        facts = MeterFacts(DEVICE, week_ms, "UTC", 10.0, 0)
+
+        await mesh.validation.validate(facts, MONDAY_MS, MONDAY_MS + DAY_MS, estimate=False)
+
+        assert await billed(mesh) == {0: 70}
