@@ -1,5 +1,6 @@
 """What people may ask of usage, on a real gRPC server and store: months, gaps, fleets, pages, limits and deadlines."""
 
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -277,7 +278,7 @@ class Limits(CommandListener):
         """Nothing to note."""
 
 
-@pytest.mark.parametrize(("deadline_seconds", "most_ms"), [(3.0, 3_000), (60.0, 25_000)])
+@pytest.mark.parametrize(("deadline_seconds", "most_ms"), [(20.0, 20_000), (60.0, 25_000)])
 async def test_the_store_is_given_no_more_time_than_the_caller_has(
     servers: Mesh, database: Database, deadline_seconds: float, most_ms: int
 ) -> None:
@@ -285,13 +286,17 @@ async def test_the_store_is_given_no_more_time_than_the_caller_has(
     from motor.motor_asyncio import AsyncIOMotorClient
 
     limits = Limits()
+    begun_at = time.monotonic()
     client: Any = AsyncIOMotorClient(servers.mongo_url, tz_aware=True, event_listeners=[limits])
     async with usage_service(client[database.name], MadeUpRegistry()) as stub:
         limits.found.clear()
         await stub.ListUsage(
             listing(KOLKATA, "2026-03-01T00:00:00", "2026-03-02T00:00:00", "HOUR"), timeout=deadline_seconds
         )
+        passed_ms = (time.monotonic() - begun_at) * 1000
     client.close()
 
+    # The driver takes off what has passed, and once more the longest that the server took to answer since it was met.
+    least_ms = most_ms - 2 * passed_ms - 1
     assert limits.found
-    assert all(limit is not None and most_ms - 2_500 < limit <= most_ms for limit in limits.found)
+    assert [limit for limit in limits.found if limit is None or not least_ms <= limit <= most_ms] == []
