@@ -10,7 +10,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import NamedTuple
 
-from billing.rating import EXACT, Quarter
+from billing.rated_line import EXACT, Quarter
 
 _HOUR_MS = 3_600_000
 

@@ -10,7 +10,7 @@ from google.type.date_pb2 import Date
 
 from billing.bill_hold import BillHold, HoldReason
 from billing.invoice import BilledPeriod, Invoice, InvoiceLine, InvoiceTax
-from billing.rating import LineKind
+from billing.rated_line import LineKind
 from billing.tariff_codec import decimal_message, refuse
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation, InvalidArgument

@@ -17,7 +17,8 @@ from billing.device_registry import DeviceRegistry, RegisteredDevice
 from billing.invoice import BilledPeriod, Invoice, make_invoice
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message, preview_question
 from billing.local_time import local_midnight_ms
-from billing.rating import Quarter, rate
+from billing.rated_line import Quarter
+from billing.rating import rate
 from billing.tariff_store import TariffStore
 from common.errors import FieldViolation, InvalidArgument
 from common.rpc_guard import Context

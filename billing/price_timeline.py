@@ -6,16 +6,21 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from billing.tariff import Price, Tariff, TariffAssignment, price_segments
+from billing.tariff import Price, Tariff, TariffAssignment
+from billing.time_of_use import PriceSegment, clock_zone, price_segments
 
 
 class TariffSegment(NamedTuple):
-    """A span [start_ms, end_ms) of UTC milliseconds in which one price of one tariff holds."""
+    """A span [start_ms, end_ms) of UTC milliseconds in which one price of one tariff holds.
+
+    `export_price` is what export is paid with, None where the tariff does not.
+    """
 
     start_ms: int
     end_ms: int
     tariff: Tariff
     price: Price
+    export_price: Price | None = None
 
 
 def price_timeline(
@@ -33,9 +38,9 @@ def price_timeline(
         KeyError: a tariff that is in effect is not among `tariffs`.
     """
     return [
-        TariffSegment(segment.start_ms, segment.end_ms, tariffs[tariff_id], segment.price)
+        segment
         for tariff_id, begun_ms, ended_ms in _assigned_spans(assignments, start_ms, end_ms)
-        for segment in price_segments(tariffs[tariff_id], zone, begun_ms, ended_ms)
+        for segment in _tariff_segments(tariffs[tariff_id], zone, begun_ms, ended_ms)
     ]
 
 
@@ -45,6 +50,29 @@ def segment_at(timeline: Sequence[TariffSegment], instant_ms: int) -> TariffSegm
     if following == 0 or timeline[following - 1].end_ms <= instant_ms:
         return None
     return timeline[following - 1]
+
+
+def _tariff_segments(tariff: Tariff, zone: ZoneInfo, start_ms: int, end_ms: int) -> Iterator[TariffSegment]:
+    clock = clock_zone(tariff.clock, zone, start_ms)
+    imports = price_segments(tariff.pricing, clock, start_ms, end_ms)
+    if tariff.export is None:
+        yield from (TariffSegment(begun_ms, ended_ms, tariff, price) for begun_ms, ended_ms, price in imports)
+        return
+    exports = price_segments(tariff.export.pricing, clock, start_ms, end_ms)
+    for begun_ms, ended_ms, price, export_price in _overlaps(imports, exports):
+        yield TariffSegment(begun_ms, ended_ms, tariff, price, export_price)
+
+
+def _overlaps(
+    imports: Iterator[PriceSegment], exports: Iterator[PriceSegment]
+) -> Iterator[tuple[int, int, Price, Price]]:
+    """Two segmentations of one span laid over each other."""
+    one, other = next(imports, None), next(exports, None)
+    while one and other:
+        end_ms = min(one.end_ms, other.end_ms)
+        yield max(one.start_ms, other.start_ms), end_ms, one.price, other.price
+        one = next(imports, None) if one.end_ms == end_ms else one
+        other = next(exports, None) if other.end_ms == end_ms else other
 
 
 def _assigned_spans(

@@ -1,60 +1,22 @@
-"""What the readings of a period cost before rounding: exact energy by price and fixed charges by local day."""
+"""What the readings of a period cost before rounding: exact energy by price, demand, export and fixed charges."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Context, Decimal, Inexact
-from enum import Enum
+from decimal import Decimal
+from fractions import Fraction
 from operator import attrgetter
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from billing.local_time import LocalDay, local_days, local_midnight_ms
-from billing.price_timeline import TariffSegment, price_timeline, segment_at
-from billing.tariff import Tariff, TariffAssignment
-from common.errors import IntervalCrossesPrice, NoReadings, TariffNotAssigned
-
-# 60 digits hold every sum and product here; one that does not fit raises instead of losing its tail.
-EXACT = Context(prec=60, traps=[Inexact])
-
-
-class Quarter(NamedTuple):
-    """The readings of a device that start in one UTC quarter-hour.
-
-    `start_ms` is the start of the quarter-hour, `last_end_ms` the latest end of its readings, both UTC milliseconds.
-    The import is None when no reading carries it; `reading_count` counts them all,
-    `estimated_reading_count` the estimates among them.
-    """
-
-    start_ms: int
-    last_end_ms: int
-    import_milliwatt_hours: int | None
-    reading_count: int
-    estimated_reading_count: int = 0
-
-
-class LineKind(Enum):
-    """What a line of a bill is for."""
-
-    ENERGY = "energy"
-    DAILY_CHARGE = "daily_charge"
-
-
-@dataclass(frozen=True, slots=True)
-class RatedLine:
-    """A quantity (kWh for energy, local days for a daily charge) and the price of one unit, both exact.
-
-    `price_name` is empty and `reading_count` 0 for a daily charge.
-    """
-
-    kind: LineKind
-    tariff: Tariff
-    price_name: str
-    unit_price: Decimal
-    quantity: Decimal
-    reading_count: int
-    estimated_reading_count: int = 0
+from billing.billing_month import billing_months
+from billing.demand_rating import demand_lines
+from billing.export_rating import ExportBank, ExportSums, billable_import
+from billing.local_time import local_midnight_ms
+from billing.price_timeline import price_timeline, segment_at
+from billing.rated_line import LineKind, Quarter, RatedLine, kilowatt_hours
+from billing.tariff import ExportMode, Tariff, TariffAssignment
+from billing.tariff_month import TariffMonth, tariff_months, within_prices
+from billing.tier_rating import EnergyTotal, PriceTier, Totals, energy_by_tier
+from common.errors import NoReadings, TariffNotAssigned
 
 
 def rate(
@@ -66,65 +28,113 @@ def rate(
     assignments: Iterable[TariffAssignment],
     tariffs: Mapping[str, Tariff],
     quarters: Iterable[Quarter],
+    history_months: int = 0,
 ) -> list[RatedLine]:
     """The lines of the local days from `start_date` (inclusive) to `end_date` (exclusive).
 
-    Energy lines come first, one for each tariff and price, in the order of first use; then the daily charges, each for
-    the days that began under its tariff. `quarters` are those that start in the period, in any order; a reading counts
-    where it starts, also if it ends after the period. One without import is not billed.
+    Energy lines come first, one for each tariff, price and tier, in the order of first use; then demand, export, and
+    the fixed charges, each for the days that began under its tariff. `quarters` are those that start in the period, and
+    in the `history_months` billing months before it, in any order; a reading counts where it starts, also if it ends
+    after the period. One without import is not billed; its export is, by a tariff that has terms for it.
 
     Raises:
-        NoReadings: no reading of the period carries an import.
+        NoReadings: no reading of the period carries energy that is billed.
         TariffNotAssigned: the device has no tariff at the start of the period.
         IntervalCrossesPrice: readings of a quarter-hour reach beyond a change of price or tariff.
-        ValueError: a quarter does not start in the period.
+        ValueError: a quarter starts neither in the period nor in the months before it.
     """
-    carrying_import = (quarter for quarter in quarters if quarter.import_milliwatt_hours is not None)
-    billed = sorted(carrying_import, key=attrgetter("start_ms"))
-    if not billed:
-        raise NoReadings(device_id)
+    months = billing_months(start_date, end_date, zone, history_months)
     start_ms, end_ms = local_midnight_ms(start_date, zone), local_midnight_ms(end_date, zone)
-    if billed[0].start_ms < start_ms or billed[-1].start_ms >= end_ms:
+    given = sorted(quarters, key=attrgetter("start_ms"))
+    if given and (given[0].start_ms < months[0].start_ms or given[-1].start_ms >= end_ms):
         raise ValueError("every quarter must start in the period")
-    reach_ms = max(end_ms, *(quarter.last_end_ms for quarter in billed))
-    timeline = price_timeline(assignments, tariffs, zone, start_ms, reach_ms)
-    if not timeline or timeline[0].start_ms > start_ms:
+    reach_ms = max([end_ms, *(quarter.last_end_ms for quarter in given)])
+    timeline = price_timeline(assignments, tariffs, zone, months[0].start_ms, reach_ms)
+    has_export = any(segment.export_price for segment in timeline)
+    counted = [quarter for quarter in given if _carries(quarter, has_export)]
+    if not counted or counted[-1].start_ms < start_ms:
+        raise NoReadings(device_id)
+    if segment_at(timeline, start_ms) is None:
         raise TariffNotAssigned(device_id, start_ms)
-    days = local_days(start_date, end_date, zone)
-    return [*_energy(device_id, billed, timeline), *_daily_charges(days, timeline)]
+    rated = tariff_months(months, timeline, within_prices(device_id, counted, timeline))
+    return _lines(rated, start_date, zone)
 
 
-def _energy(device_id: str, quarters: Sequence[Quarter], timeline: Iterable[TariffSegment]) -> Iterable[RatedLine]:
-    starts_ms = [quarter.start_ms for quarter in quarters]
-    groups: dict[tuple[str, str], tuple[TariffSegment, list[Quarter]]] = {}
-    for segment in timeline:
-        priced = quarters[bisect_left(starts_ms, segment.start_ms) : bisect_left(starts_ms, segment.end_ms)]
-        for quarter in priced:
-            if quarter.last_end_ms > segment.end_ms:
-                raise IntervalCrossesPrice(device_id, quarter.start_ms)
-        if priced:
-            key = (segment.tariff.tariff_id, segment.price.name)
-            groups.setdefault(key, (segment, []))[1].extend(priced)
-    return [_energy_line(segment, priced) for segment, priced in groups.values()]
+def _carries(quarter: Quarter, has_export: bool) -> bool:
+    return quarter.import_milliwatt_hours is not None or (has_export and quarter.export_milliwatt_hours is not None)
 
 
-def _energy_line(segment: TariffSegment, quarters: Sequence[Quarter]) -> RatedLine:
-    milliwatt_hours = sum(quarter.import_milliwatt_hours or 0 for quarter in quarters)
+def _lines(rated: Sequence[TariffMonth], start_date: date, zone: ZoneInfo) -> list[RatedLine]:
+    billed = [month for month in rated if month.month.start_date >= start_date]
+    tariffs = {month.tariff.tariff_id: month.tariff for month in billed}
+    energies: dict[tuple[str, PriceTier], EnergyTotal] = {}
+    export: list[RatedLine] = []
+    sums: dict[str, ExportSums] = {}
+    banks: dict[str, ExportBank] = {}
+    for month in rated:
+        is_billed = month.month.start_date >= start_date
+        terms, tariff_id = month.tariff.export, month.tariff.tariff_id
+        if terms is not None and terms.mode is ExportMode.PERIOD_NETTING:
+            totals, lines = banks.setdefault(tariff_id, ExportBank(month.tariff)).settle(month)
+            export += lines if is_billed else []
+        elif is_billed:
+            totals = energy_by_tier(month, billable_import(month.tariff))
+            if terms is not None:
+                sums.setdefault(tariff_id, ExportSums(month.tariff, terms.mode)).add(month)
+        if is_billed:
+            _add(energies, tariff_id, totals)
+    demand = [
+        line
+        for place, month in enumerate(rated)
+        if month.month.start_date >= start_date
+        for line in demand_lines(month, rated[:place], zone)
+    ]
+    return [
+        *(_energy_line(tariffs[tariff_id], tier, total) for (tariff_id, tier), total in energies.items()),
+        *demand,
+        *(line for one in sums.values() for line in one.lines()),
+        *export,
+        *(line for tariff in tariffs.values() for line in _daily_charge(tariff, billed)),
+        *(line for tariff in tariffs.values() for line in _monthly(tariff, billed)),
+    ]
+
+
+def _add(energies: dict[tuple[str, PriceTier], EnergyTotal], tariff_id: str, totals: Totals) -> None:
+    for tier, total in totals.items():
+        known = energies.setdefault((tariff_id, tier), EnergyTotal())
+        known.add(total.milliwatt_hours, total.reading_count, total.estimated_reading_count)
+
+
+def _energy_line(tariff: Tariff, tier: PriceTier, total: EnergyTotal) -> RatedLine:
     return RatedLine(
         kind=LineKind.ENERGY,
-        tariff=segment.tariff,
-        price_name=segment.price.name,
-        unit_price=segment.price.per_kwh,
-        quantity=Decimal(milliwatt_hours).scaleb(-6, context=EXACT),
-        reading_count=sum(quarter.reading_count for quarter in quarters),
-        estimated_reading_count=sum(quarter.estimated_reading_count for quarter in quarters),
+        tariff=tariff,
+        price_name=tier.price.name,
+        unit_price=tier.per_kwh,
+        quantity=kilowatt_hours(total.milliwatt_hours),
+        reading_count=total.reading_count,
+        estimated_reading_count=total.estimated_reading_count,
+        tier=tier.tier + 1 if tier.price.steps else 0,
     )
 
 
-def _daily_charges(days: Iterable[LocalDay], timeline: Sequence[TariffSegment]) -> Iterable[RatedLine]:
-    segments = (segment_at(timeline, day.start_ms) for day in days)
-    tariffs = [segment.tariff for segment in segments if segment]
-    for tariff_id, tariff in {tariff.tariff_id: tariff for tariff in tariffs}.items():
-        if tariff.daily_charge is not None:
-            days_count = sum(other.tariff_id == tariff_id for other in tariffs)
-            yield RatedLine(LineKind.DAILY_CHARGE, tariff, "", tariff.daily_charge, Decimal(days_count), 0)
+def _daily_charge(tariff: Tariff, billed: Sequence[TariffMonth]) -> Iterator[RatedLine]:
+    days = sum(month.begun_days for month in billed if month.tariff.tariff_id == tariff.tariff_id)
+    if tariff.daily_charge is not None and days:
+        yield RatedLine(LineKind.DAILY_CHARGE, tariff, "", tariff.daily_charge, Decimal(days), 0)
+
+
+def _monthly(tariff: Tariff, billed: Sequence[TariffMonth]) -> Iterator[RatedLine]:
+    """Whole months in one line, a part of a month in one of its own: so much of a month cannot be said in decimals."""
+    shares = [month.share for month in billed if month.tariff.tariff_id == tariff.tariff_id and month.share]
+    counts: dict[Fraction, int] = {}
+    for share in shares:
+        counts[share] = counts.get(share, 0) + 1
+    charges = [
+        (LineKind.MONTHLY_CHARGE, tariff.monthly_charge),
+        (LineKind.MINIMUM_CHARGE, tariff.minimum_monthly_charge),
+    ]
+    for kind, charge in charges:
+        if charge is not None:
+            for share, count in counts.items():
+                yield RatedLine(kind, tariff, "", charge, Decimal(count), 0, share=share)

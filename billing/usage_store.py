@@ -17,7 +17,7 @@ from billing.day_usage import usage_of_days
 from billing.history_store import HistoryStore, span_filter
 from billing.observation import Observation, SpanKey
 from billing.past_spans import Moment, PastSpans, SpanWindow
-from billing.rating import Quarter
+from billing.rated_line import Quarter
 from billing.schema import DAY_MS, METER, QUARTER_MS, Kind
 from billing.span import Span
 from billing.span_document import document_id, to_document

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Context, Decimal, Inexact
+from decimal import Context, Decimal, Inexact
+from enum import Enum
+from fractions import Fraction
 
 from google.type.money_pb2 import Money
 
@@ -43,6 +45,18 @@ _EXPONENTS: dict[str, int] = {
 }
 
 
+_HALF = Fraction(1, 2)
+
+
+class RoundingMode(Enum):
+    """How an amount becomes one of whole coins: ties away from zero, ties to even, away from zero, towards zero."""
+
+    HALF_UP = "half_up"
+    HALF_EVEN = "half_even"
+    UP = "up"
+    DOWN = "down"
+
+
 def to_decimal(money: Money) -> Decimal:
     """The exact amount in units of the currency.
 
@@ -79,7 +93,22 @@ def currency_exponent(currency_code: str) -> int:
     return _EXPONENTS.get(currency_code, 2)
 
 
+def round_amount(amount: Fraction, currency_code: str, mode: RoundingMode) -> Decimal:
+    """The amount in whole coins of its currency, exactly rounded."""
+    exponent = currency_exponent(currency_code)
+    coins, rest = divmod(abs(amount) * 10**exponent, 1)
+    match mode:
+        case RoundingMode.HALF_UP:
+            coins += rest >= _HALF
+        case RoundingMode.HALF_EVEN:
+            coins += rest > _HALF or (rest == _HALF and coins % 2 == 1)
+        case RoundingMode.UP:
+            coins += rest > 0
+        case RoundingMode.DOWN:
+            pass
+    return Decimal(-coins if amount < 0 else coins).scaleb(-exponent, context=_EXACT)
+
+
 def round_half_up(amount: Decimal, currency_code: str) -> Decimal:
     """The amount in whole coins of its currency, ties away from zero."""
-    coin = Decimal(1).scaleb(-currency_exponent(currency_code))
-    return amount.quantize(coin, rounding=ROUND_HALF_UP, context=Context(prec=40))
+    return round_amount(Fraction(amount), currency_code, RoundingMode.HALF_UP)

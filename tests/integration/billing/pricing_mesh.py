@@ -21,7 +21,7 @@ from google.type.money_pb2 import Money
 from prometheus_client import CollectorRegistry
 
 from billing.invoice_service import InvoiceService, QuarterReader
-from billing.rating import Quarter
+from billing.rated_line import Quarter
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
 from common.errors import DeviceNotFound

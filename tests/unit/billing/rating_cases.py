@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from billing.rating import Quarter, RatedLine, rate
+from billing.rated_line import Quarter, RatedLine
+from billing.rating import rate
 from billing.tariff import (
     FlatPricing,
     Tariff,

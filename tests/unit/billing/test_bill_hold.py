@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from billing.bill_hold import BillHold, HoldLimits, HoldReason, bill_holds
-from billing.rating import Quarter
+from billing.rated_line import Quarter
 
 QUARTER_MS = 900_000
 DAY = 96

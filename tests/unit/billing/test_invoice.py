@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from billing.invoice import make_invoice
-from billing.rating import LineKind, RatedLine
+from billing.rated_line import LineKind, RatedLine
 from billing.tariff import FlatPricing, Tariff
 from common.errors import CurrencyMixed
 

@@ -11,7 +11,7 @@ from google.type.money_pb2 import Money
 
 from billing.invoice import BilledPeriod, make_invoice
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message, preview_question
-from billing.rating import LineKind, RatedLine
+from billing.rated_line import LineKind, RatedLine
 from billing.tariff import FlatPricing, Tariff
 from common.errors import InvalidArgument
 

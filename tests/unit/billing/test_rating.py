@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from billing.local_time import local_midnight_ms
-from billing.rating import LineKind, Quarter
+from billing.rated_line import LineKind, Quarter
 from tests.unit.billing.rating_cases import KWH, QUARTER_MS, quarter, rated, shown, utc_ms
 
 

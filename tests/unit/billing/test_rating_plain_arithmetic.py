@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from billing.invoice import make_invoice
-from billing.rating import Quarter, rate
+from billing.rated_line import Quarter
+from billing.rating import rate
 from billing.tariff import (
     FlatPricing,
     Tariff,

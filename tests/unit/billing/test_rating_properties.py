@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from billing.invoice import Invoice, make_invoice
 from billing.local_time import local_midnight_ms
-from billing.rating import LineKind, Quarter, RatedLine, rate
+from billing.rated_line import LineKind, Quarter, RatedLine
+from billing.rating import rate
 from billing.tariff import (
     FlatPricing,
     Tariff,

@@ -1,0 +1,145 @@
+"""Demand charges: the greatest mean power of a billing month, and what a ratchet makes of the months before."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from billing.rated_line import LineKind, RatedLine, kilowatt_hours
+from billing.tariff import (
+    QUARTER_MS,
+    DemandCharge,
+    Tariff,
+    TimeOfUsePeriod,
+    TimeOfUsePricing,
+)
+from billing.tariff_month import TariffMonth
+from billing.time_of_use import clock_zone, price_segments
+
+_HOUR_MS = 3_600_000
+_COUNTED = "counted"
+
+
+class Peak(NamedTuple):
+    """The greatest mean power of a time, milliwatts, and when the window began that had it, UTC milliseconds."""
+
+    milliwatts: int
+    start_ms: int
+
+
+def demand_lines(rated: TariffMonth, before: Sequence[TariffMonth], zone: ZoneInfo) -> Iterator[RatedLine]:
+    """A line for each demand charge that has a window in the month; `before` are the months before it, by time.
+
+    A month without a reading in the windows has a demand of 0, or what the ratchet says.
+    """
+    for charge in rated.tariff.demand_charges:
+        spans = _counted_spans(rated, charge, zone)
+        if not spans:
+            continue
+        peak = _measured_peak(rated, charge, spans)
+        floor = _ratchet_floor(rated.tariff, charge, before, zone)
+        billed = floor if floor and (peak is None or floor.milliwatts > peak.milliwatts) else peak
+        yield RatedLine(
+            kind=LineKind.DEMAND,
+            tariff=rated.tariff,
+            price_name=charge.name,
+            unit_price=charge.price_per_kw,
+            quantity=kilowatt_hours(billed.milliwatts) if billed else Decimal(0),
+            reading_count=0,
+            share=rated.share,
+            peak_start_ms=billed.start_ms if billed else None,
+        )
+
+
+def _ratchet_floor(tariff: Tariff, charge: DemandCharge, before: Sequence[TariffMonth], zone: ZoneInfo) -> Peak | None:
+    """The part of the greatest peak of the months before that is billed at least."""
+    if not charge.ratchet_percent or not charge.lookback_months:
+        return None
+    same = [month for month in before[-charge.lookback_months :] if month.tariff.tariff_id == tariff.tariff_id]
+    measured = [_measured_peak(month, charge, _counted_spans(month, charge, zone)) for month in same]
+    peaks = [peak for peak in measured if peak]
+    if not peaks:
+        return None
+    # Of equal ones max takes the first.
+    greatest = max(peaks, key=lambda peak: peak.milliwatts)
+    floor = Fraction(charge.ratchet_percent) * greatest.milliwatts
+    return Peak(_rounded(floor.numerator, floor.denominator * 100), greatest.start_ms)
+
+
+def _measured_peak(rated: TariffMonth, charge: DemandCharge, spans: Sequence[tuple[int, int]]) -> Peak | None:
+    """The greatest mean power of the windows that begin in some spans; of equal ones the earliest."""
+    starts_ms = [start_ms for start_ms, _ in spans]
+    greatest: _Window | None = None
+    for window in _windows(rated, charge):
+        if greatest is None or window.energy * greatest.length_ms > greatest.energy * window.length_ms:
+            place = bisect_right(starts_ms, window.start_ms)
+            if place and window.start_ms < spans[place - 1][1]:
+                greatest = window
+    if greatest is None:
+        return None
+    return Peak(_rounded(greatest.energy * _HOUR_MS, greatest.length_ms), greatest.start_ms)
+
+
+class _Window(NamedTuple):
+    """What was imported in a window, milliwatt-hours."""
+
+    start_ms: int
+    energy: int
+    length_ms: int
+
+
+def _windows(rated: TariffMonth, charge: DemandCharge) -> Iterator[_Window]:
+    """The import of each window that has a reading and, unless they count, no estimate, by time.
+
+    A window that was measured in part has the energy of that part only. A reading that is longer than its window
+    counts with the mean over its own time.
+    """
+    window_ms = charge.window_minutes * 60_000
+    begun_ms = end_ms = following_ms = 0
+    energy: int | None = None
+    is_counted = True
+    for one in rated.priced:
+        for quarter in one.quarters:
+            if quarter.start_ms >= following_ms:
+                if energy is not None:
+                    yield _Window(begun_ms, energy, end_ms - begun_ms)
+                begun_ms = _window_start_ms(rated.month.day_starts_ms, quarter.start_ms, window_ms)
+                end_ms = following_ms = begun_ms + window_ms
+                energy, is_counted = None, True
+            if quarter.estimated_reading_count and not charge.estimates_count:
+                is_counted, energy = False, None
+            if is_counted and quarter.import_milliwatt_hours is not None:
+                energy = (energy or 0) + quarter.import_milliwatt_hours
+            end_ms = max(end_ms, quarter.last_end_ms)
+    if energy is not None:
+        yield _Window(begun_ms, energy, end_ms - begun_ms)
+
+
+def _window_start_ms(day_starts_ms: Sequence[int], instant_ms: int, window_ms: int) -> int:
+    """Windows begin at the local midnight and follow each other from there."""
+    if window_ms == QUARTER_MS:
+        return instant_ms - instant_ms % QUARTER_MS
+    midnight_ms = day_starts_ms[bisect_right(day_starts_ms, instant_ms) - 1]
+    return instant_ms - (instant_ms - midnight_ms) % window_ms
+
+
+def _counted_spans(rated: TariffMonth, charge: DemandCharge, zone: ZoneInfo) -> list[tuple[int, int]]:
+    """When the windows of a charge may begin within a month, as spans [start, end) of UTC milliseconds."""
+    if not charge.windows:
+        return [(one.start_ms, one.end_ms) for one in rated.priced]
+    pricing = rated.tariff.pricing
+    holidays = pricing.holidays if isinstance(pricing, TimeOfUsePricing) else frozenset()
+    by_clock = TimeOfUsePricing((TimeOfUsePeriod(_COUNTED, Decimal(1), charge.windows),), "", Decimal(0), holidays)
+    clock = clock_zone(rated.tariff.clock, zone, rated.month.start_ms)
+    return [
+        (segment.start_ms, segment.end_ms)
+        for segment in price_segments(by_clock, clock, rated.priced[0].start_ms, rated.priced[-1].end_ms)
+        if segment.price.name == _COUNTED
+    ]
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    """Their quotient, half up."""
+    return (2 * numerator + denominator) // (2 * denominator)

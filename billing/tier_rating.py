@@ -1,0 +1,154 @@
+"""Energy by price and tier: how much of a month has come above the amounts from which on another price holds."""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from itertools import repeat
+from typing import NamedTuple
+
+from billing.rated_line import Quarter
+from billing.tariff import Price, TierAllowance, TierCounter, TierRules, TierVolume
+from billing.tariff_month import PricedQuarters, TariffMonth
+
+
+@dataclass(slots=True)
+class EnergyTotal:
+    """Energy, milliwatt-hours, and the readings it rests on."""
+
+    milliwatt_hours: int = 0
+    reading_count: int = 0
+    estimated_reading_count: int = 0
+
+    def add(self, milliwatt_hours: int, reading_count: int, estimated_reading_count: int) -> None:
+        """Takes in more."""
+        self.milliwatt_hours += milliwatt_hours
+        self.reading_count += reading_count
+        self.estimated_reading_count += estimated_reading_count
+
+
+class PriceTier(NamedTuple):
+    """A price and which of its tiers: 0 is the one before its first step."""
+
+    price: Price
+    tier: int
+
+    @property
+    def per_kwh(self) -> Decimal:
+        """Price of one kWh in it."""
+        return self.price.steps[self.tier - 1].per_kwh if self.tier else self.price.per_kwh
+
+
+Billable = Callable[[Quarter], int | None]
+Totals = dict[PriceTier, EnergyTotal]
+_Counter = tuple[int, str]
+
+
+def energy_by_tier(rated: TariffMonth, billable: Billable) -> Totals:
+    """The energy of a month by price, in the order of first use, and tier; `billable` says what of a quarter-hour."""
+    rules = rated.tariff.tier_rules
+    tiers = {one.segment.price: _Tiers(_bounds(one.segment.price, rules, rated)) for one in rated.priced}
+    whole = _whole_totals(rated, billable) if rules.volume is TierVolume.WHOLE and _has_steps(rated) else None
+    used: defaultdict[_Counter, int] = defaultdict(int)
+    for one, counters in _counted(rated):
+        of_price = tiers[one.segment.price]
+        for quarter, counter in zip(one.quarters, counters, strict=True):
+            energy = billable(quarter)
+            if energy is None:
+                continue
+            if whole is not None:
+                of_price.total(bisect_left(of_price.bounds, whole[counter])).add(
+                    energy, quarter.reading_count, quarter.estimated_reading_count
+                )
+            elif of_price.bounds:
+                of_price.add(used[counter], energy, quarter.reading_count, quarter.estimated_reading_count)
+            else:
+                of_price.total(0).add(energy, quarter.reading_count, quarter.estimated_reading_count)
+            used[counter] += energy
+    return {
+        PriceTier(price, tier): of_price.totals[tier]
+        for price, of_price in tiers.items()
+        for tier in sorted(of_price.totals)
+    }
+
+
+def sums_by_tier(rated: TariffMonth, sums: Mapping[Price, EnergyTotal]) -> Totals:
+    """The tiers of energies that are counted by price and month: of what is left of them after netting."""
+    rules = rated.tariff.tier_rules
+    found: Totals = {}
+    for price, total in sums.items():
+        of_price = _Tiers(_bounds(price, rules, rated))
+        counts = (total.reading_count, total.estimated_reading_count)
+        if rules.volume is TierVolume.WHOLE:
+            of_price.total(bisect_left(of_price.bounds, total.milliwatt_hours)).add(total.milliwatt_hours, *counts)
+        else:
+            of_price.add(0, total.milliwatt_hours, *counts)
+        found |= {PriceTier(price, tier): of_price.totals[tier] for tier in sorted(of_price.totals)}
+    return found
+
+
+class _Tiers:
+    """The energy of one price by tier."""
+
+    def __init__(self, bounds: Sequence[int]) -> None:
+        self.bounds = bounds
+        self.totals: dict[int, EnergyTotal] = {}
+
+    def total(self, tier: int) -> EnergyTotal:
+        """What has come into a tier."""
+        known = self.totals.get(tier)
+        if known is None:
+            known = self.totals[tier] = EnergyTotal()
+        return known
+
+    def add(self, used: int, energy: int, reading_count: int, estimated_reading_count: int) -> None:
+        """Takes in energy that follows `used` before it; its readings count in the lowest tier that it lies in.
+
+        An amount itself is in the lower tier.
+        """
+        tier = bisect_right(self.bounds, used) if energy else bisect_left(self.bounds, used)
+        while tier < len(self.bounds) and used + energy > self.bounds[tier]:
+            part = self.bounds[tier] - used
+            if part:
+                self.total(tier).add(part, reading_count, estimated_reading_count)
+                reading_count = estimated_reading_count = 0
+            used, energy, tier = used + part, energy - part, tier + 1
+        self.total(tier).add(energy, reading_count, estimated_reading_count)
+
+
+def _has_steps(rated: TariffMonth) -> bool:
+    return any(one.segment.price.steps for one in rated.priced)
+
+
+def _counted(rated: TariffMonth) -> Iterator[tuple[PricedQuarters, Iterable[_Counter]]]:
+    """The quarter-hours of each price, and the counter that each of them moves: of a local day, of a price, or all."""
+    rules = rated.tariff.tier_rules
+    by_day = rules.allowance is TierAllowance.DAY
+    for one in rated.priced:
+        name = one.segment.price.name if rules.counter is TierCounter.PRICE else ""
+        if by_day:
+            days = rated.month.day_starts_ms
+            yield one, [(bisect_right(days, quarter.start_ms), name) for quarter in one.quarters]
+        else:
+            yield one, repeat((0, name), len(one.quarters))
+
+
+def _whole_totals(rated: TariffMonth, billable: Billable) -> Mapping[_Counter, int]:
+    totals: defaultdict[_Counter, int] = defaultdict(int)
+    for one, counters in _counted(rated):
+        for quarter, counter in zip(one.quarters, counters, strict=True):
+            totals[counter] += billable(quarter) or 0
+    return totals
+
+
+def _bounds(price: Price, rules: TierRules, rated: TariffMonth) -> list[int]:
+    """The amounts of the steps of a price, milliwatt-hours; of a part of a month rounded half up."""
+    factors = {
+        TierAllowance.MONTH: rated.days / rated.month.days_in_month,
+        TierAllowance.DAY: Fraction(1),
+        TierAllowance.DAYS_OF_MONTH: rated.days,
+    }
+    factor = factors[rules.allowance] * 1_000_000
+    return [int(Fraction(step.above_kwh) * factor + Fraction(1, 2)) for step in price.steps]
