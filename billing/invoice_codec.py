@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 from typing import Literal
 
 from energy.billing.v1 import invoice_pb2
 from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
 from google.type.date_pb2 import Date
+from google.type.fraction_pb2 import Fraction as FractionMessage
 
 from billing.bill_hold import BillHold, HoldReason
 from billing.invoice import BilledPeriod, Invoice, InvoiceLine, InvoiceTax
 from billing.rated_line import LineKind
-from billing.tariff_codec import decimal_message, refuse
+from billing.tariff_codec import refuse
+from billing.tariff_reader import decimal_message
+from billing.tariff_terms_codec import ROUNDING_LEVELS, ROUNDING_MODES
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, optional_from_ms, to_ms
@@ -25,6 +29,14 @@ YEAR_MAXIMUM = 9998
 _KINDS = {
     LineKind.ENERGY: invoice_pb2.INVOICE_LINE_KIND_ENERGY,
     LineKind.DAILY_CHARGE: invoice_pb2.INVOICE_LINE_KIND_DAILY_CHARGE,
+    LineKind.DEMAND: invoice_pb2.INVOICE_LINE_KIND_DEMAND,
+    LineKind.EXPORT: invoice_pb2.INVOICE_LINE_KIND_EXPORT,
+    LineKind.EXPORT_NETTED: invoice_pb2.INVOICE_LINE_KIND_EXPORT_NETTED,
+    LineKind.EXPORT_BANK_USED: invoice_pb2.INVOICE_LINE_KIND_EXPORT_BANK_USED,
+    LineKind.EXPORT_BANK_KEPT: invoice_pb2.INVOICE_LINE_KIND_EXPORT_BANK_KEPT,
+    LineKind.MONTHLY_CHARGE: invoice_pb2.INVOICE_LINE_KIND_MONTHLY_CHARGE,
+    LineKind.MINIMUM_CHARGE: invoice_pb2.INVOICE_LINE_KIND_MINIMUM_CHARGE,
+    LineKind.ROUNDING: invoice_pb2.INVOICE_LINE_KIND_ROUNDING,
 }
 _HOLD_REASONS = {
     HoldReason.PROLONGED_ESTIMATE: invoice_pb2.INVOICE_HOLD_REASON_PROLONGED_ESTIMATE,
@@ -101,6 +113,7 @@ def invoice_message(period: BilledPeriod, invoice: Invoice, knowledge: Knowledge
         complete_through=optional_from_ms(knowledge.complete_through_ms),
         as_of=optional_from_ms(knowledge.as_of_ms),
         holds=[_hold_message(hold) for hold in invoice.holds],
+        roundings=_rounding_messages(invoice),
     )
 
 
@@ -116,7 +129,27 @@ def _line_message(line: InvoiceLine, currency_code: str) -> invoice_pb2.InvoiceL
         amount=from_decimal(line.amount, currency_code),
         reading_count=line.rated.reading_count,
         estimated_reading_count=line.rated.estimated_reading_count,
+        tier=line.rated.tier,
+        month_share=_share_message(line.rated.share),
+        peak_time=optional_from_ms(line.rated.peak_start_ms),
+        tax_percent=decimal_message(line.tax_percent),
     )
+
+
+def _share_message(share: Fraction) -> FractionMessage | None:
+    return None if share == 1 else FractionMessage(numerator=share.numerator, denominator=share.denominator)
+
+
+def _rounding_messages(invoice: Invoice) -> list[invoice_pb2.InvoiceRounding]:
+    tariffs = {line.rated.tariff.tariff_id: line.rated.tariff for line in invoice.lines}
+    return [
+        invoice_pb2.InvoiceRounding(
+            tariff_id=tariff.tariff_id,
+            mode=ROUNDING_MODES[tariff.rounding.mode],
+            level=ROUNDING_LEVELS[tariff.rounding.level],
+        )
+        for tariff in tariffs.values()
+    ]
 
 
 def _hold_message(hold: BillHold) -> invoice_pb2.InvoiceHold:

@@ -13,10 +13,12 @@ from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DeviceKind
 
 from billing.bill_hold import HoldLimits, bill_holds
+from billing.billing_month import months_before
 from billing.device_registry import DeviceRegistry, RegisteredDevice
 from billing.invoice import BilledPeriod, Invoice, make_invoice
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message, preview_question
 from billing.local_time import local_midnight_ms
+from billing.price_timeline import tariffs_in_effect
 from billing.rated_line import Quarter
 from billing.rating import rate
 from billing.tariff_store import TariffStore
@@ -79,19 +81,27 @@ class InvoiceService(InvoiceServiceServicer):
 
     async def _invoice(self, period: BilledPeriod, as_of_ms: int | None) -> Invoice:
         assignments = await self._store.assignments(period.device_id)
-        quarters = await self._quarters.quarters(period.device_id, period.start_ms, period.end_ms, as_of_ms)
+        tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
+        in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
+        zone = ZoneInfo(period.time_zone)
+        history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)
+        # A period may begin in the first year that bills know; before it there are no readings.
+        history_start_ms = max(0, local_midnight_ms(months_before(period.start_date, history_months), zone))
+        quarters = await self._quarters.quarters(period.device_id, history_start_ms, period.end_ms, as_of_ms)
+        billed = [quarter for quarter in quarters if quarter.start_ms >= period.start_ms]
         rating = partial(
             rate,
             device_id=period.device_id,
-            zone=ZoneInfo(period.time_zone),
+            zone=zone,
             start_date=period.start_date,
             end_date=period.end_date,
             assignments=assignments,
-            tariffs=await self._store.tariffs(assignment.tariff_id for assignment in assignments),
+            tariffs=tariffs,
             quarters=quarters,
+            history_months=history_months,
         )
         # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
-        return await asyncio.to_thread(lambda: make_invoice(rating(), bill_holds(quarters, _HOLD_LIMITS)))
+        return await asyncio.to_thread(lambda: make_invoice(rating(), bill_holds(billed, _HOLD_LIMITS)))
 
 
 def _period(device: RegisteredDevice, question: PreviewQuestion) -> BilledPeriod:

@@ -44,6 +44,12 @@ def price_timeline(
     ]
 
 
+def tariffs_in_effect(assignments: Iterable[TariffAssignment], start_ms: int, end_ms: int) -> list[str]:
+    """The ids of the tariffs that price some part of [start_ms, end_ms), UTC milliseconds, each once."""
+    spans = _assigned_spans(assignments, start_ms, end_ms)
+    return list(dict.fromkeys(tariff_id for tariff_id, _, _ in spans))
+
+
 def segment_at(timeline: Sequence[TariffSegment], instant_ms: int) -> TariffSegment | None:
     """The segment that an instant, UTC milliseconds, lies in, or None outside of the timeline."""
     following = bisect_right(timeline, instant_ms, key=_start_ms)

@@ -130,6 +130,7 @@ class UsageStore:
                 one.energies.get("import_milliwatt_hours"),
                 one.reading_count,
                 one.estimated_count,
+                one.energies.get("export_milliwatt_hours"),
             )
             for at_ms, one in await self.intervals(query, as_of_ms=as_of_ms)
         ]

@@ -77,6 +77,48 @@ async def test_the_bill_of_a_day_with_25_hours(mesh: PricingMesh) -> None:
     assert (invoice.currency_code, invoice.reading_count) == ("EUR", 1500)
 
 
+async def test_the_bill_of_a_business_with_tiers_demand_a_ratchet_and_export(mesh: PricingMesh) -> None:
+    """Berlin, January 2026: a steady 1 kW, 744 kWh, and 10 kWh of export; in December it was 100 kW once.
+
+    500 kWh at 0.30 = 150.00; 244 at 0.20 = 48.80; 50 % of December's 100 kW at 8.00 = 400.00; 10 kWh at -0.05 = -0.50;
+    a month at 25.00. Net 623.30; 10 % of 623.80 = 62.38, none on export; total 685.68.
+    """
+    tariff = flat_tariff("business", money(0, 300_000_000), tax_percent=DecimalMessage(value="10"))
+    tariff.flat.steps.add(above_kwh=DecimalMessage(value="500"), price_per_kwh=money(0, 200_000_000))
+    tariff.demand_charges.add(
+        name="any time", price_per_kw=money(8), ratchet_percent=DecimalMessage(value="50"), lookback_months=11
+    )
+    tariff.export.mode = tariff_pb2.EXPORT_MODE_NET_BILLING
+    tariff.export.flat.price_per_kwh.CopyFrom(money(0, 50_000_000))
+    tariff.export_tax_percent.value = "0"
+    tariff.monthly_charge.CopyFrom(money(25))
+    await assign(mesh, "meter-berlin", tariff, at("2025-01-01"))
+    january = steady("2025-12-31T23:00", "2026-01-31T23:00", 250_000)
+    january[40] = january[40]._replace(export_milliwatt_hours=10_000_000)
+    mesh.readings.of_device["meter-berlin"] = [*steady("2025-12-10T10:00", "2025-12-10T10:15", 25_000_000), *january]
+
+    invoice = await preview(mesh, "meter-berlin", date(2026, 1, 1), date(2026, 2, 1))
+
+    shown = [(line.description, line.quantity.value, line.unit, line.amount) for line in invoice.lines]
+    assert shown == [
+        ("Energy, flat, tier 1", "500", "kWh", money(150)),
+        ("Energy, flat, tier 2", "244", "kWh", money(48, 800_000_000)),
+        ("Demand, any time", "50", "kW", money(400)),
+        ("Export, flat", "10", "kWh", money(0, -500_000_000)),
+        ("Monthly charge", "1", "month", money(25)),
+    ]
+    assert invoice.lines[2].peak_time.seconds * 1000 == utc_ms("2025-12-10T10:00")
+    assert [(tax.percent.value, tax.amount) for tax in invoice.taxes] == [
+        ("10", money(62, 380_000_000)),
+        ("0", money(0)),
+    ]
+    assert invoice.total == money(685, 680_000_000)
+    assert invoice.reading_count == 744 * 4 * 15
+    assert [(one.tariff_id, one.mode, one.level) for one in invoice.roundings] == [
+        ("business", tariff_pb2.ROUNDING_MODE_HALF_UP, tariff_pb2.ROUNDING_LEVEL_LINE)
+    ]
+
+
 async def test_the_bill_of_a_day_by_the_clock(mesh: PricingMesh) -> None:
     """Kolkata, 1 January 2026 at a steady 1 kW.
 

@@ -38,6 +38,14 @@ async def test_a_tariff_is_created_and_found_again(mesh: PricingMesh) -> None:
     expected = tariff_pb2.Tariff()
     expected.CopyFrom(BY_CLOCK)
     expected.create_time.CopyFrom(from_ms(mesh.clock.now_ms))
+    # What was not said is told as it is taken.
+    expected.tier_rules.allowance = tariff_pb2.TIER_ALLOWANCE_MONTH
+    expected.tier_rules.counter = tariff_pb2.TIER_COUNTER_TARIFF
+    expected.tier_rules.volume = tariff_pb2.TIER_VOLUME_GRADUATED
+    expected.clock = tariff_pb2.TARIFF_CLOCK_PREVAILING
+    expected.rounding_mode = tariff_pb2.ROUNDING_MODE_HALF_UP
+    expected.rounding_level = tariff_pb2.ROUNDING_LEVEL_LINE
+    expected.interval_crossing = tariff_pb2.INTERVAL_CROSSING_REFUSED
     assert created == found == expected
 
 
@@ -64,7 +72,7 @@ async def test_the_same_id_with_another_price_exists_already(mesh: PricingMesh) 
 
 async def test_a_broken_tariff_is_refused_field_by_field(mesh: PricingMesh) -> None:
     """Every violation in one answer, and nothing is kept."""
-    broken = flat_tariff("t", money(-1))
+    broken = flat_tariff("t", money(-1_000_001))
     broken.daily_charge.CopyFrom(money(1, currency_code="USD"))
     broken.tax_percent.value = "101"
 

@@ -1,13 +1,16 @@
 """What rated lines come to: rounding, taxes, currencies, and the words on the bill."""
 
+from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
 from billing.invoice import make_invoice
 from billing.rated_line import LineKind, RatedLine
-from billing.tariff import FlatPricing, Tariff
+from billing.tariff import FlatPricing, Rounding, RoundingLevel, Tariff
 from common.errors import CurrencyMixed
+from common.money import RoundingMode
 
 
 def tariff(currency_code: str = "USD", tax_percent: str = "18", tariff_id: str = "t") -> Tariff:
@@ -118,3 +121,81 @@ def test_lines_say_what_they_are_for() -> None:
 
     assert (peak.description, peak.unit) == ("Energy, peak", "kWh")
     assert (charge.description, charge.unit) == ("Daily charge", "day")
+
+
+@pytest.mark.parametrize(
+    ("mode", "amounts"),
+    [
+        (RoundingMode.HALF_UP, ["0.13", "0.12", "-0.13"]),
+        (RoundingMode.HALF_EVEN, ["0.12", "0.12", "-0.12"]),
+        (RoundingMode.UP, ["0.13", "0.13", "-0.13"]),
+        (RoundingMode.DOWN, ["0.12", "0.12", "-0.12"]),
+    ],
+)
+def test_a_tariff_says_how_its_lines_are_rounded(mode: RoundingMode, amounts: list[str]) -> None:
+    """0.125, 0.121 and -0.125."""
+    of = replace(tariff(), rounding=Rounding(mode))
+
+    lines = make_invoice([energy("1", price, of, price) for price in ("0.125", "0.121", "-0.125")]).lines
+
+    assert [str(line.amount) for line in lines] == amounts
+
+
+def test_where_the_sum_is_rounded_the_difference_is_a_line() -> None:
+    """Three times 0.004 are 0.01, of which the three lines have 0.00."""
+    of = replace(tariff(tax_percent="0"), rounding=Rounding(level=RoundingLevel.TOTAL))
+
+    invoice = make_invoice([energy("1", "0.004", of, name) for name in "abc"])
+
+    assert [(line.description, str(line.amount)) for line in invoice.lines] == [
+        ("Energy, a", "0.00"),
+        ("Energy, b", "0.00"),
+        ("Energy, c", "0.00"),
+        ("Rounding of the sum", "0.01"),
+    ]
+    assert invoice.net == sum(line.amount for line in invoice.lines) == Decimal("0.01")
+
+
+def test_a_part_of_a_month_is_rounded_once() -> None:
+    """10/31 of 20.00 are 6.4516..., so 6.45."""
+    charge = RatedLine(LineKind.MONTHLY_CHARGE, tariff(), "", Decimal(20), Decimal(1), 0, share=Fraction(10, 31))
+
+    (line,) = make_invoice([charge]).lines
+
+    assert (line.description, line.unit, line.amount) == ("Monthly charge", "month", Decimal("6.45"))
+
+
+@pytest.mark.parametrize(("kwh", "lacking"), [("3", ["7.00"]), ("10", []), ("11", [])])
+def test_what_charges_lack_of_the_minimum_is_a_line(kwh: str, lacking: list[str]) -> None:
+    """Energy at 1.00 and a minimum of 10.00; export does not count towards it."""
+    of = tariff(tax_percent="0")
+    export = RatedLine(LineKind.EXPORT, of, "flat", Decimal(-1), Decimal(2), 0)
+    minimum = RatedLine(LineKind.MINIMUM_CHARGE, of, "", Decimal(10), Decimal(1), 0)
+
+    invoice = make_invoice([energy(kwh, "1", of), export, minimum])
+
+    assert [str(line.amount) for line in invoice.lines[2:]] == lacking
+    assert [line.description for line in invoice.lines[2:]] == ["Up to the minimum charge"] * len(lacking)
+    assert invoice.net == max(Decimal(kwh), Decimal(10)) - 2
+
+
+def test_fixed_charges_and_export_may_have_taxes_of_their_own() -> None:
+    """18 % on energy, 5 % on the daily charge, none on export."""
+    of = replace(tariff(), fixed_charge_tax_percent=Decimal(5), export_tax_percent=Decimal(0))
+    export = RatedLine(LineKind.EXPORT, of, "flat", Decimal(-1), Decimal(2), 0)
+
+    invoice = make_invoice([energy("100", "1", of), export, daily_charge("10", "1", of)])
+
+    assert [(str(tax.percent), str(tax.base), str(tax.amount)) for tax in invoice.taxes] == [
+        ("18", "100.00", "18.00"),
+        ("0", "-2.00", "0.00"),
+        ("5", "10.00", "0.50"),
+    ]
+    assert invoice.total == Decimal("126.50")
+
+
+def test_a_line_of_a_tier_says_which() -> None:
+    """For people."""
+    (line,) = make_invoice([replace(energy("1", "1", name="peak"), tier=2)]).lines
+
+    assert line.description == "Energy, peak, tier 2"

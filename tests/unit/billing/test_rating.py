@@ -1,14 +1,19 @@
 """What the readings of a period cost: worked examples."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from billing.local_time import local_midnight_ms
 from billing.rated_line import LineKind, Quarter
-from tests.unit.billing.rating_cases import KWH, QUARTER_MS, quarter, rated, shown, utc_ms
+from billing.tariff import IntervalCrossing, TariffClock
+from billing.time_of_use import clock_zone
+from tests.unit.billing.month_cases import rated as month_rated
+from tests.unit.billing.rating_cases import EVENING, FREE_OF_CHARGE, KWH, QUARTER_MS, quarter, rated, shown, utc_ms
 
 
 def test_flat_energy_is_summed_exactly_and_charged_by_the_day() -> None:
@@ -171,3 +176,58 @@ def test_energies_far_beyond_28_digits_of_milliwatt_hours_lose_none() -> None:
     lines = rated([Quarter(utc_ms("2026-01-01T00:00"), utc_ms("2026-01-01T00:15"), huge, 1)])
 
     assert str(lines[0].quantity) == "100000000000000000000000.000001"
+
+
+def test_a_reading_over_a_change_of_price_is_divided_by_time_where_the_tariff_says_so() -> None:
+    """An hour from 17:45 with 3 kWh: a quarter of it before the peak begins at 18:00."""
+    splitting = replace(EVENING, tariff_id="splitting", interval_crossing=IntervalCrossing.SPLIT)
+
+    lines = month_rated([quarter("2026-01-01T17:45", "3", minutes=60)], splitting)
+
+    assert [(line.price_name, line.quantity, line.reading_count) for line in lines] == [
+        ("off-peak", Decimal("0.75"), 1),
+        ("peak", Decimal("2.25"), 0),
+    ]
+
+
+def test_by_standard_time_the_peak_is_an_hour_later_on_the_wall_in_summer() -> None:
+    """In Berlin 18:00 of standard time is 17:00 UTC all year; the clock on the wall then shows 19:00 in July."""
+    standard = replace(EVENING, tariff_id="standard", clock=TariffClock.STANDARD)
+    quarters = [quarter("2026-07-01T16:45", "1"), quarter("2026-07-01T17:00", "2")]
+    days = (date(2026, 7, 1), date(2026, 7, 2))
+
+    by_standard = month_rated(quarters, standard, days=days, zone=ZoneInfo("Europe/Berlin"))
+    by_wall = month_rated(quarters, EVENING, days=days, zone=ZoneInfo("Europe/Berlin"))
+
+    assert {line.price_name: line.quantity for line in by_standard} == {"off-peak": Decimal(1), "peak": Decimal(2)}
+    assert {line.price_name: line.quantity for line in by_wall} == {"peak": Decimal(3)}
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours"),
+    [
+        ("Europe/Berlin", 1),
+        ("Europe/Dublin", 0),
+        ("America/New_York", -5),
+        ("Australia/Lord_Howe", 10.5),
+        ("Asia/Kolkata", 5.5),
+    ],
+)
+def test_standard_time_is_the_time_of_the_winter(zone: str, hours: float) -> None:
+    """Also south of the equator, and where the law calls the summer's time the standard one."""
+    clock = clock_zone(TariffClock.STANDARD, ZoneInfo(zone), utc_ms("2026-06-15"))
+
+    assert clock.utcoffset(None) == timedelta(hours=hours)
+
+
+def test_monthly_charges_are_due_by_the_days_that_begin_under_a_tariff() -> None:
+    """Two whole months in one line, ten days of March in another."""
+    charged = replace(FREE_OF_CHARGE, tariff_id="charged", monthly_charge=Decimal(20))
+    days = (date(2026, 1, 1), date(2026, 3, 11))
+
+    lines = month_rated([quarter("2026-01-01T17:45", "3")], charged, days=days)[1:]
+
+    assert [(line.kind, line.quantity, line.share) for line in lines] == [
+        (LineKind.MONTHLY_CHARGE, Decimal(2), Fraction(1)),
+        (LineKind.MONTHLY_CHARGE, Decimal(1), Fraction(10, 31)),
+    ]

@@ -11,7 +11,9 @@ from billing.invoice import make_invoice
 from billing.rated_line import Quarter
 from billing.rating import rate
 from billing.tariff import (
+    DemandCharge,
     FlatPricing,
+    PriceStep,
     Tariff,
     TariffAssignment,
     TimeOfUsePeriod,
@@ -123,3 +125,57 @@ def test_a_time_of_use_bill_prices_each_quarter_hour_by_the_local_clock(
     assert len(amounts) == 3
     assert set(amounts) == expected
     assert total == sum(expected) + cents(sum(expected) * Decimal(18) / 100)
+
+
+@pytest.mark.parametrize(("zone", "start", "end"), PERIODS[1:])
+def test_a_business_bill_is_tiers_by_the_clock_and_two_demands_and_a_monthly_charge(
+    zone: str, start: datetime, end: datetime
+) -> None:
+    """Weekday peak from 17:00 to 21:00 at 0.40, above 700 kWh of all energy 0.45; the rest 0.20, then 0.25, then 0.30.
+
+    Demand over half-hours: 12.00 a kW at any time and 9.00 within the peak; 20.00 a month.
+    """
+    energies = measured(start, end)
+    window = TimeOfUseWindow(frozenset(range(5)), 1020, 1260)
+    peak_steps = (PriceStep(Decimal(700), Decimal("0.45")),)
+    rest_steps = (PriceStep(Decimal(400), Decimal("0.25")), PriceStep(Decimal("900.5"), Decimal("0.30")))
+    pricing = TimeOfUsePricing(
+        (TimeOfUsePeriod("peak", Decimal("0.4"), (window,), peak_steps),),
+        "rest",
+        Decimal("0.2"),
+        default_steps=rest_steps,
+    )
+    demands = (DemandCharge("all", Decimal(12), 30), DemandCharge("peak", Decimal(9), 30, (window,)))
+    tariff = Tariff("t", "", "USD", pricing, None, Decimal(8), monthly_charge=Decimal(20), demand_charges=demands)
+
+    amounts, total = billed(zone, tariff, energies, end)
+
+    ladders = {
+        "peak": [(Decimal(700), Decimal("0.40")), (None, Decimal("0.45"))],
+        "rest": [(Decimal(400), Decimal("0.20")), (Decimal("900.5"), Decimal("0.25")), (None, Decimal("0.30"))],
+    }
+    used, by_price, halves = Decimal(0), dict[tuple[str, Decimal], Decimal](), dict[tuple[date, int], Decimal]()
+    peak_halves = set[tuple[date, int]]()
+    for instant in sorted(energies):
+        local = instant.astimezone(ZoneInfo(zone))
+        kwh = Decimal(energies[instant]) / 1_000_000
+        is_peak = local.weekday() < 5 and 17 <= local.hour < 21
+        below = Decimal(0)
+        for bound, price in ladders["peak" if is_peak else "rest"]:
+            upper = used + kwh if bound is None else min(bound, used + kwh)
+            part = max(Decimal(0), upper - max(used, below))
+            key = ("peak" if is_peak else "rest", price)
+            by_price[key] = by_price.get(key, Decimal(0)) + part
+            below = bound or below
+        used += kwh
+        midnight = datetime.combine(local.date(), datetime.min.time(), ZoneInfo(zone)).astimezone(UTC)
+        half = (local.date(), (instant - midnight) // timedelta(minutes=30))
+        halves[half] = halves.get(half, Decimal(0)) + kwh
+        if is_peak:
+            peak_halves.add(half)
+    expected = [cents(kwh * price) for (_, price), kwh in by_price.items() if kwh]
+    expected.append(cents(max(halves.values()) * 2 * 12))
+    expected.append(cents(max(halves[half] for half in peak_halves) * 2 * 9))
+    expected.append(Decimal("20.00"))
+    assert sorted(amounts) == sorted(expected)
+    assert total == sum(expected) + cents(sum(expected) * Decimal(8) / 100)

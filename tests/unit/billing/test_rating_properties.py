@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
@@ -14,9 +16,17 @@ from billing.local_time import local_midnight_ms
 from billing.rated_line import LineKind, Quarter, RatedLine
 from billing.rating import rate
 from billing.tariff import (
+    DemandCharge,
+    ExportMode,
+    ExportTerms,
     FlatPricing,
+    PriceStep,
     Tariff,
     TariffAssignment,
+    TierAllowance,
+    TierCounter,
+    TierRules,
+    TierVolume,
     TimeOfUsePeriod,
     TimeOfUsePricing,
     TimeOfUseWindow,
@@ -28,26 +38,34 @@ STEADY = settings(deadline=None, derandomize=True, max_examples=60)
 ZONES = st.sampled_from(
     ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Sao_Paulo", "UTC"]
 )
-PRICES = st.decimals(0, 50, places=8)
+PRICES = st.decimals(-5, 50, places=8)
 PERCENTS = st.decimals(0, 100, places=4)
+STEPS = st.lists(st.tuples(st.integers(1, 3_000_000), PRICES), max_size=2, unique_by=lambda step: step[0]).map(
+    lambda drawn: tuple(PriceStep(Decimal(above), price) for above, price in sorted(drawn))
+)
+RULES = st.builds(TierRules, st.sampled_from(TierAllowance), st.sampled_from(TierCounter), st.sampled_from(TierVolume))
+EXPORT = st.builds(ExportTerms, st.sampled_from(ExportMode), st.builds(FlatPricing, PRICES), st.integers(1, 12))
 
 
 @st.composite
 def tariffs(draw: st.DrawFn, tariff_id: str) -> Tariff:
-    """A flat tariff, or one of up to three periods by the clock."""
+    """A flat tariff, or one of up to three periods by the clock, with any tiers."""
     windows = st.tuples(st.frozensets(st.integers(0, 6)), st.integers(0, 47), st.integers(48, 96))
     periods = draw(st.lists(st.tuples(PRICES, st.lists(windows, min_size=1, max_size=3)), max_size=3))
-    pricing: FlatPricing | TimeOfUsePricing = FlatPricing(draw(PRICES))
+    pricing: FlatPricing | TimeOfUsePricing = FlatPricing(draw(PRICES), draw(STEPS))
     if periods:
         named = tuple(
             TimeOfUsePeriod(
-                f"period-{index}", price, tuple(TimeOfUseWindow(days, 15 * first, 15 * last) for days, first, last in w)
+                f"period-{index}",
+                price,
+                tuple(TimeOfUseWindow(days, 15 * first, 15 * last) for days, first, last in w),
+                draw(STEPS),
             )
             for index, (price, w) in enumerate(periods)
         )
-        pricing = TimeOfUsePricing(named, "rest", draw(PRICES))
+        pricing = TimeOfUsePricing(named, "rest", draw(PRICES), default_steps=draw(STEPS))
     charge = draw(st.none() | st.decimals(0, 100, places=2))
-    return Tariff(tariff_id, "", "USD", pricing, charge, draw(PERCENTS))
+    return Tariff(tariff_id, "", "USD", pricing, charge, draw(PERCENTS), tier_rules=draw(RULES))
 
 
 Case = tuple[str, date, int, list[Tariff], list[TariffAssignment], list[Quarter]]
@@ -166,3 +184,53 @@ def test_every_amount_is_within_half_a_cent_of_the_exact_one(case: Case) -> None
         assert abs(line.amount - line.rated.quantity * line.rated.unit_price) <= Decimal("0.005")
     for tax in invoice.taxes:
         assert abs(tax.amount - tax.base * tax.percent / 100) <= Decimal("0.005")
+
+
+@STEADY
+@given(
+    pricing=st.builds(FlatPricing, PRICES, STEPS),
+    rules=RULES,
+    energies=st.dictionaries(st.integers(0, 89), st.tuples(st.integers(0, 10**12), st.integers(0, 10**12)), min_size=1),
+    export=EXPORT,
+)
+def test_a_bill_of_three_months_is_the_bills_of_its_months(
+    pricing: FlatPricing, rules: TierRules, energies: dict[int, tuple[int, int]], export: ExportTerms
+) -> None:
+    """Before rounding, whatever is counted by the month: tiers, demand, monthly charges, a bank of export."""
+    counted = replace(rules, counter=TierCounter.PRICE) if export.mode is ExportMode.PERIOD_NETTING else rules
+    tariff = Tariff(
+        "t",
+        "",
+        "USD",
+        pricing,
+        None,
+        Decimal(0),
+        monthly_charge=Decimal(7),
+        tier_rules=counted,
+        demand_charges=(DemandCharge("all", Decimal(3), ratchet_percent=Decimal(70), lookback_months=2),),
+        export=export,
+    )
+    # From the 1st of January on: one quarter-hour on each of some of its first ninety days, and of each month.
+    first_ms = local_midnight_ms(date(2026, 1, 1), ZoneInfo("UTC"))
+    given_on = {0: (1, 1), 31: (1, 1), 59: (1, 1), **energies}
+    quarters = [
+        Quarter(first_ms + day * 86_400_000, first_ms + day * 86_400_000 + QUARTER_MS, imported, 1, 0, exported)
+        for day, (imported, exported) in given_on.items()
+    ]
+
+    def exact(start_date: date, end_date: date, history_months: int) -> Fraction:
+        end_ms = local_midnight_ms(end_date, ZoneInfo("UTC"))
+        lines = rate(
+            device_id="m-1",
+            zone=ZoneInfo("UTC"),
+            start_date=start_date,
+            end_date=end_date,
+            assignments=[TariffAssignment("m-1", "t", 0)],
+            tariffs={"t": tariff},
+            quarters=[quarter for quarter in quarters if quarter.start_ms < end_ms],
+            history_months=history_months,
+        )
+        return sum((line.exact_amount for line in lines), Fraction(0))
+
+    bounds = [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1), date(2026, 4, 1)]
+    assert exact(bounds[0], bounds[3], 0) == sum(exact(bounds[n], bounds[n + 1], n) for n in range(3))

@@ -13,11 +13,29 @@ from google.type.money_pb2 import Money
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.tariff import FlatPricing, Tariff, TariffAssignment, TimeOfUsePeriod, TimeOfUsePricing, TimeOfUseWindow
+from billing.tariff import (
+    DemandCharge,
+    ExportMode,
+    ExportTerms,
+    FlatPricing,
+    IntervalCrossing,
+    PriceStep,
+    Rounding,
+    RoundingLevel,
+    Tariff,
+    TariffAssignment,
+    TariffClock,
+    TierAllowance,
+    TierCounter,
+    TierRules,
+    TierVolume,
+    TimeOfUsePeriod,
+    TimeOfUsePricing,
+    TimeOfUseWindow,
+)
 from billing.tariff_codec import (
     assignment_from_message,
     assignment_message,
-    decimal_message,
     tariff_from_message,
     tariff_message,
 )
@@ -27,9 +45,16 @@ from billing.tariff_document import (
     tariff_from_document,
     tariff_to_document,
 )
+from billing.tariff_reader import decimal_message
 from common.errors import InvalidArgument
+from common.money import RoundingMode
 
-PRICES = st.decimals(0, 1_000_000, places=8)
+PRICES = st.decimals(-1_000_000, 1_000_000, places=8)
+CHARGES = st.decimals(0, 1_000_000, places=8)
+PERCENTS = st.decimals(0, 100, places=4)
+STEPS = st.lists(
+    st.tuples(st.decimals(Decimal("0.000001"), 1_000_000, places=6), PRICES), max_size=3, unique_by=lambda step: step[0]
+).map(lambda drawn: tuple(PriceStep(above_kwh, per_kwh) for above_kwh, per_kwh in sorted(drawn)))
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=64)
 WINDOWS = st.builds(
     TimeOfUseWindow,
@@ -38,7 +63,7 @@ WINDOWS = st.builds(
     st.integers(48, 96).map(lambda quarter: 15 * quarter),
     st.frozensets(st.integers(1, 12)),
 )
-PERIODS = st.builds(TimeOfUsePeriod, NAMES, PRICES, st.lists(WINDOWS, min_size=1, max_size=3).map(tuple))
+PERIODS = st.builds(TimeOfUsePeriod, NAMES, PRICES, st.lists(WINDOWS, min_size=1, max_size=3).map(tuple), STEPS)
 TIME_OF_USE = st.lists(PERIODS, min_size=1, max_size=4, unique_by=lambda period: period.name).flatmap(
     lambda periods: st.builds(
         TimeOfUsePricing,
@@ -46,16 +71,43 @@ TIME_OF_USE = st.lists(PERIODS, min_size=1, max_size=4, unique_by=lambda period:
         NAMES.filter(lambda name: name not in {period.name for period in periods}),
         PRICES,
         st.frozensets(st.dates(date(1970, 1, 1), date(9998, 12, 31)), max_size=5),
+        STEPS,
     )
+)
+DEMAND_CHARGES = st.builds(
+    DemandCharge,
+    NAMES,
+    CHARGES,
+    st.sampled_from([15, 30, 60]),
+    st.lists(WINDOWS, max_size=2).map(tuple),
+    PERCENTS,
+    st.integers(1, 12),
+    st.booleans(),
+)
+EXPORT_TERMS = st.builds(
+    ExportTerms,
+    st.sampled_from([ExportMode.NET_BILLING, ExportMode.INTERVAL_NETTING]),
+    st.builds(FlatPricing, PRICES),
+    st.integers(1, 12),
 )
 TARIFFS = st.builds(
     Tariff,
     st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True),
     st.text(max_size=200),
     st.sampled_from(["INR", "USD", "JPY", "KWD"]),
-    st.builds(FlatPricing, PRICES) | TIME_OF_USE,
-    st.none() | PRICES,
-    st.decimals(0, 100, places=4),
+    st.builds(FlatPricing, PRICES, STEPS) | TIME_OF_USE,
+    st.none() | CHARGES,
+    PERCENTS,
+    st.none() | CHARGES,
+    st.none() | CHARGES,
+    st.none() | PERCENTS,
+    st.none() | PERCENTS,
+    st.builds(TierRules, st.sampled_from(TierAllowance), st.sampled_from(TierCounter), st.sampled_from(TierVolume)),
+    st.lists(DEMAND_CHARGES, max_size=3, unique_by=lambda charge: charge.name).map(tuple),
+    st.none() | EXPORT_TERMS,
+    st.sampled_from(TariffClock),
+    st.builds(Rounding, st.sampled_from(RoundingMode), st.sampled_from(RoundingLevel)),
+    st.sampled_from(IntervalCrossing),
 )
 
 
@@ -93,14 +145,15 @@ def test_a_tariff_comes_back_from_the_wire_and_from_rest_as_it_was(tariff: Tarif
 
 
 def test_no_amount_at_rest_is_a_binary_float() -> None:
-    """Prices rest as decimal text."""
+    """Prices rest as units and billionths, percentages as decimal text."""
     period = TimeOfUsePeriod("peak", Decimal("0.1"), (TimeOfUseWindow(frozenset({0}), 0, 60),))
     pricing = TimeOfUsePricing((period,), "rest", Decimal("0.2"))
     document = tariff_to_document(Tariff("t", "", "USD", pricing, Decimal("0.3"), Decimal("7.7")), 0)
 
-    assert document["pricing"]["time_of_use"]["periods"][0]["price_per_kwh"] == "0.1"
-    assert document["pricing"]["time_of_use"]["default_price_per_kwh"] == "0.2"
-    assert (document["daily_charge"], document["tax_percent"]) == ("0.3", "7.7")
+    kept = document["tariff"]
+    assert kept["time_of_use"]["periods"][0]["price_per_kwh"] == {"currency_code": "USD", "nanos": 100_000_000}
+    assert kept["daily_charge"] == {"currency_code": "USD", "nanos": 300_000_000}
+    assert kept["tax_percent"] == {"value": "7.7"}
 
 
 def test_days_of_the_week_are_those_of_the_contract() -> None:

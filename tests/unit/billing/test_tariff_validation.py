@@ -2,10 +2,21 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from billing.tariff import FlatPricing, Tariff, TimeOfUsePeriod, TimeOfUsePricing, TimeOfUseWindow
+from billing.tariff import (
+    DemandCharge,
+    ExportMode,
+    ExportTerms,
+    FlatPricing,
+    PriceStep,
+    Tariff,
+    TimeOfUsePeriod,
+    TimeOfUsePricing,
+    TimeOfUseWindow,
+)
 from billing.tariff_validation import tariff_violations
 
 FLAT = Tariff("residential-1", "Residential", "INR", FlatPricing(Decimal("5.00")), Decimal(10), Decimal(18))
@@ -36,6 +47,7 @@ def by_clock(*periods: TimeOfUsePeriod, default_name: str = "rest", default_pric
         replace(FLAT, pricing=FlatPricing(Decimal("0.00000001"))),
         replace(FLAT, pricing=FlatPricing(Decimal("5.000000000"))),
         replace(FLAT, pricing=FlatPricing(Decimal(1_000_000))),
+        replace(FLAT, pricing=FlatPricing(Decimal(-1_000_000))),
         replace(FLAT, tax_percent=Decimal(0)),
         replace(FLAT, tax_percent=Decimal(100)),
         replace(FLAT, tax_percent=Decimal("7.7125")),
@@ -61,7 +73,7 @@ def test_a_tariff_at_the_edge_of_every_limit_breaks_no_rule(tariff: Tariff) -> N
         (replace(FLAT, currency_code=""), "currency_code", "FIELD_REQUIRED"),
         (replace(FLAT, currency_code="inr"), "currency_code", "INVALID_FORMAT"),
         (replace(FLAT, currency_code="RUPEE"), "currency_code", "INVALID_FORMAT"),
-        (replace(FLAT, pricing=FlatPricing(Decimal("-0.01"))), "flat.price_per_kwh", "OUT_OF_RANGE"),
+        (replace(FLAT, pricing=FlatPricing(Decimal("-1000000.01"))), "flat.price_per_kwh", "OUT_OF_RANGE"),
         (replace(FLAT, pricing=FlatPricing(Decimal("0.000000001"))), "flat.price_per_kwh", "OUT_OF_RANGE"),
         (replace(FLAT, pricing=FlatPricing(Decimal("1000000.01"))), "flat.price_per_kwh", "OUT_OF_RANGE"),
         (replace(FLAT, daily_charge=Decimal(-1)), "daily_charge", "OUT_OF_RANGE"),
@@ -80,7 +92,7 @@ def test_a_tariff_at_the_edge_of_every_limit_breaks_no_rule(tariff: Tariff) -> N
         (by_clock(replace(PEAK, name="x" * 65)), "time_of_use.periods[0].name", "OUT_OF_RANGE"),
         (by_clock(PEAK, PEAK), "time_of_use.periods[1].name", "INVALID_FORMAT"),
         (
-            by_clock(replace(PEAK, price_per_kwh=Decimal(-1))),
+            by_clock(replace(PEAK, price_per_kwh=Decimal(-1_000_001))),
             "time_of_use.periods[0].price_per_kwh",
             "OUT_OF_RANGE",
         ),
@@ -88,7 +100,7 @@ def test_a_tariff_at_the_edge_of_every_limit_breaks_no_rule(tariff: Tariff) -> N
         (by_clock(replace(PEAK, windows=(WINDOW,) * 33)), "time_of_use.periods[0].windows", "OUT_OF_RANGE"),
         (by_clock(PEAK, default_name=""), "time_of_use.default_name", "FIELD_REQUIRED"),
         (by_clock(PEAK, default_name="peak"), "time_of_use.default_name", "INVALID_FORMAT"),
-        (by_clock(PEAK, default_price="-1"), "time_of_use.default_price_per_kwh", "OUT_OF_RANGE"),
+        (by_clock(PEAK, default_price="-1000001"), "time_of_use.default_price_per_kwh", "OUT_OF_RANGE"),
     ],
 )
 def test_a_broken_rule_names_its_field_and_reason(tariff: Tariff, field: str, reason: str) -> None:
@@ -137,7 +149,7 @@ def test_all_broken_rules_are_told_at_once_in_the_order_of_the_fields() -> None:
         tariff_id="",
         display_name="x" * 201,
         currency_code="rupees",
-        pricing=TimeOfUsePricing((replace(PEAK, windows=()),), "peak", Decimal(-1)),
+        pricing=TimeOfUsePricing((replace(PEAK, windows=()),), "peak", Decimal(-1_000_001)),
         daily_charge=Decimal(-1),
         tax_percent=Decimal(101),
     )
@@ -151,4 +163,47 @@ def test_all_broken_rules_are_told_at_once_in_the_order_of_the_fields() -> None:
         "tariff.time_of_use.default_price_per_kwh",
         "tariff.daily_charge",
         "tariff.tax_percent",
+    ]
+
+
+STEP = PriceStep(Decimal(100), Decimal(9))
+BANKED = ExportTerms(ExportMode.PERIOD_NETTING, FlatPricing(Decimal(1)), 4)
+DEMAND = DemandCharge("all", Decimal(12))
+
+
+def stepped(*above_kwh: str) -> FlatPricing:
+    """A price with steps at some amounts."""
+    return FlatPricing(Decimal(5), tuple(STEP._replace(above_kwh=Decimal(amount)) for amount in above_kwh))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"monthly_charge": Decimal(-1)}, "monthly_charge"),
+        ({"minimum_monthly_charge": Decimal(1_000_001)}, "minimum_monthly_charge"),
+        ({"fixed_charge_tax_percent": Decimal(101)}, "fixed_charge_tax_percent"),
+        ({"export_tax_percent": Decimal(-1)}, "export_tax_percent"),
+        ({"pricing": stepped("100", "100")}, "flat.steps[1].above_kwh"),
+        ({"pricing": stepped("0")}, "flat.steps[0].above_kwh"),
+        ({"pricing": stepped("0.0000001")}, "flat.steps[0].above_kwh"),
+        ({"pricing": stepped(*(str(amount) for amount in range(1, 26)))}, "flat.steps"),
+        ({"demand_charges": (replace(DEMAND, window_minutes=20),)}, "demand_charges[0].window_minutes"),
+        ({"demand_charges": (replace(DEMAND, price_per_kw=Decimal(-1)),)}, "demand_charges[0].price_per_kw"),
+        ({"demand_charges": (replace(DEMAND, ratchet_percent=Decimal(80)),)}, "demand_charges[0].lookback_months"),
+        ({"demand_charges": (replace(DEMAND, lookback_months=13),)}, "demand_charges[0].lookback_months"),
+        ({"demand_charges": tuple(replace(DEMAND, name=str(number)) for number in range(9))}, "demand_charges"),
+        ({"export": replace(BANKED, true_up_month=0)}, "export.true_up_month"),
+        ({"export": ExportTerms(ExportMode.NET_BILLING, stepped("1"))}, "export"),
+        ({"export": BANKED, "pricing": stepped("1")}, "tier_rules"),
+    ],
+)
+def test_terms_that_cannot_be_rated_name_their_field(changes: dict[str, Any], field: str) -> None:
+    """Steps rise, windows fit into hours, a bank has a month in which it is settled."""
+    assert violated(replace(FLAT, **changes)) == [(f"tariff.{field}", "OUT_OF_RANGE")]
+
+
+def test_demand_charges_have_names_of_their_own() -> None:
+    """The bill tells them apart by it."""
+    assert violated(replace(FLAT, demand_charges=(DEMAND, DEMAND))) == [
+        ("tariff.demand_charges[1].name", "INVALID_FORMAT")
     ]

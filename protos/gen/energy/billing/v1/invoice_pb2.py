@@ -22,29 +22,33 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from energy.billing.v1 import tariff_pb2 as energy_dot_billing_dot_v1_dot_tariff__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
+from google.type import fraction_pb2 as google_dot_type_dot_fraction__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x65nergy/billing/v1/invoice.proto\x12\x11\x65nergy.billing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"\x8e\x05\n\x07Invoice\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12\x15\n\rcurrency_code\x18\x08 \x01(\t\x12-\n\x05lines\x18\t \x03(\x0b\x32\x1e.energy.billing.v1.InvoiceLine\x12\x1f\n\x03net\x18\n \x01(\x0b\x32\x12.google.type.Money\x12,\n\x05taxes\x18\x0b \x03(\x0b\x32\x1d.energy.billing.v1.InvoiceTax\x12\x1f\n\x03tax\x18\x0c \x01(\x0b\x32\x12.google.type.Money\x12!\n\x05total\x18\r \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rreading_count\x18\x0e \x01(\x03\x12\x1f\n\x17\x65stimated_reading_count\x18\x0f \x01(\x03\x12\x34\n\x10\x63omplete_through\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x05holds\x18\x12 \x03(\x0b\x32\x1e.energy.billing.v1.InvoiceHold\"\xd2\x01\n\x0bInvoiceHold\x12\x34\n\x06reason\x18\x01 \x01(\x0e\x32$.energy.billing.v1.InvoiceHoldReason\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x11\x65stimated_percent\x18\x04 \x01(\x0b\x32\x14.google.type.Decimal\"\xb5\x02\n\x0bInvoiceLine\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".energy.billing.v1.InvoiceLineKind\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x11\n\ttariff_id\x18\x03 \x01(\t\x12\x12\n\nprice_name\x18\x04 \x01(\t\x12&\n\x08quantity\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12&\n\nunit_price\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12\"\n\x06\x61mount\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rreading_count\x18\t \x01(\x03\x12\x1f\n\x17\x65stimated_reading_count\x18\n \x01(\x03\"y\n\nInvoiceTax\x12%\n\x07percent\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12 \n\x04\x62\x61se\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money*\x8d\x01\n\x11InvoiceHoldReason\x12#\n\x1fINVOICE_HOLD_REASON_UNSPECIFIED\x10\x00\x12*\n&INVOICE_HOLD_REASON_PROLONGED_ESTIMATE\x10\x01\x12\'\n#INVOICE_HOLD_REASON_ESTIMATED_SHARE\x10\x02*v\n\x0fInvoiceLineKind\x12!\n\x1dINVOICE_LINE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18INVOICE_LINE_KIND_ENERGY\x10\x01\x12\"\n\x1eINVOICE_LINE_KIND_DAILY_CHARGE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x65nergy/billing/v1/invoice.proto\x12\x11\x65nergy.billing.v1\x1a\x1e\x65nergy/billing/v1/tariff.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x1agoogle/type/fraction.proto\x1a\x17google/type/money.proto\"\xc5\x05\n\x07Invoice\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x07 \x01(\t\x12\x15\n\rcurrency_code\x18\x08 \x01(\t\x12-\n\x05lines\x18\t \x03(\x0b\x32\x1e.energy.billing.v1.InvoiceLine\x12\x1f\n\x03net\x18\n \x01(\x0b\x32\x12.google.type.Money\x12,\n\x05taxes\x18\x0b \x03(\x0b\x32\x1d.energy.billing.v1.InvoiceTax\x12\x1f\n\x03tax\x18\x0c \x01(\x0b\x32\x12.google.type.Money\x12!\n\x05total\x18\r \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rreading_count\x18\x0e \x01(\x03\x12\x1f\n\x17\x65stimated_reading_count\x18\x0f \x01(\x03\x12\x34\n\x10\x63omplete_through\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x05holds\x18\x12 \x03(\x0b\x32\x1e.energy.billing.v1.InvoiceHold\x12\x35\n\troundings\x18\x13 \x03(\x0b\x32\".energy.billing.v1.InvoiceRounding\"\x84\x01\n\x0fInvoiceRounding\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12-\n\x04mode\x18\x02 \x01(\x0e\x32\x1f.energy.billing.v1.RoundingMode\x12/\n\x05level\x18\x03 \x01(\x0e\x32 .energy.billing.v1.RoundingLevel\"\xd2\x01\n\x0bInvoiceHold\x12\x34\n\x06reason\x18\x01 \x01(\x0e\x32$.energy.billing.v1.InvoiceHoldReason\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x11\x65stimated_percent\x18\x04 \x01(\x0b\x32\x14.google.type.Decimal\"\xc9\x03\n\x0bInvoiceLine\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".energy.billing.v1.InvoiceLineKind\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x11\n\ttariff_id\x18\x03 \x01(\t\x12\x12\n\nprice_name\x18\x04 \x01(\t\x12&\n\x08quantity\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12&\n\nunit_price\x18\x07 \x01(\x0b\x32\x12.google.type.Money\x12\"\n\x06\x61mount\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12\x15\n\rreading_count\x18\t \x01(\x03\x12\x1f\n\x17\x65stimated_reading_count\x18\n \x01(\x03\x12\x0c\n\x04tier\x18\x0b \x01(\x05\x12*\n\x0bmonth_share\x18\x0c \x01(\x0b\x32\x15.google.type.Fraction\x12-\n\tpeak_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x0btax_percent\x18\x0e \x01(\x0b\x32\x14.google.type.Decimal\"y\n\nInvoiceTax\x12%\n\x07percent\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12 \n\x04\x62\x61se\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\"\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x12.google.type.Money*\x8d\x01\n\x11InvoiceHoldReason\x12#\n\x1fINVOICE_HOLD_REASON_UNSPECIFIED\x10\x00\x12*\n&INVOICE_HOLD_REASON_PROLONGED_ESTIMATE\x10\x01\x12\'\n#INVOICE_HOLD_REASON_ESTIMATED_SHARE\x10\x02*\x93\x03\n\x0fInvoiceLineKind\x12!\n\x1dINVOICE_LINE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18INVOICE_LINE_KIND_ENERGY\x10\x01\x12\"\n\x1eINVOICE_LINE_KIND_DAILY_CHARGE\x10\x02\x12\x1c\n\x18INVOICE_LINE_KIND_DEMAND\x10\x03\x12\x1c\n\x18INVOICE_LINE_KIND_EXPORT\x10\x04\x12#\n\x1fINVOICE_LINE_KIND_EXPORT_NETTED\x10\x05\x12&\n\"INVOICE_LINE_KIND_EXPORT_BANK_USED\x10\x06\x12&\n\"INVOICE_LINE_KIND_EXPORT_BANK_KEPT\x10\x07\x12$\n INVOICE_LINE_KIND_MONTHLY_CHARGE\x10\x08\x12$\n INVOICE_LINE_KIND_MINIMUM_CHARGE\x10\t\x12\x1e\n\x1aINVOICE_LINE_KIND_ROUNDING\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.billing.v1.invoice_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVOICEHOLDREASON']._serialized_start=1469
-  _globals['_INVOICEHOLDREASON']._serialized_end=1610
-  _globals['_INVOICELINEKIND']._serialized_start=1612
-  _globals['_INVOICELINEKIND']._serialized_end=1730
-  _globals['_INVOICE']._serialized_start=164
-  _globals['_INVOICE']._serialized_end=818
-  _globals['_INVOICEHOLD']._serialized_start=821
-  _globals['_INVOICEHOLD']._serialized_end=1031
-  _globals['_INVOICELINE']._serialized_start=1034
-  _globals['_INVOICELINE']._serialized_end=1343
-  _globals['_INVOICETAX']._serialized_start=1345
-  _globals['_INVOICETAX']._serialized_end=1466
+  _globals['_INVOICEHOLDREASON']._serialized_start=1867
+  _globals['_INVOICEHOLDREASON']._serialized_end=2008
+  _globals['_INVOICELINEKIND']._serialized_start=2011
+  _globals['_INVOICELINEKIND']._serialized_end=2414
+  _globals['_INVOICE']._serialized_start=224
+  _globals['_INVOICE']._serialized_end=933
+  _globals['_INVOICEROUNDING']._serialized_start=936
+  _globals['_INVOICEROUNDING']._serialized_end=1068
+  _globals['_INVOICEHOLD']._serialized_start=1071
+  _globals['_INVOICEHOLD']._serialized_end=1281
+  _globals['_INVOICELINE']._serialized_start=1284
+  _globals['_INVOICELINE']._serialized_end=1741
+  _globals['_INVOICETAX']._serialized_start=1743
+  _globals['_INVOICETAX']._serialized_end=1864
 # @@protoc_insertion_point(module_scope)

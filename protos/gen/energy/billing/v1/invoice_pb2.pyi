@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from energy.billing.v1 import tariff_pb2 as _tariff_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -11,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from google.type import fraction_pb2 as _fraction_pb2
 from google.type import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -59,6 +61,22 @@ class _InvoiceLineKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Invoi
     """Energy taken from the grid."""
     INVOICE_LINE_KIND_DAILY_CHARGE: _InvoiceLineKind.ValueType  # 2
     """A fixed charge for each local day."""
+    INVOICE_LINE_KIND_DEMAND: _InvoiceLineKind.ValueType  # 3
+    """A charge for the greatest power of a billing month."""
+    INVOICE_LINE_KIND_EXPORT: _InvoiceLineKind.ValueType  # 4
+    """Energy given to the grid that is paid for."""
+    INVOICE_LINE_KIND_EXPORT_NETTED: _InvoiceLineKind.ValueType  # 5
+    """Energy given to the grid that was set off against energy taken from it: the energy lines are without it."""
+    INVOICE_LINE_KIND_EXPORT_BANK_USED: _InvoiceLineKind.ValueType  # 6
+    """Energy given to the grid in months before that was set off now: the energy lines are without it."""
+    INVOICE_LINE_KIND_EXPORT_BANK_KEPT: _InvoiceLineKind.ValueType  # 7
+    """Energy given to the grid, in this month and before, that is kept for later."""
+    INVOICE_LINE_KIND_MONTHLY_CHARGE: _InvoiceLineKind.ValueType  # 8
+    """A fixed charge for billing months."""
+    INVOICE_LINE_KIND_MINIMUM_CHARGE: _InvoiceLineKind.ValueType  # 9
+    """What the charges of a tariff lack of its minimum."""
+    INVOICE_LINE_KIND_ROUNDING: _InvoiceLineKind.ValueType  # 10
+    """What the rounded sum of the exact lines differs from the sum of the rounded lines."""
 
 class InvoiceLineKind(_InvoiceLineKind, metaclass=_InvoiceLineKindEnumTypeWrapper):
     """What a line of a bill is for."""
@@ -69,6 +87,22 @@ INVOICE_LINE_KIND_ENERGY: InvoiceLineKind.ValueType  # 1
 """Energy taken from the grid."""
 INVOICE_LINE_KIND_DAILY_CHARGE: InvoiceLineKind.ValueType  # 2
 """A fixed charge for each local day."""
+INVOICE_LINE_KIND_DEMAND: InvoiceLineKind.ValueType  # 3
+"""A charge for the greatest power of a billing month."""
+INVOICE_LINE_KIND_EXPORT: InvoiceLineKind.ValueType  # 4
+"""Energy given to the grid that is paid for."""
+INVOICE_LINE_KIND_EXPORT_NETTED: InvoiceLineKind.ValueType  # 5
+"""Energy given to the grid that was set off against energy taken from it: the energy lines are without it."""
+INVOICE_LINE_KIND_EXPORT_BANK_USED: InvoiceLineKind.ValueType  # 6
+"""Energy given to the grid in months before that was set off now: the energy lines are without it."""
+INVOICE_LINE_KIND_EXPORT_BANK_KEPT: InvoiceLineKind.ValueType  # 7
+"""Energy given to the grid, in this month and before, that is kept for later."""
+INVOICE_LINE_KIND_MONTHLY_CHARGE: InvoiceLineKind.ValueType  # 8
+"""A fixed charge for billing months."""
+INVOICE_LINE_KIND_MINIMUM_CHARGE: InvoiceLineKind.ValueType  # 9
+"""What the charges of a tariff lack of its minimum."""
+INVOICE_LINE_KIND_ROUNDING: InvoiceLineKind.ValueType  # 10
+"""What the rounded sum of the exact lines differs from the sum of the rounded lines."""
 Global___InvoiceLineKind: _TypeAlias = InvoiceLineKind  # noqa: Y015
 
 @_typing.final
@@ -95,6 +129,7 @@ class Invoice(_message.Message):
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     HOLDS_FIELD_NUMBER: _builtins.int
+    ROUNDINGS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account it belongs to."""
     device_id: _builtins.str
@@ -125,7 +160,7 @@ class Invoice(_message.Message):
 
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceLine]:
-        """The lines: energy by tariff and price in the order of first use, then fixed charges."""
+        """The lines: energy by tariff, price and tier in the order of first use, demand, export, fixed charges, and what was left over."""
 
     @_builtins.property
     def net(self) -> _money_pb2.Money:
@@ -155,6 +190,10 @@ class Invoice(_message.Message):
     def holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceHold]:
         """Why a person should look at it before it is sent. Empty: nothing speaks against sending it."""
 
+    @_builtins.property
+    def roundings(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceRounding]:
+        """How the amounts of each tariff were rounded, in the order of first use."""
+
     def __init__(
         self,
         *,
@@ -176,14 +215,45 @@ class Invoice(_message.Message):
         complete_through: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         holds: _abc.Iterable[Global___InvoiceHold] | None = ...,
+        roundings: _abc.Iterable[Global___InvoiceRounding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "end_date", b"end_date", "end_time", b"end_time", "net", b"net", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "holds", b"holds", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "holds", b"holds", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "roundings", b"roundings", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Invoice: _TypeAlias = Invoice  # noqa: Y015
+
+@_typing.final
+class InvoiceRounding(_message.Message):
+    """How the amounts of a tariff were rounded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARIFF_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    tariff_id: _builtins.str
+    """The tariff."""
+    mode: _tariff_pb2.RoundingMode.ValueType
+    """How."""
+    level: _tariff_pb2.RoundingLevel.ValueType
+    """Where."""
+    def __init__(
+        self,
+        *,
+        tariff_id: _builtins.str = ...,
+        mode: _tariff_pb2.RoundingMode.ValueType = ...,
+        level: _tariff_pb2.RoundingLevel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "mode", b"mode", "tariff_id", b"tariff_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceRounding: _TypeAlias = InvoiceRounding  # noqa: Y015
 
 @_typing.final
 class InvoiceHold(_message.Message):
@@ -227,7 +297,7 @@ Global___InvoiceHold: _TypeAlias = InvoiceHold  # noqa: Y015
 
 @_typing.final
 class InvoiceLine(_message.Message):
-    """One line of a bill: quantity times unit price, rounded half up to the currency's smallest unit."""
+    """One line of a bill: quantity times unit price, rounded to the currency's smallest unit as the tariff says."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -241,6 +311,10 @@ class InvoiceLine(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     READING_COUNT_FIELD_NUMBER: _builtins.int
     ESTIMATED_READING_COUNT_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    MONTH_SHARE_FIELD_NUMBER: _builtins.int
+    PEAK_TIME_FIELD_NUMBER: _builtins.int
+    TAX_PERCENT_FIELD_NUMBER: _builtins.int
     kind: Global___InvoiceLineKind.ValueType
     """What is billed."""
     description: _builtins.str
@@ -248,24 +322,38 @@ class InvoiceLine(_message.Message):
     tariff_id: _builtins.str
     """Tariff it is priced by."""
     price_name: _builtins.str
-    """Name of the price within the tariff: the time-of-use period, or `flat`; empty for a fixed charge."""
+    """Name of the price or demand charge within the tariff: the time-of-use period, or `flat`; empty for a fixed charge."""
     unit: _builtins.str
-    """Unit of the quantity: `kWh` or `day`."""
+    """Unit of the quantity: `kWh`, `kW`, `day` or `month`; empty where the line is a mere difference."""
     reading_count: _builtins.int
     """Readings the quantity rests on; 0 for a fixed charge."""
     estimated_reading_count: _builtins.int
     """How many of them are estimates."""
+    tier: _builtins.int
+    """The tier of the price, from 1 on; 0 for a price without steps."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
-        """Quantity as an exact decimal: kWh for energy, local days for a fixed charge."""
+        """Quantity as an exact decimal: kWh of energy, kW of demand, local days or billing months of a fixed charge."""
 
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
-        """Price of one unit."""
+        """Price of one unit; less than 0 for export that is paid for."""
 
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """quantity * unit_price, rounded half up to the currency's smallest unit."""
+        """quantity * unit_price * month_share, rounded to the currency's smallest unit as the tariff says."""
+
+    @_builtins.property
+    def month_share(self) -> _fraction_pb2.Fraction:
+        """The part of a billing month that the price is due for. Absent: all of it, or a price that is not for a month."""
+
+    @_builtins.property
+    def peak_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the window with the greatest power, UTC: of a demand charge with a reading."""
+
+    @_builtins.property
+    def tax_percent(self) -> _decimal_pb2.Decimal:
+        """The rate of the tax on it, percent."""
 
     def __init__(
         self,
@@ -280,10 +368,14 @@ class InvoiceLine(_message.Message):
         amount: _money_pb2.Money | None = ...,
         reading_count: _builtins.int = ...,
         estimated_reading_count: _builtins.int = ...,
+        tier: _builtins.int = ...,
+        month_share: _fraction_pb2.Fraction | None = ...,
+        peak_time: _timestamp_pb2.Timestamp | None = ...,
+        tax_percent: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "quantity", b"quantity", "unit_price", b"unit_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "month_share", b"month_share", "peak_time", b"peak_time", "quantity", b"quantity", "tax_percent", b"tax_percent", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "description", b"description", "estimated_reading_count", b"estimated_reading_count", "kind", b"kind", "price_name", b"price_name", "quantity", b"quantity", "reading_count", b"reading_count", "tariff_id", b"tariff_id", "unit", b"unit", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "description", b"description", "estimated_reading_count", b"estimated_reading_count", "kind", b"kind", "month_share", b"month_share", "peak_time", b"peak_time", "price_name", b"price_name", "quantity", b"quantity", "reading_count", b"reading_count", "tariff_id", b"tariff_id", "tax_percent", b"tax_percent", "tier", b"tier", "unit", b"unit", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -308,7 +400,7 @@ class InvoiceTax(_message.Message):
 
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """base * percent / 100, rounded half up to the currency's smallest unit."""
+        """base * percent / 100, rounded to the currency's smallest unit as the tariff of its first line says."""
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import dayofweek_pb2 as _dayofweek_pb2
 from google.type import decimal_pb2 as _decimal_pb2
@@ -23,6 +24,214 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _TierAllowance:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TierAllowanceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TierAllowance.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TIER_ALLOWANCE_UNSPECIFIED: _TierAllowance.ValueType  # 0
+    """The default: a billing month."""
+    TIER_ALLOWANCE_MONTH: _TierAllowance.ValueType  # 1
+    """A billing month; of a part of a month, or under one of several tariffs, the part that its days are."""
+    TIER_ALLOWANCE_DAY: _TierAllowance.ValueType  # 2
+    """Each local day by itself."""
+    TIER_ALLOWANCE_DAYS_OF_MONTH: _TierAllowance.ValueType  # 3
+    """A billing month, whose amount is so much for each of its days."""
+
+class TierAllowance(_TierAllowance, metaclass=_TierAllowanceEnumTypeWrapper):
+    """What the amounts of steps are for; the energy is counted from 0 again when it is over."""
+
+TIER_ALLOWANCE_UNSPECIFIED: TierAllowance.ValueType  # 0
+"""The default: a billing month."""
+TIER_ALLOWANCE_MONTH: TierAllowance.ValueType  # 1
+"""A billing month; of a part of a month, or under one of several tariffs, the part that its days are."""
+TIER_ALLOWANCE_DAY: TierAllowance.ValueType  # 2
+"""Each local day by itself."""
+TIER_ALLOWANCE_DAYS_OF_MONTH: TierAllowance.ValueType  # 3
+"""A billing month, whose amount is so much for each of its days."""
+Global___TierAllowance: _TypeAlias = TierAllowance  # noqa: Y015
+
+class _TierCounter:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TierCounterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TierCounter.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TIER_COUNTER_UNSPECIFIED: _TierCounter.ValueType  # 0
+    """The default: all that the tariff prices."""
+    TIER_COUNTER_TARIFF: _TierCounter.ValueType  # 1
+    """All that the tariff prices, in order of time."""
+    TIER_COUNTER_PRICE: _TierCounter.ValueType  # 2
+    """That of each price by itself."""
+
+class TierCounter(_TierCounter, metaclass=_TierCounterEnumTypeWrapper):
+    """Which energy moves on to the next step."""
+
+TIER_COUNTER_UNSPECIFIED: TierCounter.ValueType  # 0
+"""The default: all that the tariff prices."""
+TIER_COUNTER_TARIFF: TierCounter.ValueType  # 1
+"""All that the tariff prices, in order of time."""
+TIER_COUNTER_PRICE: TierCounter.ValueType  # 2
+"""That of each price by itself."""
+Global___TierCounter: _TypeAlias = TierCounter  # noqa: Y015
+
+class _TierVolume:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TierVolumeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TierVolume.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TIER_VOLUME_UNSPECIFIED: _TierVolume.ValueType  # 0
+    """The default: graduated."""
+    TIER_VOLUME_GRADUATED: _TierVolume.ValueType  # 1
+    """What lies above its amount."""
+    TIER_VOLUME_WHOLE: _TierVolume.ValueType  # 2
+    """All of it, once the total has come above its amount."""
+
+class TierVolume(_TierVolume, metaclass=_TierVolumeEnumTypeWrapper):
+    """Which energy has the price of a step."""
+
+TIER_VOLUME_UNSPECIFIED: TierVolume.ValueType  # 0
+"""The default: graduated."""
+TIER_VOLUME_GRADUATED: TierVolume.ValueType  # 1
+"""What lies above its amount."""
+TIER_VOLUME_WHOLE: TierVolume.ValueType  # 2
+"""All of it, once the total has come above its amount."""
+Global___TierVolume: _TypeAlias = TierVolume  # noqa: Y015
+
+class _ExportMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExportModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPORT_MODE_UNSPECIFIED: _ExportMode.ValueType  # 0
+    """Refused."""
+    EXPORT_MODE_NET_BILLING: _ExportMode.ValueType  # 1
+    """All import is billed and all export is paid for."""
+    EXPORT_MODE_INTERVAL_NETTING: _ExportMode.ValueType  # 2
+    """Within a quarter-hour they are set off against each other, and what is left is billed or paid for."""
+    EXPORT_MODE_PERIOD_NETTING: _ExportMode.ValueType  # 3
+    """Within a billing month they are set off at each price; what is left over is kept, as kWh, for later months."""
+
+class ExportMode(_ExportMode, metaclass=_ExportModeEnumTypeWrapper):
+    """What becomes of the energy that a site gives to the grid."""
+
+EXPORT_MODE_UNSPECIFIED: ExportMode.ValueType  # 0
+"""Refused."""
+EXPORT_MODE_NET_BILLING: ExportMode.ValueType  # 1
+"""All import is billed and all export is paid for."""
+EXPORT_MODE_INTERVAL_NETTING: ExportMode.ValueType  # 2
+"""Within a quarter-hour they are set off against each other, and what is left is billed or paid for."""
+EXPORT_MODE_PERIOD_NETTING: ExportMode.ValueType  # 3
+"""Within a billing month they are set off at each price; what is left over is kept, as kWh, for later months."""
+Global___ExportMode: _TypeAlias = ExportMode  # noqa: Y015
+
+class _TariffClock:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TariffClockEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TariffClock.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TARIFF_CLOCK_UNSPECIFIED: _TariffClock.ValueType  # 0
+    """The default: the prevailing one."""
+    TARIFF_CLOCK_PREVAILING: _TariffClock.ValueType  # 1
+    """That on the wall, with summer time where there is one."""
+    TARIFF_CLOCK_STANDARD: _TariffClock.ValueType  # 2
+    """Standard time all year."""
+
+class TariffClock(_TariffClock, metaclass=_TariffClockEnumTypeWrapper):
+    """Which clock prices go by."""
+
+TARIFF_CLOCK_UNSPECIFIED: TariffClock.ValueType  # 0
+"""The default: the prevailing one."""
+TARIFF_CLOCK_PREVAILING: TariffClock.ValueType  # 1
+"""That on the wall, with summer time where there is one."""
+TARIFF_CLOCK_STANDARD: TariffClock.ValueType  # 2
+"""Standard time all year."""
+Global___TariffClock: _TypeAlias = TariffClock  # noqa: Y015
+
+class _RoundingMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RoundingModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RoundingMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROUNDING_MODE_UNSPECIFIED: _RoundingMode.ValueType  # 0
+    """The default: half up."""
+    ROUNDING_MODE_HALF_UP: _RoundingMode.ValueType  # 1
+    """To the nearest, ties away from zero."""
+    ROUNDING_MODE_HALF_EVEN: _RoundingMode.ValueType  # 2
+    """To the nearest, ties to the even one."""
+    ROUNDING_MODE_UP: _RoundingMode.ValueType  # 3
+    """Away from zero."""
+    ROUNDING_MODE_DOWN: _RoundingMode.ValueType  # 4
+    """Towards zero."""
+
+class RoundingMode(_RoundingMode, metaclass=_RoundingModeEnumTypeWrapper):
+    """How an amount becomes one of whole coins."""
+
+ROUNDING_MODE_UNSPECIFIED: RoundingMode.ValueType  # 0
+"""The default: half up."""
+ROUNDING_MODE_HALF_UP: RoundingMode.ValueType  # 1
+"""To the nearest, ties away from zero."""
+ROUNDING_MODE_HALF_EVEN: RoundingMode.ValueType  # 2
+"""To the nearest, ties to the even one."""
+ROUNDING_MODE_UP: RoundingMode.ValueType  # 3
+"""Away from zero."""
+ROUNDING_MODE_DOWN: RoundingMode.ValueType  # 4
+"""Towards zero."""
+Global___RoundingMode: _TypeAlias = RoundingMode  # noqa: Y015
+
+class _RoundingLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RoundingLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RoundingLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROUNDING_LEVEL_UNSPECIFIED: _RoundingLevel.ValueType  # 0
+    """The default: each line."""
+    ROUNDING_LEVEL_LINE: _RoundingLevel.ValueType  # 1
+    """Each line."""
+    ROUNDING_LEVEL_TOTAL: _RoundingLevel.ValueType  # 2
+    """The sum of the exact lines of a tax rate; what the rounded lines differ from it is a line of its own."""
+
+class RoundingLevel(_RoundingLevel, metaclass=_RoundingLevelEnumTypeWrapper):
+    """What is rounded."""
+
+ROUNDING_LEVEL_UNSPECIFIED: RoundingLevel.ValueType  # 0
+"""The default: each line."""
+ROUNDING_LEVEL_LINE: RoundingLevel.ValueType  # 1
+"""Each line."""
+ROUNDING_LEVEL_TOTAL: RoundingLevel.ValueType  # 2
+"""The sum of the exact lines of a tax rate; what the rounded lines differ from it is a line of its own."""
+Global___RoundingLevel: _TypeAlias = RoundingLevel  # noqa: Y015
+
+class _IntervalCrossing:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IntervalCrossingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IntervalCrossing.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INTERVAL_CROSSING_UNSPECIFIED: _IntervalCrossing.ValueType  # 0
+    """The default: refused."""
+    INTERVAL_CROSSING_REFUSED: _IntervalCrossing.ValueType  # 1
+    """The bill is refused."""
+    INTERVAL_CROSSING_SPLIT: _IntervalCrossing.ValueType  # 2
+    """Its energy is divided by time, as if it had been used evenly."""
+
+class IntervalCrossing(_IntervalCrossing, metaclass=_IntervalCrossingEnumTypeWrapper):
+    """What becomes of a reading that reaches beyond a change of price."""
+
+INTERVAL_CROSSING_UNSPECIFIED: IntervalCrossing.ValueType  # 0
+"""The default: refused."""
+INTERVAL_CROSSING_REFUSED: IntervalCrossing.ValueType  # 1
+"""The bill is refused."""
+INTERVAL_CROSSING_SPLIT: IntervalCrossing.ValueType  # 2
+"""Its energy is divided by time, as if it had been used evenly."""
+Global___IntervalCrossing: _TypeAlias = IntervalCrossing  # noqa: Y015
+
 @_typing.final
 class Tariff(_message.Message):
     """A price list. Immutable once created; another price is another tariff."""
@@ -37,12 +246,31 @@ class Tariff(_message.Message):
     DAILY_CHARGE_FIELD_NUMBER: _builtins.int
     TAX_PERCENT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    MONTHLY_CHARGE_FIELD_NUMBER: _builtins.int
+    MINIMUM_MONTHLY_CHARGE_FIELD_NUMBER: _builtins.int
+    FIXED_CHARGE_TAX_PERCENT_FIELD_NUMBER: _builtins.int
+    EXPORT_TAX_PERCENT_FIELD_NUMBER: _builtins.int
+    TIER_RULES_FIELD_NUMBER: _builtins.int
+    DEMAND_CHARGES_FIELD_NUMBER: _builtins.int
+    EXPORT_FIELD_NUMBER: _builtins.int
+    CLOCK_FIELD_NUMBER: _builtins.int
+    ROUNDING_MODE_FIELD_NUMBER: _builtins.int
+    ROUNDING_LEVEL_FIELD_NUMBER: _builtins.int
+    INTERVAL_CROSSING_FIELD_NUMBER: _builtins.int
     tariff_id: _builtins.str
     """Identity, chosen by the operator: 1..128 characters of A-Z a-z 0-9 . _ : -. Required."""
     display_name: _builtins.str
     """Name for people, up to 200 characters."""
     currency_code: _builtins.str
     """Currency of every price in it, ISO 4217, such as `INR`. Required."""
+    clock: Global___TariffClock.ValueType
+    """Which clock the prices go by. Unspecified: the prevailing one. Days and months of the bill always go by the prevailing one."""
+    rounding_mode: Global___RoundingMode.ValueType
+    """How amounts are rounded. Unspecified: half up."""
+    rounding_level: Global___RoundingLevel.ValueType
+    """What is rounded. Unspecified: each line."""
+    interval_crossing: Global___IntervalCrossing.ValueType
+    """What becomes of a reading that reaches beyond a change of price. Unspecified: the bill is refused."""
     @_builtins.property
     def flat(self) -> Global___FlatPricing:
         """One price at any time."""
@@ -63,6 +291,39 @@ class Tariff(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created, UTC. Output only."""
 
+    @_builtins.property
+    def monthly_charge(self) -> _money_pb2.Money:
+        """Fixed charge for each billing month, 0..1000000; for a part of a month the part that its days are. Absent: none.
+
+        The months of a period begin with it: of one from the 15th on at the 15th of each month.
+        """
+
+    @_builtins.property
+    def minimum_monthly_charge(self) -> _money_pb2.Money:
+        """What a billing month comes to at least, export aside, 0..1000000; for a part of a month the part that its days are. What
+        the bill lacks of it is a line. Absent: none.
+        """
+
+    @_builtins.property
+    def fixed_charge_tax_percent(self) -> _decimal_pb2.Decimal:
+        """Tax on daily, monthly and minimum charges, percent, 0..100, at most 4 decimals. Absent: tax_percent."""
+
+    @_builtins.property
+    def export_tax_percent(self) -> _decimal_pb2.Decimal:
+        """Tax on export, percent, 0..100, at most 4 decimals. Absent: tax_percent."""
+
+    @_builtins.property
+    def tier_rules(self) -> Global___TierRules:
+        """How the steps of its prices are counted. Absent: by billing month, over all energy, graduated."""
+
+    @_builtins.property
+    def demand_charges(self) -> _containers.RepeatedCompositeFieldContainer[Global___DemandCharge]:
+        """Charges for the greatest power, at most 8, with different names. Empty: none."""
+
+    @_builtins.property
+    def export(self) -> Global___ExportTerms:
+        """How energy given to the grid counts. Absent: not at all."""
+
     def __init__(
         self,
         *,
@@ -74,10 +335,21 @@ class Tariff(_message.Message):
         daily_charge: _money_pb2.Money | None = ...,
         tax_percent: _decimal_pb2.Decimal | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        monthly_charge: _money_pb2.Money | None = ...,
+        minimum_monthly_charge: _money_pb2.Money | None = ...,
+        fixed_charge_tax_percent: _decimal_pb2.Decimal | None = ...,
+        export_tax_percent: _decimal_pb2.Decimal | None = ...,
+        tier_rules: Global___TierRules | None = ...,
+        demand_charges: _abc.Iterable[Global___DemandCharge] | None = ...,
+        export: Global___ExportTerms | None = ...,
+        clock: Global___TariffClock.ValueType = ...,
+        rounding_mode: Global___RoundingMode.ValueType = ...,
+        rounding_level: Global___RoundingLevel.ValueType = ...,
+        interval_crossing: Global___IntervalCrossing.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "daily_charge", b"daily_charge", "flat", b"flat", "pricing", b"pricing", "tax_percent", b"tax_percent", "time_of_use", b"time_of_use"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "daily_charge", b"daily_charge", "export", b"export", "export_tax_percent", b"export_tax_percent", "fixed_charge_tax_percent", b"fixed_charge_tax_percent", "flat", b"flat", "minimum_monthly_charge", b"minimum_monthly_charge", "monthly_charge", b"monthly_charge", "pricing", b"pricing", "tax_percent", b"tax_percent", "tier_rules", b"tier_rules", "time_of_use", b"time_of_use"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "currency_code", b"currency_code", "daily_charge", b"daily_charge", "display_name", b"display_name", "flat", b"flat", "pricing", b"pricing", "tariff_id", b"tariff_id", "tax_percent", b"tax_percent", "time_of_use", b"time_of_use"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "create_time", b"create_time", "currency_code", b"currency_code", "daily_charge", b"daily_charge", "demand_charges", b"demand_charges", "display_name", b"display_name", "export", b"export", "export_tax_percent", b"export_tax_percent", "fixed_charge_tax_percent", b"fixed_charge_tax_percent", "flat", b"flat", "interval_crossing", b"interval_crossing", "minimum_monthly_charge", b"minimum_monthly_charge", "monthly_charge", b"monthly_charge", "pricing", b"pricing", "rounding_level", b"rounding_level", "rounding_mode", b"rounding_mode", "tariff_id", b"tariff_id", "tax_percent", b"tax_percent", "tier_rules", b"tier_rules", "time_of_use", b"time_of_use"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_pricing: _TypeAlias = _typing.Literal["flat", "time_of_use"]  # noqa: Y015
     _WhichOneofArgType_pricing: _TypeAlias = _typing.Literal["pricing", b"pricing"]  # noqa: Y015
@@ -92,22 +364,182 @@ class FlatPricing(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRICE_PER_KWH_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def price_per_kwh(self) -> _money_pb2.Money:
-        """Price of one kWh, 0..1000000, at most 8 decimals."""
+        """Price of one kWh, -1000000..1000000, at most 8 decimals."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceStep]:
+        """Other prices by the amount of energy, at most 24, by rising amounts. Empty: none."""
 
     def __init__(
         self,
         *,
         price_per_kwh: _money_pb2.Money | None = ...,
+        steps: _abc.Iterable[Global___PriceStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price_per_kwh", b"price_per_kwh"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["price_per_kwh", b"price_per_kwh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price_per_kwh", b"price_per_kwh", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FlatPricing: _TypeAlias = FlatPricing  # noqa: Y015
+
+@_typing.final
+class PriceStep(_message.Message):
+    """From above an amount of energy on, another price."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ABOVE_KWH_FIELD_NUMBER: _builtins.int
+    PRICE_PER_KWH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def above_kwh(self) -> _decimal_pb2.Decimal:
+        """The amount, kWh, more than 0 and at most 1000000000, at most 6 decimals; the amount itself still has the price before it."""
+
+    @_builtins.property
+    def price_per_kwh(self) -> _money_pb2.Money:
+        """Price of one kWh, -1000000..1000000, at most 8 decimals."""
+
+    def __init__(
+        self,
+        *,
+        above_kwh: _decimal_pb2.Decimal | None = ...,
+        price_per_kwh: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["above_kwh", b"above_kwh", "price_per_kwh", b"price_per_kwh"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["above_kwh", b"above_kwh", "price_per_kwh", b"price_per_kwh"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceStep: _TypeAlias = PriceStep  # noqa: Y015
+
+@_typing.final
+class TierRules(_message.Message):
+    """How the steps of prices are counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALLOWANCE_FIELD_NUMBER: _builtins.int
+    COUNTER_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    allowance: Global___TierAllowance.ValueType
+    """What the amounts are for. Unspecified: a billing month."""
+    counter: Global___TierCounter.ValueType
+    """Which energy moves on to the next step. Unspecified: all that the tariff prices."""
+    volume: Global___TierVolume.ValueType
+    """Which energy has the price of a step. Unspecified: what lies above its amount."""
+    def __init__(
+        self,
+        *,
+        allowance: Global___TierAllowance.ValueType = ...,
+        counter: Global___TierCounter.ValueType = ...,
+        volume: Global___TierVolume.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowance", b"allowance", "counter", b"counter", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TierRules: _TypeAlias = TierRules  # noqa: Y015
+
+@_typing.final
+class DemandCharge(_message.Message):
+    """A price of the greatest mean power over windows of a billing month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PRICE_PER_KW_FIELD_NUMBER: _builtins.int
+    WINDOW_MINUTES_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    RATCHET_PERCENT_FIELD_NUMBER: _builtins.int
+    LOOKBACK_MONTHS_FIELD_NUMBER: _builtins.int
+    ESTIMATES_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, such as `on-peak`, 1..64 characters."""
+    window_minutes: _builtins.int
+    """Length of a window, minutes: 15, 30 or 60. They follow each other from the local midnight on. Unset: 15."""
+    lookback_months: _builtins.int
+    """How many billing months before count for that, 1..12 with a percentage."""
+    estimates_count: _builtins.bool
+    """Whether a window with an estimate may set the demand."""
+    @_builtins.property
+    def price_per_kw(self) -> _money_pb2.Money:
+        """Price of one kW for a billing month, 0..1000000, at most 8 decimals; for a part of a month the part that its days are."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeOfUseWindow]:
+        """When a window must begin to count, at most 32, by the clock and the holidays of the tariff. Empty: at any time."""
+
+    @_builtins.property
+    def ratchet_percent(self) -> _decimal_pb2.Decimal:
+        """At least this percentage of the greatest demand of the months before is billed, 0..100, at most 4 decimals. Absent: 0."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        price_per_kw: _money_pb2.Money | None = ...,
+        window_minutes: _builtins.int = ...,
+        windows: _abc.Iterable[Global___TimeOfUseWindow] | None = ...,
+        ratchet_percent: _decimal_pb2.Decimal | None = ...,
+        lookback_months: _builtins.int = ...,
+        estimates_count: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price_per_kw", b"price_per_kw", "ratchet_percent", b"ratchet_percent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimates_count", b"estimates_count", "lookback_months", b"lookback_months", "name", b"name", "price_per_kw", b"price_per_kw", "ratchet_percent", b"ratchet_percent", "window_minutes", b"window_minutes", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DemandCharge: _TypeAlias = DemandCharge  # noqa: Y015
+
+@_typing.final
+class ExportTerms(_message.Message):
+    """How energy given to the grid counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    FLAT_FIELD_NUMBER: _builtins.int
+    TIME_OF_USE_FIELD_NUMBER: _builtins.int
+    TRUE_UP_MONTH_FIELD_NUMBER: _builtins.int
+    mode: Global___ExportMode.ValueType
+    """What becomes of it. Required."""
+    true_up_month: _builtins.int
+    """Month of the calendar, 1..12: at the end of the billing month that begins in it, export that is still kept is paid for.
+    Required with EXPORT_MODE_PERIOD_NETTING.
+    """
+    @_builtins.property
+    def flat(self) -> Global___FlatPricing:
+        """One price at any time, without steps."""
+
+    @_builtins.property
+    def time_of_use(self) -> Global___TimeOfUsePricing:
+        """Prices by the local clock, without steps; not with EXPORT_MODE_PERIOD_NETTING."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___ExportMode.ValueType = ...,
+        flat: Global___FlatPricing | None = ...,
+        time_of_use: Global___TimeOfUsePricing | None = ...,
+        true_up_month: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flat", b"flat", "pricing", b"pricing", "time_of_use", b"time_of_use"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flat", b"flat", "mode", b"mode", "pricing", b"pricing", "time_of_use", b"time_of_use", "true_up_month", b"true_up_month"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_pricing: _TypeAlias = _typing.Literal["flat", "time_of_use"]  # noqa: Y015
+    _WhichOneofArgType_pricing: _TypeAlias = _typing.Literal["pricing", b"pricing"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_pricing) -> _WhichOneofReturnType_pricing | None: ...
+
+Global___ExportTerms: _TypeAlias = ExportTerms  # noqa: Y015
 
 @_typing.final
 class TimeOfUsePricing(_message.Message):
@@ -119,6 +551,7 @@ class TimeOfUsePricing(_message.Message):
     DEFAULT_NAME_FIELD_NUMBER: _builtins.int
     DEFAULT_PRICE_PER_KWH_FIELD_NUMBER: _builtins.int
     HOLIDAYS_FIELD_NUMBER: _builtins.int
+    DEFAULT_STEPS_FIELD_NUMBER: _builtins.int
     default_name: _builtins.str
     """Name of the rest of the time, such as `off-peak`. Required, and the name of no period."""
     @_builtins.property
@@ -127,11 +560,15 @@ class TimeOfUsePricing(_message.Message):
 
     @_builtins.property
     def default_price_per_kwh(self) -> _money_pb2.Money:
-        """Price of one kWh in the rest of the time, 0..1000000, at most 8 decimals."""
+        """Price of one kWh in the rest of the time, -1000000..1000000, at most 8 decimals."""
 
     @_builtins.property
     def holidays(self) -> _containers.RepeatedCompositeFieldContainer[_date_pb2.Date]:
         """Days of the local calendar that count as a Sunday, at most 1000, each once. Empty: none."""
+
+    @_builtins.property
+    def default_steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceStep]:
+        """Other prices of the rest of the time by the amount of energy, at most 24, by rising amounts. Empty: none."""
 
     def __init__(
         self,
@@ -140,10 +577,11 @@ class TimeOfUsePricing(_message.Message):
         default_name: _builtins.str = ...,
         default_price_per_kwh: _money_pb2.Money | None = ...,
         holidays: _abc.Iterable[_date_pb2.Date] | None = ...,
+        default_steps: _abc.Iterable[Global___PriceStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["default_price_per_kwh", b"default_price_per_kwh"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_name", b"default_name", "default_price_per_kwh", b"default_price_per_kwh", "holidays", b"holidays", "periods", b"periods"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_name", b"default_name", "default_price_per_kwh", b"default_price_per_kwh", "default_steps", b"default_steps", "holidays", b"holidays", "periods", b"periods"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,15 +596,20 @@ class TimeOfUsePeriod(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     PRICE_PER_KWH_FIELD_NUMBER: _builtins.int
     WINDOWS_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, such as `peak`, 1..64 characters."""
     @_builtins.property
     def price_per_kwh(self) -> _money_pb2.Money:
-        """Price of one kWh, 0..1000000, at most 8 decimals."""
+        """Price of one kWh, -1000000..1000000, at most 8 decimals."""
 
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimeOfUseWindow]:
         """When it applies, 1..32 windows."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceStep]:
+        """Other prices by the amount of energy, at most 24, by rising amounts. Empty: none."""
 
     def __init__(
         self,
@@ -174,10 +617,11 @@ class TimeOfUsePeriod(_message.Message):
         name: _builtins.str = ...,
         price_per_kwh: _money_pb2.Money | None = ...,
         windows: _abc.Iterable[Global___TimeOfUseWindow] | None = ...,
+        steps: _abc.Iterable[Global___PriceStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price_per_kwh", b"price_per_kwh"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "price_per_kwh", b"price_per_kwh", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "price_per_kwh", b"price_per_kwh", "steps", b"steps", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -206,7 +206,7 @@ class GetCurrentPriceResponse(_message.Message):
     """The tariff it comes from."""
     @_builtins.property
     def price_per_kwh(self) -> _money_pb2.Money:
-        """Price of one kWh."""
+        """Price of one kWh; of a price with steps the one before the first step."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
