@@ -129,7 +129,7 @@ check-test-docs: $(INSTALLED)
 	  $(BIN)/interrogate -vv --omit-covered-files $(DOCUMENTED) tests; exit 1; }
 
 check-unit: $(INSTALLED)
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest tests/unit --numprocesses=auto
 
 .PHONY: format
 format: $(INSTALLED) ## formats the code and the protos
