@@ -19,11 +19,13 @@ from billing.config import BillingConfig
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
 from billing.live_cache import LiveCache
 from billing.live_publisher import LivePublisher
+from billing.log_retention import LogRetention, LogRetentionMetrics
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
 from billing.retention import Retention, RetentionMetrics
 from billing.roller import Roller, RollerMetrics
+from billing.sealed_day_store import SealedDayStore
 from billing.servicers import servicers_of
 from billing.tariff_store import TariffStore
 from billing.validation_progress_store import ValidationProgressStore
@@ -133,6 +135,15 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
                 readings.live,
                 config.raw_retention_days,
                 RetentionMetrics(registry),
+                readings.writer.wait_idle,
+            ).run
+        if config.log_retention_days is not None:
+            background["log_retention"] = LogRetention(
+                readings.log,
+                readings.history,
+                SealedDayStore(database),
+                config.log_retention_days,
+                LogRetentionMetrics(registry),
                 readings.writer.wait_idle,
             ).run
         if config.validation_automatic:

@@ -1,6 +1,6 @@
 """Whether a bill rests too much on estimates to be sent: the rule of prolonged estimation.
 
-The rule is one that catalogues of meter data management name; both limits are defaults of this project.
+The rule is one that catalogues of meter data management name; both limits are settings.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,8 +11,6 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from billing.rated_line import EXACT, Quarter
-
-_HOUR_MS = 3_600_000
 
 
 class HoldReason(Enum):
@@ -37,8 +35,8 @@ class BillHold(NamedTuple):
 class HoldLimits:
     """From where on a bill is held: above either."""
 
-    estimated_ms: int = 72 * _HOUR_MS
-    estimated_percent: Decimal = Decimal(10)
+    estimated_ms: int
+    estimated_percent: Decimal
 
 
 def bill_holds(quarters: Iterable[Quarter], limits: HoldLimits) -> list[BillHold]:

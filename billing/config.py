@@ -1,6 +1,7 @@
 """What billing is told at its start."""
 
 from datetime import date
+from decimal import Decimal
 
 from pydantic import Field
 
@@ -27,6 +28,13 @@ class BillingConfig(ServiceConfig):
     raw_retention_days: int | None = Field(default=None, ge=2, le=36_500)
     """Days after which the cold readings of a day are removed, once its roll-up was checked against them; by default
     never. The log keeps what came."""
+    log_retention_days: int | None = Field(default=None, ge=2, le=36_500)
+    """Days after which a segment of the log is removed, once each of its readings was found at rest; by default
+    never."""
+    hold_estimated_days: int = Field(default=3, ge=0, le=366)
+    """A bill is to be held when estimates go on for more than so many days without a reading between."""
+    hold_estimated_percent: Decimal = Field(default=Decimal(10), ge=0, le=100)
+    """And when more than so much of its energy is estimated."""
     validation_automatic: bool = True
     """Whether the days of every meter are validated by themselves when they have ended, and again when they changed."""
     estimation_automatic: bool = False

@@ -25,8 +25,6 @@ from billing.tariff_store import TariffStore
 from common.errors import FieldViolation, InvalidArgument
 from common.rpc_guard import Context
 
-_HOLD_LIMITS = HoldLimits()
-
 
 class QuarterReader(Protocol):
     """Reads what a device used."""
@@ -55,9 +53,16 @@ class InvoiceService(InvoiceServiceServicer):
     """Translates between the contract and the making of bills."""
 
     def __init__(
-        self, *, store: TariffStore, registry: DeviceRegistry, quarters: QuarterReader, complete_through: Completeness
+        self,
+        *,
+        store: TariffStore,
+        registry: DeviceRegistry,
+        quarters: QuarterReader,
+        complete_through: Completeness,
+        hold_limits: HoldLimits,
     ) -> None:
         self._store = store
+        self._hold_limits = hold_limits
         self._complete_through = complete_through
         self._registry = registry
         self._quarters = quarters
@@ -101,7 +106,7 @@ class InvoiceService(InvoiceServiceServicer):
             history_months=history_months,
         )
         # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
-        return await asyncio.to_thread(lambda: make_invoice(rating(), bill_holds(billed, _HOLD_LIMITS)))
+        return await asyncio.to_thread(lambda: make_invoice(rating(), bill_holds(billed, self._hold_limits)))
 
 
 def _period(device: RegisteredDevice, question: PreviewQuestion) -> BilledPeriod:

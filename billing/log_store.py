@@ -1,12 +1,14 @@
 """The log: one immutable document a batch, the truth from which everything else at rest can be derived again."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from pymongo import ReplaceOne
+from pymongo import ASCENDING, ReplaceOne
 
 from billing.segment import Segment
 from billing.segment_document import from_document, to_document
 from billing.unmerged_store import UnmergedStore, insert_new
+from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 10_000
@@ -58,6 +60,45 @@ class LogStore:
         """The segments of some ids, in no particular order; unknown ids are left out."""
         cursor = self._log.find({"_id": {"$in": list(batch_ids)}})
         return [from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+
+    async def prepare_expiry(self) -> None:
+        """Makes the indexes by which old segments are found and removed; without a retention nobody pays for them."""
+        await self._log.create_index([("recorded_at", ASCENDING), ("_id", ASCENDING)])
+        await self._log.create_index("expire_at", expireAfterSeconds=0, sparse=True)
+
+    async def old_ids(self, before_ms: int, after: tuple[int, str] | None, limit: int) -> list[tuple[int, str]]:
+        """When segments were recorded, epoch milliseconds, and their ids: those before an instant, after a place.
+
+        The first `limit` of them; those that are to be removed already are left out.
+        """
+        recorded = {"$lt": datetime_from_ms(before_ms)}
+        stages: list[dict[str, Any]] = [{"$match": {"recorded_at": recorded}}]
+        if after is not None:
+            at, batch_id = datetime_from_ms(after[0]), after[1]
+            stages = [
+                {"$match": {"recorded_at": {"$gte": at, **recorded}}},
+                {"$match": {"$or": [{"recorded_at": {"$gt": at}}, {"_id": {"$gt": batch_id}}]}},
+            ]
+        stages += [
+            {"$match": {"expire_at": {"$exists": False}}},
+            {"$sort": {"recorded_at": ASCENDING, "_id": ASCENDING}},
+            {"$limit": limit},
+            {"$project": {"recorded_at": 1}},
+        ]
+        cursor = self._log.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)
+        return [(datetime_to_ms(found["recorded_at"]), found["_id"]) async for found in cursor]
+
+    async def folded_whole(self, batch_ids: Sequence[str]) -> list[str]:
+        """Those of some segments that are folded, and of which nothing was set aside."""
+        some = {"_id": {"$in": list(batch_ids)}}
+        aside = self._quarantined.find(some, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)
+        left = {found["_id"] async for found in aside} | await self._unmerged.marked_among(batch_ids)
+        return [batch_id for batch_id in batch_ids if batch_id not in left]
+
+    async def expire(self, batch_ids: Sequence[str], at_ms: int) -> None:
+        """Lets the server remove segments from an instant on, epoch milliseconds."""
+        expiry = {"$set": {"expire_at": datetime_from_ms(at_ms)}}
+        await self._log.update_many({"_id": {"$in": list(batch_ids)}}, expiry)
 
     async def mark_merged(self, batch_ids: Sequence[str]) -> None:
         """Takes note that segments are folded; doing it again changes nothing."""

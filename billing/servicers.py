@@ -8,12 +8,14 @@ from energy.billing.v1.invoice_service_pb2_grpc import add_InvoiceServiceService
 from energy.billing.v1.tariff_service_pb2_grpc import add_TariffServiceServicer_to_server
 from energy.billing.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 
+from billing.bill_hold import HoldLimits
 from billing.config import BillingConfig
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
 from billing.reading_validation import ReadingValidation
 from billing.readings_at_rest import ReadingsAtRest
+from billing.schema import DAY_MS
 from billing.tail_reader import TailReader
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
@@ -72,7 +74,13 @@ def servicers_of(
         ),
         (
             add_InvoiceServiceServicer_to_server,
-            InvoiceService(store=tariffs, registry=devices, quarters=usage, complete_through=readings.complete_through),
+            InvoiceService(
+                store=tariffs,
+                registry=devices,
+                quarters=usage,
+                complete_through=readings.complete_through,
+                hold_limits=HoldLimits(config.hold_estimated_days * DAY_MS, config.hold_estimated_percent),
+            ),
             invoice_service_pb2.DESCRIPTOR.services_by_name["InvoiceService"].full_name,
         ),
         validation.servicer,

@@ -102,6 +102,11 @@ class UnmergedStore:
         query: dict[str, Any] = {} if partitions is None else {"partition": {"$in": sorted(partitions)}}
         return [found["_id"] async for found in self._marks.find(query, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)]
 
+    async def marked_among(self, batch_ids: Sequence[str]) -> set[str]:
+        """Those of some segments that are marked, as the store has them."""
+        cursor = self._marks.find({"_id": {"$in": list(batch_ids)}}, {"_id": 1})
+        return {found["_id"] async for found in cursor.max_time_ms(_READ_TIMEOUT_MS)}
+
     async def by_partition(self, partitions: Iterable[int]) -> list[tuple[int, str]]:
         """Partition and id of the marked segments of some partitions, as a rule as they were logged."""
         cursor = self._marks.find({"partition": {"$in": sorted(partitions)}}, {"partition": 1})

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import grpc
@@ -20,6 +21,7 @@ from google.type.decimal_pb2 import Decimal as DecimalMessage
 from google.type.money_pb2 import Money
 from prometheus_client import CollectorRegistry
 
+from billing.bill_hold import HoldLimits
 from billing.invoice_service import InvoiceService, QuarterReader
 from billing.rated_line import Quarter
 from billing.tariff_service import TariffService
@@ -160,7 +162,11 @@ async def pricing_mesh(database: Database, quarters: QuarterReader | None = None
     add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, clock=clock), server)
     add_InvoiceServiceServicer_to_server(
         InvoiceService(
-            store=store, registry=registry, quarters=quarters or readings, complete_through=complete_through
+            store=store,
+            registry=registry,
+            quarters=quarters or readings,
+            complete_through=complete_through,
+            hold_limits=HoldLimits(72 * 3_600_000, Decimal(10)),
         ),
         server,
     )
