@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 import uuid
@@ -10,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import bson
 from prometheus_client import CollectorRegistry
-from pymongo import ReplaceOne
+from pymongo import MongoClient, ReplaceOne
 
 from billing import segment_document
 from billing.day_store import DayStore
@@ -39,6 +40,7 @@ _SEGMENTS_A_WRITE = 64
 _DOCUMENTS_A_WRITE = 50
 _READINGS_A_ROUND = 100_000
 _BARE_DEVICES = 500
+_DROP_TIMEOUT_MS = 300_000
 
 
 async def write_rows(mongo_url: str, device_ids: Sequence[str], day_ms: int, seconds: float) -> list[Row]:
@@ -143,6 +145,12 @@ async def _scratch(mongo_url: str) -> AsyncIterator[Database]:
     database = open_database(mongo_url, f"bench_{uuid.uuid4().hex}", appname="bench-store")
     try:
         yield database
-        await database.client.drop_database(database.name)
     finally:
         close(database)
+    await asyncio.to_thread(_drop, mongo_url, database.name)
+
+
+def _drop(mongo_url: str, name: str) -> None:
+    # The server of a bare machine takes longer for millions of readings than any question of the services may take.
+    with MongoClient[Document](mongo_url, timeoutMS=_DROP_TIMEOUT_MS) as client:
+        client.drop_database(name)
