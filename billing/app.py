@@ -14,6 +14,7 @@ import stamina
 from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
+from billing.account_invoice_store import AccountInvoiceStore
 from billing.batch_codec import BatchDecoder
 from billing.config import BillingConfig
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
@@ -234,6 +235,7 @@ async def _start_when_ready(
             await readings.log.prepare()
             await readings.history.prepare()
             await TariffStore(database).prepare()
+            await AccountInvoiceStore(database).prepare()
             await prepare_validation(database)
     lifecycle.start_task("log_writer", readings.writer.run())
     lifecycle.start_task("watermarks", readings.watermarks.run())

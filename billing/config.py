@@ -35,6 +35,8 @@ class BillingConfig(ServiceConfig):
     """A bill is to be held when estimates go on for more than so many days without a reading between."""
     hold_estimated_percent: Decimal = Field(default=Decimal(10), ge=0, le=100)
     """And when more than so much of its energy is estimated."""
+    invoice_due_days: int = Field(default=30, ge=0, le=366)
+    """How many days after its issue an invoice is due."""
     validation_automatic: bool = True
     """Whether the days of every meter are validated by themselves when they have ended, and again when they changed."""
     estimation_automatic: bool = False

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Literal
 
 from energy.billing.v1 import invoice_pb2
-from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
+from energy.billing.v1.invoice_service_pb2 import GenerateInvoicesRequest, PreviewInvoiceRequest
 from google.type.date_pb2 import Date
 from google.type.fraction_pb2 import Fraction as FractionMessage
 
@@ -75,13 +75,7 @@ def preview_question(request: PreviewInvoiceRequest) -> PreviewQuestion:
         InvalidArgument: with every field that breaks its rules.
     """
     violations = [*id_violations("device_id", request.device_id)]
-    start_date = _date(request, "start_date", violations)
-    end_date = _date(request, "end_date", violations)
-    if start_date is None or end_date is None:
-        raise InvalidArgument(violations)
-    if not 0 < (end_date - start_date).days <= PERIOD_DAYS_MAXIMUM:
-        allowed = f"must be after start_date, at most {PERIOD_DAYS_MAXIMUM} days later"
-        violations.append(FieldViolation("end_date", "OUT_OF_RANGE", allowed))
+    start_date, end_date = days_of(request, violations)
     as_of_ms = None
     if request.HasField("as_of"):
         try:
@@ -90,6 +84,24 @@ def preview_question(request: PreviewInvoiceRequest) -> PreviewQuestion:
             violations.append(FieldViolation("as_of", "INVALID_FORMAT", str(wrong)))
     refuse(violations)
     return PreviewQuestion(request.device_id, start_date, end_date, as_of_ms)
+
+
+def days_of(
+    request: PreviewInvoiceRequest | GenerateInvoicesRequest, violations: list[FieldViolation]
+) -> tuple[date, date]:
+    """The local days [start_date, end_date) that are to be billed; what is wrong with them is added to `violations`.
+
+    Raises:
+        InvalidArgument: with all violations, when there are no such days.
+    """
+    start_date = _date(request, "start_date", violations)
+    end_date = _date(request, "end_date", violations)
+    if start_date is None or end_date is None:
+        raise InvalidArgument(violations)
+    if not 0 < (end_date - start_date).days <= PERIOD_DAYS_MAXIMUM:
+        allowed = f"must be after start_date, at most {PERIOD_DAYS_MAXIMUM} days later"
+        violations.append(FieldViolation("end_date", "OUT_OF_RANGE", allowed))
+    return start_date, end_date
 
 
 def invoice_message(period: BilledPeriod, invoice: Invoice, knowledge: Knowledge) -> invoice_pb2.Invoice:
@@ -170,7 +182,9 @@ def _tax_message(tax: InvoiceTax, currency_code: str) -> invoice_pb2.InvoiceTax:
 
 
 def _date(
-    request: PreviewInvoiceRequest, field: Literal["start_date", "end_date"], violations: list[FieldViolation]
+    request: PreviewInvoiceRequest | GenerateInvoicesRequest,
+    field: Literal["start_date", "end_date"],
+    violations: list[FieldViolation],
 ) -> date | None:
     if not request.HasField(field):
         violations.append(FieldViolation(field, "FIELD_REQUIRED", "is required"))

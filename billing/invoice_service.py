@@ -1,132 +1,227 @@
-"""Makes bills of the readings on record: which device and days, whose prices, what it comes to."""
+"""The door for those who make invoices and those who pay them; it only translates."""
 
 # ruff: noqa: N802, ARG002 - methods are named as in the contract, and each gets a context
 
-import asyncio
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
-from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest, PreviewInvoiceResponse
+from energy.billing.v1 import account_invoice_pb2
+from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
-from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DeviceKind
+from energy.common.v1.error_reason_pb2 import ErrorReason
+from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 
-from billing.bill_hold import HoldLimits, bill_holds
-from billing.billing_month import months_before
-from billing.device_registry import DeviceRegistry, RegisteredDevice
-from billing.invoice import BilledPeriod, Invoice, make_invoice
-from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message, preview_question
-from billing.local_time import local_midnight_ms
-from billing.price_timeline import tariffs_in_effect
-from billing.rated_line import Quarter
-from billing.rating import rate
-from billing.tariff_store import TariffStore
-from common.errors import FieldViolation, InvalidArgument
+from billing.account_invoice import AccountInvoice, Dispute, State
+from billing.account_invoice_codec import (
+    PERSON_LENGTH_MAXIMUM,
+    REASON_LENGTH_MAXIMUM,
+    STATES,
+    account_invoice_message,
+    credit_note_from_message,
+    currency_violations,
+    dispute_from_message,
+    invoice_id_violations,
+    outcome_of,
+    payment_from_message,
+    payment_messages,
+    text_violations,
+)
+from billing.account_invoice_store import OverduePlace
+from billing.bill_maker import BillMaker
+from billing.invoice_book import DeviceBillFailed, InvoiceBook
+from billing.invoice_codec import days_of, preview_question
+from billing.invoice_generation import Failure, generate
+from billing.tariff_codec import refuse
+from billing.tariff_validation import id_violations
+from common.errors import DependencyUnavailable, FieldViolation, InvalidArgument, PageTokenInvalid
+from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context
 
-
-class QuarterReader(Protocol):
-    """Reads what a device used."""
-
-    async def quarters(
-        self, device_id: str, start_ms: int, end_ms: int, as_of_ms: int | None = None
-    ) -> Sequence[Quarter]:
-        """The quarter-hours in [start_ms, end_ms), UTC milliseconds, in which a reading of the device starts.
-
-        With `as_of_ms` of the readings recorded at or before that instant.
-        """
+_PAGE_DEFAULT = 100
+_PAGE_MAXIMUM = 1000
 
 
-class Completeness(Protocol):
-    """Knows up to which instant the log is complete."""
+class AccountsRegistry(Protocol):
+    """Knows which accounts there are."""
 
     @property
-    def latest_ms(self) -> int | None:
-        """Every reading acked before this instant, epoch milliseconds, is in the log; None: not known."""
+    def is_complete(self) -> bool:
+        """Whether all of them are known."""
 
-    async def lowered(self, instant_ms: int) -> int:
-        """The instant, or the one up to which the log is complete if that is earlier."""
+    def account_ids(self, kind: int) -> Sequence[str]:
+        """The accounts that have a device of a kind, in order."""
 
 
 class InvoiceService(InvoiceServiceServicer):
-    """Translates between the contract and the making of bills."""
+    """Translates between the contract and the book of invoices; `clock` gives now in UTC milliseconds."""
 
     def __init__(
-        self,
-        *,
-        store: TariffStore,
-        registry: DeviceRegistry,
-        quarters: QuarterReader,
-        complete_through: Completeness,
-        hold_limits: HoldLimits,
+        self, *, bills: BillMaker, book: InvoiceBook, registry: AccountsRegistry, clock: Callable[[], int]
     ) -> None:
-        self._store = store
-        self._hold_limits = hold_limits
-        self._complete_through = complete_through
+        self._bills = bills
+        self._book = book
         self._registry = registry
-        self._quarters = quarters
+        self._clock = clock
 
-    async def PreviewInvoice(self, request: PreviewInvoiceRequest, context: Context) -> PreviewInvoiceResponse:
+    async def PreviewInvoice(self, request: pb.PreviewInvoiceRequest, context: Context) -> pb.PreviewInvoiceResponse:
         """Computes a bill and keeps nothing."""
-        question = preview_question(request)
-        device = await self._registry.find(question.device_id)
-        _require_meter(device)
-        period = _period(device, question)
-        knowledge = await self._knowledge(question)
-        invoice = await self._invoice(period, knowledge.as_of_ms)
-        return PreviewInvoiceResponse(invoice=invoice_message(period, invoice, knowledge))
+        return pb.PreviewInvoiceResponse(invoice=await self._bills.make(preview_question(request)))
 
-    async def _knowledge(self, question: PreviewQuestion) -> Knowledge:
-        """To be asked before the readings of the bill, so that it holds of all of them."""
-        if question.as_of_ms is None:
-            return Knowledge(self._complete_through.latest_ms)
-        as_of_ms = await self._complete_through.lowered(question.as_of_ms)
-        return Knowledge(self._complete_through.latest_ms, as_of_ms)
+    async def GenerateInvoices(
+        self, request: pb.GenerateInvoicesRequest, context: Context
+    ) -> AsyncIterator[pb.GenerateInvoicesResponse]:
+        """Makes the drafts of a period."""
+        violations: list[FieldViolation] = []
+        if request.account_id:
+            violations += id_violations("account_id", request.account_id)
+        start_date, end_date = days_of(request, violations)
+        refuse(violations)
+        if not self._registry.is_complete:
+            raise DependencyUnavailable("gateway")
+        accounts = [request.account_id] if request.account_id else self._registry.account_ids(DEVICE_KIND_METER)
+        async for progress in generate(self._book, accounts, len(accounts), start_date, end_date):
+            yield pb.GenerateInvoicesResponse(
+                account_count=progress.account_count,
+                done_count=progress.done_count,
+                draft_count=progress.draft_count,
+                settled_count=progress.settled_count,
+                held_count=progress.held_count,
+                failed_count=progress.failed_count,
+                failures=[_failure_message(failure) for failure in progress.failures],
+            )
 
-    async def _invoice(self, period: BilledPeriod, as_of_ms: int | None) -> Invoice:
-        assignments = await self._store.assignments(period.device_id)
-        tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
-        in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
-        zone = ZoneInfo(period.time_zone)
-        history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)
-        # A period may begin in the first year that bills know; before it there are no readings.
-        history_start_ms = max(0, local_midnight_ms(months_before(period.start_date, history_months), zone))
-        quarters = await self._quarters.quarters(period.device_id, history_start_ms, period.end_ms, as_of_ms)
-        billed = [quarter for quarter in quarters if quarter.start_ms >= period.start_ms]
-        rating = partial(
-            rate,
-            device_id=period.device_id,
-            zone=zone,
-            start_date=period.start_date,
-            end_date=period.end_date,
-            assignments=assignments,
-            tariffs=tariffs,
-            quarters=quarters,
-            history_months=history_months,
+    async def GetInvoice(self, request: pb.GetInvoiceRequest, context: Context) -> pb.GetInvoiceResponse:
+        """Finds an invoice; a draft is made again."""
+        refuse(invoice_id_violations(request.invoice_id))
+        return pb.GetInvoiceResponse(invoice=self._message(await _told(self._book.get(request.invoice_id))))
+
+    async def ListInvoices(self, request: pb.ListInvoicesRequest, context: Context) -> pb.ListInvoicesResponse:
+        """Lists invoices as they were last kept."""
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
+        filters = {"account_id": request.account_id, "state": request.state}
+        key = decode_token(request.page_token, filters) or {"after": ""}
+        after = key.get("after")
+        if not isinstance(after, str):
+            raise PageTokenInvalid
+        found = await self._book.store.page(
+            account_id=request.account_id, state=_state_of(request.state), after=after, limit=size + 1
         )
-        # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
-        return await asyncio.to_thread(lambda: make_invoice(rating(), bill_holds(billed, self._hold_limits)))
+        page = found[:size]
+        more = encode_token({"after": page[-1].invoice_id}, filters) if len(found) > size else ""
+        return pb.ListInvoicesResponse(invoices=[self._message(one) for one in page], next_page_token=more)
+
+    async def ListOverdue(self, request: pb.ListOverdueRequest, context: Context) -> pb.ListOverdueResponse:
+        """Lists invoices whose day is over; those in dispute are left out."""
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
+        key = decode_token(request.page_token, {})
+        place = None
+        if key is not None:
+            place = OverduePlace(str(key.get("due_date")), str(key.get("after")))
+        today = self._book.today()
+        found = await self._book.store.due_before(today, place, size + 1)
+        page = found[:size]
+        more = ""
+        if len(found) > size and page[-1].due_date is not None:
+            more = encode_token({"due_date": page[-1].due_date.isoformat(), "after": page[-1].invoice_id}, {})
+        overdue = [self._message(one) for one in page if one.is_overdue(today)]
+        return pb.ListOverdueResponse(invoices=overdue, next_page_token=more)
+
+    async def IssueInvoice(self, request: pb.IssueInvoiceRequest, context: Context) -> pb.IssueInvoiceResponse:
+        """Issues a draft."""
+        refuse(
+            [
+                *invoice_id_violations(request.invoice_id),
+                *text_violations("held_issue_reason", request.held_issue_reason, REASON_LENGTH_MAXIMUM),
+            ]
+        )
+        issued = await _told(self._book.issue(request.invoice_id, request.held_issue_reason))
+        return pb.IssueInvoiceResponse(invoice=self._message(issued))
+
+    async def DiscardInvoice(self, request: pb.DiscardInvoiceRequest, context: Context) -> pb.DiscardInvoiceResponse:
+        """Discards a draft."""
+        refuse(invoice_id_violations(request.invoice_id))
+        return pb.DiscardInvoiceResponse(invoice=self._message(await self._book.discard(request.invoice_id)))
+
+    async def RecordPayment(self, request: pb.RecordPaymentRequest, context: Context) -> pb.RecordPaymentResponse:
+        """Records a payment."""
+        refuse(invoice_id_violations(request.invoice_id))
+        payment, currency_code = payment_from_message(request.payment, self._clock())
+        await self._require_currency(request.invoice_id, "payment.amount", currency_code)
+        return pb.RecordPaymentResponse(invoice=self._message(await self._book.pay(request.invoice_id, payment)))
+
+    async def ListPayments(self, request: pb.ListPaymentsRequest, context: Context) -> pb.ListPaymentsResponse:
+        """Lists the payments of an invoice."""
+        refuse(invoice_id_violations(request.invoice_id))
+        return pb.ListPaymentsResponse(payments=payment_messages(await self._book.store.get(request.invoice_id)))
+
+    async def CreateCreditNote(
+        self, request: pb.CreateCreditNoteRequest, context: Context
+    ) -> pb.CreateCreditNoteResponse:
+        """Takes back a part of an invoice."""
+        refuse(invoice_id_violations(request.invoice_id))
+        note, currency_code = credit_note_from_message(request.credit_note, self._clock())
+        await self._require_currency(request.invoice_id, "credit_note.amount", currency_code)
+        return pb.CreateCreditNoteResponse(invoice=self._message(await self._book.credit(request.invoice_id, note)))
+
+    async def OpenDispute(self, request: pb.OpenDisputeRequest, context: Context) -> pb.OpenDisputeResponse:
+        """Opens a dispute."""
+        refuse(invoice_id_violations(request.invoice_id))
+        opened = dispute_from_message(request.dispute, self._clock())
+        return pb.OpenDisputeResponse(invoice=self._message(await self._book.dispute(request.invoice_id, opened)))
+
+    async def ResolveDispute(self, request: pb.ResolveDisputeRequest, context: Context) -> pb.ResolveDisputeResponse:
+        """Resolves a dispute."""
+        outcome = outcome_of(request.outcome)
+        violations = [
+            *invoice_id_violations(request.invoice_id),
+            *id_violations("dispute_id", request.dispute_id),
+            *text_violations("resolved_by", request.resolved_by, PERSON_LENGTH_MAXIMUM, is_required=True),
+            *text_violations("note", request.note, REASON_LENGTH_MAXIMUM),
+        ]
+        if outcome is None:
+            violations.append(FieldViolation("outcome", "FIELD_REQUIRED", "is required: accepted, rejected, withdrawn"))
+        refuse(violations)
+        resolved = Dispute(
+            request.dispute_id,
+            "",
+            "",
+            0,
+            outcome=outcome,
+            resolved_by=request.resolved_by,
+            note=request.note,
+            resolve_ms=self._clock(),
+        )
+        return pb.ResolveDisputeResponse(invoice=self._message(await self._book.resolve(request.invoice_id, resolved)))
+
+    async def _require_currency(self, invoice_id: str, path: str, currency_code: str) -> None:
+        invoice = await self._book.store.get(invoice_id)
+        refuse(currency_violations(path, currency_code, invoice.currency_code))
+
+    def _message(self, invoice: AccountInvoice) -> account_invoice_pb2.AccountInvoice:
+        return account_invoice_message(invoice, self._book.today())
 
 
-def _period(device: RegisteredDevice, question: PreviewQuestion) -> BilledPeriod:
-    zone = ZoneInfo(device.time_zone)
-    return BilledPeriod(
-        account_id=device.account_id,
-        device_id=device.device_id,
-        start_date=question.start_date,
-        end_date=question.end_date,
-        start_ms=local_midnight_ms(question.start_date, zone),
-        end_ms=local_midnight_ms(question.end_date, zone),
-        time_zone=device.time_zone,
-    )
+async def _told(made: Awaitable[AccountInvoice]) -> AccountInvoice:
+    """The invoice, or why a bill of it cannot be made."""
+    try:
+        return await made
+    except DeviceBillFailed as failed:
+        raise failed.reason from failed
 
 
-def _require_meter(device: RegisteredDevice) -> None:
-    if device.kind == DEVICE_KIND_METER:
-        return
-    kind = DeviceKind.Name(device.kind).removeprefix("DEVICE_KIND_").lower()  # type: ignore[arg-type]
-    raise InvalidArgument(
-        [FieldViolation("device_id", "KIND_MISMATCH", "must be a meter; vehicles and storage are not billed")],
-        metadata={"device_id": device.device_id, "kind": kind},
+def _state_of(number: int) -> State | None:
+    if number == account_invoice_pb2.ACCOUNT_INVOICE_STATE_UNSPECIFIED:
+        return None
+    for state, value in STATES.items():
+        if value == number:
+            return state
+    raise InvalidArgument([FieldViolation("state", "INVALID_FORMAT", "must be one of the values of the contract")])
+
+
+def _failure_message(failure: Failure) -> pb.InvoiceFailure:
+    return pb.InvoiceFailure(
+        account_id=failure.account_id,
+        device_id=failure.device_id,
+        reason=ErrorReason.Value(f"ERROR_REASON_{failure.reason.reason}"),
+        description=failure.reason.message,
     )

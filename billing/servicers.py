@@ -8,8 +8,11 @@ from energy.billing.v1.invoice_service_pb2_grpc import add_InvoiceServiceService
 from energy.billing.v1.tariff_service_pb2_grpc import add_TariffServiceServicer_to_server
 from energy.billing.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 
+from billing.account_invoice_store import AccountInvoiceStore
 from billing.bill_hold import HoldLimits
+from billing.bill_maker import BillMaker
 from billing.config import BillingConfig
+from billing.invoice_book import InvoiceBook
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
@@ -59,6 +62,20 @@ def servicers_of(
         holidays=config.holidays,
         clock_ms=now_ms,
     )
+    bills = BillMaker(
+        store=tariffs,
+        registry=devices,
+        quarters=usage,
+        complete_through=readings.complete_through,
+        hold_limits=HoldLimits(config.hold_estimated_days * DAY_MS, config.hold_estimated_percent),
+    )
+    book = InvoiceBook(
+        store=AccountInvoiceStore(database),
+        bills=bills,
+        registry=devices,
+        clock=now_ms,
+        due_days=config.invoice_due_days,
+    )
     servicers: list[ServicerEntry] = [
         (
             add_UsageServiceServicer_to_server,
@@ -74,13 +91,7 @@ def servicers_of(
         ),
         (
             add_InvoiceServiceServicer_to_server,
-            InvoiceService(
-                store=tariffs,
-                registry=devices,
-                quarters=usage,
-                complete_through=readings.complete_through,
-                hold_limits=HoldLimits(config.hold_estimated_days * DAY_MS, config.hold_estimated_percent),
-            ),
+            InvoiceService(bills=bills, book=book, registry=devices, clock=now_ms),
             invoice_service_pb2.DESCRIPTOR.services_by_name["InvoiceService"].full_name,
         ),
         validation.servicer,

@@ -7,12 +7,21 @@ from collections.abc import Sequence
 import grpc
 
 from common.instants import rfc3339
+from common.invoice_errors import (
+    AmountExceedsInvoice,
+    InvoiceEntryExists,
+    InvoiceHeld,
+    InvoiceIncomplete,
+    InvoiceNotFound,
+    InvoiceState,
+)
 from common.mesh_error import FieldViolation, MeshError, Resource
 from common.reading_errors import MeterExchangeExists, NoReadings, ReadingChanged
 from common.request_errors import InvalidArgument, Malformed, PageTokenInvalid, RequestTooExpensive
 from common.rich_status import reason_of, to_status
 
 __all__ = [
+    "AmountExceedsInvoice",
     "CurrencyMixed",
     "DeadlineExceeded",
     "DependencyUnavailable",
@@ -23,6 +32,11 @@ __all__ = [
     "Internal",
     "IntervalCrossesPrice",
     "InvalidArgument",
+    "InvoiceEntryExists",
+    "InvoiceHeld",
+    "InvoiceIncomplete",
+    "InvoiceNotFound",
+    "InvoiceState",
     "LinkOverlap",
     "Malformed",
     "MeshError",

@@ -112,3 +112,30 @@ def round_amount(amount: Fraction, currency_code: str, mode: RoundingMode) -> De
 def round_half_up(amount: Decimal, currency_code: str) -> Decimal:
     """The amount in whole coins of its currency, ties away from zero."""
     return round_amount(Fraction(amount), currency_code, RoundingMode.HALF_UP)
+
+
+def to_coins(amount: Decimal, currency_code: str) -> int:
+    """The amount in coins, the smallest units of its currency.
+
+    Raises:
+        ValueError: it is not a whole number of them.
+    """
+    coins = amount.scaleb(currency_exponent(currency_code), context=_EXACT)
+    if coins != coins.to_integral_value():
+        raise ValueError("must be a whole number of the currency's smallest coins")
+    return int(coins)
+
+
+def from_coins(coins: int, currency_code: str) -> Money:
+    """So many coins on the wire."""
+    return from_decimal(coins_decimal(coins, currency_code), currency_code)
+
+
+def coins_text(coins: int, currency_code: str) -> str:
+    """So many coins for people, such as `-12.50 EUR`."""
+    return f"{coins_decimal(coins, currency_code):f} {currency_code}"
+
+
+def coins_decimal(coins: int, currency_code: str) -> Decimal:
+    """So many coins in units of their currency."""
+    return Decimal(coins).scaleb(-currency_exponent(currency_code), context=_EXACT)

@@ -99,6 +99,10 @@ class RegistryCache:
             return False
         return True
 
+    def account_ids(self, kind: int) -> list[str]:
+        """The accounts that have a device of a kind, in order."""
+        return self._index.account_ids(kind)
+
     async def find(self, device_id: str) -> CachedDevice:
         """The device; the gateway is asked if it is not here.
 

@@ -21,8 +21,11 @@ from google.type.decimal_pb2 import Decimal as DecimalMessage
 from google.type.money_pb2 import Money
 from prometheus_client import CollectorRegistry
 
+from billing.account_invoice_store import AccountInvoiceStore
 from billing.bill_hold import HoldLimits
-from billing.invoice_service import InvoiceService, QuarterReader
+from billing.bill_maker import BillMaker, QuarterReader
+from billing.invoice_book import InvoiceBook
+from billing.invoice_service import InvoiceService
 from billing.rated_line import Quarter
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
@@ -94,6 +97,16 @@ DEVICES = {
 class MadeUpRegistry:
     """Finds a meter in each of three zones, a vehicle and a battery."""
 
+    is_complete = True
+
+    def account_ids(self, kind: int) -> list[str]:
+        """The accounts of these."""
+        return sorted({device.account_id for device in DEVICES.values() if device.kind == kind})
+
+    def by_account(self, account_id: str) -> list[MadeUpDevice]:
+        """The devices of one."""
+        return [device for device in DEVICES.values() if device.account_id == account_id]
+
     async def find(self, device_id: str) -> MadeUpDevice:
         """The device of an id."""
         if device_id not in DEVICES:
@@ -157,16 +170,24 @@ async def pricing_mesh(database: Database, quarters: QuarterReader | None = None
     store, registry, readings, clock = TariffStore(database), MadeUpRegistry(), MadeUpReadings(), Clock()
     complete_through = MadeUpCompleteness()
     await store.prepare()
+    bills = BillMaker(
+        store=store,
+        registry=registry,
+        quarters=quarters or readings,
+        complete_through=complete_through,
+        hold_limits=HoldLimits(72 * 3_600_000, Decimal(10)),
+    )
+    invoices = AccountInvoiceStore(database)
+    await invoices.prepare()
     interceptors = standard_interceptors("billing.energy", get_logger(__name__), CollectorRegistry())
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, clock=clock), server)
     add_InvoiceServiceServicer_to_server(
         InvoiceService(
-            store=store,
+            bills=bills,
+            book=InvoiceBook(store=invoices, bills=bills, registry=registry, clock=clock, due_days=30),
             registry=registry,
-            quarters=quarters or readings,
-            complete_through=complete_through,
-            hold_limits=HoldLimits(72 * 3_600_000, Decimal(10)),
+            clock=clock,
         ),
         server,
     )

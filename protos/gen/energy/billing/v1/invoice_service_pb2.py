@@ -22,12 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from energy.billing.v1 import account_invoice_pb2 as energy_dot_billing_dot_v1_dot_account__invoice__pb2
 from energy.billing.v1 import invoice_pb2 as energy_dot_billing_dot_v1_dot_invoice__pb2
+from energy.common.v1 import error_reason_pb2 as energy_dot_common_dot_v1_dot_error__reason__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/billing/v1/invoice_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1f\x65nergy/billing/v1/invoice.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xa1\x01\n\x15PreviewInvoiceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12%\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.energy.billing.v1.Invoice2|\n\x0eInvoiceService\x12j\n\x0ePreviewInvoice\x12(.energy.billing.v1.PreviewInvoiceRequest\x1a).energy.billing.v1.PreviewInvoiceResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/billing/v1/invoice_service.proto\x12\x11\x65nergy.billing.v1\x1a\'energy/billing/v1/account_invoice.proto\x1a\x1f\x65nergy/billing/v1/invoice.proto\x1a#energy/common/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xa1\x01\n\x15PreviewInvoiceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12%\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.energy.billing.v1.Invoice\"y\n\x17GenerateInvoicesRequest\x12%\n\nstart_date\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\naccount_id\x18\x03 \x01(\t\"\xd0\x01\n\x18GenerateInvoicesResponse\x12\x15\n\raccount_count\x18\x01 \x01(\x03\x12\x12\n\ndone_count\x18\x02 \x01(\x03\x12\x13\n\x0b\x64raft_count\x18\x03 \x01(\x03\x12\x15\n\rsettled_count\x18\x04 \x01(\x03\x12\x12\n\nheld_count\x18\x05 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x06 \x01(\x03\x12\x33\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32!.energy.billing.v1.InvoiceFailure\"{\n\x0eInvoiceFailure\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12-\n\x06reason\x18\x03 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"\'\n\x11GetInvoiceRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\"H\n\x12GetInvoiceResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"\x87\x01\n\x13ListInvoicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.energy.billing.v1.AccountInvoiceState\"d\n\x14ListInvoicesResponse\x12\x33\n\x08invoices\x18\x01 \x03(\x0b\x32!.energy.billing.v1.AccountInvoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12ListOverdueRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x13ListOverdueResponse\x12\x33\n\x08invoices\x18\x01 \x03(\x0b\x32!.energy.billing.v1.AccountInvoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13IssueInvoiceRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x19\n\x11held_issue_reason\x18\x02 \x01(\t\"J\n\x14IssueInvoiceResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"+\n\x15\x44iscardInvoiceRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\"L\n\x16\x44iscardInvoiceResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"W\n\x14RecordPaymentRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12+\n\x07payment\x18\x02 \x01(\x0b\x32\x1a.energy.billing.v1.Payment\"K\n\x15RecordPaymentResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\")\n\x13ListPaymentsRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\"D\n\x14ListPaymentsResponse\x12,\n\x08payments\x18\x01 \x03(\x0b\x32\x1a.energy.billing.v1.Payment\"a\n\x17\x43reateCreditNoteRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x32\n\x0b\x63redit_note\x18\x02 \x01(\x0b\x32\x1d.energy.billing.v1.CreditNote\"N\n\x18\x43reateCreditNoteResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"U\n\x12OpenDisputeRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12+\n\x07\x64ispute\x18\x02 \x01(\x0b\x32\x1a.energy.billing.v1.Dispute\"I\n\x13OpenDisputeResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"\x96\x01\n\x15ResolveDisputeRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x12\n\ndispute_id\x18\x02 \x01(\t\x12\x32\n\x07outcome\x18\x03 \x01(\x0e\x32!.energy.billing.v1.DisputeOutcome\x12\x13\n\x0bresolved_by\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\"L\n\x16ResolveDisputeResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice2\xfb\t\n\x0eInvoiceService\x12j\n\x0ePreviewInvoice\x12(.energy.billing.v1.PreviewInvoiceRequest\x1a).energy.billing.v1.PreviewInvoiceResponse\"\x03\x90\x02\x01\x12r\n\x10GenerateInvoices\x12*.energy.billing.v1.GenerateInvoicesRequest\x1a+.energy.billing.v1.GenerateInvoicesResponse\"\x03\x90\x02\x02\x30\x01\x12^\n\nGetInvoice\x12$.energy.billing.v1.GetInvoiceRequest\x1a%.energy.billing.v1.GetInvoiceResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListInvoices\x12&.energy.billing.v1.ListInvoicesRequest\x1a\'.energy.billing.v1.ListInvoicesResponse\"\x03\x90\x02\x01\x12\x61\n\x0bListOverdue\x12%.energy.billing.v1.ListOverdueRequest\x1a&.energy.billing.v1.ListOverdueResponse\"\x03\x90\x02\x01\x12\x64\n\x0cIssueInvoice\x12&.energy.billing.v1.IssueInvoiceRequest\x1a\'.energy.billing.v1.IssueInvoiceResponse\"\x03\x90\x02\x02\x12j\n\x0e\x44iscardInvoice\x12(.energy.billing.v1.DiscardInvoiceRequest\x1a).energy.billing.v1.DiscardInvoiceResponse\"\x03\x90\x02\x02\x12g\n\rRecordPayment\x12\'.energy.billing.v1.RecordPaymentRequest\x1a(.energy.billing.v1.RecordPaymentResponse\"\x03\x90\x02\x02\x12\x64\n\x0cListPayments\x12&.energy.billing.v1.ListPaymentsRequest\x1a\'.energy.billing.v1.ListPaymentsResponse\"\x03\x90\x02\x01\x12p\n\x10\x43reateCreditNote\x12*.energy.billing.v1.CreateCreditNoteRequest\x1a+.energy.billing.v1.CreateCreditNoteResponse\"\x03\x90\x02\x02\x12\x61\n\x0bOpenDispute\x12%.energy.billing.v1.OpenDisputeRequest\x1a&.energy.billing.v1.OpenDisputeResponse\"\x03\x90\x02\x02\x12j\n\x0eResolveDispute\x12(.energy.billing.v1.ResolveDisputeRequest\x1a).energy.billing.v1.ResolveDisputeResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +38,78 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INVOICESERVICE'].methods_by_name['PreviewInvoice']._loaded_options = None
   _globals['_INVOICESERVICE'].methods_by_name['PreviewInvoice']._serialized_options = b'\220\002\001'
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=153
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=314
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=316
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=385
-  _globals['_INVOICESERVICE']._serialized_start=387
-  _globals['_INVOICESERVICE']._serialized_end=511
+  _globals['_INVOICESERVICE'].methods_by_name['GenerateInvoices']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['GenerateInvoices']._serialized_options = b'\220\002\002'
+  _globals['_INVOICESERVICE'].methods_by_name['GetInvoice']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['GetInvoice']._serialized_options = b'\220\002\001'
+  _globals['_INVOICESERVICE'].methods_by_name['ListInvoices']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['ListInvoices']._serialized_options = b'\220\002\001'
+  _globals['_INVOICESERVICE'].methods_by_name['ListOverdue']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['ListOverdue']._serialized_options = b'\220\002\001'
+  _globals['_INVOICESERVICE'].methods_by_name['IssueInvoice']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['IssueInvoice']._serialized_options = b'\220\002\002'
+  _globals['_INVOICESERVICE'].methods_by_name['DiscardInvoice']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['DiscardInvoice']._serialized_options = b'\220\002\002'
+  _globals['_INVOICESERVICE'].methods_by_name['RecordPayment']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['RecordPayment']._serialized_options = b'\220\002\002'
+  _globals['_INVOICESERVICE'].methods_by_name['ListPayments']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['ListPayments']._serialized_options = b'\220\002\001'
+  _globals['_INVOICESERVICE'].methods_by_name['CreateCreditNote']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['CreateCreditNote']._serialized_options = b'\220\002\002'
+  _globals['_INVOICESERVICE'].methods_by_name['OpenDispute']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['OpenDispute']._serialized_options = b'\220\002\002'
+  _globals['_INVOICESERVICE'].methods_by_name['ResolveDispute']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['ResolveDispute']._serialized_options = b'\220\002\002'
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=231
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=392
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=394
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=463
+  _globals['_GENERATEINVOICESREQUEST']._serialized_start=465
+  _globals['_GENERATEINVOICESREQUEST']._serialized_end=586
+  _globals['_GENERATEINVOICESRESPONSE']._serialized_start=589
+  _globals['_GENERATEINVOICESRESPONSE']._serialized_end=797
+  _globals['_INVOICEFAILURE']._serialized_start=799
+  _globals['_INVOICEFAILURE']._serialized_end=922
+  _globals['_GETINVOICEREQUEST']._serialized_start=924
+  _globals['_GETINVOICEREQUEST']._serialized_end=963
+  _globals['_GETINVOICERESPONSE']._serialized_start=965
+  _globals['_GETINVOICERESPONSE']._serialized_end=1037
+  _globals['_LISTINVOICESREQUEST']._serialized_start=1040
+  _globals['_LISTINVOICESREQUEST']._serialized_end=1175
+  _globals['_LISTINVOICESRESPONSE']._serialized_start=1177
+  _globals['_LISTINVOICESRESPONSE']._serialized_end=1277
+  _globals['_LISTOVERDUEREQUEST']._serialized_start=1279
+  _globals['_LISTOVERDUEREQUEST']._serialized_end=1338
+  _globals['_LISTOVERDUERESPONSE']._serialized_start=1340
+  _globals['_LISTOVERDUERESPONSE']._serialized_end=1439
+  _globals['_ISSUEINVOICEREQUEST']._serialized_start=1441
+  _globals['_ISSUEINVOICEREQUEST']._serialized_end=1509
+  _globals['_ISSUEINVOICERESPONSE']._serialized_start=1511
+  _globals['_ISSUEINVOICERESPONSE']._serialized_end=1585
+  _globals['_DISCARDINVOICEREQUEST']._serialized_start=1587
+  _globals['_DISCARDINVOICEREQUEST']._serialized_end=1630
+  _globals['_DISCARDINVOICERESPONSE']._serialized_start=1632
+  _globals['_DISCARDINVOICERESPONSE']._serialized_end=1708
+  _globals['_RECORDPAYMENTREQUEST']._serialized_start=1710
+  _globals['_RECORDPAYMENTREQUEST']._serialized_end=1797
+  _globals['_RECORDPAYMENTRESPONSE']._serialized_start=1799
+  _globals['_RECORDPAYMENTRESPONSE']._serialized_end=1874
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=1876
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=1917
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=1919
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=1987
+  _globals['_CREATECREDITNOTEREQUEST']._serialized_start=1989
+  _globals['_CREATECREDITNOTEREQUEST']._serialized_end=2086
+  _globals['_CREATECREDITNOTERESPONSE']._serialized_start=2088
+  _globals['_CREATECREDITNOTERESPONSE']._serialized_end=2166
+  _globals['_OPENDISPUTEREQUEST']._serialized_start=2168
+  _globals['_OPENDISPUTEREQUEST']._serialized_end=2253
+  _globals['_OPENDISPUTERESPONSE']._serialized_start=2255
+  _globals['_OPENDISPUTERESPONSE']._serialized_end=2328
+  _globals['_RESOLVEDISPUTEREQUEST']._serialized_start=2331
+  _globals['_RESOLVEDISPUTEREQUEST']._serialized_end=2481
+  _globals['_RESOLVEDISPUTERESPONSE']._serialized_start=2483
+  _globals['_RESOLVEDISPUTERESPONSE']._serialized_end=2559
+  _globals['_INVOICESERVICE']._serialized_start=2562
+  _globals['_INVOICESERVICE']._serialized_end=3837
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,61 @@ class InvoiceServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.PreviewInvoiceRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.PreviewInvoiceResponse.FromString,
                 _registered_method=True)
+        self.GenerateInvoices = channel.unary_stream(
+                '/energy.billing.v1.InvoiceService/GenerateInvoices',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GenerateInvoicesRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GenerateInvoicesResponse.FromString,
+                _registered_method=True)
+        self.GetInvoice = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/GetInvoice',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceResponse.FromString,
+                _registered_method=True)
+        self.ListInvoices = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/ListInvoices',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesResponse.FromString,
+                _registered_method=True)
+        self.ListOverdue = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/ListOverdue',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListOverdueRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListOverdueResponse.FromString,
+                _registered_method=True)
+        self.IssueInvoice = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/IssueInvoice',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.IssueInvoiceRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.IssueInvoiceResponse.FromString,
+                _registered_method=True)
+        self.DiscardInvoice = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/DiscardInvoice',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.DiscardInvoiceRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.DiscardInvoiceResponse.FromString,
+                _registered_method=True)
+        self.RecordPayment = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/RecordPayment',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.FromString,
+                _registered_method=True)
+        self.ListPayments = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/ListPayments',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPaymentsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPaymentsResponse.FromString,
+                _registered_method=True)
+        self.CreateCreditNote = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/CreateCreditNote',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.CreateCreditNoteRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.CreateCreditNoteResponse.FromString,
+                _registered_method=True)
+        self.OpenDispute = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/OpenDispute',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.OpenDisputeRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.OpenDisputeResponse.FromString,
+                _registered_method=True)
+        self.ResolveDispute = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/ResolveDispute',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.FromString,
+                _registered_method=True)
 
 
 class InvoiceServiceServicer:
@@ -56,6 +111,101 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GenerateInvoices(self, request, context):
+        """Makes the drafts of a period, one for each account with a meter, and tells how far it has come.
+
+        Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
+        alone. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
+        registry is not known yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInvoice(self, request, context):
+        """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListInvoices(self, request, context):
+        """Lists invoices by invoice_id, as they were last kept and without their bills.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOverdue(self, request, context):
+        """Lists invoices that are overdue, those longest due first, without their bills.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueInvoice(self, request, context):
+        """Issues a draft: makes it again, gives it the next number and its due date. Doing it again changes nothing.
+
+        Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, and when one
+        is to be held and no reason is given to issue it all the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardInvoice(self, request, context):
+        """Discards a draft. Doing it again changes nothing. Fails with FAILED_PRECONDITION once it is issued.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPayment(self, request, context):
+        """Records a payment. Doing it again with the same payment_id and content changes nothing.
+
+        Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than its balance, and ALREADY_EXISTS for
+        the same payment_id with other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayments(self, request, context):
+        """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCreditNote(self, request, context):
+        """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
+
+        Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet, and
+        ALREADY_EXISTS for the same credit_note_id with other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenDispute(self, request, context):
+        """Opens a dispute of an issued invoice: while it is open the invoice is not overdue. Doing it again changes nothing.
+
+        Fails with FAILED_PRECONDITION when the invoice is not issued or another dispute is open, and ALREADY_EXISTS for the same
+        dispute_id with other content.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveDispute(self, request, context):
+        """Resolves an open dispute. Doing it again with the same outcome changes nothing.
+
+        Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InvoiceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +213,61 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.PreviewInvoice,
                     request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.PreviewInvoiceRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.PreviewInvoiceResponse.SerializeToString,
+            ),
+            'GenerateInvoices': grpc.unary_stream_rpc_method_handler(
+                    servicer.GenerateInvoices,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GenerateInvoicesRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GenerateInvoicesResponse.SerializeToString,
+            ),
+            'GetInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInvoice,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceResponse.SerializeToString,
+            ),
+            'ListInvoices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInvoices,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesResponse.SerializeToString,
+            ),
+            'ListOverdue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOverdue,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListOverdueRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListOverdueResponse.SerializeToString,
+            ),
+            'IssueInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueInvoice,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.IssueInvoiceRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.IssueInvoiceResponse.SerializeToString,
+            ),
+            'DiscardInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardInvoice,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.DiscardInvoiceRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.DiscardInvoiceResponse.SerializeToString,
+            ),
+            'RecordPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPayment,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.SerializeToString,
+            ),
+            'ListPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayments,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPaymentsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPaymentsResponse.SerializeToString,
+            ),
+            'CreateCreditNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCreditNote,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.CreateCreditNoteRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.CreateCreditNoteResponse.SerializeToString,
+            ),
+            'OpenDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenDispute,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.OpenDisputeRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.OpenDisputeResponse.SerializeToString,
+            ),
+            'ResolveDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveDispute,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +298,303 @@ class InvoiceService:
             '/energy.billing.v1.InvoiceService/PreviewInvoice',
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.PreviewInvoiceRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.PreviewInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateInvoices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/GenerateInvoices',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.GenerateInvoicesRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.GenerateInvoicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/GetInvoice',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInvoices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/ListInvoices',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOverdue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/ListOverdue',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListOverdueRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListOverdueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/IssueInvoice',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.IssueInvoiceRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.IssueInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/DiscardInvoice',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.DiscardInvoiceRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.DiscardInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/RecordPayment',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/ListPayments',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPaymentsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCreditNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/CreateCreditNote',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.CreateCreditNoteRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.CreateCreditNoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/OpenDispute',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.OpenDisputeRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.OpenDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/ResolveDispute',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,52 @@ class InvoiceServiceStub:
     Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when no tariff is assigned for some part of the
     period, an interval crosses a price change, or the period has no reading.
     """
+    GenerateInvoices: _grpc.UnaryStreamMultiCallable[_invoice_service_pb2.GenerateInvoicesRequest, _invoice_service_pb2.GenerateInvoicesResponse]
+    """Makes the drafts of a period, one for each account with a meter, and tells how far it has come.
+
+    Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
+    alone. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
+    registry is not known yet.
+    """
+    GetInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]
+    """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
+    ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
+    """Lists invoices by invoice_id, as they were last kept and without their bills."""
+    ListOverdue: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]
+    """Lists invoices that are overdue, those longest due first, without their bills."""
+    IssueInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]
+    """Issues a draft: makes it again, gives it the next number and its due date. Doing it again changes nothing.
+
+    Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, and when one
+    is to be held and no reason is given to issue it all the same.
+    """
+    DiscardInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.DiscardInvoiceRequest, _invoice_service_pb2.DiscardInvoiceResponse]
+    """Discards a draft. Doing it again changes nothing. Fails with FAILED_PRECONDITION once it is issued."""
+    RecordPayment: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]
+    """Records a payment. Doing it again with the same payment_id and content changes nothing.
+
+    Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than its balance, and ALREADY_EXISTS for
+    the same payment_id with other content.
+    """
+    ListPayments: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListPaymentsRequest, _invoice_service_pb2.ListPaymentsResponse]
+    """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice."""
+    CreateCreditNote: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateCreditNoteRequest, _invoice_service_pb2.CreateCreditNoteResponse]
+    """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
+
+    Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet, and
+    ALREADY_EXISTS for the same credit_note_id with other content.
+    """
+    OpenDispute: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.OpenDisputeRequest, _invoice_service_pb2.OpenDisputeResponse]
+    """Opens a dispute of an issued invoice: while it is open the invoice is not overdue. Doing it again changes nothing.
+
+    Fails with FAILED_PRECONDITION when the invoice is not issued or another dispute is open, and ALREADY_EXISTS for the same
+    dispute_id with other content.
+    """
+    ResolveDispute: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ResolveDisputeRequest, _invoice_service_pb2.ResolveDisputeResponse]
+    """Resolves an open dispute. Doing it again with the same outcome changes nothing.
+
+    Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
+    """
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -50,6 +96,52 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
 
     Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when no tariff is assigned for some part of the
     period, an interval crosses a price change, or the period has no reading.
+    """
+    GenerateInvoices: _aio.UnaryStreamMultiCallable[_invoice_service_pb2.GenerateInvoicesRequest, _invoice_service_pb2.GenerateInvoicesResponse]  # type: ignore[assignment]
+    """Makes the drafts of a period, one for each account with a meter, and tells how far it has come.
+
+    Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
+    alone. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
+    registry is not known yet.
+    """
+    GetInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]  # type: ignore[assignment]
+    """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
+    ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
+    """Lists invoices by invoice_id, as they were last kept and without their bills."""
+    ListOverdue: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]  # type: ignore[assignment]
+    """Lists invoices that are overdue, those longest due first, without their bills."""
+    IssueInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]  # type: ignore[assignment]
+    """Issues a draft: makes it again, gives it the next number and its due date. Doing it again changes nothing.
+
+    Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, and when one
+    is to be held and no reason is given to issue it all the same.
+    """
+    DiscardInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.DiscardInvoiceRequest, _invoice_service_pb2.DiscardInvoiceResponse]  # type: ignore[assignment]
+    """Discards a draft. Doing it again changes nothing. Fails with FAILED_PRECONDITION once it is issued."""
+    RecordPayment: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]  # type: ignore[assignment]
+    """Records a payment. Doing it again with the same payment_id and content changes nothing.
+
+    Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than its balance, and ALREADY_EXISTS for
+    the same payment_id with other content.
+    """
+    ListPayments: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListPaymentsRequest, _invoice_service_pb2.ListPaymentsResponse]  # type: ignore[assignment]
+    """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice."""
+    CreateCreditNote: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateCreditNoteRequest, _invoice_service_pb2.CreateCreditNoteResponse]  # type: ignore[assignment]
+    """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
+
+    Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet, and
+    ALREADY_EXISTS for the same credit_note_id with other content.
+    """
+    OpenDispute: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.OpenDisputeRequest, _invoice_service_pb2.OpenDisputeResponse]  # type: ignore[assignment]
+    """Opens a dispute of an issued invoice: while it is open the invoice is not overdue. Doing it again changes nothing.
+
+    Fails with FAILED_PRECONDITION when the invoice is not issued or another dispute is open, and ALREADY_EXISTS for the same
+    dispute_id with other content.
+    """
+    ResolveDispute: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ResolveDisputeRequest, _invoice_service_pb2.ResolveDisputeResponse]  # type: ignore[assignment]
+    """Resolves an open dispute. Doing it again with the same outcome changes nothing.
+
+    Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
     """
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -65,6 +157,118 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when no tariff is assigned for some part of the
         period, an interval crosses a price change, or the period has no reading.
+        """
+
+    @_abc_1.abstractmethod
+    def GenerateInvoices(
+        self,
+        request: _invoice_service_pb2.GenerateInvoicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_invoice_service_pb2.GenerateInvoicesResponse], _abc.AsyncIterator[_invoice_service_pb2.GenerateInvoicesResponse]]:
+        """Makes the drafts of a period, one for each account with a meter, and tells how far it has come.
+
+        Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
+        alone. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
+        registry is not known yet.
+        """
+
+    @_abc_1.abstractmethod
+    def GetInvoice(
+        self,
+        request: _invoice_service_pb2.GetInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.GetInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.GetInvoiceResponse]]:
+        """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
+    def ListInvoices(
+        self,
+        request: _invoice_service_pb2.ListInvoicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ListInvoicesResponse, _abc.Awaitable[_invoice_service_pb2.ListInvoicesResponse]]:
+        """Lists invoices by invoice_id, as they were last kept and without their bills."""
+
+    @_abc_1.abstractmethod
+    def ListOverdue(
+        self,
+        request: _invoice_service_pb2.ListOverdueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ListOverdueResponse, _abc.Awaitable[_invoice_service_pb2.ListOverdueResponse]]:
+        """Lists invoices that are overdue, those longest due first, without their bills."""
+
+    @_abc_1.abstractmethod
+    def IssueInvoice(
+        self,
+        request: _invoice_service_pb2.IssueInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.IssueInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.IssueInvoiceResponse]]:
+        """Issues a draft: makes it again, gives it the next number and its due date. Doing it again changes nothing.
+
+        Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, and when one
+        is to be held and no reason is given to issue it all the same.
+        """
+
+    @_abc_1.abstractmethod
+    def DiscardInvoice(
+        self,
+        request: _invoice_service_pb2.DiscardInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.DiscardInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.DiscardInvoiceResponse]]:
+        """Discards a draft. Doing it again changes nothing. Fails with FAILED_PRECONDITION once it is issued."""
+
+    @_abc_1.abstractmethod
+    def RecordPayment(
+        self,
+        request: _invoice_service_pb2.RecordPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.RecordPaymentResponse, _abc.Awaitable[_invoice_service_pb2.RecordPaymentResponse]]:
+        """Records a payment. Doing it again with the same payment_id and content changes nothing.
+
+        Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than its balance, and ALREADY_EXISTS for
+        the same payment_id with other content.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPayments(
+        self,
+        request: _invoice_service_pb2.ListPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ListPaymentsResponse, _abc.Awaitable[_invoice_service_pb2.ListPaymentsResponse]]:
+        """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice."""
+
+    @_abc_1.abstractmethod
+    def CreateCreditNote(
+        self,
+        request: _invoice_service_pb2.CreateCreditNoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.CreateCreditNoteResponse, _abc.Awaitable[_invoice_service_pb2.CreateCreditNoteResponse]]:
+        """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
+
+        Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet, and
+        ALREADY_EXISTS for the same credit_note_id with other content.
+        """
+
+    @_abc_1.abstractmethod
+    def OpenDispute(
+        self,
+        request: _invoice_service_pb2.OpenDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.OpenDisputeResponse, _abc.Awaitable[_invoice_service_pb2.OpenDisputeResponse]]:
+        """Opens a dispute of an issued invoice: while it is open the invoice is not overdue. Doing it again changes nothing.
+
+        Fails with FAILED_PRECONDITION when the invoice is not issued or another dispute is open, and ALREADY_EXISTS for the same
+        dispute_id with other content.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveDispute(
+        self,
+        request: _invoice_service_pb2.ResolveDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ResolveDisputeResponse, _abc.Awaitable[_invoice_service_pb2.ResolveDisputeResponse]]:
+        """Resolves an open dispute. Doing it again with the same outcome changes nothing.
+
+        Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
         """
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -82,6 +82,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: another reading counts than the one that was to be replaced. Metadata: `device_id`, `start_time`."""
     ERROR_REASON_METER_EXCHANGE_EXISTS: _ErrorReason.ValueType  # 28
     """ALREADY_EXISTS: another exchange of the meter is on record for this instant. Metadata: `device_id`, `exchange_time`."""
+    ERROR_REASON_INVOICE_NOT_FOUND: _ErrorReason.ValueType  # 29
+    """NOT_FOUND: there is no such invoice, or no such dispute of it. Metadata: `invoice_id`."""
+    ERROR_REASON_INVOICE_STATE: _ErrorReason.ValueType  # 30
+    """FAILED_PRECONDITION: the invoice does not accept this operation in its state. Metadata: `invoice_id`, `state`."""
+    ERROR_REASON_INVOICE_HELD: _ErrorReason.ValueType  # 31
+    """FAILED_PRECONDITION: a bill is to be held, so the invoice is not issued without a reason. Metadata: `invoice_id`."""
+    ERROR_REASON_INVOICE_INCOMPLETE: _ErrorReason.ValueType  # 32
+    """FAILED_PRECONDITION: it is not known yet up to when the readings of the period are complete. Metadata: `invoice_id`."""
+    ERROR_REASON_AMOUNT_EXCEEDS_INVOICE: _ErrorReason.ValueType  # 33
+    """FAILED_PRECONDITION: the amount is more than what is left of the invoice. Metadata: `invoice_id`, `left`."""
+    ERROR_REASON_INVOICE_ENTRY_EXISTS: _ErrorReason.ValueType  # 34
+    """ALREADY_EXISTS: the invoice has an entry of this id with other content. Metadata: `invoice_id`, `entry_id`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reason of an error or of a refused reading: the one vocabulary of every service.
@@ -150,4 +162,16 @@ ERROR_REASON_READING_CHANGED: ErrorReason.ValueType  # 27
 """FAILED_PRECONDITION: another reading counts than the one that was to be replaced. Metadata: `device_id`, `start_time`."""
 ERROR_REASON_METER_EXCHANGE_EXISTS: ErrorReason.ValueType  # 28
 """ALREADY_EXISTS: another exchange of the meter is on record for this instant. Metadata: `device_id`, `exchange_time`."""
+ERROR_REASON_INVOICE_NOT_FOUND: ErrorReason.ValueType  # 29
+"""NOT_FOUND: there is no such invoice, or no such dispute of it. Metadata: `invoice_id`."""
+ERROR_REASON_INVOICE_STATE: ErrorReason.ValueType  # 30
+"""FAILED_PRECONDITION: the invoice does not accept this operation in its state. Metadata: `invoice_id`, `state`."""
+ERROR_REASON_INVOICE_HELD: ErrorReason.ValueType  # 31
+"""FAILED_PRECONDITION: a bill is to be held, so the invoice is not issued without a reason. Metadata: `invoice_id`."""
+ERROR_REASON_INVOICE_INCOMPLETE: ErrorReason.ValueType  # 32
+"""FAILED_PRECONDITION: it is not known yet up to when the readings of the period are complete. Metadata: `invoice_id`."""
+ERROR_REASON_AMOUNT_EXCEEDS_INVOICE: ErrorReason.ValueType  # 33
+"""FAILED_PRECONDITION: the amount is more than what is left of the invoice. Metadata: `invoice_id`, `left`."""
+ERROR_REASON_INVOICE_ENTRY_EXISTS: ErrorReason.ValueType  # 34
+"""ALREADY_EXISTS: the invoice has an entry of this id with other content. Metadata: `invoice_id`, `entry_id`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

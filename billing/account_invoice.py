@@ -1,0 +1,144 @@
+"""A kept invoice: its bills, payments, credit notes and disputes, and the state that follows from them."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+
+
+class Stage(Enum):
+    """How far an invoice has come by what was decided of it, payments aside."""
+
+    DRAFT = "draft"
+    ISSUED = "issued"
+    DISCARDED = "discarded"
+
+
+class State(Enum):
+    """What became of an invoice."""
+
+    DRAFT = "draft"
+    ISSUED = "issued"
+    PARTIALLY_PAID = "partially_paid"
+    PAID = "paid"
+    CREDITED = "credited"
+    DISCARDED = "discarded"
+    VOID = "void"
+
+
+class DisputeOutcome(Enum):
+    """What came of a dispute."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment, in coins of the invoice's currency; less than 0 where the account was paid back."""
+
+    payment_id: str
+    coins: int
+    reference: str
+    create_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNote:
+    """A note that takes coins back; `number` is empty until it has been given one."""
+
+    credit_note_id: str
+    coins: int
+    reason: str
+    create_ms: int
+    number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """An objection; `outcome` is None while it is open."""
+
+    dispute_id: str
+    reason: str
+    opened_by: str
+    open_ms: int
+    outcome: DisputeOutcome | None = None
+    resolved_by: str = ""
+    note: str = ""
+    resolve_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountInvoice:
+    """An invoice of an account over local days [start_date, end_date); amounts in coins, instants epoch milliseconds.
+
+    `bills` are messages as bytes, so that what was issued stays what it is, bit for bit. `sequence` is its place in the
+    series of numbers, 0 until it is issued. `version` rises with every change.
+    """
+
+    account_id: str
+    start_date: date
+    end_date: date
+    stage: Stage
+    currency_code: str
+    bills: tuple[bytes, ...]
+    net_coins: int
+    tax_coins: int
+    total_coins: int
+    is_held: bool
+    create_ms: int
+    update_ms: int
+    version: int = 0
+    sequence: int = 0
+    issue_ms: int | None = None
+    due_date: date | None = None
+    held_issue_reason: str = ""
+    payments: tuple[Payment, ...] = ()
+    credit_notes: tuple[CreditNote, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+
+    @property
+    def invoice_id(self) -> str:
+        """Its identity: there is one invoice for each account and period."""
+        return identity_of(self.account_id, self.start_date, self.end_date)
+
+    @property
+    def paid_coins(self) -> int:
+        """Sum of the payments."""
+        return sum(payment.coins for payment in self.payments)
+
+    @property
+    def credited_coins(self) -> int:
+        """Sum of the credit notes."""
+        return sum(note.coins for note in self.credit_notes)
+
+    @property
+    def balance_coins(self) -> int:
+        """What is still to be paid, or, less than 0, to be paid back."""
+        return self.total_coins - self.paid_coins - self.credited_coins
+
+    @property
+    def open_dispute(self) -> Dispute | None:
+        """The dispute that is open."""
+        return next((dispute for dispute in self.disputes if dispute.outcome is None), None)
+
+    @property
+    def state(self) -> State:
+        """What became of it; once it is issued that follows from its amounts."""
+        if self.stage is not Stage.ISSUED:
+            return State(self.stage.value)
+        if self.credit_notes and self.credited_coins == self.total_coins:
+            return State.CREDITED if self.payments else State.VOID
+        if self.balance_coins == 0:
+            return State.PAID
+        return State.PARTIALLY_PAID if self.payments else State.ISSUED
+
+    def is_overdue(self, today: date) -> bool:
+        """Whether its day is over, something is still to be paid, and nobody objects."""
+        is_due = self.due_date is not None and self.due_date < today
+        return is_due and self.balance_coins > 0 and self.open_dispute is None
+
+
+def identity_of(account_id: str, start_date: date, end_date: date) -> str:
+    """The identity of the invoice of an account and period."""
+    return f"{account_id}@{start_date.isoformat()}@{end_date.isoformat()}"

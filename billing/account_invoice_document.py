@@ -1,0 +1,85 @@
+"""Kept invoices at rest: amounts as whole coins, bills as the bytes of their messages, dates as text."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from billing.account_invoice import AccountInvoice, CreditNote, Dispute, DisputeOutcome, Payment, Stage
+from common.instants import datetime_from_ms, datetime_to_ms
+
+SERIES = "INV"
+
+
+def number_of(sequence: int, series: str = SERIES) -> str:
+    """The number of a place in a series, such as `INV-00000042`."""
+    return f"{series}-{sequence:08d}"
+
+
+def to_document(invoice: AccountInvoice) -> dict[str, Any]:
+    """The document of an invoice; state and balance are in it to be found by."""
+    identity = invoice.invoice_id
+    return {
+        "_id": identity,
+        "key": identity,
+        "account_id": invoice.account_id,
+        "start_date": invoice.start_date.isoformat(),
+        "end_date": invoice.end_date.isoformat(),
+        "stage": invoice.stage.value,
+        "state": invoice.state.value,
+        "currency_code": invoice.currency_code,
+        "bills": list(invoice.bills),
+        "net_coins": invoice.net_coins,
+        "tax_coins": invoice.tax_coins,
+        "total_coins": invoice.total_coins,
+        "balance_coins": invoice.balance_coins,
+        "is_held": invoice.is_held,
+        "create_time": datetime_from_ms(invoice.create_ms),
+        "update_time": datetime_from_ms(invoice.update_ms),
+        "version": invoice.version,
+        "sequence": invoice.sequence,
+        # Unique in any case, so that the index on it need not leave anybody out.
+        "number": number_of(invoice.sequence) if invoice.sequence else identity,
+        "issue_time": None if invoice.issue_ms is None else datetime_from_ms(invoice.issue_ms),
+        "due_date": None if invoice.due_date is None else invoice.due_date.isoformat(),
+        "held_issue_reason": invoice.held_issue_reason,
+        "payments": [asdict(payment) for payment in invoice.payments],
+        "credit_notes": [asdict(note) for note in invoice.credit_notes],
+        "disputes": [_dispute_to_document(dispute) for dispute in invoice.disputes],
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> AccountInvoice:
+    """The invoice of a document; the inverse of `to_document`. Without its bills where they were not read."""
+    due_date, issue_time = document["due_date"], document["issue_time"]
+    return AccountInvoice(
+        account_id=document["account_id"],
+        start_date=date.fromisoformat(document["start_date"]),
+        end_date=date.fromisoformat(document["end_date"]),
+        stage=Stage(document["stage"]),
+        currency_code=document["currency_code"],
+        bills=tuple(bytes(bill) for bill in document.get("bills", ())),
+        net_coins=document["net_coins"],
+        tax_coins=document["tax_coins"],
+        total_coins=document["total_coins"],
+        is_held=document["is_held"],
+        create_ms=datetime_to_ms(document["create_time"]),
+        update_ms=datetime_to_ms(document["update_time"]),
+        version=document["version"],
+        sequence=document["sequence"],
+        issue_ms=None if issue_time is None else datetime_to_ms(issue_time),
+        due_date=None if due_date is None else date.fromisoformat(due_date),
+        held_issue_reason=document["held_issue_reason"],
+        payments=tuple(Payment(**payment) for payment in document["payments"]),
+        credit_notes=tuple(CreditNote(**note) for note in document["credit_notes"]),
+        disputes=tuple(_dispute_from_document(dispute) for dispute in document["disputes"]),
+    )
+
+
+def _dispute_to_document(dispute: Dispute) -> dict[str, Any]:
+    return {**asdict(dispute), "outcome": None if dispute.outcome is None else dispute.outcome.value}
+
+
+def _dispute_from_document(document: Mapping[str, Any]) -> Dispute:
+    outcome = document["outcome"]
+    return Dispute(**{**document, "outcome": None if outcome is None else DisputeOutcome(outcome)})

@@ -1,0 +1,158 @@
+"""Where invoices rest: one document each, changed only from what it was, and numbered without a gap."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import date
+from typing import Any, NamedTuple
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import DuplicateKeyError
+
+from billing.account_invoice import AccountInvoice, State
+from billing.account_invoice_document import from_document, number_of, to_document
+from common.errors import InvoiceNotFound, Overloaded
+from common.mongo import Database
+
+_READ_TIMEOUT_MS = 10_000
+_ATTEMPTS = 50
+_NOTE_SERIES = "CRN"
+_WITHOUT_BILLS = {"bills": 0}
+
+
+class OverduePlace(NamedTuple):
+    """The place of an invoice among those overdue."""
+
+    due_date: str
+    invoice_id: str
+
+
+class AccountInvoiceStore:
+    """The collections `invoices` and `credit_note_numbers`.
+
+    Numbers are gapless because the next one follows the greatest on record and is taken in the very write that issues:
+    of two who take the same, the unique index lets one. An invoice keeps its number for ever, so none is given back.
+    Neither collection is to be sharded by anything else than the number. Methods raise pymongo.errors.PyMongoError when
+    the store is away; whatever was half done may be done again.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._invoices = database["invoices"]
+        self._note_numbers = database["credit_note_numbers"]
+
+    async def prepare(self) -> None:
+        """Makes the indexes."""
+        await self._invoices.create_index("number", unique=True)
+        await self._invoices.create_index([("sequence", DESCENDING)])
+        for filters in ((), ("account_id",), ("state",), ("account_id", "state")):
+            await self._invoices.create_index([(name, ASCENDING) for name in (*filters, "key")])
+        await self._invoices.create_index([("due_date", ASCENDING), ("key", ASCENDING)])
+        await self._note_numbers.create_index("note", unique=True)
+        await self._note_numbers.create_index([("sequence", DESCENDING)])
+
+    async def find(self, invoice_id: str) -> AccountInvoice | None:
+        """The invoice of an id."""
+        document = await self._invoices.find_one({"_id": invoice_id}, max_time_ms=_READ_TIMEOUT_MS)
+        return None if document is None else from_document(document)
+
+    async def get(self, invoice_id: str) -> AccountInvoice:
+        """The invoice of an id.
+
+        Raises:
+            InvoiceNotFound: there is none.
+        """
+        found = await self.find(invoice_id)
+        if found is None:
+            raise InvoiceNotFound(invoice_id)
+        return found
+
+    async def insert(self, invoice: AccountInvoice) -> bool:
+        """Keeps a new invoice; False when there is one of its account and period."""
+        try:
+            await self._invoices.insert_one(to_document(replace(invoice, version=1)))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def change(
+        self, invoice_id: str, changed: Callable[[AccountInvoice], Awaitable[AccountInvoice]]
+    ) -> AccountInvoice:
+        """Changes an invoice from what it is; `changed` is asked again when somebody else was faster.
+
+        Raises:
+            InvoiceNotFound: there is none.
+            Overloaded: others were faster again and again.
+        """
+        for _ in range(_ATTEMPTS):
+            before = await self.get(invoice_id)
+            after = await changed(before)
+            if after == before:
+                return before
+            if await self._replace(before, after):
+                return replace(after, version=before.version + 1)
+        raise Overloaded("others are changing the invoice; try again")
+
+    async def next_sequence(self) -> int:
+        """The place in the series that the next invoice takes, as far as is known now."""
+        return await _next_sequence(self._invoices)
+
+    async def _replace(self, before: AccountInvoice, after: AccountInvoice) -> bool:
+        document = to_document(replace(after, version=before.version + 1))
+        try:
+            result = await self._invoices.replace_one({"_id": before.invoice_id, "version": before.version}, document)
+        except DuplicateKeyError:
+            # Another invoice has taken the number.
+            return False
+        return bool(result.matched_count)
+
+    async def number_of_note(self, invoice_id: str, credit_note_id: str) -> str:
+        """The number of a credit note that is on record in its invoice; the same whenever it is asked for.
+
+        Raises:
+            Overloaded: others took the next number again and again.
+        """
+        note = f"{invoice_id}/{credit_note_id}"
+        for _ in range(_ATTEMPTS):
+            known = await self._note_numbers.find_one({"note": note}, max_time_ms=_READ_TIMEOUT_MS)
+            if known is not None:
+                return str(known["_id"])
+            sequence = await _next_sequence(self._note_numbers)
+            number = number_of(sequence, _NOTE_SERIES)
+            try:
+                await self._note_numbers.insert_one({"_id": number, "note": note, "sequence": sequence})
+            except DuplicateKeyError:
+                continue
+            return number
+        raise Overloaded("others are numbering credit notes; try again")
+
+    async def page(self, *, account_id: str, state: State | None, after: str, limit: int) -> list[AccountInvoice]:
+        """Invoices by id after one, without their bills, of an account and in a state where these are given."""
+        query: dict[str, Any] = {"key": {"$gt": after}}
+        if account_id:
+            query["account_id"] = account_id
+        if state is not None:
+            query["state"] = state.value
+        cursor = self._invoices.find(query, _WITHOUT_BILLS).sort("key", ASCENDING).limit(limit)
+        return [from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+
+    async def due_before(self, day: date, after: OverduePlace | None, limit: int) -> list[AccountInvoice]:
+        """Invoices that were due before a day and are not paid, after a place, by due date, without their bills."""
+        first = "" if after is None else after.due_date
+        stages: list[dict[str, Any]] = [{"$match": {"due_date": {"$gte": first, "$lt": day.isoformat()}}}]
+        if after is not None:
+            later = [{"due_date": {"$gt": after.due_date}}, {"key": {"$gt": after.invoice_id}}]
+            stages.append({"$match": {"$or": later}})
+        stages += [
+            {"$match": {"balance_coins": {"$gt": 0}}},
+            {"$sort": {"due_date": ASCENDING, "key": ASCENDING}},
+            {"$limit": limit},
+            {"$project": _WITHOUT_BILLS},
+        ]
+        cursor = self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)
+        return [from_document(document) async for document in cursor]
+
+
+async def _next_sequence(collection: Any) -> int:
+    greatest = await collection.find_one(
+        {}, {"sequence": 1}, sort=[("sequence", DESCENDING)], max_time_ms=_READ_TIMEOUT_MS
+    )
+    return 1 if greatest is None else int(greatest["sequence"]) + 1

@@ -1,0 +1,133 @@
+"""Makes the bill of a device of the readings on record: which days, whose prices, what it comes to."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from energy.billing.v1 import invoice_pb2
+from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DeviceKind
+
+from billing.bill_hold import HoldLimits, bill_holds
+from billing.billing_month import months_before
+from billing.device_registry import DeviceRegistry, RegisteredDevice
+from billing.invoice import BilledPeriod, Invoice, make_invoice
+from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message
+from billing.local_time import local_midnight_ms
+from billing.price_timeline import tariffs_in_effect
+from billing.rated_line import Quarter
+from billing.rating import rate
+from billing.tariff_store import TariffStore
+from common.errors import FieldViolation, InvalidArgument
+
+
+class QuarterReader(Protocol):
+    """Reads what a device used."""
+
+    async def quarters(
+        self, device_id: str, start_ms: int, end_ms: int, as_of_ms: int | None = None
+    ) -> Sequence[Quarter]:
+        """The quarter-hours in [start_ms, end_ms), UTC milliseconds, in which a reading of the device starts.
+
+        With `as_of_ms` of the readings recorded at or before that instant.
+        """
+
+
+class Completeness(Protocol):
+    """Knows up to which instant the log is complete."""
+
+    @property
+    def latest_ms(self) -> int | None:
+        """Every reading acked before this instant, epoch milliseconds, is in the log; None: not known."""
+
+    async def lowered(self, instant_ms: int) -> int:
+        """The instant, or the one up to which the log is complete if that is earlier."""
+
+
+class BillMaker:
+    """Makes bills and keeps nothing."""
+
+    def __init__(
+        self,
+        *,
+        store: TariffStore,
+        registry: DeviceRegistry,
+        quarters: QuarterReader,
+        complete_through: Completeness,
+        hold_limits: HoldLimits,
+    ) -> None:
+        self._store = store
+        self._hold_limits = hold_limits
+        self._complete_through = complete_through
+        self._registry = registry
+        self._quarters = quarters
+
+    async def make(self, question: PreviewQuestion) -> invoice_pb2.Invoice:
+        """The bill that is asked for.
+
+        Raises:
+            DeviceNotFound: there is no such device.
+            InvalidArgument: it is no meter.
+            NoReadings, TariffNotAssigned, IntervalCrossesPrice, CurrencyMixed: no bill can be made of the period.
+        """
+        device = await self._registry.find(question.device_id)
+        _require_meter(device)
+        period = _period(device, question)
+        knowledge = await self._knowledge(question)
+        invoice = await self._invoice(period, knowledge.as_of_ms)
+        return invoice_message(period, invoice, knowledge)
+
+    async def _knowledge(self, question: PreviewQuestion) -> Knowledge:
+        """To be asked before the readings of the bill, so that it holds of all of them."""
+        if question.as_of_ms is None:
+            return Knowledge(self._complete_through.latest_ms)
+        as_of_ms = await self._complete_through.lowered(question.as_of_ms)
+        return Knowledge(self._complete_through.latest_ms, as_of_ms)
+
+    async def _invoice(self, period: BilledPeriod, as_of_ms: int | None) -> Invoice:
+        assignments = await self._store.assignments(period.device_id)
+        tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
+        in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
+        zone = ZoneInfo(period.time_zone)
+        history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)
+        # A period may begin in the first year that bills know; before it there are no readings.
+        history_start_ms = max(0, local_midnight_ms(months_before(period.start_date, history_months), zone))
+        quarters = await self._quarters.quarters(period.device_id, history_start_ms, period.end_ms, as_of_ms)
+        billed = [quarter for quarter in quarters if quarter.start_ms >= period.start_ms]
+        rating = partial(
+            rate,
+            device_id=period.device_id,
+            zone=zone,
+            start_date=period.start_date,
+            end_date=period.end_date,
+            assignments=assignments,
+            tariffs=tariffs,
+            quarters=quarters,
+            history_months=history_months,
+        )
+        # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
+        return await asyncio.to_thread(lambda: make_invoice(rating(), bill_holds(billed, self._hold_limits)))
+
+
+def _period(device: RegisteredDevice, question: PreviewQuestion) -> BilledPeriod:
+    zone = ZoneInfo(device.time_zone)
+    return BilledPeriod(
+        account_id=device.account_id,
+        device_id=device.device_id,
+        start_date=question.start_date,
+        end_date=question.end_date,
+        start_ms=local_midnight_ms(question.start_date, zone),
+        end_ms=local_midnight_ms(question.end_date, zone),
+        time_zone=device.time_zone,
+    )
+
+
+def _require_meter(device: RegisteredDevice) -> None:
+    if device.kind == DEVICE_KIND_METER:
+        return
+    kind = DeviceKind.Name(device.kind).removeprefix("DEVICE_KIND_").lower()  # type: ignore[arg-type]
+    raise InvalidArgument(
+        [FieldViolation("device_id", "KIND_MISMATCH", "must be a meter; vehicles and storage are not billed")],
+        metadata={"device_id": device.device_id, "kind": kind},
+    )

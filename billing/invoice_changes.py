@@ -1,0 +1,131 @@
+"""What may become of a kept invoice: each change gives the invoice after it, or an error that says why not."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from billing.account_invoice import AccountInvoice, CreditNote, Dispute, Payment, Stage
+from common.errors import AmountExceedsInvoice, InvoiceEntryExists, InvoiceNotFound, InvoiceState
+from common.money import coins_text
+
+ENTRIES_MAXIMUM = 1000
+
+
+def require_issued(invoice: AccountInvoice) -> None:
+    """Checks that it is issued.
+
+    Raises:
+        InvoiceState: it is not.
+    """
+    if invoice.stage is not Stage.ISSUED:
+        raise InvoiceState(invoice.invoice_id, invoice.state.value)
+
+
+def with_payment(invoice: AccountInvoice, payment: Payment) -> AccountInvoice:
+    """The invoice with a payment; unchanged when it has it already.
+
+    Raises:
+        InvoiceState: it is not issued, or has had too many.
+        InvoiceEntryExists: it has another payment of the same id.
+        AmountExceedsInvoice: the payment is more than the balance, or of the other sign.
+    """
+    require_issued(invoice)
+    for known in invoice.payments:
+        if known.payment_id == payment.payment_id:
+            if (known.coins, known.reference) != (payment.coins, payment.reference):
+                raise InvoiceEntryExists(invoice.invoice_id, payment.payment_id)
+            return invoice
+    _require_room(invoice, invoice.payments)
+    balance = invoice.balance_coins
+    if payment.coins == 0 or not min(0, balance) <= payment.coins <= max(0, balance):
+        raise AmountExceedsInvoice(invoice.invoice_id, coins_text(balance, invoice.currency_code))
+    return replace(invoice, payments=(*invoice.payments, payment), update_ms=payment.create_ms)
+
+
+def with_credit_note(invoice: AccountInvoice, note: CreditNote) -> AccountInvoice:
+    """The invoice with a credit note; unchanged when it has it already.
+
+    Raises:
+        InvoiceState, InvoiceEntryExists: as `with_payment`.
+        AmountExceedsInvoice: the note is more than what was not credited yet.
+    """
+    require_issued(invoice)
+    for known in invoice.credit_notes:
+        if known.credit_note_id == note.credit_note_id:
+            if (known.coins, known.reason) != (note.coins, note.reason):
+                raise InvoiceEntryExists(invoice.invoice_id, note.credit_note_id)
+            return invoice
+    _require_room(invoice, invoice.credit_notes)
+    left = invoice.total_coins - invoice.credited_coins
+    if not 0 < note.coins <= left:
+        raise AmountExceedsInvoice(invoice.invoice_id, coins_text(max(0, left), invoice.currency_code))
+    return replace(invoice, credit_notes=(*invoice.credit_notes, note), update_ms=note.create_ms)
+
+
+def with_number_of_note(invoice: AccountInvoice, credit_note_id: str, number: str) -> AccountInvoice:
+    """The invoice with a number given to one of its credit notes."""
+    notes = [
+        replace(note, number=number) if note.credit_note_id == credit_note_id else note for note in invoice.credit_notes
+    ]
+    return replace(invoice, credit_notes=tuple(notes))
+
+
+def with_dispute(invoice: AccountInvoice, dispute: Dispute) -> AccountInvoice:
+    """The invoice with a dispute; unchanged when it has it already.
+
+    Raises:
+        InvoiceState: it is not issued, another dispute is open, or there were too many.
+        InvoiceEntryExists: it has another dispute of the same id.
+    """
+    require_issued(invoice)
+    for known in invoice.disputes:
+        if known.dispute_id == dispute.dispute_id:
+            if (known.reason, known.opened_by) != (dispute.reason, dispute.opened_by):
+                raise InvoiceEntryExists(invoice.invoice_id, dispute.dispute_id)
+            return invoice
+    _require_room(invoice, invoice.disputes)
+    if invoice.open_dispute is not None:
+        raise InvoiceState(invoice.invoice_id, "disputed")
+    return replace(invoice, disputes=(*invoice.disputes, dispute), update_ms=dispute.open_ms)
+
+
+def with_resolution(invoice: AccountInvoice, resolved: Dispute) -> AccountInvoice:
+    """The invoice with a dispute resolved as `resolved` says; unchanged when it is already.
+
+    Raises:
+        InvoiceNotFound: it has no dispute of this id.
+        InvoiceEntryExists: the dispute was resolved otherwise.
+    """
+    known = next((one for one in invoice.disputes if one.dispute_id == resolved.dispute_id), None)
+    if known is None:
+        raise InvoiceNotFound(invoice.invoice_id, "dispute")
+    if known.outcome is not None:
+        if (known.outcome, known.resolved_by, known.note) != (resolved.outcome, resolved.resolved_by, resolved.note):
+            raise InvoiceEntryExists(invoice.invoice_id, resolved.dispute_id)
+        return invoice
+    settled = replace(
+        known,
+        outcome=resolved.outcome,
+        resolved_by=resolved.resolved_by,
+        note=resolved.note,
+        resolve_ms=resolved.resolve_ms,
+    )
+    disputes = tuple(settled if one is known else one for one in invoice.disputes)
+    return replace(invoice, disputes=disputes, update_ms=resolved.resolve_ms or invoice.update_ms)
+
+
+def discarded(invoice: AccountInvoice, now_ms: int) -> AccountInvoice:
+    """The draft, discarded; unchanged when it is already.
+
+    Raises:
+        InvoiceState: it is issued.
+    """
+    if invoice.stage is Stage.DISCARDED:
+        return invoice
+    if invoice.stage is not Stage.DRAFT:
+        raise InvoiceState(invoice.invoice_id, invoice.state.value)
+    return replace(invoice, stage=Stage.DISCARDED, update_ms=now_ms)
+
+
+def _require_room(invoice: AccountInvoice, entries: Sequence[object]) -> None:
+    if len(entries) >= ENTRIES_MAXIMUM:
+        raise InvoiceState(invoice.invoice_id, f"full: it has {ENTRIES_MAXIMUM} entries of this kind")

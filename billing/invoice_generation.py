@@ -1,0 +1,100 @@
+"""Makes the drafts of a period for many accounts, a few at a time, and counts what came of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+
+from billing.account_invoice import Stage
+from billing.invoice_book import AccountPeriod, DeviceBillFailed, InvoiceBook
+from common.errors import MeshError
+
+_AT_ONCE = 4
+# So many accounts an answer, at most; an operator wants to see it move.
+_ACCOUNTS_A_REPORT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an account got no draft; `device_id` is empty when it is not one of its bills."""
+
+    account_id: str
+    device_id: str
+    reason: MeshError
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the drafts of a period have come, and the failures since the report before."""
+
+    account_count: int
+    done_count: int = 0
+    draft_count: int = 0
+    settled_count: int = 0
+    held_count: int = 0
+    failed_count: int = 0
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    is_settled: bool = False
+    is_held: bool = False
+    failure: Failure | None = None
+
+
+async def generate(
+    book: InvoiceBook, account_ids: Iterable[str], account_count: int, start_date: date, end_date: date
+) -> AsyncIterator[Progress]:
+    """Makes the drafts of some accounts over local days [start_date, end_date); reports at least once.
+
+    Raises:
+        pymongo.errors.PyMongoError: the store is away; doing it again goes on.
+    """
+    waiting = iter(account_ids)
+    progress = Progress(account_count)
+    while some := list(islice(waiting, _ACCOUNTS_A_REPORT)):
+        periods = [AccountPeriod(account_id, start_date, end_date) for account_id in some]
+        outcomes = [outcome async for outcome in _outcomes(book, periods)]
+        progress = _added(progress, outcomes)
+        yield progress
+    if not progress.done_count:
+        yield progress
+
+
+async def _outcomes(book: InvoiceBook, periods: Iterable[AccountPeriod]) -> AsyncIterator[_Outcome]:
+    for some in _batches(periods):
+        for outcome in await asyncio.gather(*(_outcome(book, period) for period in some)):
+            yield outcome
+
+
+def _batches(periods: Iterable[AccountPeriod]) -> Iterator[list[AccountPeriod]]:
+    waiting = iter(periods)
+    while some := list(islice(waiting, _AT_ONCE)):
+        yield some
+
+
+async def _outcome(book: InvoiceBook, period: AccountPeriod) -> _Outcome:
+    try:
+        invoice = await book.draft(period)
+    except DeviceBillFailed as failed:
+        return _Outcome(failure=Failure(period.account_id, failed.device_id, failed.reason))
+    except MeshError as reason:
+        return _Outcome(failure=Failure(period.account_id, "", reason))
+    is_draft = invoice.stage is Stage.DRAFT
+    return _Outcome(is_settled=not is_draft, is_held=is_draft and invoice.is_held)
+
+
+def _added(progress: Progress, outcomes: list[_Outcome]) -> Progress:
+    failures = tuple(outcome.failure for outcome in outcomes if outcome.failure)
+    settled = sum(outcome.is_settled for outcome in outcomes)
+    return Progress(
+        account_count=progress.account_count,
+        done_count=progress.done_count + len(outcomes),
+        draft_count=progress.draft_count + len(outcomes) - settled - len(failures),
+        settled_count=progress.settled_count + settled,
+        held_count=progress.held_count + sum(outcome.is_held for outcome in outcomes),
+        failed_count=progress.failed_count + len(failures),
+        failures=failures,
+    )

@@ -1,0 +1,192 @@
+"""What may become of a kept invoice: payments, credit notes, disputes, and the state that follows."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing.account_invoice import AccountInvoice, CreditNote, Dispute, DisputeOutcome, Payment, Stage, State
+from billing.account_invoice_document import from_document, to_document
+from billing.invoice_changes import discarded, with_credit_note, with_dispute, with_payment, with_resolution
+from common.errors import AmountExceedsInvoice, InvoiceEntryExists, InvoiceNotFound, InvoiceState
+
+DRAFT = AccountInvoice(
+    account_id="acc-1",
+    start_date=date(2026, 1, 1),
+    end_date=date(2026, 2, 1),
+    stage=Stage.DRAFT,
+    currency_code="EUR",
+    bills=(b"bill",),
+    net_coins=8_000,
+    tax_coins=2_000,
+    total_coins=10_000,
+    is_held=False,
+    create_ms=1,
+    update_ms=1,
+)
+ISSUED = replace(DRAFT, stage=Stage.ISSUED, sequence=1, issue_ms=2, due_date=date(2026, 3, 3))
+
+
+def payment(coins: int, payment_id: str = "p-1") -> Payment:
+    """A payment."""
+    return Payment(payment_id, coins, "", 3)
+
+
+def note(coins: int, credit_note_id: str = "c-1") -> CreditNote:
+    """A credit note."""
+    return CreditNote(credit_note_id, coins, "wrong", 4)
+
+
+def dispute(dispute_id: str = "d-1") -> Dispute:
+    """An open dispute."""
+    return Dispute(dispute_id, "too much", "ann", 5)
+
+
+def resolved(dispute_id: str = "d-1", outcome: DisputeOutcome = DisputeOutcome.REJECTED) -> Dispute:
+    """How it is resolved."""
+    return Dispute(dispute_id, "", "", 0, outcome=outcome, resolved_by="bob", note="no", resolve_ms=6)
+
+
+def test_the_state_follows_from_the_amounts() -> None:
+    """Of 100.00: nothing, 40.00, then the rest."""
+    part = with_payment(ISSUED, payment(4_000))
+    whole = with_payment(part, payment(6_000, "p-2"))
+
+    assert [one.state for one in (DRAFT, ISSUED, part, whole)] == [
+        State.DRAFT,
+        State.ISSUED,
+        State.PARTIALLY_PAID,
+        State.PAID,
+    ]
+    assert [one.balance_coins for one in (ISSUED, part, whole)] == [10_000, 6_000, 0]
+
+
+def test_what_is_credited_whole_is_void_or_credited_by_whether_something_was_paid() -> None:
+    """And half of it credited is simply less to pay."""
+    half = with_credit_note(ISSUED, note(5_000))
+    void = with_credit_note(half, note(5_000, "c-2"))
+    credited = with_credit_note(with_payment(ISSUED, payment(10_000)), note(10_000))
+
+    assert (half.state, half.balance_coins) == (State.ISSUED, 5_000)
+    assert (void.state, void.balance_coins) == (State.VOID, 0)
+    assert (credited.state, credited.balance_coins) == (State.CREDITED, -10_000)
+
+
+@pytest.mark.parametrize("coins", [10_001, 0, -1])
+def test_a_payment_is_never_more_than_the_balance(coins: int) -> None:
+    """Nor nothing, nor of the other sign."""
+    with pytest.raises(AmountExceedsInvoice) as refused:
+        with_payment(ISSUED, payment(coins))
+
+    assert refused.value.metadata["left"] == "100.00 EUR"
+
+
+def test_what_an_account_is_owed_is_paid_back_by_a_payment_below_nothing() -> None:
+    """After a paid invoice was credited, and where export was worth more than all else."""
+    owed = replace(ISSUED, net_coins=-500, tax_coins=0, total_coins=-500)
+
+    assert with_payment(owed, payment(-500)).state is State.PAID
+    with pytest.raises(AmountExceedsInvoice):
+        with_payment(owed, payment(1))
+    with pytest.raises(AmountExceedsInvoice):
+        with_payment(owed, payment(-501))
+
+
+@pytest.mark.parametrize("coins", [0, -1, 10_001])
+def test_no_more_is_credited_than_was_billed(coins: int) -> None:
+    """Whatever has been paid of it."""
+    with pytest.raises(AmountExceedsInvoice):
+        with_credit_note(with_payment(ISSUED, payment(10_000)), note(coins))
+
+
+def test_the_same_entry_again_changes_nothing_and_another_of_its_id_is_refused() -> None:
+    """Callers repeat themselves when an answer is lost."""
+    paid = with_payment(ISSUED, payment(10_000))
+    credited = with_credit_note(paid, note(100))
+    disputed = with_dispute(credited, dispute())
+    settled = with_resolution(disputed, resolved())
+
+    assert with_payment(settled, payment(10_000)) == settled
+    assert with_credit_note(settled, note(100)) == settled
+    assert with_dispute(settled, dispute()) == settled
+    assert with_resolution(settled, resolved()) == settled
+    others: list[Callable[[], object]] = [
+        lambda: with_payment(settled, payment(1)),
+        lambda: with_credit_note(settled, note(1)),
+        lambda: with_dispute(settled, replace(dispute(), reason="other")),
+        lambda: with_resolution(settled, resolved(outcome=DisputeOutcome.ACCEPTED)),
+    ]
+    for again in others:
+        with pytest.raises(InvoiceEntryExists):
+            again()
+
+
+@pytest.mark.parametrize("invoice", [DRAFT, replace(DRAFT, stage=Stage.DISCARDED)])
+def test_only_what_is_issued_can_be_paid_credited_or_disputed(invoice: AccountInvoice) -> None:
+    """A draft has no number that could be named."""
+    changes: list[Callable[[], object]] = [
+        lambda: with_payment(invoice, payment(1)),
+        lambda: with_credit_note(invoice, note(1)),
+        lambda: with_dispute(invoice, dispute()),
+    ]
+    for change in changes:
+        with pytest.raises(InvoiceState):
+            change()
+
+
+def test_only_a_draft_can_be_discarded() -> None:
+    """An issued one is taken back by a credit note."""
+    gone = discarded(DRAFT, 9)
+
+    assert gone.state is State.DISCARDED
+    assert discarded(gone, 10) == gone
+    with pytest.raises(InvoiceState):
+        discarded(ISSUED, 9)
+
+
+def test_one_dispute_is_open_at_a_time_and_holds_up_what_is_overdue() -> None:
+    """Its day is the 3rd of March: overdue from the 4th on."""
+    disputed = with_dispute(ISSUED, dispute())
+    settled = with_resolution(disputed, resolved())
+
+    assert [ISSUED.is_overdue(date(2026, 3, day)) for day in (3, 4)] == [False, True]
+    assert not disputed.is_overdue(date(2026, 3, 4))
+    assert settled.is_overdue(date(2026, 3, 4))
+    assert not with_payment(settled, payment(10_000)).is_overdue(date(2026, 3, 4))
+    with pytest.raises(InvoiceState):
+        with_dispute(disputed, dispute("d-2"))
+    with pytest.raises(InvoiceNotFound):
+        with_resolution(disputed, resolved("d-2"))
+    assert settled.disputes == (replace(resolved(), reason="too much", opened_by="ann", open_ms=5),)
+
+
+@settings(deadline=None, derandomize=True)
+@given(amounts=st.lists(st.tuples(st.booleans(), st.integers(-12_000, 12_000)), max_size=12))
+def test_whatever_is_tried_the_books_balance(amounts: list[tuple[bool, int]]) -> None:
+    """No order of payments and credit notes pays more than is owed, or credits more than was billed."""
+    invoice = ISSUED
+    for number, (is_payment, coins) in enumerate(amounts):
+        try:
+            if is_payment:
+                invoice = with_payment(invoice, payment(coins, str(number)))
+            else:
+                invoice = with_credit_note(invoice, note(coins, str(number)))
+        except AmountExceedsInvoice:
+            continue
+
+    assert 0 <= invoice.credited_coins <= 10_000
+    assert 0 <= invoice.paid_coins <= 10_000
+    assert from_document(to_document(invoice)) == invoice
+
+
+def test_an_invoice_comes_back_from_rest_as_it_was() -> None:
+    """With everything that became of it."""
+    whole = with_resolution(
+        with_dispute(with_credit_note(with_payment(ISSUED, payment(1)), note(2)), dispute()), resolved()
+    )
+
+    for invoice in (DRAFT, whole, with_dispute(ISSUED, dispute())):
+        assert from_document(to_document(invoice)) == invoice
