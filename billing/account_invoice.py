@@ -73,7 +73,8 @@ class AccountInvoice:
     """An invoice of an account over local days [start_date, end_date); amounts in coins, instants epoch milliseconds.
 
     `bills` are messages as bytes, so that what was issued stays what it is, bit for bit. `sequence` is its place in the
-    series of numbers, 0 until it is issued. `version` rises with every change.
+    series of numbers, 0 until it is issued. `version` rises with every change. Adjustments count from 1; the amounts of
+    one are what its bills differ from what was issued before.
     """
 
     account_id: str
@@ -96,11 +97,17 @@ class AccountInvoice:
     payments: tuple[Payment, ...] = ()
     credit_notes: tuple[CreditNote, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    adjustment: int = 0
 
     @property
     def invoice_id(self) -> str:
-        """Its identity: there is one invoice for each account and period."""
-        return identity_of(self.account_id, self.start_date, self.end_date)
+        """Its identity: there is one invoice for each account and period, and its adjustments."""
+        return identity_of(self.account_id, self.start_date, self.end_date, self.adjustment)
+
+    @property
+    def adjusted_invoice_id(self) -> str:
+        """The invoice that it adjusts; empty when it is no adjustment."""
+        return identity_of(self.account_id, self.start_date, self.end_date) if self.adjustment else ""
 
     @property
     def paid_coins(self) -> int:
@@ -139,6 +146,7 @@ class AccountInvoice:
         return is_due and self.balance_coins > 0 and self.open_dispute is None
 
 
-def identity_of(account_id: str, start_date: date, end_date: date) -> str:
-    """The identity of the invoice of an account and period."""
-    return f"{account_id}@{start_date.isoformat()}@{end_date.isoformat()}"
+def identity_of(account_id: str, start_date: date, end_date: date, adjustment: int = 0) -> str:
+    """The identity of the invoice of an account and period, or of one of its adjustments."""
+    identity = f"{account_id}@{start_date.isoformat()}@{end_date.isoformat()}"
+    return f"{identity}+{adjustment}" if adjustment else identity

@@ -83,6 +83,7 @@ def account_invoice_message(invoice: AccountInvoice, today: date) -> pb.AccountI
         ],
         disputes=[_dispute_message(dispute) for dispute in invoice.disputes],
         held_issue_reason=invoice.held_issue_reason,
+        adjusted_invoice_id=invoice.adjusted_invoice_id,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
-from billing.account_invoice import AccountInvoice, State
+from billing.account_invoice import AccountInvoice, Stage, State
 from billing.account_invoice_document import from_document, number_of, to_document
 from common.errors import InvoiceNotFound, Overloaded
 from common.mongo import Database
@@ -72,6 +72,27 @@ class AccountInvoiceStore:
         except DuplicateKeyError:
             return False
         return True
+
+    async def withdraw(self, draft: AccountInvoice) -> None:
+        """Forgets a draft that is as it was read; it never had a number."""
+        await self._invoices.delete_one({"_id": draft.invoice_id, "version": draft.version, "stage": Stage.DRAFT.value})
+
+    async def issued_around(self, account_id: str, first_day: date, last_day: date) -> list[str]:
+        """The ids of the issued invoices of an account, no adjustments, whose days touch [first_day, last_day]."""
+        stages: list[dict[str, Any]] = [
+            {"$match": {"account_id": account_id}},
+            {
+                "$match": {
+                    "stage": Stage.ISSUED.value,
+                    "adjustment": 0,
+                    "start_date": {"$lte": last_day.isoformat()},
+                    "end_date": {"$gt": first_day.isoformat()},
+                }
+            },
+            {"$sort": {"key": ASCENDING}},
+            {"$project": {"_id": 1}},
+        ]
+        return [found["_id"] async for found in self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)]
 
     async def change(
         self, invoice_id: str, changed: Callable[[AccountInvoice], Awaitable[AccountInvoice]]

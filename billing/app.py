@@ -15,18 +15,20 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
 from billing.account_invoice_store import AccountInvoiceStore
+from billing.adjustment_due_store import AdjustmentDueStore
+from billing.adjustment_sweep import AdjustmentMetrics, AdjustmentSweep
 from billing.batch_codec import BatchDecoder
 from billing.config import BillingConfig
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
+from billing.day_notice_store import Day
 from billing.live_cache import LiveCache
 from billing.live_publisher import LivePublisher
-from billing.log_retention import LogRetention, LogRetentionMetrics
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
-from billing.retention import Retention, RetentionMetrics
+from billing.retention_wiring import retention_tasks
 from billing.roller import Roller, RollerMetrics
-from billing.sealed_day_store import SealedDayStore
+from billing.schema import Kind
 from billing.servicers import servicers_of
 from billing.tariff_store import TariffStore
 from billing.validation_progress_store import ValidationProgressStore
@@ -95,13 +97,13 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         lifecycle.start_task("broker_connection", broker.run())
         sharing = _sharing(config, readings, registry, database=database, broker=broker, topology=topology)
         merger = _merger(config, readings, sharing, registry)
-        progress = ValidationProgressStore(database)
+        progress, adjustments_due = ValidationProgressStore(database), AdjustmentDueStore(database)
         roller = Roller(
             days=readings.days,
             live=readings.live,
             metrics=RollerMetrics(registry),
             give_way=readings.writer.wait_idle,
-            on_change=progress.day_changed,
+            on_change=partial(_day_changed, progress, adjustments_due),
         )
 
         checks = {
@@ -128,25 +130,16 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         lifecycle.use_server(server)
         await health.ready()
         lifecycle.start_task("health", health.run())
-        background = {"merger": merger.run, "roller": roller.run}
-        if config.raw_retention_days is not None:
-            background["retention"] = Retention(
-                readings.history,
-                readings.days,
-                readings.live,
-                config.raw_retention_days,
-                RetentionMetrics(registry),
-                readings.writer.wait_idle,
-            ).run
-        if config.log_retention_days is not None:
-            background["log_retention"] = LogRetention(
-                readings.log,
-                readings.history,
-                SealedDayStore(database),
-                config.log_retention_days,
-                LogRetentionMetrics(registry),
-                readings.writer.wait_idle,
-            ).run
+        adjustments = AdjustmentSweep(
+            adjustments_due,
+            doors.book,
+            devices,
+            lambda: readings.complete_through.latest_ms,
+            readings.writer.wait_idle,
+            AdjustmentMetrics(registry),
+        )
+        background = {"merger": merger.run, "roller": roller.run, "adjustments": adjustments.run}
+        background |= retention_tasks(config, database, readings, registry)
         if config.validation_automatic:
             background["validation"] = ValidationSweep(
                 validation=doors.validation,
@@ -221,6 +214,11 @@ def _merger(
     )
 
 
+async def _day_changed(progress: ValidationProgressStore, due: AdjustmentDueStore, kind: Kind, day: Day) -> None:
+    await progress.day_changed(kind, day)
+    await due.tell(kind, day, time.time_ns() // 1_000_000)
+
+
 async def _start_when_ready(
     lifecycle: Lifecycle,
     database: Database,
@@ -236,6 +234,7 @@ async def _start_when_ready(
             await readings.history.prepare()
             await TariffStore(database).prepare()
             await AccountInvoiceStore(database).prepare()
+            await AdjustmentDueStore(database).prepare()
             await prepare_validation(database)
     lifecycle.start_task("log_writer", readings.writer.run())
     lifecycle.start_task("watermarks", readings.watermarks.run())

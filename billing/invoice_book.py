@@ -1,20 +1,17 @@
 """The book of invoices: drafts that follow their readings; of issued ones only what becomes of them changes."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from functools import partial
-from typing import Protocol
 
 from energy.billing.v1 import invoice_pb2
-from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
-from google.type.money_pb2 import Money
 
-from billing.account_invoice import AccountInvoice, CreditNote, Dispute, Payment, Stage, identity_of
+from billing.account_invoice import AccountInvoice, CreditNote, Dispute, Payment, Stage
 from billing.account_invoice_store import AccountInvoiceStore
-from billing.bill_maker import BillMaker
-from billing.device_registry import RegisteredDevice
+from billing.adjustment_due_store import AdjustmentDueStore
+from billing.day import day_of
+from billing.day_notice_store import Day
 from billing.invoice_changes import (
     discarded,
     with_credit_note,
@@ -23,34 +20,25 @@ from billing.invoice_changes import (
     with_payment,
     with_resolution,
 )
-from billing.invoice_codec import PreviewQuestion
-from common.errors import CurrencyMixed, InvoiceHeld, InvoiceIncomplete, InvoiceState, MeshError, NoReadings
-from common.money import to_coins, to_decimal
+from billing.invoice_maker import (
+    TAKEN_BACK,
+    AccountPeriod,
+    InvoiceMaker,
+    amounts,
+    id_of,
+    is_complete,
+    is_nothing,
+    made_again,
+)
+from billing.schema import DAY_MS, HOUR_MS, METER
+from common.errors import (
+    InvoiceHeld,
+    InvoiceIncomplete,
+    InvoiceState,
+)
 
-
-class AccountRegistry(Protocol):
-    """Knows the devices of accounts."""
-
-    def by_account(self, account_id: str) -> Sequence[RegisteredDevice]:
-        """The devices of an account."""
-
-
-class DeviceBillFailed(Exception):
-    """Expected: the bill of one device cannot be made, for the reason it was raised from."""
-
-    def __init__(self, device_id: str, reason: MeshError) -> None:
-        super().__init__(device_id)
-        self.device_id = device_id
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class AccountPeriod:
-    """Whose invoice, over which local days [start_date, end_date)."""
-
-    account_id: str
-    start_date: date
-    end_date: date
+# A day's document is made, and changes of it are told, an hour and a half after its end.
+_TOLD_AFTER_MS = 2 * HOUR_MS
 
 
 class InvoiceBook:
@@ -60,14 +48,14 @@ class InvoiceBook:
         self,
         *,
         store: AccountInvoiceStore,
-        bills: BillMaker,
-        registry: AccountRegistry,
+        maker: InvoiceMaker,
+        adjustments_due: AdjustmentDueStore,
         clock: Callable[[], int],
         due_days: int,
     ) -> None:
+        self._due = adjustments_due
         self.store = store
-        self._bills = bills
-        self._registry = registry
+        self._maker = maker
         self._clock = clock
         self._due_days = due_days
 
@@ -83,10 +71,10 @@ class InvoiceBook:
             CurrencyMixed: its bills are in several currencies.
             NoReadings: it has no meter.
         """
-        known = await self.store.find(_id_of(period))
+        known = await self.store.find(id_of(period))
         if known is not None and known.stage is not Stage.DRAFT:
             return known
-        fresh = await self._fresh(period)
+        fresh = await self._maker.fresh(period)
         if known is None and await self.store.insert(fresh):
             return replace(fresh, version=1)
         return await self._keep(fresh)
@@ -95,12 +83,33 @@ class InvoiceBook:
         """The invoice of an id; a draft is made again before.
 
         Raises:
-            InvoiceNotFound: there is none. Beside it what `draft` raises.
+            InvoiceNotFound: there is none, or it is an adjustment of which nothing is left. Beside it as `draft`.
         """
         known = await self.store.get(invoice_id)
         if known.stage is not Stage.DRAFT:
             return known
-        return await self._keep(await self._fresh(_period_of(known)))
+        return await self._keep(await self._maker.made_now(known))
+
+    async def adjust(self, invoice_id: str) -> AccountInvoice | None:
+        """The draft of what an issued invoice would come to now, less what was issued; None where that is nothing.
+
+        One that somebody discarded stays so until it would come to something else.
+
+        Raises:
+            InvoiceNotFound: there is no such invoice. Beside it what `draft` raises.
+        """
+        original = await self.store.get(invoice_id)
+        if original.stage is not Stage.ISSUED or original.adjustment or original.state in TAKEN_BACK:
+            return None
+        adjustment = await self._maker.adjustment(original)
+        known = await self.store.find(adjustment.invoice_id)
+        if is_nothing(adjustment):
+            if known is not None and known.stage is Stage.DRAFT:
+                await self.store.withdraw(known)
+            return None
+        if known is None and await self.store.insert(adjustment):
+            return replace(adjustment, version=1)
+        return await self._keep(adjustment)
 
     async def issue(self, invoice_id: str, held_issue_reason: str) -> AccountInvoice:
         """The invoice, issued: made again, with the next number and a due date.
@@ -116,8 +125,8 @@ class InvoiceBook:
             return known
         if known.stage is Stage.DISCARDED:
             raise InvoiceState(invoice_id, known.state.value)
-        fresh = await self._fresh(_period_of(known))
-        if not all(_is_complete(bill) for bill in fresh.bills):
+        fresh = await self._maker.made_now(known)
+        if not all(is_complete(bill) for bill in fresh.bills):
             raise InvoiceIncomplete(invoice_id)
         if fresh.is_held and not held_issue_reason:
             raise InvoiceHeld(invoice_id)
@@ -128,7 +137,7 @@ class InvoiceBook:
             if before.stage is Stage.DISCARDED:
                 raise InvoiceState(invoice_id, before.state.value)
             return replace(
-                _made_again(before, fresh),
+                made_again(before, fresh),
                 stage=Stage.ISSUED,
                 sequence=await self.store.next_sequence(),
                 issue_ms=self._clock(),
@@ -136,7 +145,17 @@ class InvoiceBook:
                 held_issue_reason=held_issue_reason if fresh.is_held else "",
             )
 
-        return await self.store.change(invoice_id, issued)
+        invoice = await self.store.change(invoice_id, issued)
+        await self._look_again(invoice)
+        return invoice
+
+    async def _look_again(self, invoice: AccountInvoice) -> None:
+        """Has the last days looked at once they have ended in UTC, for until then nobody tells of changes of them."""
+        for bill in map(invoice_pb2.Invoice.FromString, invoice.bills):
+            last_day_ms = day_of(bill.end_time.ToMilliseconds() - 1)
+            settled_ms = last_day_ms + DAY_MS + _TOLD_AFTER_MS
+            if bill.as_of.ToMilliseconds() < settled_ms:
+                await self._due.tell(METER, Day(bill.device_id, last_day_ms), settled_ms)
 
     async def discard(self, invoice_id: str) -> AccountInvoice:
         """The draft, discarded; raises as `account_invoice.discarded` does."""
@@ -173,75 +192,9 @@ class InvoiceBook:
         return await self.store.change(invoice_id, change)
 
     async def _keep(self, fresh: AccountInvoice) -> AccountInvoice:
-        async def made_again(before: AccountInvoice) -> AccountInvoice:
-            return _made_again(before, fresh) if before.stage is Stage.DRAFT else before
+        async def kept(before: AccountInvoice) -> AccountInvoice:
+            if before.stage is Stage.DISCARDED and before.adjustment and amounts(before) != amounts(fresh):
+                return replace(fresh, create_ms=before.create_ms, version=before.version)
+            return made_again(before, fresh) if before.stage is Stage.DRAFT else before
 
-        return await self.store.change(fresh.invoice_id, made_again)
-
-    async def _fresh(self, period: AccountPeriod) -> AccountInvoice:
-        """A draft of what is known now, of which as little as possible will change later."""
-        now_ms = self._clock()
-        meters = [
-            one.device_id for one in self._registry.by_account(period.account_id) if one.kind == DEVICE_KIND_METER
-        ]
-        if not meters:
-            raise NoReadings(period.account_id, "has no meter")
-        bills = [await self._bill(device_id, period, now_ms) for device_id in sorted(meters)]
-        currency_codes = list(dict.fromkeys(bill.currency_code for bill in bills))
-        if len(currency_codes) > 1:
-            raise CurrencyMixed(currency_codes)
-        return AccountInvoice(
-            account_id=period.account_id,
-            start_date=period.start_date,
-            end_date=period.end_date,
-            stage=Stage.DRAFT,
-            currency_code=currency_codes[0],
-            bills=tuple(bill.SerializeToString(deterministic=True) for bill in bills),
-            net_coins=sum(_coins(bill.net) for bill in bills),
-            tax_coins=sum(_coins(bill.tax) for bill in bills),
-            total_coins=sum(_coins(bill.total) for bill in bills),
-            is_held=any(bill.holds for bill in bills),
-            create_ms=now_ms,
-            update_ms=now_ms,
-        )
-
-    async def _bill(self, device_id: str, period: AccountPeriod, now_ms: int) -> invoice_pb2.Invoice:
-        question = PreviewQuestion(device_id, period.start_date, period.end_date, now_ms)
-        try:
-            return await self._bills.make(question)
-        except MeshError as reason:
-            raise DeviceBillFailed(device_id, reason) from reason
-
-
-def _made_again(before: AccountInvoice, fresh: AccountInvoice) -> AccountInvoice:
-    """The draft with what was made now; unchanged when nothing but the moment is another."""
-    if _substance(before) == _substance(fresh) and before.is_held == fresh.is_held:
-        return before
-    return replace(fresh, create_ms=before.create_ms, version=before.version)
-
-
-def _substance(invoice: AccountInvoice) -> list[invoice_pb2.Invoice]:
-    bills = [invoice_pb2.Invoice.FromString(bill) for bill in invoice.bills]
-    for bill in bills:
-        bill.ClearField("complete_through")
-        bill.ClearField("as_of")
-    return bills
-
-
-def _is_complete(bill: bytes) -> bool:
-    """Whether every reading acked before the end of the billed time is in it."""
-    message = invoice_pb2.Invoice.FromString(bill)
-    return message.HasField("complete_through") and message.as_of.ToMilliseconds() >= message.end_time.ToMilliseconds()
-
-
-def _coins(money: Money) -> int:
-    amount: Decimal = to_decimal(money)
-    return to_coins(amount, money.currency_code)
-
-
-def _id_of(period: AccountPeriod) -> str:
-    return identity_of(period.account_id, period.start_date, period.end_date)
-
-
-def _period_of(invoice: AccountInvoice) -> AccountPeriod:
-    return AccountPeriod(invoice.account_id, invoice.start_date, invoice.end_date)
+        return await self.store.change(fresh.invoice_id, kept)

@@ -7,7 +7,8 @@ from datetime import date
 from itertools import islice
 
 from billing.account_invoice import Stage
-from billing.invoice_book import AccountPeriod, DeviceBillFailed, InvoiceBook
+from billing.invoice_book import InvoiceBook
+from billing.invoice_maker import AccountPeriod, DeviceBillFailed
 from common.errors import MeshError
 
 _AT_ONCE = 4
@@ -34,6 +35,7 @@ class Progress:
     settled_count: int = 0
     held_count: int = 0
     failed_count: int = 0
+    adjusted_count: int = 0
     failures: tuple[Failure, ...] = ()
 
 
@@ -41,6 +43,7 @@ class Progress:
 class _Outcome:
     is_settled: bool = False
     is_held: bool = False
+    is_adjusted: bool = False
     failure: Failure | None = None
 
 
@@ -78,12 +81,14 @@ def _batches(periods: Iterable[AccountPeriod]) -> Iterator[list[AccountPeriod]]:
 async def _outcome(book: InvoiceBook, period: AccountPeriod) -> _Outcome:
     try:
         invoice = await book.draft(period)
+        is_issued = invoice.stage is Stage.ISSUED
+        is_adjusted = is_issued and await book.adjust(invoice.invoice_id) is not None
     except DeviceBillFailed as failed:
         return _Outcome(failure=Failure(period.account_id, failed.device_id, failed.reason))
     except MeshError as reason:
         return _Outcome(failure=Failure(period.account_id, "", reason))
     is_draft = invoice.stage is Stage.DRAFT
-    return _Outcome(is_settled=not is_draft, is_held=is_draft and invoice.is_held)
+    return _Outcome(is_settled=not is_draft, is_held=is_draft and invoice.is_held, is_adjusted=is_adjusted)
 
 
 def _added(progress: Progress, outcomes: list[_Outcome]) -> Progress:
@@ -96,5 +101,6 @@ def _added(progress: Progress, outcomes: list[_Outcome]) -> Progress:
         settled_count=progress.settled_count + settled,
         held_count=progress.held_count + sum(outcome.is_held for outcome in outcomes),
         failed_count=progress.failed_count + len(failures),
+        adjusted_count=progress.adjusted_count + sum(outcome.is_adjusted for outcome in outcomes),
         failures=failures,
     )

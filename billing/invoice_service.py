@@ -28,9 +28,10 @@ from billing.account_invoice_codec import (
 )
 from billing.account_invoice_store import OverduePlace
 from billing.bill_maker import BillMaker
-from billing.invoice_book import DeviceBillFailed, InvoiceBook
+from billing.invoice_book import InvoiceBook
 from billing.invoice_codec import days_of, preview_question
 from billing.invoice_generation import Failure, generate
+from billing.invoice_maker import DeviceBillFailed
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
 from common.errors import DependencyUnavailable, FieldViolation, InvalidArgument, PageTokenInvalid
@@ -87,6 +88,7 @@ class InvoiceService(InvoiceServiceServicer):
                 settled_count=progress.settled_count,
                 held_count=progress.held_count,
                 failed_count=progress.failed_count,
+                adjusted_count=progress.adjusted_count,
                 failures=[_failure_message(failure) for failure in progress.failures],
             )
 

@@ -9,10 +9,12 @@ from energy.billing.v1.tariff_service_pb2_grpc import add_TariffServiceServicer_
 from energy.billing.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to_server
 
 from billing.account_invoice_store import AccountInvoiceStore
+from billing.adjustment_due_store import AdjustmentDueStore
 from billing.bill_hold import HoldLimits
 from billing.bill_maker import BillMaker
 from billing.config import BillingConfig
 from billing.invoice_book import InvoiceBook
+from billing.invoice_maker import InvoiceMaker
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
@@ -32,10 +34,11 @@ from common.registry_cache import RegistryCache
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The services, and the validation behind one of them that also runs by itself."""
+    """The services, and what is behind some of them that also works by itself: validation and the book of invoices."""
 
     servicers: list[ServicerEntry]
     validation: ReadingValidation
+    book: InvoiceBook
 
 
 def servicers_of(
@@ -69,10 +72,11 @@ def servicers_of(
         complete_through=readings.complete_through,
         hold_limits=HoldLimits(config.hold_estimated_days * DAY_MS, config.hold_estimated_percent),
     )
+    invoices = AccountInvoiceStore(database)
     book = InvoiceBook(
-        store=AccountInvoiceStore(database),
-        bills=bills,
-        registry=devices,
+        store=invoices,
+        maker=InvoiceMaker(store=invoices, bills=bills, registry=devices, clock=now_ms),
+        adjustments_due=AdjustmentDueStore(database),
         clock=now_ms,
         due_days=config.invoice_due_days,
     )
@@ -96,4 +100,4 @@ def servicers_of(
         ),
         validation.servicer,
     ]
-    return Doors(servicers, validation.validation)
+    return Doors(servicers, validation.validation, book)

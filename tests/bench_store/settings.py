@@ -19,7 +19,7 @@ class Size:
     questions: int
 
 
-FULL = Size(10_000, 1_000, 20, 20, 120.0, 330.0, 400)
+FULL = Size(10_000, 1_000, 20, 20, 60.0, 420.0, 400)
 QUICK = Size(500, 50, 2, 4, 10.0, 60.0, 50)
 GROWN_DAYS = 10
 MONTH_DAYS = 31

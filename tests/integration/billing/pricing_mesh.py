@@ -22,9 +22,11 @@ from google.type.money_pb2 import Money
 from prometheus_client import CollectorRegistry
 
 from billing.account_invoice_store import AccountInvoiceStore
+from billing.adjustment_due_store import AdjustmentDueStore
 from billing.bill_hold import HoldLimits
 from billing.bill_maker import BillMaker, QuarterReader
 from billing.invoice_book import InvoiceBook
+from billing.invoice_maker import InvoiceMaker
 from billing.invoice_service import InvoiceService
 from billing.rated_line import Quarter
 from billing.tariff_service import TariffService
@@ -162,6 +164,9 @@ class PricingMesh:
     readings: MadeUpReadings
     clock: Clock
     complete_through: MadeUpCompleteness
+    registry: MadeUpRegistry
+    book: InvoiceBook
+    adjustments_due: AdjustmentDueStore
 
 
 @asynccontextmanager
@@ -179,13 +184,22 @@ async def pricing_mesh(database: Database, quarters: QuarterReader | None = None
     )
     invoices = AccountInvoiceStore(database)
     await invoices.prepare()
+    due = AdjustmentDueStore(database)
+    await due.prepare()
+    book = InvoiceBook(
+        store=invoices,
+        maker=InvoiceMaker(store=invoices, bills=bills, registry=registry, clock=clock),
+        adjustments_due=due,
+        clock=clock,
+        due_days=30,
+    )
     interceptors = standard_interceptors("billing.energy", get_logger(__name__), CollectorRegistry())
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, clock=clock), server)
     add_InvoiceServiceServicer_to_server(
         InvoiceService(
             bills=bills,
-            book=InvoiceBook(store=invoices, bills=bills, registry=registry, clock=clock, due_days=30),
+            book=book,
             registry=registry,
             clock=clock,
         ),
@@ -195,7 +209,16 @@ async def pricing_mesh(database: Database, quarters: QuarterReader | None = None
     await server.start()
     channel = open_channel(f"127.0.0.1:{port}")
     try:
-        yield PricingMesh(TariffServiceStub(channel), InvoiceServiceStub(channel), readings, clock, complete_through)
+        yield PricingMesh(
+            TariffServiceStub(channel),
+            InvoiceServiceStub(channel),
+            readings,
+            clock,
+            complete_through,
+            registry,
+            book,
+            due,
+        )
     finally:
         await channel.close()
         await server.stop(0)

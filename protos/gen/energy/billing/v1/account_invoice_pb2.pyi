@@ -124,8 +124,11 @@ class AccountInvoice(_message.Message):
     CREDIT_NOTES_FIELD_NUMBER: _builtins.int
     DISPUTES_FIELD_NUMBER: _builtins.int
     HELD_ISSUE_REASON_FIELD_NUMBER: _builtins.int
+    ADJUSTED_INVOICE_ID_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
-    """Identity: account and period, such as `acc-1@2026-01-01@2026-02-01`. There is one invoice for each."""
+    """Identity: account and period, such as `acc-1@2026-01-01@2026-02-01`. There is one invoice for each; the adjustments of an
+    issued one have `+1`, `+2` ... after it.
+    """
     account_id: _builtins.str
     """Account that owes it."""
     state: Global___AccountInvoiceState.ValueType
@@ -138,6 +141,10 @@ class AccountInvoice(_message.Message):
     """Whether that day is over, something is still to be paid, and no dispute is open."""
     held_issue_reason: _builtins.str
     """Why it was issued although a bill was to be held. Empty: none was."""
+    adjusted_invoice_id: _builtins.str
+    """Invoice whose period it bills again: then it is an adjustment, its bills are those of the whole period as they are known now,
+    and its amounts are what they differ from what was issued before. Empty: it is no adjustment.
+    """
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First local day of the period, inclusive."""
@@ -230,10 +237,11 @@ class AccountInvoice(_message.Message):
         credit_notes: _abc.Iterable[Global___CreditNote] | None = ...,
         disputes: _abc.Iterable[Global___Dispute] | None = ...,
         held_issue_reason: _builtins.str = ...,
+        adjusted_invoice_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "create_time", b"create_time", "credited", b"credited", "due_date", b"due_date", "end_date", b"end_date", "issue_time", b"issue_time", "net", b"net", "paid", b"paid", "start_date", b"start_date", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "balance", b"balance", "bills", b"bills", "create_time", b"create_time", "credit_notes", b"credit_notes", "credited", b"credited", "currency_code", b"currency_code", "disputes", b"disputes", "due_date", b"due_date", "end_date", b"end_date", "held_issue_reason", b"held_issue_reason", "invoice_id", b"invoice_id", "issue_time", b"issue_time", "net", b"net", "number", b"number", "overdue", b"overdue", "paid", b"paid", "payments", b"payments", "start_date", b"start_date", "state", b"state", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adjusted_invoice_id", b"adjusted_invoice_id", "balance", b"balance", "bills", b"bills", "create_time", b"create_time", "credit_notes", b"credit_notes", "credited", b"credited", "currency_code", b"currency_code", "disputes", b"disputes", "due_date", b"due_date", "end_date", b"end_date", "held_issue_reason", b"held_issue_reason", "invoice_id", b"invoice_id", "issue_time", b"issue_time", "net", b"net", "number", b"number", "overdue", b"overdue", "paid", b"paid", "payments", b"payments", "start_date", b"start_date", "state", b"state", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

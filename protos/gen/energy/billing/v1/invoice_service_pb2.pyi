@@ -136,6 +136,7 @@ class GenerateInvoicesResponse(_message.Message):
     HELD_COUNT_FIELD_NUMBER: _builtins.int
     FAILED_COUNT_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
+    ADJUSTED_COUNT_FIELD_NUMBER: _builtins.int
     account_count: _builtins.int
     """Accounts with a meter."""
     done_count: _builtins.int
@@ -148,6 +149,8 @@ class GenerateInvoicesResponse(_message.Message):
     """Drafts of which a bill is to be held."""
     failed_count: _builtins.int
     """Accounts of which no draft could be made."""
+    adjusted_count: _builtins.int
+    """Accounts whose issued invoice has a draft of an adjustment now."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceFailure]:
         """Those of them that were found since the answer before."""
@@ -162,10 +165,11 @@ class GenerateInvoicesResponse(_message.Message):
         held_count: _builtins.int = ...,
         failed_count: _builtins.int = ...,
         failures: _abc.Iterable[Global___InvoiceFailure] | None = ...,
+        adjusted_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "done_count", b"done_count", "draft_count", b"draft_count", "failed_count", b"failed_count", "failures", b"failures", "held_count", b"held_count", "settled_count", b"settled_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "adjusted_count", b"adjusted_count", "done_count", b"done_count", "draft_count", b"draft_count", "failed_count", b"failed_count", "failures", b"failures", "held_count", b"held_count", "settled_count", b"settled_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

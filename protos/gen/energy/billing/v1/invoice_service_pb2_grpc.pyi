@@ -43,7 +43,8 @@ class InvoiceServiceStub:
     """Makes the drafts of a period, one for each account with a meter, and tells how far it has come.
 
     Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
-    alone. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
+    alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
+    itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
     registry is not known yet.
     """
     GetInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]
@@ -101,7 +102,8 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Makes the drafts of a period, one for each account with a meter, and tells how far it has come.
 
     Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
-    alone. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
+    alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
+    itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
     registry is not known yet.
     """
     GetInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]  # type: ignore[assignment]
@@ -168,7 +170,8 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes the drafts of a period, one for each account with a meter, and tells how far it has come.
 
         Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
-        alone. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
+        alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
+        itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
         registry is not known yet.
         """
 

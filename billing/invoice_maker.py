@@ -1,0 +1,165 @@
+"""Makes whole invoices of what is known now: those of an account and period, and adjustments of issued ones."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Protocol
+
+from energy.billing.v1 import invoice_pb2
+from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
+from google.type.money_pb2 import Money
+
+from billing.account_invoice import AccountInvoice, Stage, State, identity_of
+from billing.account_invoice_store import AccountInvoiceStore
+from billing.bill_maker import BillMaker
+from billing.device_registry import RegisteredDevice
+from billing.invoice_codec import PreviewQuestion
+from common.errors import CurrencyMixed, InvoiceNotFound, MeshError, NoReadings
+from common.money import to_coins, to_decimal
+
+TAKEN_BACK = (State.VOID, State.CREDITED)
+
+
+class AccountRegistry(Protocol):
+    """Knows the devices of accounts."""
+
+    def by_account(self, account_id: str) -> Sequence[RegisteredDevice]:
+        """The devices of an account."""
+
+
+class DeviceBillFailed(Exception):
+    """Expected: the bill of one device cannot be made, for the reason it was raised from."""
+
+    def __init__(self, device_id: str, reason: MeshError) -> None:
+        super().__init__(device_id)
+        self.device_id = device_id
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPeriod:
+    """Whose invoice, over which local days [start_date, end_date)."""
+
+    account_id: str
+    start_date: date
+    end_date: date
+
+
+class InvoiceMaker:
+    """Makes drafts and keeps nothing; `clock` is now, UTC milliseconds."""
+
+    def __init__(
+        self, *, store: AccountInvoiceStore, bills: BillMaker, registry: AccountRegistry, clock: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._bills = bills
+        self._registry = registry
+        self._clock = clock
+
+    async def fresh(self, period: AccountPeriod) -> AccountInvoice:
+        """A draft of what is known now, of which as little as possible will change later."""
+        now_ms = self._clock()
+        meters = [
+            one.device_id for one in self._registry.by_account(period.account_id) if one.kind == DEVICE_KIND_METER
+        ]
+        if not meters:
+            raise NoReadings(period.account_id, "has no meter")
+        bills = [await self._bill(device_id, period, now_ms) for device_id in sorted(meters)]
+        currency_codes = list(dict.fromkeys(bill.currency_code for bill in bills))
+        if len(currency_codes) > 1:
+            raise CurrencyMixed(currency_codes)
+        return AccountInvoice(
+            account_id=period.account_id,
+            start_date=period.start_date,
+            end_date=period.end_date,
+            stage=Stage.DRAFT,
+            currency_code=currency_codes[0],
+            bills=tuple(bill.SerializeToString(deterministic=True) for bill in bills),
+            net_coins=sum(_coins(bill.net) for bill in bills),
+            tax_coins=sum(_coins(bill.tax) for bill in bills),
+            total_coins=sum(_coins(bill.total) for bill in bills),
+            is_held=any(bill.holds for bill in bills),
+            create_ms=now_ms,
+            update_ms=now_ms,
+        )
+
+    async def _bill(self, device_id: str, period: AccountPeriod, now_ms: int) -> invoice_pb2.Invoice:
+        question = PreviewQuestion(device_id, period.start_date, period.end_date, now_ms)
+        try:
+            return await self._bills.make(question)
+        except MeshError as reason:
+            raise DeviceBillFailed(device_id, reason) from reason
+
+    async def adjustment(self, original: AccountInvoice) -> AccountInvoice:
+        """The next adjustment of an issued invoice, be it of nothing."""
+        fresh, billed, number = await self.fresh(period_of(original)), original, 1
+        net, tax, total = fresh.net_coins, fresh.tax_coins, fresh.total_coins
+        while True:
+            if billed.state not in TAKEN_BACK:
+                net, tax = net - billed.net_coins, tax - billed.tax_coins
+                total -= billed.total_coins
+            before = await self._store.find(replace(original, adjustment=number).invoice_id)
+            if before is None or before.stage is not Stage.ISSUED:
+                return replace(fresh, adjustment=number, net_coins=net, tax_coins=tax, total_coins=total)
+            billed, number = before, number + 1
+
+    async def made_now(self, draft: AccountInvoice) -> AccountInvoice:
+        """What a draft comes to now.
+
+        Raises:
+            InvoiceNotFound: it is an adjustment of which nothing is left. Beside it as `fresh`.
+        """
+        if not draft.adjustment:
+            return await self.fresh(period_of(draft))
+        adjustment = await self.adjustment(await self._store.get(draft.adjusted_invoice_id))
+        if adjustment.invoice_id != draft.invoice_id or is_nothing(adjustment):
+            raise InvoiceNotFound(draft.invoice_id, "adjustment any more")
+        return adjustment
+
+
+def made_again(before: AccountInvoice, fresh: AccountInvoice) -> AccountInvoice:
+    """The draft with what was made now; unchanged when nothing but the moment is another."""
+    is_same = (amounts(before), before.is_held) == (amounts(fresh), fresh.is_held)
+    if is_same and _substance(before) == _substance(fresh):
+        return before
+    return replace(fresh, create_ms=before.create_ms, version=before.version)
+
+
+def amounts(invoice: AccountInvoice) -> tuple[int, int, int]:
+    """Net, tax and total of an invoice, in coins."""
+    return invoice.net_coins, invoice.tax_coins, invoice.total_coins
+
+
+def is_nothing(invoice: AccountInvoice) -> bool:
+    """Whether there is nothing to be billed or taken back."""
+    return not any(amounts(invoice))
+
+
+def _substance(invoice: AccountInvoice) -> list[invoice_pb2.Invoice]:
+    bills = [invoice_pb2.Invoice.FromString(bill) for bill in invoice.bills]
+    for bill in bills:
+        bill.ClearField("complete_through")
+        bill.ClearField("as_of")
+    return bills
+
+
+def is_complete(bill: bytes) -> bool:
+    """Whether every reading acked before the end of the billed time is in it."""
+    message = invoice_pb2.Invoice.FromString(bill)
+    return message.HasField("complete_through") and message.as_of.ToMilliseconds() >= message.end_time.ToMilliseconds()
+
+
+def _coins(money: Money) -> int:
+    amount: Decimal = to_decimal(money)
+    return to_coins(amount, money.currency_code)
+
+
+def id_of(period: AccountPeriod) -> str:
+    """The identity of the invoice of an account and period."""
+    return identity_of(period.account_id, period.start_date, period.end_date)
+
+
+def period_of(invoice: AccountInvoice) -> AccountPeriod:
+    """The account and period of an invoice."""
+    return AccountPeriod(invoice.account_id, invoice.start_date, invoice.end_date)
