@@ -137,7 +137,9 @@ class InvoiceBook:
             if before.stage is Stage.DISCARDED:
                 raise InvoiceState(invoice_id, before.state.value)
             return replace(
-                made_again(before, fresh),
+                fresh,
+                create_ms=before.create_ms,
+                version=before.version,
                 stage=Stage.ISSUED,
                 sequence=await self.store.next_sequence(),
                 issue_ms=self._clock(),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from common.instants import datetime_to_ms
 from loadgen.demo import SPEED
 from loadgen.disturbance import DisturbanceShares
+from loadgen.file_bill import TariffFile
+from loadgen.files.urdb_tariff import UrdbChoices
 from loadgen.fleet import FleetSpec, LoadMode
 from loadgen.pacing import Pacing
 
@@ -29,6 +32,7 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_fleet(commands.add_parser("fleet", help="send the readings of a simulated fleet"), environment)
     _add_replay(commands.add_parser("replay", help="send the readings of a real file"), environment)
+    _add_bill(commands.add_parser("bill", help="send a usage file and bill it by a tariff file"), environment)
     _add_demo(commands.add_parser("demo", help="send a fleet's day, then ask the mesh and report"), environment)
     _add_bench(commands.add_parser("bench", help="measure the mesh's path beside its bare limits"), environment)
     return top
@@ -108,6 +112,51 @@ def _add_fleet(command: argparse.ArgumentParser, environment: Mapping[str, str])
     wrong.add_argument("--late", type=float, default=0.0, metavar="P", help="readings held back for some intervals")
     wrong.add_argument("--malformed", type=float, default=0.0, metavar="P", help="readings followed by a bad one")
     _add_address(command, "gateway", environment)
+
+
+def tariff_file(arguments: argparse.Namespace) -> TariffFile:
+    """The tariff file that was named, and what was said of what it leaves open; ValueError where that is wrong."""
+    choices = UrdbChoices(
+        tariff_id=arguments.tariff_id or "",
+        currency_code=arguments.currency,
+        tax_percent=_decimal("--tax-percent", arguments.tax_percent),
+        holidays=[date.fromisoformat(day) for day in arguments.holiday],
+        tier_counter=arguments.tier_counter,
+        net_metering_sell=None
+        if arguments.net_metering is None
+        else _decimal("--net-metering", arguments.net_metering),
+        true_up_month=arguments.true_up_month,
+    )
+    return TariffFile(arguments.tariff, choices, arguments.rate_label, arguments.split_intervals)
+
+
+def _decimal(option: str, text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{option} must be a number, not {text!r}") from None
+
+
+def _add_bill(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    _add_replay(command, environment)
+    command.add_argument("tariff", type=Path, metavar="TARIFF", help="a rate of the US Utility Rate Database, as JSON")
+    said = command.add_argument_group("what the rate leaves open")
+    said.add_argument("--rate-label", metavar="ID", help="label of the rate, where the file has several")
+    said.add_argument("--tariff-id", metavar="ID", help="the tariff's id (default: made of its content)")
+    said.add_argument("--currency", default="USD", metavar="CODE", help="currency of its prices (default USD)")
+    said.add_argument("--tax-percent", default="0", metavar="P", help="tax on all lines (default 0)")
+    said.add_argument("--holiday", action="append", default=[], metavar="DATE", help="a day that counts as a Sunday")
+    said.add_argument(
+        "--tier-counter", choices=["tariff", "price"], help="what tiers count: all energy, or each price's"
+    )
+    said.add_argument(
+        "--net-metering", metavar="PRICE", help="set export off by the month; what is left earns this a kWh"
+    )
+    said.add_argument("--true-up-month", type=int, default=12, metavar="M", help="when it does (default 12)")
+    said.add_argument(
+        "--split-intervals", action="store_true", help="divide readings over a change of price by time, not refuse them"
+    )
+    _add_address(command, "billing", environment)
 
 
 def _add_replay(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from loadgen.latency import LatencyHistogram
 from loadgen.pacing import Pacing
 from loadgen.progress import Progress
 from loadgen.registration import link_vehicles, register_devices
-from loadgen.replay import ReplayedMeter, describe, open_replay, send_replay
+from loadgen.replay import Replay, ReplayedMeter, describe, open_replay, send_replay
 from loadgen.run import drive
 from loadgen.streams import Streams
 from loadgen.summary import summary_lines
@@ -79,6 +79,16 @@ async def send_file(path: Path, meter: ReplayedMeter, sending: Sending) -> int:
     """Registers the file's meter if need be and sends the file; the exit code: 0 when every reading was answered.
 
     Raises:
+        as `replay_file` does.
+    """
+    _, exit_code = await replay_file(path, meter, sending)
+    return exit_code
+
+
+async def replay_file(path: Path, meter: ReplayedMeter, sending: Sending) -> tuple[Replay, int]:
+    """Sends a file as `send_file` does; the file as it was sent, and the exit code.
+
+    Raises:
         FileError: the file cannot be read.
         MeshAway, GatewayAway, TimeoutError, RegistrationRefused, grpc.aio.AioRpcError: the mesh does not play along.
     """
@@ -89,7 +99,7 @@ async def send_file(path: Path, meter: ReplayedMeter, sending: Sending) -> int:
             async with books.streams(gateway) as streams:
                 await send_replay(replay, streams, pacing=sending.pacing)
     sending.output.write("\n".join(describe(replay)) + "\n")
-    return books.exit_code
+    return replay, books.exit_code
 
 
 class _Books:

@@ -19,6 +19,7 @@ from loadgen import cli
 from loadgen.commands import FleetRun, Sending, send_file, send_fleet
 from loadgen.connection import Addresses, MeshAway
 from loadgen.demo import DemoSettings, run_demo
+from loadgen.file_bill import bill_file
 from loadgen.files.file_readings import FileError
 from loadgen.progress import shows_bar
 from loadgen.registration import RegistrationRefused
@@ -63,6 +64,9 @@ async def _run(parsed: argparse.Namespace, environment: Mapping[str, str], outpu
     if parsed.command == "replay":
         meter = ReplayedMeter(parsed.device_id, parsed.account_id, parsed.region, parsed.time_zone)
         return await send_file(parsed.file, meter, sending)
+    if parsed.command == "bill":
+        meter = ReplayedMeter(parsed.device_id, parsed.account_id, parsed.region, parsed.time_zone)
+        return await bill_file(parsed.file, cli.tariff_file(parsed), meter, sending, parsed.billing)
     spec = cli.fleet_spec(parsed)
     start_ms, end_ms = cli.simulated_time(parsed, datetime.now(UTC))
     return await send_fleet(FleetRun(spec, start_ms, end_ms, cli.shares(parsed)), sending)
