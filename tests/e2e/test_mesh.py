@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from io import StringIO
 from pathlib import Path
@@ -34,8 +34,11 @@ from common.instants import from_ms
 from common.localstack.mesh import Mesh
 from loadgen.bench.bench import run_bench
 from loadgen.bench.settings import QUICK, BenchSettings
+from loadgen.commands import Sending
 from loadgen.connection import Addresses
 from loadgen.disturbance import Disturbance, DisturbanceShares
+from loadgen.file_bill import TariffFile, bill_file
+from loadgen.files.urdb_tariff import UrdbChoices
 from loadgen.fleet import Fleet
 from loadgen.fleet_spec import FleetSpec
 from loadgen.latency import LatencyHistogram
@@ -44,6 +47,7 @@ from loadgen.replay import ReplayedMeter, open_replay, send_replay
 from loadgen.streams import Streams
 from loadgen.tally import Tally
 from tests.e2e.mesh_client import CALL_SECONDS, MeshClient, eventually
+from tests.unit.billing.test_real_tariffs import plain_bill
 
 # A local day of Asia/Kolkata.
 START_MS = int(datetime(2026, 3, 9, 18, 30, tzinfo=UTC).timestamp() * 1000)
@@ -188,6 +192,32 @@ async def test_energy_in_the_store_equals_energy_in_the_file(client: MeshClient,
     assert milliwatt_hours(found.import_kwh) == account.import_milliwatt_hours > 0
     listed = await client.readings(device.device_id, account.start_ms, account.end_ms)
     assert sum(milliwatt_hours(one.reading.meter.import_kwh) for one in listed) == account.import_milliwatt_hours
+
+
+async def test_a_usage_file_and_a_tariff_file_are_a_bill_in_one_command(mesh: Mesh, samples_dir: Path) -> None:
+    """A month of hours by a business tariff with demand, to the cent of plain arithmetic; told twice it is the same."""
+    usage, tariff = samples_dir / "green-button/2011-01_hourly.xml", samples_dir / "tariffs/urdb_pge_bev-2-s.json"
+    output = StringIO()
+    sending = Sending(mesh.environment["GATEWAY_ADDRESS"], output)
+    choices = UrdbChoices("", tax_percent=Decimal("6.35"))
+
+    codes = [
+        await bill_file(
+            usage,
+            TariffFile(tariff, choices),
+            ReplayedMeter(device_id="billed-file", time_zone="America/Los_Angeles"),
+            sending,
+            mesh.environment["BILLING_ADDRESS"],
+        )
+        for _ in range(2)
+    ]
+
+    days = (date(2011, 1, 1), date(2011, 1, 17))
+    _, total = plain_bill(usage, "America/Los_Angeles", tariff, days)
+    totals = [line.split()[-1] for line in output.getvalue().splitlines() if line.startswith("  total USD")]
+    assert codes == [0, 0]
+    assert totals == [f"{total:.2f}"] * 2
+    assert "note: demandreactivepowercharge is not billed" in output.getvalue()
 
 
 def minute(device_id: str, **meter: float) -> Reading:
