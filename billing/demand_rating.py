@@ -11,6 +11,7 @@ from billing.rated_line import LineKind, RatedLine, kilowatt_hours
 from billing.tariff import (
     QUARTER_MS,
     DemandCharge,
+    IntervalCrossing,
     Tariff,
     TimeOfUsePeriod,
     TimeOfUsePricing,
@@ -71,50 +72,55 @@ def _ratchet_floor(tariff: Tariff, charge: DemandCharge, before: Sequence[Tariff
 def _measured_peak(rated: TariffMonth, charge: DemandCharge, spans: Sequence[tuple[int, int]]) -> Peak | None:
     """The greatest mean power of the windows that begin in some spans; of equal ones the earliest."""
     starts_ms = [start_ms for start_ms, _ in spans]
-    greatest: _Window | None = None
-    for window in _windows(rated, charge):
-        if greatest is None or window.energy * greatest.length_ms > greatest.energy * window.length_ms:
-            place = bisect_right(starts_ms, window.start_ms)
-            if place and window.start_ms < spans[place - 1][1]:
-                greatest = window
-    if greatest is None:
-        return None
-    return Peak(_rounded(greatest.energy * _HOUR_MS, greatest.length_ms), greatest.start_ms)
+    greatest: Peak | None = None
+    greatest_energy, greatest_length_ms = 0, 1
+    for start_ms, energy, length_ms in _windows(rated, charge):
+        if greatest is None or energy * greatest_length_ms > greatest_energy * length_ms:
+            place = bisect_right(starts_ms, start_ms)
+            if place and start_ms < spans[place - 1][1]:
+                greatest = Peak(_rounded(energy * _HOUR_MS, length_ms), start_ms)
+                greatest_energy, greatest_length_ms = energy, length_ms
+    return greatest
 
 
-class _Window(NamedTuple):
-    """What was imported in a window, milliwatt-hours."""
+def _windows(rated: TariffMonth, charge: DemandCharge) -> Iterator[tuple[int, int, int]]:
+    """Start, import in milliwatt-hours and length in milliseconds of each window that has a reading, by time.
 
-    start_ms: int
-    energy: int
-    length_ms: int
-
-
-def _windows(rated: TariffMonth, charge: DemandCharge) -> Iterator[_Window]:
-    """The import of each window that has a reading and, unless they count, no estimate, by time.
-
-    A window that was measured in part has the energy of that part only. A reading that is longer than its window
-    counts with the mean over its own time.
+    One with an estimate is left out, unless these count. One that was measured in part has the energy of that part
+    only. A reading that is longer than its window counts with the mean over its own time.
     """
     window_ms = charge.window_minutes * 60_000
-    begun_ms = end_ms = following_ms = 0
-    energy: int | None = None
-    is_counted = True
+    if window_ms == QUARTER_MS and rated.tariff.interval_crossing is IntervalCrossing.REFUSED:
+        yield from _quarter_hours(rated, estimates_count=charge.estimates_count)
+        return
+    day_starts_ms, estimates_count = rated.month.day_starts_ms, charge.estimates_count
+    begun_ms = end_ms = following_ms = energy = 0
+    is_counted = is_estimated = False
     for one in rated.priced:
-        for quarter in one.quarters:
-            if quarter.start_ms >= following_ms:
-                if energy is not None:
-                    yield _Window(begun_ms, energy, end_ms - begun_ms)
-                begun_ms = _window_start_ms(rated.month.day_starts_ms, quarter.start_ms, window_ms)
+        for start_ms, last_end_ms, imported, _, estimated, _ in one.quarters:
+            if start_ms >= following_ms:
+                if is_counted:
+                    yield begun_ms, energy, end_ms - begun_ms
+                begun_ms = _window_start_ms(day_starts_ms, start_ms, window_ms)
                 end_ms = following_ms = begun_ms + window_ms
-                energy, is_counted = None, True
-            if quarter.estimated_reading_count and not charge.estimates_count:
-                is_counted, energy = False, None
-            if is_counted and quarter.import_milliwatt_hours is not None:
-                energy = (energy or 0) + quarter.import_milliwatt_hours
-            end_ms = max(end_ms, quarter.last_end_ms)
-    if energy is not None:
-        yield _Window(begun_ms, energy, end_ms - begun_ms)
+                energy, is_counted, is_estimated = 0, False, False
+            if estimated and not estimates_count:
+                is_counted, is_estimated = False, True
+            elif imported is not None and not is_estimated:
+                energy += imported
+                is_counted = True
+            end_ms = max(end_ms, last_end_ms)
+    if is_counted:
+        yield begun_ms, energy, end_ms - begun_ms
+
+
+def _quarter_hours(rated: TariffMonth, *, estimates_count: bool) -> Iterator[tuple[int, int, int]]:
+    """The same of windows of a quarter-hour, none of which is in two pieces: the most common ones, in half the time."""
+    for one in rated.priced:
+        for start_ms, last_end_ms, imported, _, estimated, _ in one.quarters:
+            if imported is not None and (estimates_count or not estimated):
+                length_ms = last_end_ms - start_ms
+                yield start_ms, imported, max(QUARTER_MS, length_ms)
 
 
 def _window_start_ms(day_starts_ms: Sequence[int], instant_ms: int, window_ms: int) -> int:

@@ -51,17 +51,17 @@ def rate(
     reach_ms = max([end_ms, *(quarter.last_end_ms for quarter in given)])
     timeline = price_timeline(assignments, tariffs, zone, months[0].start_ms, reach_ms)
     has_export = any(segment.export_price for segment in timeline)
-    counted = [quarter for quarter in given if _carries(quarter, has_export)]
+    counted = [
+        quarter
+        for quarter in given
+        if quarter.import_milliwatt_hours is not None or (has_export and quarter.export_milliwatt_hours is not None)
+    ]
     if not counted or counted[-1].start_ms < start_ms:
         raise NoReadings(device_id)
     if segment_at(timeline, start_ms) is None:
         raise TariffNotAssigned(device_id, start_ms)
     rated = tariff_months(months, timeline, within_prices(device_id, counted, timeline))
     return _lines(rated, start_date, zone)
-
-
-def _carries(quarter: Quarter, has_export: bool) -> bool:
-    return quarter.import_milliwatt_hours is not None or (has_export and quarter.export_milliwatt_hours is not None)
 
 
 def _lines(rated: Sequence[TariffMonth], start_date: date, zone: ZoneInfo) -> list[RatedLine]:

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import attrgetter
 from typing import NamedTuple
 
 from billing.billing_month import BillingMonth
@@ -74,6 +75,9 @@ def within_prices(device_id: str, quarters: Sequence[Quarter], timeline: Iterabl
         priced = quarters[bisect_left(starts_ms, segment.start_ms) : bisect_left(starts_ms, segment.end_ms)]
         pieces = [*carried, *priced]
         carried = []
+        if not pieces or max(quarter.last_end_ms for quarter in pieces) <= segment.end_ms:
+            found += pieces
+            continue
         for quarter in pieces:
             if quarter.last_end_ms <= segment.end_ms:
                 found.append(quarter)
@@ -83,8 +87,8 @@ def within_prices(device_id: str, quarters: Sequence[Quarter], timeline: Iterabl
                 carried.append(after)
             else:
                 raise IntervalCrossesPrice(device_id, quarter.start_ms)
-    # Energy set over from before may begin before a quarter-hour that was there already.
-    return sorted([*found, *carried], key=lambda quarter: quarter.start_ms)
+    # Energy carried over a change may begin after a quarter-hour that was there already.
+    return sorted([*found, *carried], key=attrgetter("start_ms"))
 
 
 def _split(quarter: Quarter, at_ms: int) -> tuple[Quarter, Quarter]:

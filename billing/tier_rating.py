@@ -46,10 +46,48 @@ Totals = dict[PriceTier, EnergyTotal]
 _Counter = tuple[int, str]
 
 
+class _Tiers:
+    """The energy of one price by tier."""
+
+    def __init__(self, bounds: Sequence[int]) -> None:
+        self.bounds = bounds
+        self.totals: dict[int, EnergyTotal] = {}
+
+    def total(self, tier: int) -> EnergyTotal:
+        """What has come into a tier."""
+        known = self.totals.get(tier)
+        if known is None:
+            known = self.totals[tier] = EnergyTotal()
+        return known
+
+    def is_within_a_tier(self, used: int, energy: int) -> bool:
+        """Whether energy that follows `used` before it lies in one tier."""
+        tier = bisect_right(self.bounds, used)
+        return tier == len(self.bounds) or used + energy <= self.bounds[tier]
+
+    def add(self, used: int, energy: int, reading_count: int, estimated_reading_count: int) -> None:
+        """Takes in energy that follows `used` before it; its readings count in the lowest tier that it lies in.
+
+        An amount itself is in the lower tier.
+        """
+        tier = bisect_right(self.bounds, used) if energy else bisect_left(self.bounds, used)
+        while tier < len(self.bounds) and used + energy > self.bounds[tier]:
+            part = self.bounds[tier] - used
+            if part:
+                self.total(tier).add(part, reading_count, estimated_reading_count)
+                reading_count = estimated_reading_count = 0
+            used, energy, tier = used + part, energy - part, tier + 1
+        self.total(tier).add(energy, reading_count, estimated_reading_count)
+
+
 def energy_by_tier(rated: TariffMonth, billable: Billable) -> Totals:
     """The energy of a month by price, in the order of first use, and tier; `billable` says what of a quarter-hour."""
     rules = rated.tariff.tier_rules
-    tiers = {one.segment.price: _Tiers(_bounds(one.segment.price, rules, rated)) for one in rated.priced}
+    prices = dict.fromkeys(one.segment.price for one in rated.priced)
+    tiers = {price: _Tiers(_bounds(price, rules, rated)) for price in prices}
+    if rules.volume is TierVolume.GRADUATED and rules.allowance is not TierAllowance.DAY:
+        _walk(rated, billable, tiers)
+        return _found(tiers)
     whole = _whole_totals(rated, billable) if rules.volume is TierVolume.WHOLE and _has_steps(rated) else None
     used: defaultdict[_Counter, int] = defaultdict(int)
     for one, counters in _counted(rated):
@@ -67,6 +105,35 @@ def energy_by_tier(rated: TariffMonth, billable: Billable) -> Totals:
             else:
                 of_price.total(0).add(energy, quarter.reading_count, quarter.estimated_reading_count)
             used[counter] += energy
+    return _found(tiers)
+
+
+def _walk(rated: TariffMonth, billable: Billable, tiers: Mapping[Price, _Tiers]) -> None:
+    """Counts graduated energy of a month: as a whole while a price holds, by quarter-hours where a step is reached."""
+    by_price = rated.tariff.tier_rules.counter is TierCounter.PRICE
+    used: defaultdict[str, int] = defaultdict(int)
+    for one in rated.priced:
+        of_price = tiers[one.segment.price]
+        counter = one.segment.price.name if by_price else ""
+        counted = [(energy, quarter) for quarter in one.quarters if (energy := billable(quarter)) is not None]
+        if not counted:
+            continue
+        energy_in_all = sum(energy for energy, _ in counted)
+        if of_price.is_within_a_tier(used[counter], energy_in_all):
+            of_price.add(
+                used[counter],
+                energy_in_all,
+                sum(quarter.reading_count for _, quarter in counted),
+                sum(quarter.estimated_reading_count for _, quarter in counted),
+            )
+            used[counter] += energy_in_all
+        else:
+            for energy, quarter in counted:
+                of_price.add(used[counter], energy, quarter.reading_count, quarter.estimated_reading_count)
+                used[counter] += energy
+
+
+def _found(tiers: Mapping[Price, _Tiers]) -> Totals:
     return {
         PriceTier(price, tier): of_price.totals[tier]
         for price, of_price in tiers.items()
@@ -87,35 +154,6 @@ def sums_by_tier(rated: TariffMonth, sums: Mapping[Price, EnergyTotal]) -> Total
             of_price.add(0, total.milliwatt_hours, *counts)
         found |= {PriceTier(price, tier): of_price.totals[tier] for tier in sorted(of_price.totals)}
     return found
-
-
-class _Tiers:
-    """The energy of one price by tier."""
-
-    def __init__(self, bounds: Sequence[int]) -> None:
-        self.bounds = bounds
-        self.totals: dict[int, EnergyTotal] = {}
-
-    def total(self, tier: int) -> EnergyTotal:
-        """What has come into a tier."""
-        known = self.totals.get(tier)
-        if known is None:
-            known = self.totals[tier] = EnergyTotal()
-        return known
-
-    def add(self, used: int, energy: int, reading_count: int, estimated_reading_count: int) -> None:
-        """Takes in energy that follows `used` before it; its readings count in the lowest tier that it lies in.
-
-        An amount itself is in the lower tier.
-        """
-        tier = bisect_right(self.bounds, used) if energy else bisect_left(self.bounds, used)
-        while tier < len(self.bounds) and used + energy > self.bounds[tier]:
-            part = self.bounds[tier] - used
-            if part:
-                self.total(tier).add(part, reading_count, estimated_reading_count)
-                reading_count = estimated_reading_count = 0
-            used, energy, tier = used + part, energy - part, tier + 1
-        self.total(tier).add(energy, reading_count, estimated_reading_count)
 
 
 def _has_steps(rated: TariffMonth) -> bool:
