@@ -11,6 +11,7 @@ from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DeviceKind
 
 from billing.bill_hold import HoldLimits, bill_holds
 from billing.billing_month import months_before
+from billing.cost_estimate import Estimate, estimate
 from billing.device_registry import DeviceRegistry, RegisteredDevice
 from billing.invoice import BilledPeriod, Invoice, make_invoice
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message
@@ -18,6 +19,7 @@ from billing.local_time import local_midnight_ms
 from billing.price_timeline import tariffs_in_effect
 from billing.rated_line import Quarter
 from billing.rating import rate
+from billing.tariff import Tariff
 from billing.tariff_store import TariffStore
 from common.errors import FieldViolation, InvalidArgument
 
@@ -85,20 +87,32 @@ class BillMaker:
         as_of_ms = await self._complete_through.lowered(question.as_of_ms)
         return Knowledge(self._complete_through.latest_ms, as_of_ms)
 
+    async def estimate(self, question: PreviewQuestion, tariffs: Sequence[Tariff]) -> list[Estimate]:
+        """What the usage of a device would have come to by each of some tariffs, had it always been assigned.
+
+        Raises:
+            DeviceNotFound, InvalidArgument: as `make`.
+        """
+        device = await self._registry.find(question.device_id)
+        _require_meter(device)
+        period = _period(device, question)
+        history_months = max((tariff.history_months for tariff in tariffs), default=0)
+        quarters = await self._history(period, history_months, None)
+        knowledge = Knowledge(self._complete_through.latest_ms)
+        rating = partial(estimate, period, quarters, history_months)
+        return await asyncio.to_thread(lambda: [rating(tariff, knowledge) for tariff in tariffs])
+
     async def _invoice(self, period: BilledPeriod, as_of_ms: int | None) -> Invoice:
         assignments = await self._store.assignments(period.device_id)
         tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
         in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
-        zone = ZoneInfo(period.time_zone)
         history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)
-        # A period may begin in the first year that bills know; before it there are no readings.
-        history_start_ms = max(0, local_midnight_ms(months_before(period.start_date, history_months), zone))
-        quarters = await self._quarters.quarters(period.device_id, history_start_ms, period.end_ms, as_of_ms)
+        quarters = await self._history(period, history_months, as_of_ms)
         billed = [quarter for quarter in quarters if quarter.start_ms >= period.start_ms]
         rating = partial(
             rate,
             device_id=period.device_id,
-            zone=zone,
+            zone=ZoneInfo(period.time_zone),
             start_date=period.start_date,
             end_date=period.end_date,
             assignments=assignments,
@@ -108,6 +122,12 @@ class BillMaker:
         )
         # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
         return await asyncio.to_thread(lambda: make_invoice(rating(), bill_holds(billed, self._hold_limits)))
+
+    async def _history(self, period: BilledPeriod, months: int, as_of_ms: int | None) -> Sequence[Quarter]:
+        """The quarter-hours of a period and of so many billing months before it."""
+        start_ms = local_midnight_ms(months_before(period.start_date, months), ZoneInfo(period.time_zone))
+        # A period may begin in the first year that bills know; before it there are no readings.
+        return await self._quarters.quarters(period.device_id, max(0, start_ms), period.end_ms, as_of_ms)
 
 
 def _period(device: RegisteredDevice, question: PreviewQuestion) -> BilledPeriod:

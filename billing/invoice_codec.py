@@ -7,6 +7,7 @@ from typing import Literal
 
 from energy.billing.v1 import invoice_pb2
 from energy.billing.v1.invoice_service_pb2 import GenerateInvoicesRequest, PreviewInvoiceRequest
+from energy.billing.v1.tariff_service_pb2 import EstimateCostRequest
 from google.type.date_pb2 import Date
 from google.type.fraction_pb2 import Fraction as FractionMessage
 
@@ -20,6 +21,8 @@ from billing.tariff_validation import id_violations
 from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, optional_from_ms, to_ms
 from common.money import from_decimal
+
+DaysRequest = PreviewInvoiceRequest | GenerateInvoicesRequest | EstimateCostRequest
 
 PERIOD_DAYS_MAXIMUM = 366
 # The years in which every period has its midnights in every zone, and zones keep to whole quarter-hours (nearly: 1972).
@@ -86,9 +89,7 @@ def preview_question(request: PreviewInvoiceRequest) -> PreviewQuestion:
     return PreviewQuestion(request.device_id, start_date, end_date, as_of_ms)
 
 
-def days_of(
-    request: PreviewInvoiceRequest | GenerateInvoicesRequest, violations: list[FieldViolation]
-) -> tuple[date, date]:
+def days_of(request: DaysRequest, violations: list[FieldViolation]) -> tuple[date, date]:
     """The local days [start_date, end_date) that are to be billed; what is wrong with them is added to `violations`.
 
     Raises:
@@ -182,7 +183,7 @@ def _tax_message(tax: InvoiceTax, currency_code: str) -> invoice_pb2.InvoiceTax:
 
 
 def _date(
-    request: PreviewInvoiceRequest | GenerateInvoicesRequest,
+    request: DaysRequest,
     field: Literal["start_date", "end_date"],
     violations: list[FieldViolation],
 ) -> date | None:

@@ -90,7 +90,7 @@ def servicers_of(
         ),
         (
             add_TariffServiceServicer_to_server,
-            TariffService(store=tariffs, registry=devices, clock=now_ms),
+            TariffService(store=tariffs, registry=devices, bills=bills, clock=now_ms),
             tariff_service_pb2.DESCRIPTOR.services_by_name["TariffService"].full_name,
         ),
         (

@@ -17,6 +17,7 @@ def tariff_to_document(tariff: Tariff, create_time_ms: int) -> dict[str, Any]:
     message.ClearField("create_time")
     return {
         "_id": tariff.tariff_id,
+        "key": tariff.tariff_id,
         "tariff": MessageToDict(message, preserving_proto_field_name=True),
         "create_time": datetime_from_ms(create_time_ms),
     }

@@ -2,6 +2,7 @@
 
 # ruff: noqa: N802, ARG002 - methods are named as in the contract, and each gets a context
 
+import asyncio
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
@@ -10,14 +11,22 @@ from energy.billing.v1.tariff_service_pb2 import (
     AssignTariffResponse,
     CreateTariffRequest,
     CreateTariffResponse,
+    EstimateCostRequest,
+    EstimateCostResponse,
     GetCurrentPriceRequest,
     GetCurrentPriceResponse,
     GetTariffRequest,
     GetTariffResponse,
+    ListTariffsRequest,
+    ListTariffsResponse,
 )
 from energy.billing.v1.tariff_service_pb2_grpc import TariffServiceServicer
 
+from billing.bill_maker import BillMaker
+from billing.cost_estimate import estimate, even_period, even_quarters
 from billing.device_registry import DeviceRegistry
+from billing.estimate_codec import estimate_answer, estimate_question
+from billing.invoice_codec import Knowledge, PreviewQuestion
 from billing.price_codec import price_answer, price_question
 from billing.price_timeline import price_timeline, segment_at
 from billing.tariff_codec import (
@@ -29,17 +38,23 @@ from billing.tariff_codec import (
 )
 from billing.tariff_store import TariffStore
 from billing.tariff_validation import id_violations
-from common.errors import TariffNotAssigned
+from common.errors import PageTokenInvalid, TariffNotAssigned
+from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context
 
+_PAGE_DEFAULT = 100
+_PAGE_MAXIMUM = 1000
 PRICE_HORIZON_MS = 8 * 86_400_000
 
 
 class TariffService(TariffServiceServicer):
     """Translates between the contract and the tariffs at rest; `clock` gives now in UTC milliseconds."""
 
-    def __init__(self, *, store: TariffStore, registry: DeviceRegistry, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, *, store: TariffStore, registry: DeviceRegistry, bills: BillMaker, clock: Callable[[], int]
+    ) -> None:
         self._store = store
+        self._bills = bills
         self._registry = registry
         self._clock = clock
 
@@ -53,6 +68,30 @@ class TariffService(TariffServiceServicer):
         refuse(id_violations("tariff_id", request.tariff_id))
         kept, create_time_ms = await self._store.get(request.tariff_id)
         return GetTariffResponse(tariff=tariff_message(kept, create_time_ms))
+
+    async def ListTariffs(self, request: ListTariffsRequest, context: Context) -> ListTariffsResponse:
+        """Lists tariffs by id."""
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
+        after = (decode_token(request.page_token, {}) or {"after": ""}).get("after")
+        if not isinstance(after, str):
+            raise PageTokenInvalid
+        found = await self._store.page(after, size + 1)
+        page = found[:size]
+        more = encode_token({"after": page[-1][0].tariff_id}, {}) if len(found) > size else ""
+        return ListTariffsResponse(tariffs=[tariff_message(*one) for one in page], next_page_token=more)
+
+    async def EstimateCost(self, request: EstimateCostRequest, context: Context) -> EstimateCostResponse:
+        """Prices the same usage by several tariffs."""
+        question = estimate_question(request)
+        tariffs = [(await self._store.get(tariff_id))[0] for tariff_id in question.tariff_ids]
+        if question.device_id:
+            asked = PreviewQuestion(question.device_id, question.start_date, question.end_date)
+            return estimate_answer(await self._bills.estimate(asked, tariffs))
+        period = even_period(question.start_date, question.end_date, question.time_zone)
+        quarters = even_quarters(period, question.milliwatt_hours)
+        known = Knowledge(None)
+        found = await asyncio.to_thread(lambda: [estimate(period, quarters, 0, tariff, known) for tariff in tariffs])
+        return estimate_answer(found)
 
     async def AssignTariff(self, request: AssignTariffRequest, context: Context) -> AssignTariffResponse:
         """Assigns a tariff that exists to a device that exists."""

@@ -29,7 +29,8 @@ class TariffStore:
         self._cached: dict[str, tuple[Tariff, int]] = {}
 
     async def prepare(self) -> None:
-        """Makes the index that finds the assignments of a device."""
+        """Makes the indexes that list tariffs and find the assignments of a device."""
+        await self._tariffs.create_index([("key", ASCENDING)])
         await self._assignments.create_index([("device_id", ASCENDING), ("start_time", ASCENDING)])
 
     async def create(self, tariff: Tariff, create_time_ms: int) -> tuple[Tariff, int]:
@@ -62,6 +63,11 @@ class TariffStore:
         """The tariffs of some ids, by id; unknown ids are left out."""
         known = await self._fetch(set(tariff_ids))
         return {tariff_id: tariff for tariff_id, (tariff, _) in known.items()}
+
+    async def page(self, after: str, limit: int) -> list[tuple[Tariff, int]]:
+        """The first tariffs by id after one, each with the instant it was created, UTC milliseconds."""
+        cursor = self._tariffs.find({"key": {"$gt": after}}).sort("key", ASCENDING).limit(limit)
+        return [tariff_from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
 
     async def assign(self, assignment: TariffAssignment, create_time_ms: int) -> None:
         """Keeps an assignment; doing it again changes nothing.

@@ -195,7 +195,7 @@ async def pricing_mesh(database: Database, quarters: QuarterReader | None = None
     )
     interceptors = standard_interceptors("billing.energy", get_logger(__name__), CollectorRegistry())
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
-    add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, clock=clock), server)
+    add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, bills=bills, clock=clock), server)
     add_InvoiceServiceServicer_to_server(
         InvoiceService(
             bills=bills,

@@ -22,12 +22,16 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from energy.billing.v1 import invoice_pb2 as energy_dot_billing_dot_v1_dot_invoice__pb2
 from energy.billing.v1 import tariff_pb2 as energy_dot_billing_dot_v1_dot_tariff__pb2
+from energy.common.v1 import error_reason_pb2 as energy_dot_common_dot_v1_dot_error__reason__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.type import date_pb2 as google_dot_type_dot_date__pb2
+from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&energy/billing/v1/tariff_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1e\x65nergy/billing/v1/tariff.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/type/money.proto\"@\n\x13\x43reateTariffRequest\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\"A\n\x14\x43reateTariffResponse\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\"%\n\x10GetTariffRequest\x12\x11\n\ttariff_id\x18\x01 \x01(\t\">\n\x11GetTariffResponse\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\"N\n\x13\x41ssignTariffRequest\x12\x37\n\nassignment\x18\x01 \x01(\x0b\x32#.energy.billing.v1.TariffAssignment\"O\n\x14\x41ssignTariffResponse\x12\x37\n\nassignment\x18\x01 \x01(\x0b\x32#.energy.billing.v1.TariffAssignment\"U\n\x16GetCurrentPriceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc9\x01\n\x17GetCurrentPriceResponse\x12)\n\rprice_per_kwh\x18\x01 \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nprice_name\x18\x02 \x01(\t\x12\x11\n\ttariff_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xa7\x03\n\rTariffService\x12\x64\n\x0c\x43reateTariff\x12&.energy.billing.v1.CreateTariffRequest\x1a\'.energy.billing.v1.CreateTariffResponse\"\x03\x90\x02\x02\x12[\n\tGetTariff\x12#.energy.billing.v1.GetTariffRequest\x1a$.energy.billing.v1.GetTariffResponse\"\x03\x90\x02\x01\x12\x64\n\x0c\x41ssignTariff\x12&.energy.billing.v1.AssignTariffRequest\x1a\'.energy.billing.v1.AssignTariffResponse\"\x03\x90\x02\x02\x12m\n\x0fGetCurrentPrice\x12).energy.billing.v1.GetCurrentPriceRequest\x1a*.energy.billing.v1.GetCurrentPriceResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&energy/billing/v1/tariff_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1f\x65nergy/billing/v1/invoice.proto\x1a\x1e\x65nergy/billing/v1/tariff.proto\x1a#energy/common/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"@\n\x13\x43reateTariffRequest\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\"A\n\x14\x43reateTariffResponse\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\"%\n\x10GetTariffRequest\x12\x11\n\ttariff_id\x18\x01 \x01(\t\">\n\x11GetTariffResponse\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\";\n\x12ListTariffsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x13ListTariffsResponse\x12*\n\x07tariffs\x18\x01 \x03(\x0b\x32\x19.energy.billing.v1.Tariff\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc1\x01\n\x13\x45stimateCostRequest\x12\x13\n\tdevice_id\x18\x01 \x01(\tH\x00\x12,\n\x04\x65ven\x18\x02 \x01(\x0b\x32\x1c.energy.billing.v1.EvenUsageH\x00\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\ntariff_ids\x18\x05 \x03(\tB\x07\n\x05usage\"A\n\tEvenUsage\x12!\n\x03kwh\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x11\n\ttime_zone\x18\x02 \x01(\t\"\x7f\n\x14\x45stimateCostResponse\x12\x32\n\testimates\x18\x01 \x03(\x0b\x32\x1f.energy.billing.v1.CostEstimate\x12\x33\n\x07refused\x18\x02 \x03(\x0b\x32\".energy.billing.v1.EstimateRefusal\"K\n\x0c\x43ostEstimate\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12(\n\x04\x62ill\x18\x02 \x01(\x0b\x32\x1a.energy.billing.v1.Invoice\"h\n\x0f\x45stimateRefusal\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"N\n\x13\x41ssignTariffRequest\x12\x37\n\nassignment\x18\x01 \x01(\x0b\x32#.energy.billing.v1.TariffAssignment\"O\n\x14\x41ssignTariffResponse\x12\x37\n\nassignment\x18\x01 \x01(\x0b\x32#.energy.billing.v1.TariffAssignment\"U\n\x16GetCurrentPriceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc9\x01\n\x17GetCurrentPriceResponse\x12)\n\rprice_per_kwh\x18\x01 \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nprice_name\x18\x02 \x01(\t\x12\x11\n\ttariff_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xf0\x04\n\rTariffService\x12\x64\n\x0c\x43reateTariff\x12&.energy.billing.v1.CreateTariffRequest\x1a\'.energy.billing.v1.CreateTariffResponse\"\x03\x90\x02\x02\x12[\n\tGetTariff\x12#.energy.billing.v1.GetTariffRequest\x1a$.energy.billing.v1.GetTariffResponse\"\x03\x90\x02\x01\x12\x61\n\x0bListTariffs\x12%.energy.billing.v1.ListTariffsRequest\x1a&.energy.billing.v1.ListTariffsResponse\"\x03\x90\x02\x01\x12\x64\n\x0c\x45stimateCost\x12&.energy.billing.v1.EstimateCostRequest\x1a\'.energy.billing.v1.EstimateCostResponse\"\x03\x90\x02\x01\x12\x64\n\x0c\x41ssignTariff\x12&.energy.billing.v1.AssignTariffRequest\x1a\'.energy.billing.v1.AssignTariffResponse\"\x03\x90\x02\x02\x12m\n\x0fGetCurrentPrice\x12).energy.billing.v1.GetCurrentPriceRequest\x1a*.energy.billing.v1.GetCurrentPriceResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,26 +42,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TARIFFSERVICE'].methods_by_name['CreateTariff']._serialized_options = b'\220\002\002'
   _globals['_TARIFFSERVICE'].methods_by_name['GetTariff']._loaded_options = None
   _globals['_TARIFFSERVICE'].methods_by_name['GetTariff']._serialized_options = b'\220\002\001'
+  _globals['_TARIFFSERVICE'].methods_by_name['ListTariffs']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['ListTariffs']._serialized_options = b'\220\002\001'
+  _globals['_TARIFFSERVICE'].methods_by_name['EstimateCost']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['EstimateCost']._serialized_options = b'\220\002\001'
   _globals['_TARIFFSERVICE'].methods_by_name['AssignTariff']._loaded_options = None
   _globals['_TARIFFSERVICE'].methods_by_name['AssignTariff']._serialized_options = b'\220\002\002'
   _globals['_TARIFFSERVICE'].methods_by_name['GetCurrentPrice']._loaded_options = None
   _globals['_TARIFFSERVICE'].methods_by_name['GetCurrentPrice']._serialized_options = b'\220\002\001'
-  _globals['_CREATETARIFFREQUEST']._serialized_start=151
-  _globals['_CREATETARIFFREQUEST']._serialized_end=215
-  _globals['_CREATETARIFFRESPONSE']._serialized_start=217
-  _globals['_CREATETARIFFRESPONSE']._serialized_end=282
-  _globals['_GETTARIFFREQUEST']._serialized_start=284
-  _globals['_GETTARIFFREQUEST']._serialized_end=321
-  _globals['_GETTARIFFRESPONSE']._serialized_start=323
-  _globals['_GETTARIFFRESPONSE']._serialized_end=385
-  _globals['_ASSIGNTARIFFREQUEST']._serialized_start=387
-  _globals['_ASSIGNTARIFFREQUEST']._serialized_end=465
-  _globals['_ASSIGNTARIFFRESPONSE']._serialized_start=467
-  _globals['_ASSIGNTARIFFRESPONSE']._serialized_end=546
-  _globals['_GETCURRENTPRICEREQUEST']._serialized_start=548
-  _globals['_GETCURRENTPRICEREQUEST']._serialized_end=633
-  _globals['_GETCURRENTPRICERESPONSE']._serialized_start=636
-  _globals['_GETCURRENTPRICERESPONSE']._serialized_end=837
-  _globals['_TARIFFSERVICE']._serialized_start=840
-  _globals['_TARIFFSERVICE']._serialized_end=1263
+  _globals['_CREATETARIFFREQUEST']._serialized_start=272
+  _globals['_CREATETARIFFREQUEST']._serialized_end=336
+  _globals['_CREATETARIFFRESPONSE']._serialized_start=338
+  _globals['_CREATETARIFFRESPONSE']._serialized_end=403
+  _globals['_GETTARIFFREQUEST']._serialized_start=405
+  _globals['_GETTARIFFREQUEST']._serialized_end=442
+  _globals['_GETTARIFFRESPONSE']._serialized_start=444
+  _globals['_GETTARIFFRESPONSE']._serialized_end=506
+  _globals['_LISTTARIFFSREQUEST']._serialized_start=508
+  _globals['_LISTTARIFFSREQUEST']._serialized_end=567
+  _globals['_LISTTARIFFSRESPONSE']._serialized_start=569
+  _globals['_LISTTARIFFSRESPONSE']._serialized_end=659
+  _globals['_ESTIMATECOSTREQUEST']._serialized_start=662
+  _globals['_ESTIMATECOSTREQUEST']._serialized_end=855
+  _globals['_EVENUSAGE']._serialized_start=857
+  _globals['_EVENUSAGE']._serialized_end=922
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_start=924
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_end=1051
+  _globals['_COSTESTIMATE']._serialized_start=1053
+  _globals['_COSTESTIMATE']._serialized_end=1128
+  _globals['_ESTIMATEREFUSAL']._serialized_start=1130
+  _globals['_ESTIMATEREFUSAL']._serialized_end=1234
+  _globals['_ASSIGNTARIFFREQUEST']._serialized_start=1236
+  _globals['_ASSIGNTARIFFREQUEST']._serialized_end=1314
+  _globals['_ASSIGNTARIFFRESPONSE']._serialized_start=1316
+  _globals['_ASSIGNTARIFFRESPONSE']._serialized_end=1395
+  _globals['_GETCURRENTPRICEREQUEST']._serialized_start=1397
+  _globals['_GETCURRENTPRICEREQUEST']._serialized_end=1482
+  _globals['_GETCURRENTPRICERESPONSE']._serialized_start=1485
+  _globals['_GETCURRENTPRICERESPONSE']._serialized_end=1686
+  _globals['_TARIFFSERVICE']._serialized_start=1689
+  _globals['_TARIFFSERVICE']._serialized_end=2313
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,16 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
+from energy.billing.v1 import invoice_pb2 as _invoice_pb2
 from energy.billing.v1 import tariff_pb2 as _tariff_pb2
+from energy.common.v1 import error_reason_pb2 as _error_reason_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.type import date_pb2 as _date_pb2
+from google.type import decimal_pb2 as _decimal_pb2
 from google.type import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
@@ -112,6 +118,224 @@ class GetTariffResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetTariffResponse: _TypeAlias = GetTariffResponse  # noqa: Y015
+
+@_typing.final
+class ListTariffsRequest(_message.Message):
+    """Request of ListTariffs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most tariffs to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before. Empty: from the beginning."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTariffsRequest: _TypeAlias = ListTariffsRequest  # noqa: Y015
+
+@_typing.final
+class ListTariffsResponse(_message.Message):
+    """Response of ListTariffs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARIFFS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[_tariff_pb2.Tariff]:
+        """The tariffs, by tariff_id."""
+
+    def __init__(
+        self,
+        *,
+        tariffs: _abc.Iterable[_tariff_pb2.Tariff] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "tariffs", b"tariffs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTariffsResponse: _TypeAlias = ListTariffsResponse  # noqa: Y015
+
+@_typing.final
+class EstimateCostRequest(_message.Message):
+    """Request of EstimateCost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    EVEN_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    TARIFF_IDS_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The usage of this meter, as it is on record."""
+    @_builtins.property
+    def even(self) -> Global___EvenUsage:
+        """An amount that is used evenly."""
+
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First local day, inclusive, years 1970..9998. Required."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Day after the last local day: after start_date, at most 366 days later. Required."""
+
+    @_builtins.property
+    def tariff_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The tariffs, 1..50, each once."""
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        even: Global___EvenUsage | None = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        tariff_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_date", b"end_date", "even", b"even", "start_date", b"start_date", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_date", b"end_date", "even", b"even", "start_date", b"start_date", "tariff_ids", b"tariff_ids", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_usage: _TypeAlias = _typing.Literal["device_id", "even"]  # noqa: Y015
+    _WhichOneofArgType_usage: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_usage) -> _WhichOneofReturnType_usage | None: ...
+
+Global___EstimateCostRequest: _TypeAlias = EstimateCostRequest  # noqa: Y015
+
+@_typing.final
+class EvenUsage(_message.Message):
+    """Energy that is used evenly over a period: the same in every quarter-hour, what does not divide in the last one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KWH_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    time_zone: _builtins.str
+    """IANA time zone of the local days. Required."""
+    @_builtins.property
+    def kwh(self) -> _decimal_pb2.Decimal:
+        """Energy of the whole period, kWh, 0..1000000000, at most 6 decimals. Required."""
+
+    def __init__(
+        self,
+        *,
+        kwh: _decimal_pb2.Decimal | None = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kwh", b"kwh"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kwh", b"kwh", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvenUsage: _TypeAlias = EvenUsage  # noqa: Y015
+
+@_typing.final
+class EstimateCostResponse(_message.Message):
+    """Response of EstimateCost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESTIMATES_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def estimates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CostEstimate]:
+        """What each tariff comes to, the cheapest first; of different currencies by currency first, for nothing else compares them."""
+
+    @_builtins.property
+    def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimateRefusal]:
+        """The tariffs that cannot price the usage, in the order they were asked for."""
+
+    def __init__(
+        self,
+        *,
+        estimates: _abc.Iterable[Global___CostEstimate] | None = ...,
+        refused: _abc.Iterable[Global___EstimateRefusal] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimates", b"estimates", "refused", b"refused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateCostResponse: _TypeAlias = EstimateCostResponse  # noqa: Y015
+
+@_typing.final
+class CostEstimate(_message.Message):
+    """What a usage comes to by a tariff."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARIFF_ID_FIELD_NUMBER: _builtins.int
+    BILL_FIELD_NUMBER: _builtins.int
+    tariff_id: _builtins.str
+    """The tariff."""
+    @_builtins.property
+    def bill(self) -> _invoice_pb2.Invoice:
+        """The bill, as it would be if the tariff had always been assigned."""
+
+    def __init__(
+        self,
+        *,
+        tariff_id: _builtins.str = ...,
+        bill: _invoice_pb2.Invoice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bill", b"bill"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill", b"bill", "tariff_id", b"tariff_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CostEstimate: _TypeAlias = CostEstimate  # noqa: Y015
+
+@_typing.final
+class EstimateRefusal(_message.Message):
+    """Why a tariff cannot price a usage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARIFF_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    tariff_id: _builtins.str
+    """The tariff."""
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """The reason."""
+    description: _builtins.str
+    """What is wrong, for a person."""
+    def __init__(
+        self,
+        *,
+        tariff_id: _builtins.str = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "reason", b"reason", "tariff_id", b"tariff_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRefusal: _TypeAlias = EstimateRefusal  # noqa: Y015
 
 @_typing.final
 class AssignTariffRequest(_message.Message):

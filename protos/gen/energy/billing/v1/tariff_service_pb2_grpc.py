@@ -45,6 +45,16 @@ class TariffServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffResponse.FromString,
                 _registered_method=True)
+        self.ListTariffs = channel.unary_unary(
+                '/energy.billing.v1.TariffService/ListTariffs',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffsResponse.FromString,
+                _registered_method=True)
+        self.EstimateCost = channel.unary_unary(
+                '/energy.billing.v1.TariffService/EstimateCost',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostResponse.FromString,
+                _registered_method=True)
         self.AssignTariff = channel.unary_unary(
                 '/energy.billing.v1.TariffService/AssignTariff',
                 request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.AssignTariffRequest.SerializeToString,
@@ -72,6 +82,23 @@ class TariffServiceServicer:
 
     def GetTariff(self, request, context):
         """Gets a tariff. Fails with NOT_FOUND when there is none of this id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTariffs(self, request, context):
+        """Lists tariffs by tariff_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateCost(self, request, context):
+        """Prices the same usage by several tariffs, the cheapest first: that of a device, or an amount used evenly.
+
+        Fails with NOT_FOUND for an unknown device or tariff, and with FAILED_PRECONDITION when the device has no reading in the
+        period. A tariff that cannot price the usage is told with the reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +133,16 @@ def add_TariffServiceServicer_to_server(servicer, server):
                     servicer.GetTariff,
                     request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffResponse.SerializeToString,
+            ),
+            'ListTariffs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTariffs,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffsResponse.SerializeToString,
+            ),
+            'EstimateCost': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateCost,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostResponse.SerializeToString,
             ),
             'AssignTariff': grpc.unary_unary_rpc_method_handler(
                     servicer.AssignTariff,
@@ -173,6 +210,60 @@ class TariffService:
             '/energy.billing.v1.TariffService/GetTariff',
             energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTariffs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/ListTariffs',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateCost(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/EstimateCost',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostResponse.FromString,
             options,
             channel_credentials,
             insecure,

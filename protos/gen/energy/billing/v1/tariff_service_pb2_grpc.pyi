@@ -40,6 +40,14 @@ class TariffServiceStub:
     """
     GetTariff: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.GetTariffRequest, _tariff_service_pb2.GetTariffResponse]
     """Gets a tariff. Fails with NOT_FOUND when there is none of this id."""
+    ListTariffs: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.ListTariffsRequest, _tariff_service_pb2.ListTariffsResponse]
+    """Lists tariffs by tariff_id."""
+    EstimateCost: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.EstimateCostRequest, _tariff_service_pb2.EstimateCostResponse]
+    """Prices the same usage by several tariffs, the cheapest first: that of a device, or an amount used evenly.
+
+    Fails with NOT_FOUND for an unknown device or tariff, and with FAILED_PRECONDITION when the device has no reading in the
+    period. A tariff that cannot price the usage is told with the reason.
+    """
     AssignTariff: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.AssignTariffRequest, _tariff_service_pb2.AssignTariffResponse]
     """Assigns a tariff to a device from an instant on. Doing it again is safe.
 
@@ -61,6 +69,14 @@ class TariffServiceAsyncStub(TariffServiceStub):
     """
     GetTariff: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.GetTariffRequest, _tariff_service_pb2.GetTariffResponse]  # type: ignore[assignment]
     """Gets a tariff. Fails with NOT_FOUND when there is none of this id."""
+    ListTariffs: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.ListTariffsRequest, _tariff_service_pb2.ListTariffsResponse]  # type: ignore[assignment]
+    """Lists tariffs by tariff_id."""
+    EstimateCost: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.EstimateCostRequest, _tariff_service_pb2.EstimateCostResponse]  # type: ignore[assignment]
+    """Prices the same usage by several tariffs, the cheapest first: that of a device, or an amount used evenly.
+
+    Fails with NOT_FOUND for an unknown device or tariff, and with FAILED_PRECONDITION when the device has no reading in the
+    period. A tariff that cannot price the usage is told with the reason.
+    """
     AssignTariff: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.AssignTariffRequest, _tariff_service_pb2.AssignTariffResponse]  # type: ignore[assignment]
     """Assigns a tariff to a device from an instant on. Doing it again is safe.
 
@@ -91,6 +107,26 @@ class TariffServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tariff_service_pb2.GetTariffResponse, _abc.Awaitable[_tariff_service_pb2.GetTariffResponse]]:
         """Gets a tariff. Fails with NOT_FOUND when there is none of this id."""
+
+    @_abc_1.abstractmethod
+    def ListTariffs(
+        self,
+        request: _tariff_service_pb2.ListTariffsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.ListTariffsResponse, _abc.Awaitable[_tariff_service_pb2.ListTariffsResponse]]:
+        """Lists tariffs by tariff_id."""
+
+    @_abc_1.abstractmethod
+    def EstimateCost(
+        self,
+        request: _tariff_service_pb2.EstimateCostRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.EstimateCostResponse, _abc.Awaitable[_tariff_service_pb2.EstimateCostResponse]]:
+        """Prices the same usage by several tariffs, the cheapest first: that of a device, or an amount used evenly.
+
+        Fails with NOT_FOUND for an unknown device or tariff, and with FAILED_PRECONDITION when the device has no reading in the
+        period. A tariff that cannot price the usage is told with the reason.
+        """
 
     @_abc_1.abstractmethod
     def AssignTariff(
