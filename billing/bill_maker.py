@@ -1,7 +1,8 @@
 """Makes the bill of a device of the readings on record: which days, whose prices, what it comes to."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -13,13 +14,15 @@ from billing.bill_hold import HoldLimits, bill_holds
 from billing.billing_month import months_before
 from billing.cost_estimate import Estimate, estimate
 from billing.device_registry import DeviceRegistry, RegisteredDevice
+from billing.explanation import ExplainedInterval, explain
 from billing.invoice import BilledPeriod, Invoice, make_invoice
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message
 from billing.local_time import local_midnight_ms
 from billing.price_timeline import tariffs_in_effect
 from billing.rated_line import Quarter
-from billing.rating import rate
-from billing.tariff import Tariff
+from billing.rating import lines_of, rated_months
+from billing.tariff import Tariff, TariffAssignment
+from billing.tariff_month import TariffMonth
 from billing.tariff_store import TariffStore
 from common.errors import FieldViolation, InvalidArgument
 
@@ -45,6 +48,46 @@ class Completeness(Protocol):
 
     async def lowered(self, instant_ms: int) -> int:
         """The instant, or the one up to which the log is complete if that is earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Everything that a bill is made of."""
+
+    period: BilledPeriod
+    assignments: Sequence[TariffAssignment]
+    tariffs: Mapping[str, Tariff]
+    quarters: Sequence[Quarter]
+    history_months: int
+
+    def rated_months(self) -> list[TariffMonth]:
+        """The months of the period and those before it; raises as `rating.rate` does."""
+        return rated_months(
+            device_id=self.period.device_id,
+            zone=ZoneInfo(self.period.time_zone),
+            start_date=self.period.start_date,
+            end_date=self.period.end_date,
+            assignments=self.assignments,
+            tariffs=self.tariffs,
+            quarters=self.quarters,
+            history_months=self.history_months,
+        )
+
+    def invoice(self, rated: Sequence[TariffMonth], limits: HoldLimits) -> Invoice:
+        """The bill of these months."""
+        billed = [quarter for quarter in self.quarters if quarter.start_ms >= self.period.start_ms]
+        lines = lines_of(rated, self.period.start_date, ZoneInfo(self.period.time_zone))
+        return make_invoice(lines, bill_holds(billed, limits))
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A bill, the tariff of one of its lines, and the quarter-hours behind it, as of an instant, epoch milliseconds."""
+
+    bill: invoice_pb2.Invoice
+    tariff: Tariff
+    intervals: Sequence[ExplainedInterval]
+    as_of_ms: int | None
 
 
 class BillMaker:
@@ -102,26 +145,42 @@ class BillMaker:
         rating = partial(estimate, period, quarters, history_months)
         return await asyncio.to_thread(lambda: [rating(tariff, knowledge) for tariff in tariffs])
 
+    async def explain(self, question: PreviewQuestion, line_index: int) -> Explanation:
+        """A line of the bill that is asked for, and the quarter-hours behind it.
+
+        Raises:
+            InvalidArgument: the bill has no such line. Beside it as `make`.
+        """
+        device = await self._registry.find(question.device_id)
+        _require_meter(device)
+        period = _period(device, question)
+        knowledge = await self._knowledge(question)
+        asked = await self._asked(period, knowledge.as_of_ms)
+
+        def explained() -> Explanation:
+            rated = asked.rated_months()
+            invoice = asked.invoice(rated, self._hold_limits)
+            if not 0 <= line_index < len(invoice.lines):
+                allowed = f"must be a line of the bill, 0 to {len(invoice.lines) - 1}"
+                raise InvalidArgument([FieldViolation("line_index", "OUT_OF_RANGE", allowed)])
+            line = invoice.lines[line_index].rated
+            message = invoice_message(period, invoice, knowledge)
+            return Explanation(message, line.tariff, explain(rated, period.start_date, line), knowledge.as_of_ms)
+
+        return await asyncio.to_thread(explained)
+
     async def _invoice(self, period: BilledPeriod, as_of_ms: int | None) -> Invoice:
+        asked = await self._asked(period, as_of_ms)
+        # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
+        return await asyncio.to_thread(lambda: asked.invoice(asked.rated_months(), self._hold_limits))
+
+    async def _asked(self, period: BilledPeriod, as_of_ms: int | None) -> _Asked:
         assignments = await self._store.assignments(period.device_id)
         tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
         in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
         history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)
         quarters = await self._history(period, history_months, as_of_ms)
-        billed = [quarter for quarter in quarters if quarter.start_ms >= period.start_ms]
-        rating = partial(
-            rate,
-            device_id=period.device_id,
-            zone=ZoneInfo(period.time_zone),
-            start_date=period.start_date,
-            end_date=period.end_date,
-            assignments=assignments,
-            tariffs=tariffs,
-            quarters=quarters,
-            history_months=history_months,
-        )
-        # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
-        return await asyncio.to_thread(lambda: make_invoice(rating(), bill_holds(billed, self._hold_limits)))
+        return _Asked(period, assignments, tariffs, quarters, history_months)
 
     async def _history(self, period: BilledPeriod, months: int, as_of_ms: int | None) -> Sequence[Quarter]:
         """The quarter-hours of a period and of so many billing months before it."""

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Literal
 
 from energy.billing.v1 import invoice_pb2
-from energy.billing.v1.invoice_service_pb2 import GenerateInvoicesRequest, PreviewInvoiceRequest
+from energy.billing.v1.invoice_service_pb2 import ExplainInvoiceRequest, GenerateInvoicesRequest, PreviewInvoiceRequest
 from energy.billing.v1.tariff_service_pb2 import EstimateCostRequest
 from google.type.date_pb2 import Date
 from google.type.fraction_pb2 import Fraction as FractionMessage
@@ -22,7 +22,7 @@ from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, optional_from_ms, to_ms
 from common.money import from_decimal
 
-DaysRequest = PreviewInvoiceRequest | GenerateInvoicesRequest | EstimateCostRequest
+DaysRequest = PreviewInvoiceRequest | ExplainInvoiceRequest | GenerateInvoicesRequest | EstimateCostRequest
 
 PERIOD_DAYS_MAXIMUM = 366
 # The years in which every period has its midnights in every zone, and zones keep to whole quarter-hours (nearly: 1972).
@@ -71,7 +71,7 @@ class Knowledge:
     as_of_ms: int | None = None
 
 
-def preview_question(request: PreviewInvoiceRequest) -> PreviewQuestion:
+def preview_question(request: PreviewInvoiceRequest | ExplainInvoiceRequest) -> PreviewQuestion:
     """The bill that is asked for.
 
     Raises:
@@ -87,6 +87,17 @@ def preview_question(request: PreviewInvoiceRequest) -> PreviewQuestion:
             violations.append(FieldViolation("as_of", "INVALID_FORMAT", str(wrong)))
     refuse(violations)
     return PreviewQuestion(request.device_id, start_date, end_date, as_of_ms)
+
+
+def question_of(bill: invoice_pb2.Invoice) -> PreviewQuestion:
+    """The question that makes a bill again, as of the moment it was made."""
+    first, after = bill.start_date, bill.end_date
+    return PreviewQuestion(
+        bill.device_id,
+        date(first.year, first.month, first.day),
+        date(after.year, after.month, after.day),
+        to_ms(bill.as_of),
+    )
 
 
 def days_of(request: DaysRequest, violations: list[FieldViolation]) -> tuple[date, date]:

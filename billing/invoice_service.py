@@ -28,8 +28,9 @@ from billing.account_invoice_codec import (
 )
 from billing.account_invoice_store import OverduePlace
 from billing.bill_maker import BillMaker
+from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
-from billing.invoice_codec import days_of, preview_question
+from billing.invoice_codec import days_of, preview_question, question_of
 from billing.invoice_generation import Failure, generate
 from billing.invoice_maker import DeviceBillFailed
 from billing.tariff_codec import refuse
@@ -57,8 +58,15 @@ class InvoiceService(InvoiceServiceServicer):
     """Translates between the contract and the book of invoices; `clock` gives now in UTC milliseconds."""
 
     def __init__(
-        self, *, bills: BillMaker, book: InvoiceBook, registry: AccountsRegistry, clock: Callable[[], int]
+        self,
+        *,
+        bills: BillMaker,
+        book: InvoiceBook,
+        explainer: Explainer,
+        registry: AccountsRegistry,
+        clock: Callable[[], int],
     ) -> None:
+        self._explainer = explainer
         self._bills = bills
         self._book = book
         self._registry = registry
@@ -96,6 +104,14 @@ class InvoiceService(InvoiceServiceServicer):
         """Finds an invoice; a draft is made again."""
         refuse(invoice_id_violations(request.invoice_id))
         return pb.GetInvoiceResponse(invoice=self._message(await _told(self._book.get(request.invoice_id))))
+
+    async def ExplainInvoice(self, request: pb.ExplainInvoiceRequest, context: Context) -> pb.ExplainInvoiceResponse:
+        """Explains a line of a bill."""
+        if not request.invoice_id:
+            return await self._explainer.explain(request, preview_question(request), None)
+        refuse([*id_violations("device_id", request.device_id), *invoice_id_violations(request.invoice_id)])
+        kept = await self._explainer.kept_bill(request.invoice_id, request.device_id)
+        return await self._explainer.explain(request, question_of(kept), kept)
 
     async def ListInvoices(self, request: pb.ListInvoicesRequest, context: Context) -> pb.ListInvoicesResponse:
         """Lists invoices as they were last kept."""

@@ -43,6 +43,35 @@ def rate(
         IntervalCrossesPrice: readings of a quarter-hour reach beyond a change of price or tariff.
         ValueError: a quarter starts neither in the period nor in the months before it.
     """
+    rated = rated_months(
+        device_id=device_id,
+        zone=zone,
+        start_date=start_date,
+        end_date=end_date,
+        assignments=assignments,
+        tariffs=tariffs,
+        quarters=quarters,
+        history_months=history_months,
+    )
+    return lines_of(rated, start_date, zone)
+
+
+def rated_months(
+    *,
+    device_id: str,
+    zone: ZoneInfo,
+    start_date: date,
+    end_date: date,
+    assignments: Iterable[TariffAssignment],
+    tariffs: Mapping[str, Tariff],
+    quarters: Iterable[Quarter],
+    history_months: int = 0,
+) -> list[TariffMonth]:
+    """The months that `rate` makes lines of, with those before the period, each by the tariffs that price it.
+
+    Raises:
+        as `rate` does.
+    """
     months = billing_months(start_date, end_date, zone, history_months)
     start_ms, end_ms = local_midnight_ms(start_date, zone), local_midnight_ms(end_date, zone)
     given = sorted(quarters, key=attrgetter("start_ms"))
@@ -60,11 +89,11 @@ def rate(
         raise NoReadings(device_id)
     if segment_at(timeline, start_ms) is None:
         raise TariffNotAssigned(device_id, start_ms)
-    rated = tariff_months(months, timeline, within_prices(device_id, counted, timeline))
-    return _lines(rated, start_date, zone)
+    return tariff_months(months, timeline, within_prices(device_id, counted, timeline))
 
 
-def _lines(rated: Sequence[TariffMonth], start_date: date, zone: ZoneInfo) -> list[RatedLine]:
+def lines_of(rated: Sequence[TariffMonth], start_date: date, zone: ZoneInfo) -> list[RatedLine]:
+    """The lines of the months from `start_date` on, in their order on the bill."""
     billed = [month for month in rated if month.month.start_date >= start_date]
     tariffs = {month.tariff.tariff_id: month.tariff for month in billed}
     energies: dict[tuple[str, PriceTier], EnergyTotal] = {}

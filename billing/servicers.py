@@ -13,6 +13,7 @@ from billing.adjustment_due_store import AdjustmentDueStore
 from billing.bill_hold import HoldLimits
 from billing.bill_maker import BillMaker
 from billing.config import BillingConfig
+from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
 from billing.invoice_maker import InvoiceMaker
 from billing.invoice_service import InvoiceService
@@ -95,7 +96,13 @@ def servicers_of(
         ),
         (
             add_InvoiceServiceServicer_to_server,
-            InvoiceService(bills=bills, book=book, registry=devices, clock=now_ms),
+            InvoiceService(
+                bills=bills,
+                book=book,
+                explainer=Explainer(bills=bills, invoices=invoices, tariffs=tariffs, readings=usage),
+                registry=devices,
+                clock=now_ms,
+            ),
             invoice_service_pb2.DESCRIPTOR.services_by_name["InvoiceService"].full_name,
         ),
         validation.servicer,

@@ -70,47 +70,67 @@ class _Tiers:
 
         An amount itself is in the lower tier.
         """
-        tier = bisect_right(self.bounds, used) if energy else bisect_left(self.bounds, used)
-        while tier < len(self.bounds) and used + energy > self.bounds[tier]:
-            part = self.bounds[tier] - used
-            if part:
-                self.total(tier).add(part, reading_count, estimated_reading_count)
-                reading_count = estimated_reading_count = 0
-            used, energy, tier = used + part, energy - part, tier + 1
-        self.total(tier).add(energy, reading_count, estimated_reading_count)
+        for tier, part in _split(self.bounds, used, energy):
+            self.total(tier).add(part, reading_count, estimated_reading_count)
+            reading_count = estimated_reading_count = 0
+
+
+def _split(bounds: Sequence[int], used: int, energy: int) -> Iterator[tuple[int, int]]:
+    """The tiers that energy lies in after `used` before it, and how much; an amount itself is in the lower tier."""
+    tier = bisect_right(bounds, used) if energy else bisect_left(bounds, used)
+    while tier < len(bounds) and used + energy > bounds[tier]:
+        part = bounds[tier] - used
+        if part:
+            yield tier, part
+        used, energy, tier = used + part, energy - part, tier + 1
+    yield tier, energy
 
 
 def energy_by_tier(rated: TariffMonth, billable: Billable) -> Totals:
     """The energy of a month by price, in the order of first use, and tier; `billable` says what of a quarter-hour."""
     rules = rated.tariff.tier_rules
-    prices = dict.fromkeys(one.segment.price for one in rated.priced)
-    tiers = {price: _Tiers(_bounds(price, rules, rated)) for price in prices}
     if rules.volume is TierVolume.GRADUATED and rules.allowance is not TierAllowance.DAY:
-        _walk(rated, billable, tiers)
-        return _found(tiers)
-    whole = _whole_totals(rated, billable) if rules.volume is TierVolume.WHOLE and _has_steps(rated) else None
+        return _walk(rated, billable)
+    totals: defaultdict[PriceTier, EnergyTotal] = defaultdict(EnergyTotal)
+    before: Quarter | None = None
+    for tier, quarter, energy in parts_by_tier(rated, billable):
+        counts = (0, 0) if quarter is before else (quarter.reading_count, quarter.estimated_reading_count)
+        totals[tier].add(energy, *counts)
+        before = quarter
+    return totals
+
+
+def parts_by_tier(rated: TariffMonth, billable: Billable) -> Iterator[tuple[PriceTier, Quarter, int]]:
+    """The price and tier of the energy of each quarter-hour of a month, milliwatt-hours, by time.
+
+    Where it lies in several tiers, each part of it, from the lowest tier up.
+    """
+    bounds = _bounds_of_all(rated)
+    whole = _whole_totals(rated, billable) if rated.tariff.tier_rules.volume is TierVolume.WHOLE else None
     used: defaultdict[_Counter, int] = defaultdict(int)
     for one, counters in _counted(rated):
-        of_price = tiers[one.segment.price]
+        price = one.segment.price
         for quarter, counter in zip(one.quarters, counters, strict=True):
             energy = billable(quarter)
             if energy is None:
                 continue
             if whole is not None:
-                of_price.total(bisect_left(of_price.bounds, whole[counter])).add(
-                    energy, quarter.reading_count, quarter.estimated_reading_count
-                )
-            elif of_price.bounds:
-                of_price.add(used[counter], energy, quarter.reading_count, quarter.estimated_reading_count)
+                yield PriceTier(price, bisect_left(bounds[price], whole[counter])), quarter, energy
             else:
-                of_price.total(0).add(energy, quarter.reading_count, quarter.estimated_reading_count)
+                for tier, part in _split(bounds[price], used[counter], energy):
+                    yield PriceTier(price, tier), quarter, part
             used[counter] += energy
-    return _found(tiers)
 
 
-def _walk(rated: TariffMonth, billable: Billable, tiers: Mapping[Price, _Tiers]) -> None:
+def _bounds_of_all(rated: TariffMonth) -> dict[Price, list[int]]:
+    prices = dict.fromkeys(one.segment.price for one in rated.priced)
+    return {price: _bounds(price, rated.tariff.tier_rules, rated) for price in prices}
+
+
+def _walk(rated: TariffMonth, billable: Billable) -> Totals:
     """Counts graduated energy of a month: as a whole while a price holds, by quarter-hours where a step is reached."""
     by_price = rated.tariff.tier_rules.counter is TierCounter.PRICE
+    tiers = {price: _Tiers(bounds) for price, bounds in _bounds_of_all(rated).items()}
     used: defaultdict[str, int] = defaultdict(int)
     for one in rated.priced:
         of_price = tiers[one.segment.price]
@@ -131,9 +151,6 @@ def _walk(rated: TariffMonth, billable: Billable, tiers: Mapping[Price, _Tiers])
             for energy, quarter in counted:
                 of_price.add(used[counter], energy, quarter.reading_count, quarter.estimated_reading_count)
                 used[counter] += energy
-
-
-def _found(tiers: Mapping[Price, _Tiers]) -> Totals:
     return {
         PriceTier(price, tier): of_price.totals[tier]
         for price, of_price in tiers.items()
@@ -154,10 +171,6 @@ def sums_by_tier(rated: TariffMonth, sums: Mapping[Price, EnergyTotal]) -> Total
             of_price.add(0, total.milliwatt_hours, *counts)
         found |= {PriceTier(price, tier): of_price.totals[tier] for tier in sorted(of_price.totals)}
     return found
-
-
-def _has_steps(rated: TariffMonth) -> bool:
-    return any(one.segment.price.steps for one in rated.priced)
 
 
 def _counted(rated: TariffMonth) -> Iterator[tuple[PricedQuarters, Iterable[_Counter]]]:

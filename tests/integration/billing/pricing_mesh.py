@@ -24,13 +24,17 @@ from prometheus_client import CollectorRegistry
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.adjustment_due_store import AdjustmentDueStore
 from billing.bill_hold import HoldLimits
-from billing.bill_maker import BillMaker, QuarterReader
+from billing.bill_maker import BillMaker
+from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
 from billing.invoice_maker import InvoiceMaker
 from billing.invoice_service import InvoiceService
+from billing.observation import SpanKey
 from billing.rated_line import Quarter
+from billing.span import Span
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
+from billing.usage_store import UsageStore
 from common.errors import DeviceNotFound
 from common.grpc_client import open_channel
 from common.instants import datetime_to_ms, from_ms
@@ -132,6 +136,11 @@ class MadeUpReadings:
         """Those that start in the span."""
         return [quarter for quarter in self.of_device.get(device_id, []) if start_ms <= quarter.start_ms < end_ms]
 
+    async def spans(self, *asked: object) -> AsyncIterator[tuple[SpanKey, Span]]:  # noqa: ARG002
+        """None: there are quarters only."""
+        for key, span in list[tuple[SpanKey, Span]]():
+            yield key, span
+
 
 @dataclass
 class Clock:
@@ -170,15 +179,15 @@ class PricingMesh:
 
 
 @asynccontextmanager
-async def pricing_mesh(database: Database, quarters: QuarterReader | None = None) -> AsyncIterator[PricingMesh]:
-    """Serves both services on loopback over a real store; bills are of `quarters`, by default those a test makes up."""
+async def pricing_mesh(database: Database, usage: UsageStore | None = None) -> AsyncIterator[PricingMesh]:
+    """Serves both services on loopback over a real store; bills are of `usage`, by default those a test makes up."""
     store, registry, readings, clock = TariffStore(database), MadeUpRegistry(), MadeUpReadings(), Clock()
     complete_through = MadeUpCompleteness()
     await store.prepare()
     bills = BillMaker(
         store=store,
         registry=registry,
-        quarters=quarters or readings,
+        quarters=usage or readings,
         complete_through=complete_through,
         hold_limits=HoldLimits(72 * 3_600_000, Decimal(10)),
     )
@@ -200,6 +209,7 @@ async def pricing_mesh(database: Database, quarters: QuarterReader | None = None
         InvoiceService(
             bills=bills,
             book=book,
+            explainer=Explainer(bills=bills, invoices=invoices, tariffs=store, readings=usage or readings),
             registry=registry,
             clock=clock,
         ),

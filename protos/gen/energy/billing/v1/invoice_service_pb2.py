@@ -24,12 +24,15 @@ _sym_db = _symbol_database.Default()
 
 from energy.billing.v1 import account_invoice_pb2 as energy_dot_billing_dot_v1_dot_account__invoice__pb2
 from energy.billing.v1 import invoice_pb2 as energy_dot_billing_dot_v1_dot_invoice__pb2
+from energy.billing.v1 import tariff_pb2 as energy_dot_billing_dot_v1_dot_tariff__pb2
+from energy.billing.v1 import usage_pb2 as energy_dot_billing_dot_v1_dot_usage__pb2
 from energy.common.v1 import error_reason_pb2 as energy_dot_common_dot_v1_dot_error__reason__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
+from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/billing/v1/invoice_service.proto\x12\x11\x65nergy.billing.v1\x1a\'energy/billing/v1/account_invoice.proto\x1a\x1f\x65nergy/billing/v1/invoice.proto\x1a#energy/common/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\xa1\x01\n\x15PreviewInvoiceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12%\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.energy.billing.v1.Invoice\"y\n\x17GenerateInvoicesRequest\x12%\n\nstart_date\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\naccount_id\x18\x03 \x01(\t\"\xe8\x01\n\x18GenerateInvoicesResponse\x12\x15\n\raccount_count\x18\x01 \x01(\x03\x12\x12\n\ndone_count\x18\x02 \x01(\x03\x12\x13\n\x0b\x64raft_count\x18\x03 \x01(\x03\x12\x15\n\rsettled_count\x18\x04 \x01(\x03\x12\x12\n\nheld_count\x18\x05 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x06 \x01(\x03\x12\x33\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32!.energy.billing.v1.InvoiceFailure\x12\x16\n\x0e\x61\x64justed_count\x18\x08 \x01(\x03\"{\n\x0eInvoiceFailure\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12-\n\x06reason\x18\x03 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"\'\n\x11GetInvoiceRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\"H\n\x12GetInvoiceResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"\x87\x01\n\x13ListInvoicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.energy.billing.v1.AccountInvoiceState\"d\n\x14ListInvoicesResponse\x12\x33\n\x08invoices\x18\x01 \x03(\x0b\x32!.energy.billing.v1.AccountInvoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12ListOverdueRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x13ListOverdueResponse\x12\x33\n\x08invoices\x18\x01 \x03(\x0b\x32!.energy.billing.v1.AccountInvoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13IssueInvoiceRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x19\n\x11held_issue_reason\x18\x02 \x01(\t\"J\n\x14IssueInvoiceResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"+\n\x15\x44iscardInvoiceRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\"L\n\x16\x44iscardInvoiceResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"W\n\x14RecordPaymentRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12+\n\x07payment\x18\x02 \x01(\x0b\x32\x1a.energy.billing.v1.Payment\"K\n\x15RecordPaymentResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\")\n\x13ListPaymentsRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\"D\n\x14ListPaymentsResponse\x12,\n\x08payments\x18\x01 \x03(\x0b\x32\x1a.energy.billing.v1.Payment\"a\n\x17\x43reateCreditNoteRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x32\n\x0b\x63redit_note\x18\x02 \x01(\x0b\x32\x1d.energy.billing.v1.CreditNote\"N\n\x18\x43reateCreditNoteResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"U\n\x12OpenDisputeRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12+\n\x07\x64ispute\x18\x02 \x01(\x0b\x32\x1a.energy.billing.v1.Dispute\"I\n\x13OpenDisputeResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"\x96\x01\n\x15ResolveDisputeRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x12\n\ndispute_id\x18\x02 \x01(\t\x12\x32\n\x07outcome\x18\x03 \x01(\x0e\x32!.energy.billing.v1.DisputeOutcome\x12\x13\n\x0bresolved_by\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\"L\n\x16ResolveDisputeResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice2\xfb\t\n\x0eInvoiceService\x12j\n\x0ePreviewInvoice\x12(.energy.billing.v1.PreviewInvoiceRequest\x1a).energy.billing.v1.PreviewInvoiceResponse\"\x03\x90\x02\x01\x12r\n\x10GenerateInvoices\x12*.energy.billing.v1.GenerateInvoicesRequest\x1a+.energy.billing.v1.GenerateInvoicesResponse\"\x03\x90\x02\x02\x30\x01\x12^\n\nGetInvoice\x12$.energy.billing.v1.GetInvoiceRequest\x1a%.energy.billing.v1.GetInvoiceResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListInvoices\x12&.energy.billing.v1.ListInvoicesRequest\x1a\'.energy.billing.v1.ListInvoicesResponse\"\x03\x90\x02\x01\x12\x61\n\x0bListOverdue\x12%.energy.billing.v1.ListOverdueRequest\x1a&.energy.billing.v1.ListOverdueResponse\"\x03\x90\x02\x01\x12\x64\n\x0cIssueInvoice\x12&.energy.billing.v1.IssueInvoiceRequest\x1a\'.energy.billing.v1.IssueInvoiceResponse\"\x03\x90\x02\x02\x12j\n\x0e\x44iscardInvoice\x12(.energy.billing.v1.DiscardInvoiceRequest\x1a).energy.billing.v1.DiscardInvoiceResponse\"\x03\x90\x02\x02\x12g\n\rRecordPayment\x12\'.energy.billing.v1.RecordPaymentRequest\x1a(.energy.billing.v1.RecordPaymentResponse\"\x03\x90\x02\x02\x12\x64\n\x0cListPayments\x12&.energy.billing.v1.ListPaymentsRequest\x1a\'.energy.billing.v1.ListPaymentsResponse\"\x03\x90\x02\x01\x12p\n\x10\x43reateCreditNote\x12*.energy.billing.v1.CreateCreditNoteRequest\x1a+.energy.billing.v1.CreateCreditNoteResponse\"\x03\x90\x02\x02\x12\x61\n\x0bOpenDispute\x12%.energy.billing.v1.OpenDisputeRequest\x1a&.energy.billing.v1.OpenDisputeResponse\"\x03\x90\x02\x02\x12j\n\x0eResolveDispute\x12(.energy.billing.v1.ResolveDisputeRequest\x1a).energy.billing.v1.ResolveDisputeResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/billing/v1/invoice_service.proto\x12\x11\x65nergy.billing.v1\x1a\'energy/billing/v1/account_invoice.proto\x1a\x1f\x65nergy/billing/v1/invoice.proto\x1a\x1e\x65nergy/billing/v1/tariff.proto\x1a\x1d\x65nergy/billing/v1/usage.proto\x1a#energy/common/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\"\xa1\x01\n\x15PreviewInvoiceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12%\n\nstart_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x16PreviewInvoiceResponse\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.energy.billing.v1.Invoice\"y\n\x17GenerateInvoicesRequest\x12%\n\nstart_date\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\naccount_id\x18\x03 \x01(\t\"\xe8\x01\n\x18GenerateInvoicesResponse\x12\x15\n\raccount_count\x18\x01 \x01(\x03\x12\x12\n\ndone_count\x18\x02 \x01(\x03\x12\x13\n\x0b\x64raft_count\x18\x03 \x01(\x03\x12\x15\n\rsettled_count\x18\x04 \x01(\x03\x12\x12\n\nheld_count\x18\x05 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x06 \x01(\x03\x12\x33\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32!.energy.billing.v1.InvoiceFailure\x12\x16\n\x0e\x61\x64justed_count\x18\x08 \x01(\x03\"{\n\x0eInvoiceFailure\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\x12-\n\x06reason\x18\x03 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"\'\n\x11GetInvoiceRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\"H\n\x12GetInvoiceResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"\xf0\x01\n\x15\x45xplainInvoiceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x12\n\ninvoice_id\x18\x02 \x01(\t\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nline_index\x18\x06 \x01(\x05\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"\xed\x01\n\x16\x45xplainInvoiceResponse\x12,\n\x04line\x18\x01 \x01(\x0b\x32\x1e.energy.billing.v1.InvoiceLine\x12\x18\n\x0b\x65quals_kept\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12)\n\x06tariff\x18\x03 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\x12\x37\n\tintervals\x18\x04 \x03(\x0b\x32$.energy.billing.v1.ExplainedInterval\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\tB\x0e\n\x0c_equals_kept\"\xca\x01\n\x11\x45xplainedInterval\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x03kwh\x18\x03 \x01(\x0b\x32\x14.google.type.Decimal\x12\x34\n\x08readings\x18\x04 \x03(\x0b\x32\".energy.billing.v1.RecordedReading\"\x87\x01\n\x13ListInvoicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x35\n\x05state\x18\x04 \x01(\x0e\x32&.energy.billing.v1.AccountInvoiceState\"d\n\x14ListInvoicesResponse\x12\x33\n\x08invoices\x18\x01 \x03(\x0b\x32!.energy.billing.v1.AccountInvoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12ListOverdueRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x13ListOverdueResponse\x12\x33\n\x08invoices\x18\x01 \x03(\x0b\x32!.energy.billing.v1.AccountInvoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13IssueInvoiceRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x19\n\x11held_issue_reason\x18\x02 \x01(\t\"J\n\x14IssueInvoiceResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"+\n\x15\x44iscardInvoiceRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\"L\n\x16\x44iscardInvoiceResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"W\n\x14RecordPaymentRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12+\n\x07payment\x18\x02 \x01(\x0b\x32\x1a.energy.billing.v1.Payment\"K\n\x15RecordPaymentResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\")\n\x13ListPaymentsRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\"D\n\x14ListPaymentsResponse\x12,\n\x08payments\x18\x01 \x03(\x0b\x32\x1a.energy.billing.v1.Payment\"a\n\x17\x43reateCreditNoteRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x32\n\x0b\x63redit_note\x18\x02 \x01(\x0b\x32\x1d.energy.billing.v1.CreditNote\"N\n\x18\x43reateCreditNoteResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"U\n\x12OpenDisputeRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12+\n\x07\x64ispute\x18\x02 \x01(\x0b\x32\x1a.energy.billing.v1.Dispute\"I\n\x13OpenDisputeResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice\"\x96\x01\n\x15ResolveDisputeRequest\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x12\n\ndispute_id\x18\x02 \x01(\t\x12\x32\n\x07outcome\x18\x03 \x01(\x0e\x32!.energy.billing.v1.DisputeOutcome\x12\x13\n\x0bresolved_by\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\"L\n\x16ResolveDisputeResponse\x12\x32\n\x07invoice\x18\x01 \x01(\x0b\x32!.energy.billing.v1.AccountInvoice2\xe7\n\n\x0eInvoiceService\x12j\n\x0ePreviewInvoice\x12(.energy.billing.v1.PreviewInvoiceRequest\x1a).energy.billing.v1.PreviewInvoiceResponse\"\x03\x90\x02\x01\x12r\n\x10GenerateInvoices\x12*.energy.billing.v1.GenerateInvoicesRequest\x1a+.energy.billing.v1.GenerateInvoicesResponse\"\x03\x90\x02\x02\x30\x01\x12^\n\nGetInvoice\x12$.energy.billing.v1.GetInvoiceRequest\x1a%.energy.billing.v1.GetInvoiceResponse\"\x03\x90\x02\x01\x12j\n\x0e\x45xplainInvoice\x12(.energy.billing.v1.ExplainInvoiceRequest\x1a).energy.billing.v1.ExplainInvoiceResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListInvoices\x12&.energy.billing.v1.ListInvoicesRequest\x1a\'.energy.billing.v1.ListInvoicesResponse\"\x03\x90\x02\x01\x12\x61\n\x0bListOverdue\x12%.energy.billing.v1.ListOverdueRequest\x1a&.energy.billing.v1.ListOverdueResponse\"\x03\x90\x02\x01\x12\x64\n\x0cIssueInvoice\x12&.energy.billing.v1.IssueInvoiceRequest\x1a\'.energy.billing.v1.IssueInvoiceResponse\"\x03\x90\x02\x02\x12j\n\x0e\x44iscardInvoice\x12(.energy.billing.v1.DiscardInvoiceRequest\x1a).energy.billing.v1.DiscardInvoiceResponse\"\x03\x90\x02\x02\x12g\n\rRecordPayment\x12\'.energy.billing.v1.RecordPaymentRequest\x1a(.energy.billing.v1.RecordPaymentResponse\"\x03\x90\x02\x02\x12\x64\n\x0cListPayments\x12&.energy.billing.v1.ListPaymentsRequest\x1a\'.energy.billing.v1.ListPaymentsResponse\"\x03\x90\x02\x01\x12p\n\x10\x43reateCreditNote\x12*.energy.billing.v1.CreateCreditNoteRequest\x1a+.energy.billing.v1.CreateCreditNoteResponse\"\x03\x90\x02\x02\x12\x61\n\x0bOpenDispute\x12%.energy.billing.v1.OpenDisputeRequest\x1a&.energy.billing.v1.OpenDisputeResponse\"\x03\x90\x02\x02\x12j\n\x0eResolveDispute\x12(.energy.billing.v1.ResolveDisputeRequest\x1a).energy.billing.v1.ResolveDisputeResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INVOICESERVICE'].methods_by_name['GenerateInvoices']._serialized_options = b'\220\002\002'
   _globals['_INVOICESERVICE'].methods_by_name['GetInvoice']._loaded_options = None
   _globals['_INVOICESERVICE'].methods_by_name['GetInvoice']._serialized_options = b'\220\002\001'
+  _globals['_INVOICESERVICE'].methods_by_name['ExplainInvoice']._loaded_options = None
+  _globals['_INVOICESERVICE'].methods_by_name['ExplainInvoice']._serialized_options = b'\220\002\001'
   _globals['_INVOICESERVICE'].methods_by_name['ListInvoices']._loaded_options = None
   _globals['_INVOICESERVICE'].methods_by_name['ListInvoices']._serialized_options = b'\220\002\001'
   _globals['_INVOICESERVICE'].methods_by_name['ListOverdue']._loaded_options = None
@@ -60,56 +65,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INVOICESERVICE'].methods_by_name['OpenDispute']._serialized_options = b'\220\002\002'
   _globals['_INVOICESERVICE'].methods_by_name['ResolveDispute']._loaded_options = None
   _globals['_INVOICESERVICE'].methods_by_name['ResolveDispute']._serialized_options = b'\220\002\002'
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=231
-  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=392
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=394
-  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=463
-  _globals['_GENERATEINVOICESREQUEST']._serialized_start=465
-  _globals['_GENERATEINVOICESREQUEST']._serialized_end=586
-  _globals['_GENERATEINVOICESRESPONSE']._serialized_start=589
-  _globals['_GENERATEINVOICESRESPONSE']._serialized_end=821
-  _globals['_INVOICEFAILURE']._serialized_start=823
-  _globals['_INVOICEFAILURE']._serialized_end=946
-  _globals['_GETINVOICEREQUEST']._serialized_start=948
-  _globals['_GETINVOICEREQUEST']._serialized_end=987
-  _globals['_GETINVOICERESPONSE']._serialized_start=989
-  _globals['_GETINVOICERESPONSE']._serialized_end=1061
-  _globals['_LISTINVOICESREQUEST']._serialized_start=1064
-  _globals['_LISTINVOICESREQUEST']._serialized_end=1199
-  _globals['_LISTINVOICESRESPONSE']._serialized_start=1201
-  _globals['_LISTINVOICESRESPONSE']._serialized_end=1301
-  _globals['_LISTOVERDUEREQUEST']._serialized_start=1303
-  _globals['_LISTOVERDUEREQUEST']._serialized_end=1362
-  _globals['_LISTOVERDUERESPONSE']._serialized_start=1364
-  _globals['_LISTOVERDUERESPONSE']._serialized_end=1463
-  _globals['_ISSUEINVOICEREQUEST']._serialized_start=1465
-  _globals['_ISSUEINVOICEREQUEST']._serialized_end=1533
-  _globals['_ISSUEINVOICERESPONSE']._serialized_start=1535
-  _globals['_ISSUEINVOICERESPONSE']._serialized_end=1609
-  _globals['_DISCARDINVOICEREQUEST']._serialized_start=1611
-  _globals['_DISCARDINVOICEREQUEST']._serialized_end=1654
-  _globals['_DISCARDINVOICERESPONSE']._serialized_start=1656
-  _globals['_DISCARDINVOICERESPONSE']._serialized_end=1732
-  _globals['_RECORDPAYMENTREQUEST']._serialized_start=1734
-  _globals['_RECORDPAYMENTREQUEST']._serialized_end=1821
-  _globals['_RECORDPAYMENTRESPONSE']._serialized_start=1823
-  _globals['_RECORDPAYMENTRESPONSE']._serialized_end=1898
-  _globals['_LISTPAYMENTSREQUEST']._serialized_start=1900
-  _globals['_LISTPAYMENTSREQUEST']._serialized_end=1941
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=1943
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=2011
-  _globals['_CREATECREDITNOTEREQUEST']._serialized_start=2013
-  _globals['_CREATECREDITNOTEREQUEST']._serialized_end=2110
-  _globals['_CREATECREDITNOTERESPONSE']._serialized_start=2112
-  _globals['_CREATECREDITNOTERESPONSE']._serialized_end=2190
-  _globals['_OPENDISPUTEREQUEST']._serialized_start=2192
-  _globals['_OPENDISPUTEREQUEST']._serialized_end=2277
-  _globals['_OPENDISPUTERESPONSE']._serialized_start=2279
-  _globals['_OPENDISPUTERESPONSE']._serialized_end=2352
-  _globals['_RESOLVEDISPUTEREQUEST']._serialized_start=2355
-  _globals['_RESOLVEDISPUTEREQUEST']._serialized_end=2505
-  _globals['_RESOLVEDISPUTERESPONSE']._serialized_start=2507
-  _globals['_RESOLVEDISPUTERESPONSE']._serialized_end=2583
-  _globals['_INVOICESERVICE']._serialized_start=2586
-  _globals['_INVOICESERVICE']._serialized_end=3861
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_start=321
+  _globals['_PREVIEWINVOICEREQUEST']._serialized_end=482
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_start=484
+  _globals['_PREVIEWINVOICERESPONSE']._serialized_end=553
+  _globals['_GENERATEINVOICESREQUEST']._serialized_start=555
+  _globals['_GENERATEINVOICESREQUEST']._serialized_end=676
+  _globals['_GENERATEINVOICESRESPONSE']._serialized_start=679
+  _globals['_GENERATEINVOICESRESPONSE']._serialized_end=911
+  _globals['_INVOICEFAILURE']._serialized_start=913
+  _globals['_INVOICEFAILURE']._serialized_end=1036
+  _globals['_GETINVOICEREQUEST']._serialized_start=1038
+  _globals['_GETINVOICEREQUEST']._serialized_end=1077
+  _globals['_GETINVOICERESPONSE']._serialized_start=1079
+  _globals['_GETINVOICERESPONSE']._serialized_end=1151
+  _globals['_EXPLAININVOICEREQUEST']._serialized_start=1154
+  _globals['_EXPLAININVOICEREQUEST']._serialized_end=1394
+  _globals['_EXPLAININVOICERESPONSE']._serialized_start=1397
+  _globals['_EXPLAININVOICERESPONSE']._serialized_end=1634
+  _globals['_EXPLAINEDINTERVAL']._serialized_start=1637
+  _globals['_EXPLAINEDINTERVAL']._serialized_end=1839
+  _globals['_LISTINVOICESREQUEST']._serialized_start=1842
+  _globals['_LISTINVOICESREQUEST']._serialized_end=1977
+  _globals['_LISTINVOICESRESPONSE']._serialized_start=1979
+  _globals['_LISTINVOICESRESPONSE']._serialized_end=2079
+  _globals['_LISTOVERDUEREQUEST']._serialized_start=2081
+  _globals['_LISTOVERDUEREQUEST']._serialized_end=2140
+  _globals['_LISTOVERDUERESPONSE']._serialized_start=2142
+  _globals['_LISTOVERDUERESPONSE']._serialized_end=2241
+  _globals['_ISSUEINVOICEREQUEST']._serialized_start=2243
+  _globals['_ISSUEINVOICEREQUEST']._serialized_end=2311
+  _globals['_ISSUEINVOICERESPONSE']._serialized_start=2313
+  _globals['_ISSUEINVOICERESPONSE']._serialized_end=2387
+  _globals['_DISCARDINVOICEREQUEST']._serialized_start=2389
+  _globals['_DISCARDINVOICEREQUEST']._serialized_end=2432
+  _globals['_DISCARDINVOICERESPONSE']._serialized_start=2434
+  _globals['_DISCARDINVOICERESPONSE']._serialized_end=2510
+  _globals['_RECORDPAYMENTREQUEST']._serialized_start=2512
+  _globals['_RECORDPAYMENTREQUEST']._serialized_end=2599
+  _globals['_RECORDPAYMENTRESPONSE']._serialized_start=2601
+  _globals['_RECORDPAYMENTRESPONSE']._serialized_end=2676
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=2678
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=2719
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=2721
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=2789
+  _globals['_CREATECREDITNOTEREQUEST']._serialized_start=2791
+  _globals['_CREATECREDITNOTEREQUEST']._serialized_end=2888
+  _globals['_CREATECREDITNOTERESPONSE']._serialized_start=2890
+  _globals['_CREATECREDITNOTERESPONSE']._serialized_end=2968
+  _globals['_OPENDISPUTEREQUEST']._serialized_start=2970
+  _globals['_OPENDISPUTEREQUEST']._serialized_end=3055
+  _globals['_OPENDISPUTERESPONSE']._serialized_start=3057
+  _globals['_OPENDISPUTERESPONSE']._serialized_end=3130
+  _globals['_RESOLVEDISPUTEREQUEST']._serialized_start=3133
+  _globals['_RESOLVEDISPUTEREQUEST']._serialized_end=3283
+  _globals['_RESOLVEDISPUTERESPONSE']._serialized_start=3285
+  _globals['_RESOLVEDISPUTERESPONSE']._serialized_end=3361
+  _globals['_INVOICESERVICE']._serialized_start=3364
+  _globals['_INVOICESERVICE']._serialized_end=4747
 # @@protoc_insertion_point(module_scope)

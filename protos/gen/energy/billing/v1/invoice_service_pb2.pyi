@@ -6,12 +6,15 @@ isort:skip_file
 from collections import abc as _abc
 from energy.billing.v1 import account_invoice_pb2 as _account_invoice_pb2
 from energy.billing.v1 import invoice_pb2 as _invoice_pb2
+from energy.billing.v1 import tariff_pb2 as _tariff_pb2
+from energy.billing.v1 import usage_pb2 as _usage_pb2
 from energy.common.v1 import error_reason_pb2 as _error_reason_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.type import date_pb2 as _date_pb2
+from google.type import decimal_pb2 as _decimal_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -254,6 +257,155 @@ class GetInvoiceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetInvoiceResponse: _TypeAlias = GetInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class ExplainInvoiceRequest(_message.Message):
+    """Request of ExplainInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    LINE_INDEX_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The device whose bill is explained. Required."""
+    invoice_id: _builtins.str
+    """The kept invoice that the bill is in: it is explained as of the moment it was made. Empty: the bill that PreviewInvoice makes of
+    start_date, end_date and as_of.
+    """
+    line_index: _builtins.int
+    """Which line of the bill, from 0."""
+    page_size: _builtins.int
+    """Most quarter-hours to return: default 96, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same question. Empty: from the beginning."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First local day of the bill, without an invoice_id."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Day after the last local day, without an invoice_id."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """As known at, without an invoice_id. Absent: as known now."""
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        line_index: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "device_id", b"device_id", "end_date", b"end_date", "invoice_id", b"invoice_id", "line_index", b"line_index", "page_size", b"page_size", "page_token", b"page_token", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainInvoiceRequest: _TypeAlias = ExplainInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class ExplainInvoiceResponse(_message.Message):
+    """Response of ExplainInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    EQUALS_KEPT_FIELD_NUMBER: _builtins.int
+    TARIFF_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    equals_kept: _builtins.bool
+    """Whether it is, to the last bit, the line of the kept invoice. Absent without an invoice_id."""
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def line(self) -> _invoice_pb2.InvoiceLine:
+        """The line, made again from the readings."""
+
+    @_builtins.property
+    def tariff(self) -> _tariff_pb2.Tariff:
+        """The tariff that prices it."""
+
+    @_builtins.property
+    def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedInterval]:
+        """The quarter-hours behind it, by time: none behind fixed charges and differences. Of energy and export that is paid for they
+        add up to the quantity; where export is set off by the month they are all import, or all export, at the price. Of demand
+        they are those of the window with the greatest power.
+        """
+
+    def __init__(
+        self,
+        *,
+        line: _invoice_pb2.InvoiceLine | None = ...,
+        equals_kept: _builtins.bool | None = ...,
+        tariff: _tariff_pb2.Tariff | None = ...,
+        intervals: _abc.Iterable[Global___ExplainedInterval] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_equals_kept", b"_equals_kept", "equals_kept", b"equals_kept", "line", b"line", "tariff", b"tariff"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_equals_kept", b"_equals_kept", "equals_kept", b"equals_kept", "intervals", b"intervals", "line", b"line", "next_page_token", b"next_page_token", "tariff", b"tariff"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__equals_kept: _TypeAlias = _typing.Literal["equals_kept"]  # noqa: Y015
+    _WhichOneofArgType__equals_kept: _TypeAlias = _typing.Literal["_equals_kept", b"_equals_kept"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__equals_kept) -> _WhichOneofReturnType__equals_kept | None: ...
+
+Global___ExplainInvoiceResponse: _TypeAlias = ExplainInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class ExplainedInterval(_message.Message):
+    """A quarter-hour behind a line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    KWH_FIELD_NUMBER: _builtins.int
+    READINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start, UTC."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Latest end of a reading that starts in it, UTC."""
+
+    @_builtins.property
+    def kwh(self) -> _decimal_pb2.Decimal:
+        """Energy of it that counts in the line, kWh."""
+
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.RecordedReading]:
+        """The readings that start in it, by start; of one start first the one that counts, then those it superseded."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        kwh: _decimal_pb2.Decimal | None = ...,
+        readings: _abc.Iterable[_usage_pb2.RecordedReading] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "kwh", b"kwh", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "kwh", b"kwh", "readings", b"readings", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedInterval: _TypeAlias = ExplainedInterval  # noqa: Y015
 
 @_typing.final
 class ListInvoicesRequest(_message.Message):

@@ -50,6 +50,11 @@ class InvoiceServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceResponse.FromString,
                 _registered_method=True)
+        self.ExplainInvoice = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/ExplainInvoice',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceResponse.FromString,
+                _registered_method=True)
         self.ListInvoices = channel.unary_unary(
                 '/energy.billing.v1.InvoiceService/ListInvoices',
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesRequest.SerializeToString,
@@ -125,6 +130,16 @@ class InvoiceServiceServicer:
 
     def GetInvoice(self, request, context):
         """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainInvoice(self, request, context):
+        """Explains a line of a bill: the quarter-hours its quantity is made of, and the readings in them, whatever superseded or
+        was superseded among them.
+
+        Fails with NOT_FOUND for an unknown device or invoice, and as PreviewInvoice does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,6 +239,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.GetInvoice,
                     request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceResponse.SerializeToString,
+            ),
+            'ExplainInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainInvoice,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceResponse.SerializeToString,
             ),
             'ListInvoices': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInvoices,
@@ -353,6 +373,33 @@ class InvoiceService:
             '/energy.billing.v1.InvoiceService/GetInvoice',
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/ExplainInvoice',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,12 @@ class InvoiceServiceStub:
     """
     GetInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]
     """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
+    ExplainInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ExplainInvoiceRequest, _invoice_service_pb2.ExplainInvoiceResponse]
+    """Explains a line of a bill: the quarter-hours its quantity is made of, and the readings in them, whatever superseded or
+    was superseded among them.
+
+    Fails with NOT_FOUND for an unknown device or invoice, and as PreviewInvoice does.
+    """
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
     """Lists invoices by invoice_id, as they were last kept and without their bills."""
     ListOverdue: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]
@@ -108,6 +114,12 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """
     GetInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]  # type: ignore[assignment]
     """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
+    ExplainInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ExplainInvoiceRequest, _invoice_service_pb2.ExplainInvoiceResponse]  # type: ignore[assignment]
+    """Explains a line of a bill: the quarter-hours its quantity is made of, and the readings in them, whatever superseded or
+    was superseded among them.
+
+    Fails with NOT_FOUND for an unknown device or invoice, and as PreviewInvoice does.
+    """
     ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
     """Lists invoices by invoice_id, as they were last kept and without their bills."""
     ListOverdue: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]  # type: ignore[assignment]
@@ -182,6 +194,18 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.GetInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.GetInvoiceResponse]]:
         """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
+    def ExplainInvoice(
+        self,
+        request: _invoice_service_pb2.ExplainInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ExplainInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.ExplainInvoiceResponse]]:
+        """Explains a line of a bill: the quarter-hours its quantity is made of, and the readings in them, whatever superseded or
+        was superseded among them.
+
+        Fails with NOT_FOUND for an unknown device or invoice, and as PreviewInvoice does.
+        """
 
     @_abc_1.abstractmethod
     def ListInvoices(
