@@ -11,7 +11,7 @@ from billing.day import QUARTERS_A_DAY
 from billing.kind_columns import Array
 from billing.reading_quality import QUALITY_COUNTS
 from billing.schema import QUARTER_MS, Kind
-from billing.usage import Usage
+from billing.usage import TimedPower, Usage
 from billing.usage_bucket import Bucket, bucket_start_ms, clock_runs, length_ms
 from common.instants import datetime_to_ms
 from common.reading_location import Integers
@@ -50,6 +50,10 @@ def usage_of_days(
     def extreme(name: str, of: np.ufunc) -> list[float | None]:
         return [None if math.isnan(one) else one for one in of.reduceat(cells.numbers(name)[wanted], first).tolist()]
 
+    def at_an_end(name: str, *, latest: bool) -> list[TimedPower | None]:
+        powers = cells.numbers(name)[wanted]
+        return _at_an_end(powers, at_ms[wanted], first, latest=latest)
+
     energies = {}
     for name in kind.summed:
         if cells.has(name):
@@ -65,14 +69,15 @@ def usage_of_days(
         added("power_covered_ms"),
         extreme("minimum_power_kw", np.fmin),
         extreme("maximum_power_kw", np.fmax),
+        at_an_end("first_power_kw", latest=False),
+        at_an_end("last_power_kw", latest=True),
         numbers_added("temperature_sum"),
         added("temperature_count"),
         ends,
         strict=True,
     )
-    for place, (start_ms, count, covered_ms, kw_ms, power_ms, low, high, degrees, degree_count, end_ms) in enumerate(
-        rows
-    ):
+    for place, row in enumerate(rows):
+        start_ms, count, covered_ms, kw_ms, power_ms, low, high, earliest, latest, degrees, degree_count, end_ms = row
         yield (
             None if bucket == "all" else start_ms,
             Usage(
@@ -83,6 +88,8 @@ def usage_of_days(
                 power_covered_ms=power_ms,
                 minimum_power_kw=low,
                 maximum_power_kw=high,
+                first_power=earliest,
+                last_power=latest,
                 temperature_sum=degrees,
                 temperature_count=degree_count,
                 last_end_ms=end_ms,
@@ -107,6 +114,19 @@ def _keys(at_ms: Integers, window: tuple[int, int], bucket: Bucket, zone: ZoneIn
         starts = [bucket_start_ms(group, bucket, run, zone) for group in distinct.tolist()]
         keys[inside] = np.array(starts, np.int64)[places]
     return keys
+
+
+def _at_an_end(powers_kw: Array, at_ms: Integers, first: Integers, *, latest: bool) -> list[TimedPower | None]:
+    """Of each run of cells, `first` being where each begins, the power of the first or the last that carries one."""
+    measured = np.flatnonzero(~np.isnan(powers_kw))
+    begin, end = np.searchsorted(measured, first), np.searchsorted(measured, np.append(first[1:], powers_kw.size))
+    carried = begin < end
+    chosen = measured[(end - 1 if latest else begin)[carried]]
+    found: list[TimedPower | None] = [None] * first.size
+    pairs = zip(at_ms[chosen].tolist(), powers_kw[chosen].tolist(), strict=True)
+    for place, pair in zip(np.flatnonzero(carried).tolist(), pairs, strict=True):
+        found[place] = TimedPower(*pair)
+    return found
 
 
 class _Cells:

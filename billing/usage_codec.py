@@ -27,6 +27,8 @@ def to_usage(usage: Usage) -> usage_pb2.Usage:
         mean_power_kw=usage.mean_power_kw,
         minimum_power_kw=usage.minimum_power_kw,
         maximum_power_kw=usage.maximum_power_kw,
+        first_power_kw=usage.first_power_kw,
+        last_power_kw=usage.last_power_kw,
         mean_temperature_celsius=usage.mean_temperature_celsius,
         estimated_reading_count=usage.estimated_count,
         edited_reading_count=usage.edited_count,

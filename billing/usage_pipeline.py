@@ -79,7 +79,7 @@ def trimmed(query: UsageQuery, document: dict[str, Any]) -> dict[str, Any]:
 def usage(query: UsageQuery) -> Pipeline:
     """Sums the documents of a query, in order of the bucket."""
     if query.cells == "total":
-        return [{"$group": {"_id": _group(query), **_sums(query.kind, "$total")}}]
+        return [{"$group": {"_id": _group(query), **_sums(query.kind, "$total", "$span_start")}}]
     start, end = datetime_from_ms(query.start_ms), datetime_from_ms(query.end_ms)
     cells = _readings(query.kind) if query.cells == "readings" else "$quarters"
     return [
@@ -87,7 +87,7 @@ def usage(query: UsageQuery) -> Pipeline:
         {"$unwind": "$cells"},
         {"$addFields": {"start": {"$add": ["$span_start", "$cells.offset_ms"]}}},
         {"$match": {"start": {"$gte": start, "$lt": end}}},
-        {"$group": {"_id": _group(query), **_sums(query.kind, "$cells")}},
+        {"$group": {"_id": _group(query), **_sums(query.kind, "$cells", "$start")}},
         {"$sort": {"_id": 1}},
     ]
 
@@ -112,6 +112,8 @@ def _readings(kind: Kind) -> dict[str, Any]:
                 "power_covered_ms": {"$cond": [has_power, interval_ms, 0]},
                 "minimum_power_kw": power,
                 "maximum_power_kw": power,
+                "first_power_kw": power,
+                "last_power_kw": power,
                 "temperature_sum": {"$ifNull": [at(kind.temperature), 0.0]},
                 "temperature_count": {"$cond": [{"$isNumber": at(kind.temperature)}, 1, 0]},
                 **{
@@ -130,7 +132,7 @@ def _group(query: UsageQuery) -> Any:
     return {"$subtract": ["$start", {"$mod": [local_ms, length_ms(query.bucket)]}]}
 
 
-def _sums(kind: Kind, cell: str) -> dict[str, Any]:
+def _sums(kind: Kind, cell: str, cell_start: str) -> dict[str, Any]:
     sums: dict[str, Any] = {
         name: {"$sum": f"{cell}.{name}"}
         for name in (
@@ -148,5 +150,12 @@ def _sums(kind: Kind, cell: str) -> dict[str, Any]:
         sums[name + COUNT_SUFFIX] = {"$sum": {"$cond": [{"$isNumber": f"{cell}.{name}"}, 1, 0]}}
     sums["minimum_power_kw"] = {"$min": f"{cell}.minimum_power_kw"}
     sums["maximum_power_kw"] = {"$max": f"{cell}.maximum_power_kw"}
+    sums["first_power"] = {"$min": _timed(f"{cell}.first_power_kw", cell_start)}
+    sums["last_power"] = {"$max": _timed(f"{cell}.last_power_kw", cell_start)}
     sums["last_end"] = {"$max": {"$add": ["$span_start", f"{cell}.last_end_ms"]}}
     return sums
+
+
+def _timed(power: str, cell_start: str) -> dict[str, Any]:
+    # Documents are compared field by field: the time is to be the first. Cells that carry no power take no part.
+    return {"$cond": [{"$isNumber": power}, {"cell_start": cell_start, "power_kw": power}, None]}

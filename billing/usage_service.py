@@ -19,7 +19,7 @@ from billing.live_state import LiveState
 from billing.reading_codec import to_live_reading, to_recorded_reading
 from billing.schema import KINDS
 from billing.span import readings_of
-from billing.usage import Usage, add_up
+from billing.usage import Usage, add_up_devices
 from billing.usage_bucket import buckets
 from billing.usage_codec import covered_share, to_interval, to_usage
 from billing.usage_page import UsagePage
@@ -148,7 +148,7 @@ class UsageService(UsageServiceServicer):
         for kind, device_ids in _by_kind(devices).items():
             by_device |= await self._usage.by_device(KINDS[kind], device_ids, asked.start_ms, asked.end_ms, as_of_ms)
         return pb.SummarizeUsageResponse(
-            total=to_usage(add_up(by_device.values())),
+            total=to_usage(add_up_devices(by_device.values(), len(devices))),
             devices=[
                 pb.DeviceUsage(
                     device_id=device_id,

@@ -434,7 +434,7 @@ class SummarizeUsageResponse(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def total(self) -> _usage_pb2.Usage:
-        """Over all the devices."""
+        """Over all the devices. Its first and last power are absent unless exactly one device was asked for."""
 
     @_builtins.property
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceUsage]:
