@@ -26,6 +26,7 @@ from billing.rating import rate
 from billing.schema import METER
 from billing.segment import Segment
 from billing.tariff import TariffAssignment
+from billing.usage import Usage
 from common.mongo import Database
 from tests.integration.billing.store import PARTITION, Store, store_on
 from tests.integration.billing.test_readings_at_rest import dump
@@ -148,15 +149,17 @@ async def bill(store: Store) -> Invoice | None:
     )
 
 
-def used_by_hand(some: Sequence[LoggedReading], device_id: str) -> tuple[int, int]:
-    """Readings and import of the days, by the one rule that decides which reading of a start counts."""
+def used_by_hand(some: Sequence[LoggedReading], device_id: str) -> tuple[object, ...]:
+    """Readings, import and outer powers of the days, by the one rule that decides which reading of a start counts."""
     by_start: dict[int, list[Observation]] = {}
     for one in some:
         if one.device_id == device_id and START_MS <= one.start_ms < END_MS:
             observation = Observation(0, one.revision, one.interval_ms, one.receive_ms, RECORD_MS, one.values)
             by_start.setdefault(one.start_ms, []).append(observation)
-    energies = [settle(rivals)[0].values[0] for rivals in by_start.values()]
-    return len(energies), sum(int(energy) for energy in energies if energy is not None)
+    values = [settle(rivals)[0].values for _, rivals in sorted(by_start.items())]
+    powers = [one[4] for one in values if one[4] is not None]
+    outer = (powers[0], powers[-1]) if powers else (None, None)
+    return len(values), sum(int(one[0]) for one in values if one[0] is not None), *outer
 
 
 async def usage_of(store: Store) -> Mapping[str, Any]:
@@ -200,8 +203,9 @@ async def test_every_disturbed_history_ends_like_the_clean_one(
         assert used == await usage_of(clean)
         assert await bill(other) == await bill(clean)
         for device_id in ("m-1", "m-2"):
-            found = used.get(device_id)
-            counted = (found.reading_count, found.energies.get("import_milliwatt_hours", 0)) if found else (0, 0)
+            found = used.get(device_id, Usage())
+            energy = found.energies.get("import_milliwatt_hours", 0)
+            counted = (found.reading_count, energy, found.first_power_kw, found.last_power_kw)
             assert counted == used_by_hand(some, device_id)
     finally:
         for name in names:

@@ -81,14 +81,14 @@ def expected_usage(readings: Iterable[LoggedReading], bucket: Bucket, zone: Zone
 
 
 def summed(group: list[LoggedReading]) -> dict[str, Any]:
-    """What some readings come to."""
+    """What some readings, by time, come to."""
     energies = [int(one.values[0]) for one in group if one.values[0] is not None]
     powers = [one.values[4] for one in group if one.values[4] is not None]
     return {
         "count": len(group),
         "import": sum(energies) if energies else None,
         "power_kw_ms": pytest.approx(sum(power * MINUTE_MS for power in powers)),
-        "powers": (min(powers), max(powers)) if powers else (None, None),
+        "powers": (min(powers), max(powers), powers[0], powers[-1]) if powers else (None,) * 4,
         "last_end_ms": max(one.start_ms + one.interval_ms for one in group),
     }
 
@@ -99,12 +99,12 @@ def shown(usage: Usage) -> dict[str, Any]:
         "count": usage.reading_count,
         "import": usage.energies.get("import_milliwatt_hours"),
         "power_kw_ms": usage.power_kw_ms,
-        "powers": (usage.minimum_power_kw, usage.maximum_power_kw),
+        "powers": (usage.minimum_power_kw, usage.maximum_power_kw, usage.first_power_kw, usage.last_power_kw),
         "last_end_ms": usage.last_end_ms,
     }
 
 
-@pytest.mark.parametrize("bucket", ["quarter_hour", "hour", "local_day", "local_month"])
+@pytest.mark.parametrize("bucket", ["minute", "quarter_hour", "hour", "local_day", "local_month"])
 @pytest.mark.parametrize(("time_zone", "start"), CLOCKS)
 async def test_every_way_to_sum_comes_to_what_plain_python_comes_to(
     database: Database, bucket: Bucket, time_zone: str, start: str
