@@ -122,11 +122,8 @@ def _at_an_end(powers_kw: Array, at_ms: Integers, first: Integers, *, latest: bo
     begin, end = np.searchsorted(measured, first), np.searchsorted(measured, np.append(first[1:], powers_kw.size))
     carried = begin < end
     chosen = measured[(end - 1 if latest else begin)[carried]]
-    found: list[TimedPower | None] = [None] * first.size
-    pairs = zip(at_ms[chosen].tolist(), powers_kw[chosen].tolist(), strict=True)
-    for place, pair in zip(np.flatnonzero(carried).tolist(), pairs, strict=True):
-        found[place] = TimedPower(*pair)
-    return found
+    timed = map(TimedPower, at_ms[chosen].tolist(), powers_kw[chosen].tolist())
+    return [next(timed) if one else None for one in carried.tolist()]
 
 
 class _Cells:

@@ -1,6 +1,6 @@
 """Builds the pipelines by which the database itself turns readings at rest into usage; only documented operators."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,6 +15,10 @@ Cells = Literal["readings", "quarters", "total"]
 
 # Sums in which no reading took part are told from zero by the count beside them.
 COUNT_SUFFIX = "_count"
+
+# Where a cell keeps its powers; in a cell of one reading all four are one, looked up once.
+_POWERS = {name: f"{name}_power_kw" for name in ("minimum", "maximum", "first", "last")}
+_ONE_POWER = dict.fromkeys(_POWERS, "power_kw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +83,17 @@ def trimmed(query: UsageQuery, document: dict[str, Any]) -> dict[str, Any]:
 def usage(query: UsageQuery) -> Pipeline:
     """Sums the documents of a query, in order of the bucket."""
     if query.cells == "total":
-        return [{"$group": {"_id": _group(query), **_sums(query.kind, "$total", "$span_start")}}]
+        return [{"$group": {"_id": _group(query), **_sums(query.kind, "$total", "$span_start", _POWERS)}}]
     start, end = datetime_from_ms(query.start_ms), datetime_from_ms(query.end_ms)
-    cells = _readings(query.kind) if query.cells == "readings" else "$quarters"
+    is_by_reading = query.cells == "readings"
+    cells = _readings(query.kind) if is_by_reading else "$quarters"
+    powers = _ONE_POWER if is_by_reading else _POWERS
     return [
         {"$project": {"device_id": 1, "span_start": 1, "cells": cells}},
         {"$unwind": "$cells"},
         {"$addFields": {"start": {"$add": ["$span_start", "$cells.offset_ms"]}}},
         {"$match": {"start": {"$gte": start, "$lt": end}}},
-        {"$group": {"_id": _group(query), **_sums(query.kind, "$cells", "$start")}},
+        {"$group": {"_id": _group(query), **_sums(query.kind, "$cells", "$start", powers)}},
         {"$sort": {"_id": 1}},
     ]
 
@@ -110,10 +116,7 @@ def _readings(kind: Kind) -> dict[str, Any]:
                 **{name: at(name) for name in kind.summed},
                 "power_kw_ms": {"$cond": [has_power, {"$multiply": [power, interval_ms]}, 0.0]},
                 "power_covered_ms": {"$cond": [has_power, interval_ms, 0]},
-                "minimum_power_kw": power,
-                "maximum_power_kw": power,
-                "first_power_kw": power,
-                "last_power_kw": power,
+                "power_kw": power,
                 "temperature_sum": {"$ifNull": [at(kind.temperature), 0.0]},
                 "temperature_count": {"$cond": [{"$isNumber": at(kind.temperature)}, 1, 0]},
                 **{
@@ -132,7 +135,7 @@ def _group(query: UsageQuery) -> Any:
     return {"$subtract": ["$start", {"$mod": [local_ms, length_ms(query.bucket)]}]}
 
 
-def _sums(kind: Kind, cell: str, cell_start: str) -> dict[str, Any]:
+def _sums(kind: Kind, cell: str, cell_start: str, powers: Mapping[str, str]) -> dict[str, Any]:
     sums: dict[str, Any] = {
         name: {"$sum": f"{cell}.{name}"}
         for name in (
@@ -148,10 +151,10 @@ def _sums(kind: Kind, cell: str, cell_start: str) -> dict[str, Any]:
     }
     for name in kind.summed:
         sums[name + COUNT_SUFFIX] = {"$sum": {"$cond": [{"$isNumber": f"{cell}.{name}"}, 1, 0]}}
-    sums["minimum_power_kw"] = {"$min": f"{cell}.minimum_power_kw"}
-    sums["maximum_power_kw"] = {"$max": f"{cell}.maximum_power_kw"}
-    sums["first_power"] = {"$min": _timed(f"{cell}.first_power_kw", cell_start)}
-    sums["last_power"] = {"$max": _timed(f"{cell}.last_power_kw", cell_start)}
+    sums["minimum_power_kw"] = {"$min": f"{cell}.{powers['minimum']}"}
+    sums["maximum_power_kw"] = {"$max": f"{cell}.{powers['maximum']}"}
+    sums["first_power"] = {"$min": _timed(f"{cell}.{powers['first']}", cell_start)}
+    sums["last_power"] = {"$max": _timed(f"{cell}.{powers['last']}", cell_start)}
     sums["last_end"] = {"$max": {"$add": ["$span_start", f"{cell}.last_end_ms"]}}
     return sums
 
