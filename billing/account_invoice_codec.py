@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
 
 from energy.billing.v1 import account_invoice_pb2 as pb
 from energy.billing.v1 import invoice_pb2
+from energy.billing.v1.invoice_service_pb2 import CompareInvoicesResponse, LineDifference
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
@@ -17,11 +19,12 @@ from billing.account_invoice import (
     State,
 )
 from billing.account_invoice_document import number_of
+from billing.invoice_comparison import Comparison
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation
 from common.instants import from_ms, optional_from_ms
-from common.money import from_coins, to_coins, to_decimal
+from common.money import from_coins, from_decimal, to_coins, to_decimal
 
 REFERENCE_LENGTH_MAXIMUM = 200
 REASON_LENGTH_MAXIMUM = 500
@@ -84,6 +87,32 @@ def account_invoice_message(invoice: AccountInvoice, today: date) -> pb.AccountI
         disputes=[_dispute_message(dispute) for dispute in invoice.disputes],
         held_issue_reason=invoice.held_issue_reason,
         adjusted_invoice_id=invoice.adjusted_invoice_id,
+    )
+
+
+def comparison_message(comparison: Comparison, currency_code: str) -> CompareInvoicesResponse:
+    """The message of the differences of two bills."""
+
+    def money(amount: Decimal) -> Money:
+        return from_decimal(amount, currency_code)
+
+    return CompareInvoicesResponse(
+        lines=[
+            LineDifference(
+                kind=line.key.kind,
+                description=line.description,
+                price_name=line.key.price_name,
+                tier=line.key.tier,
+                before=money(line.before),
+                after=money(line.after),
+                difference=money(line.difference),
+                by_quantity=money(line.by_quantity),
+                by_price=money(line.by_price),
+            )
+            for line in comparison.lines
+        ],
+        tax_difference=money(comparison.tax),
+        total_difference=money(comparison.total),
     )
 
 

@@ -8,18 +8,20 @@ from energy.billing.v1 import invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.billing.v1.usage_pb2 import RecordedReading
 
+from billing.account_invoice_codec import invoice_id_violations
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.bill_maker import BillMaker, Explanation
 from billing.explanation import ExplainedInterval
-from billing.invoice_codec import PreviewQuestion
+from billing.invoice_codec import PreviewQuestion, preview_question
 from billing.observation import SpanKey
 from billing.rated_line import kilowatt_hours
 from billing.reading_codec import to_recorded_reading
 from billing.schema import METER, Kind
 from billing.span import Span, readings_of
-from billing.tariff_codec import tariff_message
+from billing.tariff_codec import refuse, tariff_message
 from billing.tariff_reader import decimal_message
 from billing.tariff_store import TariffStore
+from billing.tariff_validation import id_violations
 from common.errors import InvoiceNotFound, PageTokenInvalid
 from common.instants import from_ms
 from common.paging import decode_token, encode_token, page_size
@@ -57,6 +59,17 @@ class Explainer:
             if bill.device_id == device_id:
                 return bill
         raise InvoiceNotFound(invoice_id, f"bill of {device_id!r}")
+
+    async def bill(self, reference: pb.BillReference) -> invoice_pb2.Invoice:
+        """The bill that is meant: kept, or made now.
+
+        Raises:
+            InvalidArgument: the reference breaks its rules. Beside it as `kept_bill` and `BillMaker.make`.
+        """
+        if not reference.invoice_id:
+            return await self._bills.make(preview_question(reference))
+        refuse([*id_violations("device_id", reference.device_id), *invoice_id_violations(reference.invoice_id)])
+        return await self.kept_bill(reference.invoice_id, reference.device_id)
 
     async def explain(
         self, request: pb.ExplainInvoiceRequest, question: PreviewQuestion, kept: invoice_pb2.Invoice | None

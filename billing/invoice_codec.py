@@ -6,7 +6,12 @@ from fractions import Fraction
 from typing import Literal
 
 from energy.billing.v1 import invoice_pb2
-from energy.billing.v1.invoice_service_pb2 import ExplainInvoiceRequest, GenerateInvoicesRequest, PreviewInvoiceRequest
+from energy.billing.v1.invoice_service_pb2 import (
+    BillReference,
+    ExplainInvoiceRequest,
+    GenerateInvoicesRequest,
+    PreviewInvoiceRequest,
+)
 from energy.billing.v1.tariff_service_pb2 import EstimateCostRequest
 from google.type.date_pb2 import Date
 from google.type.fraction_pb2 import Fraction as FractionMessage
@@ -22,7 +27,9 @@ from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, optional_from_ms, to_ms
 from common.money import from_decimal
 
-DaysRequest = PreviewInvoiceRequest | ExplainInvoiceRequest | GenerateInvoicesRequest | EstimateCostRequest
+DaysRequest = (
+    PreviewInvoiceRequest | ExplainInvoiceRequest | BillReference | GenerateInvoicesRequest | EstimateCostRequest
+)
 
 PERIOD_DAYS_MAXIMUM = 366
 # The years in which every period has its midnights in every zone, and zones keep to whole quarter-hours (nearly: 1972).
@@ -71,7 +78,7 @@ class Knowledge:
     as_of_ms: int | None = None
 
 
-def preview_question(request: PreviewInvoiceRequest | ExplainInvoiceRequest) -> PreviewQuestion:
+def preview_question(request: PreviewInvoiceRequest | ExplainInvoiceRequest | BillReference) -> PreviewQuestion:
     """The bill that is asked for.
 
     Raises:

@@ -17,6 +17,7 @@ from billing.account_invoice_codec import (
     REASON_LENGTH_MAXIMUM,
     STATES,
     account_invoice_message,
+    comparison_message,
     credit_note_from_message,
     currency_violations,
     dispute_from_message,
@@ -31,6 +32,7 @@ from billing.bill_maker import BillMaker
 from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
 from billing.invoice_codec import days_of, preview_question, question_of
+from billing.invoice_comparison import compare
 from billing.invoice_generation import Failure, generate
 from billing.invoice_maker import DeviceBillFailed
 from billing.tariff_codec import refuse
@@ -112,6 +114,11 @@ class InvoiceService(InvoiceServiceServicer):
         refuse([*id_violations("device_id", request.device_id), *invoice_id_violations(request.invoice_id)])
         kept = await self._explainer.kept_bill(request.invoice_id, request.device_id)
         return await self._explainer.explain(request, question_of(kept), kept)
+
+    async def CompareInvoices(self, request: pb.CompareInvoicesRequest, context: Context) -> pb.CompareInvoicesResponse:
+        """Tells why one bill is not another."""
+        before, after = await self._explainer.bill(request.before), await self._explainer.bill(request.after)
+        return comparison_message(compare(before, after), before.currency_code)
 
     async def ListInvoices(self, request: pb.ListInvoicesRequest, context: Context) -> pb.ListInvoicesResponse:
         """Lists invoices as they were last kept."""

@@ -15,6 +15,7 @@ from google.type.decimal_pb2 import Decimal as DecimalMessage
 
 from common.energy import milliwatt_hours
 from common.instants import to_ms
+from common.money import to_decimal
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import PricingMesh, assign, at, error_of, money, pricing_mesh
 from tests.integration.billing.readings import counting, meter_readings, segments
@@ -184,3 +185,29 @@ async def test_an_unknown_invoice_or_device_of_it_is_not_found(explained: Explai
         await explained.of(0, "nobody@x")
 
     assert error_of(missing.value)[1] == "INVOICE_NOT_FOUND"
+
+
+async def test_two_bills_are_compared_kept_or_made_now(explained: Explained) -> None:
+    """The issued invoice beside the bill of now, after a correction: the difference is that of their totals."""
+    mesh = explained.mesh
+    async for _ in mesh.invoices.GenerateInvoices(pb.GenerateInvoicesRequest(account_id="acc-1", **DAYS)):
+        pass
+    issued = (await mesh.invoices.IssueInvoice(pb.IssueInvoiceRequest(invoice_id=INVOICE_ID))).invoice
+    late = [one._replace(revision=9) for one in meter_readings(4, DEVICE, START_MS, 60, 0.0)]
+    (segment,) = segments(late, 500, PARTITION, "late")
+    await explained.store.take([replace(segment, record_ms=RECORD_MS + 10)])
+    mesh.complete_through.latest_ms = RECORD_MS + 20
+    now = await explained.bill()
+
+    request = pb.CompareInvoicesRequest(
+        before=pb.BillReference(device_id=DEVICE, invoice_id=INVOICE_ID),
+        after=pb.BillReference(device_id=DEVICE, **DAYS),
+    )
+    found = await mesh.invoices.CompareInvoices(request)
+
+    difference = to_decimal(now.total) - to_decimal(issued.bills[0].total)
+    assert difference != 0
+    assert to_decimal(found.total_difference) == difference
+    by_line = sum((to_decimal(line.difference) for line in found.lines), Decimal(0))
+    assert by_line + to_decimal(found.tax_difference) == difference
+    assert {line.description for line in found.lines} == {line.description for line in now.lines}

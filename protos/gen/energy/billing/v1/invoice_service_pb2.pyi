@@ -15,6 +15,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from google.type import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -406,6 +407,180 @@ class ExplainedInterval(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainedInterval: _TypeAlias = ExplainedInterval  # noqa: Y015
+
+@_typing.final
+class CompareInvoicesRequest(_message.Message):
+    """Request of CompareInvoices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def before(self) -> Global___BillReference:
+        """The earlier bill. Required."""
+
+    @_builtins.property
+    def after(self) -> Global___BillReference:
+        """The later bill. Required."""
+
+    def __init__(
+        self,
+        *,
+        before: Global___BillReference | None = ...,
+        after: Global___BillReference | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareInvoicesRequest: _TypeAlias = CompareInvoicesRequest  # noqa: Y015
+
+@_typing.final
+class BillReference(_message.Message):
+    """One bill: of a kept invoice, or as PreviewInvoice makes it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The device whose bill it is. Required."""
+    invoice_id: _builtins.str
+    """The kept invoice that it is in. Empty: that of start_date, end_date and as_of."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First local day of the bill, without an invoice_id."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Day after the last local day, without an invoice_id."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """As known at, without an invoice_id. Absent: as known now."""
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "device_id", b"device_id", "end_date", b"end_date", "invoice_id", b"invoice_id", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BillReference: _TypeAlias = BillReference  # noqa: Y015
+
+@_typing.final
+class CompareInvoicesResponse(_message.Message):
+    """Response of CompareInvoices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINES_FIELD_NUMBER: _builtins.int
+    TAX_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    TOTAL_DIFFERENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineDifference]:
+        """The differences of the lines, in the order of the earlier bill, then of the later."""
+
+    @_builtins.property
+    def tax_difference(self) -> _money_pb2.Money:
+        """By how much the later tax is more."""
+
+    @_builtins.property
+    def total_difference(self) -> _money_pb2.Money:
+        """By how much the later total is more: the sum of the differences of lines and tax."""
+
+    def __init__(
+        self,
+        *,
+        lines: _abc.Iterable[Global___LineDifference] | None = ...,
+        tax_difference: _money_pb2.Money | None = ...,
+        total_difference: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tax_difference", b"tax_difference", "total_difference", b"total_difference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "tax_difference", b"tax_difference", "total_difference", b"total_difference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareInvoicesResponse: _TypeAlias = CompareInvoicesResponse  # noqa: Y015
+
+@_typing.final
+class LineDifference(_message.Message):
+    """The lines of one price, tier or charge in two bills."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PRICE_NAME_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    BY_QUANTITY_FIELD_NUMBER: _builtins.int
+    BY_PRICE_FIELD_NUMBER: _builtins.int
+    kind: _invoice_pb2.InvoiceLineKind.ValueType
+    """What they are for."""
+    description: _builtins.str
+    """For people, as in the earlier bill that has one."""
+    price_name: _builtins.str
+    """Name of the price or demand charge; empty for a fixed charge."""
+    tier: _builtins.int
+    """The tier of the price, from 1 on; 0 for a price without steps."""
+    @_builtins.property
+    def before(self) -> _money_pb2.Money:
+        """Sum of the earlier amounts."""
+
+    @_builtins.property
+    def after(self) -> _money_pb2.Money:
+        """Sum of the later amounts."""
+
+    @_builtins.property
+    def difference(self) -> _money_pb2.Money:
+        """after - before."""
+
+    @_builtins.property
+    def by_quantity(self) -> _money_pb2.Money:
+        """What the change of the quantity comes to at the earlier price, or at the later one where there was none."""
+
+    @_builtins.property
+    def by_price(self) -> _money_pb2.Money:
+        """The rest: what the change of the price comes to, and what rounding adds."""
+
+    def __init__(
+        self,
+        *,
+        kind: _invoice_pb2.InvoiceLineKind.ValueType = ...,
+        description: _builtins.str = ...,
+        price_name: _builtins.str = ...,
+        tier: _builtins.int = ...,
+        before: _money_pb2.Money | None = ...,
+        after: _money_pb2.Money | None = ...,
+        difference: _money_pb2.Money | None = ...,
+        by_quantity: _money_pb2.Money | None = ...,
+        by_price: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "by_price", b"by_price", "by_quantity", b"by_quantity", "difference", b"difference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "by_price", b"by_price", "by_quantity", b"by_quantity", "description", b"description", "difference", b"difference", "kind", b"kind", "price_name", b"price_name", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineDifference: _TypeAlias = LineDifference  # noqa: Y015
 
 @_typing.final
 class ListInvoicesRequest(_message.Message):

@@ -55,6 +55,11 @@ class InvoiceServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceResponse.FromString,
                 _registered_method=True)
+        self.CompareInvoices = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/CompareInvoices',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.CompareInvoicesRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.CompareInvoicesResponse.FromString,
+                _registered_method=True)
         self.ListInvoices = channel.unary_unary(
                 '/energy.billing.v1.InvoiceService/ListInvoices',
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesRequest.SerializeToString,
@@ -140,6 +145,15 @@ class InvoiceServiceServicer:
         was superseded among them.
 
         Fails with NOT_FOUND for an unknown device or invoice, and as PreviewInvoice does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareInvoices(self, request, context):
+        """Tells why one bill is not another: what each price contributed, by how much was used and by what it cost.
+
+        Fails as ExplainInvoice does, and with FAILED_PRECONDITION when the bills are in different currencies.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,6 +258,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.ExplainInvoice,
                     request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceResponse.SerializeToString,
+            ),
+            'CompareInvoices': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareInvoices,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.CompareInvoicesRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.CompareInvoicesResponse.SerializeToString,
             ),
             'ListInvoices': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInvoices,
@@ -400,6 +419,33 @@ class InvoiceService:
             '/energy.billing.v1.InvoiceService/ExplainInvoice',
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExplainInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareInvoices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/CompareInvoices',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.CompareInvoicesRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.CompareInvoicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

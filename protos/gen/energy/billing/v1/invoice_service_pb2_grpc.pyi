@@ -55,6 +55,11 @@ class InvoiceServiceStub:
 
     Fails with NOT_FOUND for an unknown device or invoice, and as PreviewInvoice does.
     """
+    CompareInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.CompareInvoicesRequest, _invoice_service_pb2.CompareInvoicesResponse]
+    """Tells why one bill is not another: what each price contributed, by how much was used and by what it cost.
+
+    Fails as ExplainInvoice does, and with FAILED_PRECONDITION when the bills are in different currencies.
+    """
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
     """Lists invoices by invoice_id, as they were last kept and without their bills."""
     ListOverdue: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]
@@ -119,6 +124,11 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     was superseded among them.
 
     Fails with NOT_FOUND for an unknown device or invoice, and as PreviewInvoice does.
+    """
+    CompareInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.CompareInvoicesRequest, _invoice_service_pb2.CompareInvoicesResponse]  # type: ignore[assignment]
+    """Tells why one bill is not another: what each price contributed, by how much was used and by what it cost.
+
+    Fails as ExplainInvoice does, and with FAILED_PRECONDITION when the bills are in different currencies.
     """
     ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
     """Lists invoices by invoice_id, as they were last kept and without their bills."""
@@ -205,6 +215,17 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         was superseded among them.
 
         Fails with NOT_FOUND for an unknown device or invoice, and as PreviewInvoice does.
+        """
+
+    @_abc_1.abstractmethod
+    def CompareInvoices(
+        self,
+        request: _invoice_service_pb2.CompareInvoicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.CompareInvoicesResponse, _abc.Awaitable[_invoice_service_pb2.CompareInvoicesResponse]]:
+        """Tells why one bill is not another: what each price contributed, by how much was used and by what it cost.
+
+        Fails as ExplainInvoice does, and with FAILED_PRECONDITION when the bills are in different currencies.
         """
 
     @_abc_1.abstractmethod
