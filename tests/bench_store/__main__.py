@@ -25,9 +25,11 @@ from loadgen.bench.row import Row, void_row
 from loadgen.connection import connected
 from loadgen.latency import LatencyHistogram
 from tests.bench_store.asking import Questions, WrongAnswer, growth_row
+from tests.bench_store.billing import bills_row
 from tests.bench_store.filling import Filler, OutOfTime, days_before
 from tests.bench_store.fleet import StoredFleet, register
 from tests.bench_store.made_day import DAY_MS, MINUTE_MS
+from tests.bench_store.rating import rating_row
 from tests.bench_store.settings import FULL, GROWN_DAYS, MONTH_DAYS, QUICK, Size
 from tests.bench_store.writing import write_rows
 
@@ -35,7 +37,7 @@ _REPORT = Path("bench-store", "report.json")
 _BUSY_HOUR_MS = 18 * 3_600_000
 _REGION_QUESTIONS = 20
 _CACHED_SECONDS = 31.0
-_DAY_ROWS = ("live_read_p99", "performance_24h_p99", "month_usage_p99", "region_window_p99")
+_DAY_ROWS = ("live_read_p99", "performance_24h_p99", "month_usage_p99", "region_window_p99", "bills_made")
 
 
 def main() -> int:
@@ -56,6 +58,7 @@ class _Run:
     days: list[int]
     filler: Filler
     questions: Questions
+    billing: grpc.aio.Channel
     say: Callable[[str], None]
 
     @property
@@ -81,7 +84,7 @@ async def _run(size: Size, environment: Mapping[str, str]) -> int:
         stack.callback(close, database)
         days = days_before(int(time.time() * 1000) // DAY_MS * DAY_MS, GROWN_DAYS)
         fleet, filler = StoredFleet(f"s{int(time.time()):x}", size), Filler(database)
-        run = _Run(size, fleet, days, filler, Questions(billing, analytics), say)
+        run = _Run(size, fleet, days, filler, Questions(billing, analytics), billing, say)
         say("registering")
         await register(gateway, fleet, days[0])
         say("writing")
@@ -90,6 +93,7 @@ async def _run(size: Size, environment: Mapping[str, str]) -> int:
         growth = await _rows_or_void(("growth_day_usage_p50", "growth_live_read_p50"), _growth_rows(run))
         rows += await _rows_or_void(_DAY_ROWS, _day_rows(run))
         rows += growth
+        rows.append(rating_row(size.questions))
     seconds = time.monotonic() - began
     machine |= {"others_cpu_shares": others.shares(set(), seconds), **others.whole(seconds)}
     notes = [f"{filler.documents:,} documents of an hour were filled in by bulk before the questions."]
@@ -151,6 +155,12 @@ async def _day_rows(run: _Run) -> list[Row]:
         await questions.performance(fleet.vehicles, run.days[-1], size.questions),
         await questions.month(of_month, month, size.questions),
         await questions.region(fleet.region, fleet.region_size, run.days[-1] + _BUSY_HOUR_MS, _REGION_QUESTIONS),
+        await bills_row(
+            run.billing,
+            others[: size.billed_devices],
+            run.days[-1],
+            lambda device_id: questions.quarters(device_id, run.days[-1], 1),
+        ),
     ]
 
 

@@ -73,7 +73,7 @@ class Questions:
         """A month of a device by quarter-hours."""
 
         async def ask(device_id: str) -> bool:
-            return await self._quarters(device_id, days_ms[0], len(days_ms)) == len(days_ms) * _QUARTERS_A_DAY
+            return await self.quarters(device_id, days_ms[0], len(days_ms)) == len(days_ms) * _QUARTERS_A_DAY
 
         return _row("month_usage_p99", await _timed(ask, self._random.choices(device_ids, k=count)), aim=Aim(most=50))
 
@@ -81,7 +81,7 @@ class Questions:
         """A day of a device by quarter-hours."""
 
         async def ask(device_id: str) -> bool:
-            return await self._quarters(device_id, day_ms, 1) == _QUARTERS_A_DAY
+            return await self.quarters(device_id, day_ms, 1) == _QUARTERS_A_DAY
 
         return await _timed(ask, self._random.choices(device_ids, k=count))
 
@@ -98,7 +98,8 @@ class Questions:
         histogram = await _timed(ask, [region] * count)
         return _row("region_window_p99", histogram, aim=Aim(most=200), details={"devices": devices})
 
-    async def _quarters(self, device_id: str, start_ms: int, days: int) -> int:
+    async def quarters(self, device_id: str, start_ms: int, days: int) -> int:
+        """How many whole quarter-hours usage tells of some days of a device."""
         request = ListUsageRequest(
             device_id=device_id,
             start_time=from_ms(start_ms),

@@ -17,9 +17,10 @@ class Size:
     fill_seconds: float
     """How long filling may take, for the growth and for the day of all each."""
     questions: int
+    billed_devices: int
 
 
-FULL = Size(10_000, 1_000, 20, 20, 60.0, 420.0, 400)
-QUICK = Size(500, 50, 2, 4, 10.0, 60.0, 50)
+FULL = Size(10_000, 1_000, 20, 20, 60.0, 420.0, 400, 400)
+QUICK = Size(500, 50, 2, 4, 10.0, 60.0, 50, 50)
 GROWN_DAYS = 10
 MONTH_DAYS = 31
