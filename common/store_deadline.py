@@ -13,11 +13,17 @@ _LONGEST_SECONDS = 25.0
 
 
 class StoreDeadlineInterceptor(GuardInterceptor):
-    """Every command of a call gets what is left of its deadline as its own limit (`maxTimeMS`), at most 25 s."""
+    """Every command of a call gets what is left of its deadline as its own limit (`maxTimeMS`), at most 25 s.
+
+    A stream of answers is many questions, and may last longer than one is worth: the stores limit each of them.
+    """
 
     @asynccontextmanager
-    async def guard(self, shape: CallShape, context: Context) -> AsyncIterator[None]:  # noqa: ARG002
+    async def guard(self, shape: CallShape, context: Context) -> AsyncIterator[None]:
         """Limits what the handler asks of the store."""
+        if shape.response_streaming:
+            yield
+            return
         left_seconds = context.time_remaining()
         limit_seconds = _LONGEST_SECONDS if left_seconds is None else max(0.001, min(left_seconds, _LONGEST_SECONDS))
         with time_limit(limit_seconds):

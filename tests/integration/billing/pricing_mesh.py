@@ -42,6 +42,7 @@ from common.interceptors import standard_interceptors
 from common.logs import get_logger
 from common.mongo import Database
 from common.rich_status import status_of
+from common.store_deadline import StoreDeadlineInterceptor
 
 if TYPE_CHECKING:
     # Exist only for the type checker.
@@ -202,7 +203,10 @@ async def pricing_mesh(database: Database, usage: UsageStore | None = None) -> A
         clock=clock,
         due_days=30,
     )
-    interceptors = standard_interceptors("billing.energy", get_logger(__name__), CollectorRegistry())
+    interceptors = [
+        *standard_interceptors("billing.energy", get_logger(__name__), CollectorRegistry()),
+        StoreDeadlineInterceptor(),
+    ]
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, bills=bills, clock=clock), server)
     add_InvoiceServiceServicer_to_server(

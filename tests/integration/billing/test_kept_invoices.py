@@ -1,7 +1,8 @@
 """Invoices that are kept, over real gRPC and on a real store: made, issued, paid, taken back, disputed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import date
 
 import grpc
@@ -14,9 +15,20 @@ from google.type.date_pb2 import Date
 from billing.account_invoice import AccountInvoice, CreditNote
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.invoice_changes import with_credit_note
+from billing.rated_line import Quarter
+from common import store_deadline
 from common.instants import to_ms
 from common.mongo import Database
-from tests.integration.billing.pricing_mesh import PricingMesh, assign, at, error_of, flat_tariff, money, pricing_mesh
+from tests.integration.billing.pricing_mesh import (
+    MadeUpReadings,
+    PricingMesh,
+    assign,
+    at,
+    error_of,
+    flat_tariff,
+    money,
+    pricing_mesh,
+)
 from tests.integration.billing.test_invoice_service import steady, utc_ms
 
 JANUARY = {"start_date": Date(year=2026, month=1, day=1), "end_date": Date(year=2026, month=2, day=1)}
@@ -103,6 +115,38 @@ async def test_making_drafts_again_and_at_the_same_time_leaves_one_invoice_each(
 
     assert await database["invoices"].count_documents({}) == 1
     assert (report.draft_count, report.settled_count) == (0, 1)
+
+
+class SlowReadings(MadeUpReadings):
+    """Readings of which each question takes as long as it is told."""
+
+    seconds = 0.0
+
+    async def quarters(
+        self, device_id: str, start_ms: int, end_ms: int, as_of_ms: int | None = None
+    ) -> Sequence[Quarter]:
+        """Those of the span, late."""
+        never = asyncio.Event()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(never.wait(), self.seconds)
+        return await super().quarters(device_id, start_ms, end_ms, as_of_ms)
+
+
+async def test_making_many_invoices_may_take_longer_than_any_question(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question is worth so much and no more; a run of many of them is not one."""
+    slow = SlowReadings()
+    slow.seconds = 0.3
+    monkeypatch.setattr(store_deadline, "_LONGEST_SECONDS", 0.2)
+    async with pricing_mesh(database, slow) as running:
+        await assign(running, "meter-berlin", flat_tariff("flat", money(0, 100_000_000)), at("2025-01-01"))
+        slow.of_device["meter-berlin"] = steady("2025-12-31T23:00", "2026-01-31T23:00", 250_000)
+        running.complete_through.latest_ms = running.clock.now_ms
+
+        report = await generate(running)
+
+    assert (report.done_count, report.draft_count) == (3, 1)
 
 
 async def test_a_late_reading_changes_a_draft_at_once_and_an_issued_invoice_never(mesh: PricingMesh) -> None:
