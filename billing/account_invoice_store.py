@@ -1,5 +1,7 @@
 """Where invoices rest: one document each, changed only from what it was, and numbered without a gap."""
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import date
@@ -7,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
 
 from billing.account_invoice import AccountInvoice, Stage, State
 from billing.account_invoice_document import from_document, number_of, to_document
@@ -15,6 +18,7 @@ from common.mongo import Database
 
 _READ_TIMEOUT_MS = 10_000
 _ATTEMPTS = 50
+_GIVE_WAY_SECONDS = 0.02
 _NOTE_SERIES = "CRN"
 _WITHOUT_BILLS = {"bills": 0}
 
@@ -31,6 +35,8 @@ class AccountInvoiceStore:
 
     Numbers are gapless because the next one follows the greatest on record and is taken in the very write that issues:
     of two who take the same, the unique index lets one. An invoice keeps its number for ever, so none is given back.
+    The greatest is read from what a majority has: what only one server has may be undone when it fails, and the number
+    after it would leave a gap. Within a process those who take numbers wait for each other; only others are raced.
     Neither collection is to be sharded by anything else than the number. Methods raise pymongo.errors.PyMongoError when
     the store is away; whatever was half done may be done again.
     """
@@ -38,6 +44,7 @@ class AccountInvoiceStore:
     def __init__(self, database: Database) -> None:
         self._invoices = database["invoices"]
         self._note_numbers = database["credit_note_numbers"]
+        self._turn = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Makes the indexes."""
@@ -110,11 +117,19 @@ class AccountInvoiceStore:
                 return before
             if await self._replace(before, after):
                 return replace(after, version=before.version + 1)
+            await _give_way()
         raise Overloaded("others are changing the invoice; try again")
 
-    async def next_sequence(self) -> int:
-        """The place in the series that the next invoice takes, as far as is known now."""
-        return await _next_sequence(self._invoices)
+    async def number(
+        self, invoice_id: str, numbered: Callable[[AccountInvoice, int], AccountInvoice]
+    ) -> AccountInvoice:
+        """As `change`; `numbered` is told the place in the series that is the next one as far as is known now."""
+
+        async def changed(before: AccountInvoice) -> AccountInvoice:
+            return numbered(before, await _next_sequence(self._invoices))
+
+        async with self._turn:
+            return await self.change(invoice_id, changed)
 
     async def _replace(self, before: AccountInvoice, after: AccountInvoice) -> bool:
         document = to_document(replace(after, version=before.version + 1))
@@ -131,7 +146,10 @@ class AccountInvoiceStore:
         Raises:
             Overloaded: others took the next number again and again.
         """
-        note = f"{invoice_id}/{credit_note_id}"
+        async with self._turn:
+            return await self._number_of_note(f"{invoice_id}/{credit_note_id}")
+
+    async def _number_of_note(self, note: str) -> str:
         for _ in range(_ATTEMPTS):
             known = await self._note_numbers.find_one({"note": note}, max_time_ms=_READ_TIMEOUT_MS)
             if known is not None:
@@ -141,6 +159,7 @@ class AccountInvoiceStore:
             try:
                 await self._note_numbers.insert_one({"_id": number, "note": note, "sequence": sequence})
             except DuplicateKeyError:
+                await _give_way()
                 continue
             return number
         raise Overloaded("others are numbering credit notes; try again")
@@ -172,8 +191,13 @@ class AccountInvoiceStore:
         return [from_document(document) async for document in cursor]
 
 
+async def _give_way() -> None:
+    # Those who were slower begin again one by one.
+    await asyncio.sleep(random.SystemRandom().uniform(0, _GIVE_WAY_SECONDS))
+
+
 async def _next_sequence(collection: Any) -> int:
-    greatest = await collection.find_one(
+    greatest = await collection.with_options(read_concern=ReadConcern("majority")).find_one(
         {}, {"sequence": 1}, sort=[("sequence", DESCENDING)], max_time_ms=_READ_TIMEOUT_MS
     )
     return 1 if greatest is None else int(greatest["sequence"]) + 1

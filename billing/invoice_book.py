@@ -131,7 +131,7 @@ class InvoiceBook:
         if fresh.is_held and not held_issue_reason:
             raise InvoiceHeld(invoice_id)
 
-        async def issued(before: AccountInvoice) -> AccountInvoice:
+        def issued(before: AccountInvoice, sequence: int) -> AccountInvoice:
             if before.stage is Stage.ISSUED:
                 return before
             if before.stage is Stage.DISCARDED:
@@ -141,13 +141,13 @@ class InvoiceBook:
                 create_ms=before.create_ms,
                 version=before.version,
                 stage=Stage.ISSUED,
-                sequence=await self.store.next_sequence(),
+                sequence=sequence,
                 issue_ms=self._clock(),
                 due_date=self.today() + timedelta(days=self._due_days),
                 held_issue_reason=held_issue_reason if fresh.is_held else "",
             )
 
-        invoice = await self.store.change(invoice_id, issued)
+        invoice = await self.store.number(invoice_id, issued)
         await self._look_again(invoice)
         return invoice
 

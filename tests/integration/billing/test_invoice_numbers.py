@@ -1,0 +1,93 @@
+"""Numbers of invoices on a real store: gapless, however many issue at the same time and wherever one is killed."""
+
+import asyncio
+import random
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from billing.account_invoice import AccountInvoice, Stage
+from billing.account_invoice_store import AccountInvoiceStore
+from common.localstack.mesh import Mesh
+from common.mongo import Database
+from tests.integration.billing.issuing_process import READY, issue
+
+ROOT = Path(__file__).resolve().parents[3]
+START, END = date(2026, 1, 1), date(2026, 2, 1)
+LIMIT_SECONDS = 60
+POLL_SECONDS = 0.005
+
+
+async def kept_drafts(store: AccountInvoiceStore, count: int) -> list[str]:
+    """The ids of some drafts, each of an account of its own."""
+    await store.prepare()
+    drafts = [
+        AccountInvoice(f"acc-{number}", START, END, Stage.DRAFT, "EUR", (b"",), 100, 0, 100, False, 0, 0)
+        for number in range(count)
+    ]
+    for one in drafts:
+        assert await store.insert(one)
+    return [one.invoice_id for one in drafts]
+
+
+async def places(database: Database) -> dict[int, str]:
+    """The invoice of each place in the series."""
+    found = [document async for document in database["invoices"].find({"sequence": {"$gt": 0}})]
+    assert all(document["stage"] == "issued" for document in found)
+    by_place = {document["sequence"]: document["_id"] for document in found}
+    assert len(by_place) == len(found)
+    return by_place
+
+
+async def test_two_hundred_issued_at_once_by_three_replicas_have_the_numbers_1_to_200(database: Database) -> None:
+    """Nobody is sent away because others were faster."""
+    replicas = [AccountInvoiceStore(database) for _ in range(3)]
+    ids = await kept_drafts(replicas[0], 200)
+
+    taken = await asyncio.gather(*(issue(replicas[number % 3], one) for number, one in enumerate(ids)))
+
+    assert sorted(taken) == list(range(1, 201))
+
+
+async def killed_when(count: int, database: Database, mongo_url: str, ids: list[str]) -> None:
+    """Issues in a process of its own, which is killed once so many invoices are numbered, whoever did it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.integration.billing.issuing_process", mongo_url, database.name, *ids),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(LIMIT_SECONDS):
+        assert (await process.stdout.readline()).decode().strip() == READY
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while await database["invoices"].count_documents({"sequence": {"$gt": 0}}) < count:
+        assert time.monotonic() < deadline, "nobody issues"
+        await asyncio.sleep(POLL_SECONDS)
+    process.kill()
+    assert await process.wait() < 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_issuers_killed_at_random_leave_neither_a_gap_nor_a_number_with_two(
+    database: Database, servers: Mesh, seed: int
+) -> None:
+    """Two at a time, killed again and again at work; who comes after them goes on where they were."""
+    random_ = random.Random(seed)
+    store = AccountInvoiceStore(database)
+    ids = await kept_drafts(store, 400)
+    for count in (20, 60, 100):
+        orders = [random_.sample(ids, len(ids)) for _ in range(2)]
+        await asyncio.gather(*(killed_when(count, database, servers.mongo_url, order) for order in orders))
+    before = await places(database)
+
+    after_them = [one for one in ids if one not in before.values()][:50]
+    await asyncio.gather(*(issue(store, one) for one in after_them))
+
+    after = await places(database)
+    assert 100 <= len(before) < 400
+    assert sorted(after) == list(range(1, len(before) + 51))
+    assert {place: after[place] for place in before} == before
