@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -30,6 +30,23 @@ class OverduePlace(NamedTuple):
     invoice_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodFilter:
+    """Invoices of an account (empty: all) and in a state (None: any) whose periods start in [start_date, end_date)."""
+
+    account_id: str = ""
+    state: State | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+
+
+class PeriodPlace(NamedTuple):
+    """The place of an invoice among those by period."""
+
+    start_date: str
+    invoice_id: str
+
+
 class AccountInvoiceStore:
     """The collections `invoices` and `credit_note_numbers`.
 
@@ -52,6 +69,8 @@ class AccountInvoiceStore:
         await self._invoices.create_index([("sequence", DESCENDING)])
         for filters in ((), ("account_id",), ("state",), ("account_id", "state")):
             await self._invoices.create_index([(name, ASCENDING) for name in (*filters, "key")])
+        for filters in ((), ("account_id",)):
+            await self._invoices.create_index([(name, ASCENDING) for name in (*filters, "start_date", "key")])
         await self._invoices.create_index([("due_date", ASCENDING), ("key", ASCENDING)])
         await self._note_numbers.create_index("note", unique=True)
         await self._note_numbers.create_index([("sequence", DESCENDING)])
@@ -173,6 +192,24 @@ class AccountInvoiceStore:
             query["state"] = state.value
         cursor = self._invoices.find(query, _WITHOUT_BILLS).sort("key", ASCENDING).limit(limit)
         return [from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+
+    async def by_period(self, wanted: PeriodFilter, after: PeriodPlace | None, limit: int) -> list[AccountInvoice]:
+        """Invoices after a place, by the start of their period and id, with their bills."""
+        first = "" if wanted.start_date is None else wanted.start_date.isoformat()
+        starts: dict[str, str] = {"$gte": first if after is None else max(first, after.start_date)}
+        if wanted.end_date is not None:
+            starts["$lt"] = wanted.end_date.isoformat()
+        query: dict[str, Any] = {"start_date": starts}
+        if wanted.account_id:
+            query["account_id"] = wanted.account_id
+        if wanted.state is not None:
+            query["state"] = wanted.state.value
+        stages: list[dict[str, Any]] = [{"$match": query}]
+        if after is not None:
+            later = [{"start_date": {"$gt": after.start_date}}, {"key": {"$gt": after.invoice_id}}]
+            stages.append({"$match": {"$or": later}})
+        stages += [{"$sort": {"start_date": ASCENDING, "key": ASCENDING}}, {"$limit": limit}]
+        return [from_document(found) async for found in self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)]
 
     async def due_before(self, day: date, after: OverduePlace | None, limit: int) -> list[AccountInvoice]:
         """Invoices that were due before a day and are not paid, after a place, by due date, without their bills."""

@@ -11,11 +11,10 @@ from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 
-from billing.account_invoice import AccountInvoice, Dispute, State
+from billing.account_invoice import AccountInvoice, Dispute
 from billing.account_invoice_codec import (
     PERSON_LENGTH_MAXIMUM,
     REASON_LENGTH_MAXIMUM,
-    STATES,
     account_invoice_message,
     comparison_message,
     credit_note_from_message,
@@ -33,11 +32,13 @@ from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
 from billing.invoice_codec import days_of, preview_question, question_of
 from billing.invoice_comparison import compare
+from billing.invoice_export import export_chunks
+from billing.invoice_filter import export_question, state_of
 from billing.invoice_generation import Failure, generate
 from billing.invoice_maker import DeviceBillFailed
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
-from common.errors import DependencyUnavailable, FieldViolation, InvalidArgument, PageTokenInvalid
+from common.errors import DependencyUnavailable, FieldViolation, PageTokenInvalid
 from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context
 
@@ -129,7 +130,7 @@ class InvoiceService(InvoiceServiceServicer):
         if not isinstance(after, str):
             raise PageTokenInvalid
         found = await self._book.store.page(
-            account_id=request.account_id, state=_state_of(request.state), after=after, limit=size + 1
+            account_id=request.account_id, state=state_of(request.state), after=after, limit=size + 1
         )
         page = found[:size]
         more = encode_token({"after": page[-1].invoice_id}, filters) if len(found) > size else ""
@@ -218,6 +219,14 @@ class InvoiceService(InvoiceServiceServicer):
         )
         return pb.ResolveDisputeResponse(invoice=self._message(await self._book.resolve(request.invoice_id, resolved)))
 
+    async def ExportInvoices(
+        self, request: pb.ExportInvoicesRequest, context: Context
+    ) -> AsyncIterator[pb.ExportInvoicesResponse]:
+        """Writes invoices to a file."""
+        wanted, written = export_question(request)
+        async for chunk in export_chunks(self._book.store, wanted, written, self._book.today()):
+            yield pb.ExportInvoicesResponse(chunk=chunk)
+
     async def _require_currency(self, invoice_id: str, path: str, currency_code: str) -> None:
         invoice = await self._book.store.get(invoice_id)
         refuse(currency_violations(path, currency_code, invoice.currency_code))
@@ -232,15 +241,6 @@ async def _told(made: Awaitable[AccountInvoice]) -> AccountInvoice:
         return await made
     except DeviceBillFailed as failed:
         raise failed.reason from failed
-
-
-def _state_of(number: int) -> State | None:
-    if number == account_invoice_pb2.ACCOUNT_INVOICE_STATE_UNSPECIFIED:
-        return None
-    for state, value in STATES.items():
-        if value == number:
-            return state
-    raise InvalidArgument([FieldViolation("state", "INVALID_FORMAT", "must be one of the values of the contract")])
 
 
 def _failure_message(failure: Failure) -> pb.InvoiceFailure:

@@ -13,6 +13,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
 from google.type import money_pb2 as _money_pb2
@@ -26,6 +27,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _InvoiceExportFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _InvoiceExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InvoiceExportFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INVOICE_EXPORT_FORMAT_UNSPECIFIED: _InvoiceExportFormat.ValueType  # 0
+    """Refused."""
+    INVOICE_EXPORT_FORMAT_CSV: _InvoiceExportFormat.ValueType  # 1
+    """CSV (RFC 4180) with a header, a row for each invoice. A cell that a spreadsheet would run begins with an apostrophe."""
+    INVOICE_EXPORT_FORMAT_CSV_LINES: _InvoiceExportFormat.ValueType  # 2
+    """The same with a row for each line of each bill."""
+    INVOICE_EXPORT_FORMAT_JSON: _InvoiceExportFormat.ValueType  # 3
+    """A JSON array of each AccountInvoice, its bills included, in the JSON form of protobuf with the names of this contract."""
+
+class InvoiceExportFormat(_InvoiceExportFormat, metaclass=_InvoiceExportFormatEnumTypeWrapper):
+    """How invoices are written to a file."""
+
+INVOICE_EXPORT_FORMAT_UNSPECIFIED: InvoiceExportFormat.ValueType  # 0
+"""Refused."""
+INVOICE_EXPORT_FORMAT_CSV: InvoiceExportFormat.ValueType  # 1
+"""CSV (RFC 4180) with a header, a row for each invoice. A cell that a spreadsheet would run begins with an apostrophe."""
+INVOICE_EXPORT_FORMAT_CSV_LINES: InvoiceExportFormat.ValueType  # 2
+"""The same with a row for each line of each bill."""
+INVOICE_EXPORT_FORMAT_JSON: InvoiceExportFormat.ValueType  # 3
+"""A JSON array of each AccountInvoice, its bills included, in the JSON form of protobuf with the names of this contract."""
+Global___InvoiceExportFormat: _TypeAlias = InvoiceExportFormat  # noqa: Y015
 
 @_typing.final
 class PreviewInvoiceRequest(_message.Message):
@@ -1057,3 +1086,67 @@ class ResolveDisputeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveDisputeResponse: _TypeAlias = ResolveDisputeResponse  # noqa: Y015
+
+@_typing.final
+class ExportInvoicesRequest(_message.Message):
+    """Request of ExportInvoices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    format: Global___InvoiceExportFormat.ValueType
+    """How they are written. Required."""
+    account_id: _builtins.str
+    """Only those of this account. Empty: all."""
+    state: _account_invoice_pb2.AccountInvoiceState.ValueType
+    """Only those in this state. Unspecified: all."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """Only those whose period starts on this day or later. Absent: all."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Only those whose period starts before this day, after start_date. Absent: all."""
+
+    def __init__(
+        self,
+        *,
+        format: Global___InvoiceExportFormat.ValueType = ...,
+        account_id: _builtins.str = ...,
+        state: _account_invoice_pb2.AccountInvoiceState.ValueType = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "end_date", b"end_date", "format", b"format", "start_date", b"start_date", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportInvoicesRequest: _TypeAlias = ExportInvoicesRequest  # noqa: Y015
+
+@_typing.final
+class ExportInvoicesResponse(_message.Message):
+    """Response of ExportInvoices: a piece of the file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The piece, UTF-8."""
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportInvoicesResponse: _TypeAlias = ExportInvoicesResponse  # noqa: Y015

@@ -105,6 +105,11 @@ class InvoiceServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.FromString,
                 _registered_method=True)
+        self.ExportInvoices = channel.unary_stream(
+                '/energy.billing.v1.InvoiceService/ExportInvoices',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesResponse.FromString,
+                _registered_method=True)
 
 
 class InvoiceServiceServicer:
@@ -236,6 +241,13 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportInvoices(self, request, context):
+        """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InvoiceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -308,6 +320,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.ResolveDispute,
                     request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.SerializeToString,
+            ),
+            'ExportInvoices': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportInvoices,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -689,6 +706,33 @@ class InvoiceService:
             '/energy.billing.v1.InvoiceService/ResolveDispute',
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportInvoices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/ExportInvoices',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -97,6 +97,8 @@ class InvoiceServiceStub:
 
     Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
     """
+    ExportInvoices: _grpc.UnaryStreamMultiCallable[_invoice_service_pb2.ExportInvoicesRequest, _invoice_service_pb2.ExportInvoicesResponse]
+    """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -167,6 +169,8 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
 
     Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
     """
+    ExportInvoices: _aio.UnaryStreamMultiCallable[_invoice_service_pb2.ExportInvoicesRequest, _invoice_service_pb2.ExportInvoicesResponse]  # type: ignore[assignment]
+    """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Makes bills of usage and tariffs."""
@@ -318,5 +322,13 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
         """
+
+    @_abc_1.abstractmethod
+    def ExportInvoices(
+        self,
+        request: _invoice_service_pb2.ExportInvoicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_invoice_service_pb2.ExportInvoicesResponse], _abc.AsyncIterator[_invoice_service_pb2.ExportInvoicesResponse]]:
+        """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

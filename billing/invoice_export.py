@@ -1,0 +1,158 @@
+"""Invoices for other programs: as rows for a spreadsheet or as JSON, in pieces of bounded size."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import date
+from enum import Enum
+from typing import NamedTuple
+
+from energy.billing.v1 import invoice_pb2
+from google.protobuf.json_format import MessageToJson
+from google.type.money_pb2 import Money
+
+from billing.account_invoice import AccountInvoice
+from billing.account_invoice_codec import account_invoice_message
+from billing.account_invoice_document import number_of
+from billing.account_invoice_store import AccountInvoiceStore, PeriodFilter, PeriodPlace
+from billing.formula_safe import csv_row
+from common.instants import rfc3339
+from common.money import coins_decimal, to_coins, to_decimal
+
+_PAGE_SIZE = 100
+CHUNK_BYTES = 64 << 10
+"""A piece is sent when it has grown to this."""
+
+_NAMED_COLUMNS = ("invoice_id", "adjusted_invoice_id", "number", "state", "account_id", "start_date", "end_date")
+_INVOICE_COLUMNS = (
+    *_NAMED_COLUMNS,
+    *("currency_code", "net", "tax", "total", "paid", "credited", "balance", "issue_time", "due_date", "overdue"),
+    *("disputed", "held", "held_issue_reason"),
+)
+_LINE_COLUMNS = (
+    *_NAMED_COLUMNS,
+    *("device_id", "kind", "description", "tariff_id", "price_name", "tier", "quantity", "unit", "unit_price"),
+    *("amount", "currency_code", "tax_percent"),
+)
+
+
+class ExportFormat(Enum):
+    """How invoices are written: a row each, a row for each line of their bills, or a JSON array of their messages."""
+
+    CSV = "csv"
+    CSV_LINES = "csv_lines"
+    JSON = "json"
+
+
+class _Writing(NamedTuple):
+    begin: str
+    pieces: Callable[[AccountInvoice, date], Iterator[str]]
+    between: str
+    end: str
+
+
+async def export_chunks(
+    store: AccountInvoiceStore, wanted: PeriodFilter, written: ExportFormat, today: date
+) -> AsyncIterator[bytes]:
+    """The invoices by the start of their period and id, as they are kept, in UTF-8; the pieces together are one file.
+
+    Raises:
+        pymongo.errors.PyMongoError: the store failed; the file is not whole then.
+    """
+    writing = _WRITINGS[written]
+    waiting, between = bytearray(writing.begin.encode()), ""
+    async for invoice in _invoices(store, wanted):
+        for piece in writing.pieces(invoice, today):
+            waiting += (between + piece).encode()
+            between = writing.between
+            if len(waiting) >= CHUNK_BYTES:
+                yield bytes(waiting)
+                waiting.clear()
+    yield bytes(waiting) + writing.end.encode()
+
+
+async def _invoices(store: AccountInvoiceStore, wanted: PeriodFilter) -> AsyncIterator[AccountInvoice]:
+    after: PeriodPlace | None = None
+    while True:
+        page = await store.by_period(wanted, after, _PAGE_SIZE)
+        for invoice in page:
+            yield invoice
+        if len(page) < _PAGE_SIZE:
+            return
+        after = PeriodPlace(page[-1].start_date.isoformat(), page[-1].invoice_id)
+
+
+def _invoice_rows(invoice: AccountInvoice, today: date) -> Iterator[str]:
+    amounts = (
+        *(invoice.net_coins, invoice.tax_coins, invoice.total_coins),
+        *(invoice.paid_coins, invoice.credited_coins, invoice.balance_coins),
+    )
+    yield csv_row(
+        [
+            *_named(invoice),
+            invoice.currency_code,
+            *(f"{coins_decimal(coins, invoice.currency_code):f}" for coins in amounts),
+            "" if invoice.issue_ms is None else rfc3339(invoice.issue_ms),
+            "" if invoice.due_date is None else invoice.due_date.isoformat(),
+            _yes(value=invoice.is_overdue(today)),
+            _yes(value=invoice.open_dispute is not None),
+            _yes(value=invoice.is_held),
+            invoice.held_issue_reason,
+        ]
+    )
+
+
+def _line_rows(invoice: AccountInvoice, today: date) -> Iterator[str]:  # noqa: ARG001 - lines know no day
+    for bill in map(invoice_pb2.Invoice.FromString, invoice.bills):
+        for line in bill.lines:
+            yield csv_row(
+                [
+                    *_named(invoice),
+                    bill.device_id,
+                    invoice_pb2.InvoiceLineKind.Name(line.kind).removeprefix("INVOICE_LINE_KIND_").lower(),
+                    line.description,
+                    line.tariff_id,
+                    line.price_name,
+                    str(line.tier or ""),
+                    line.quantity.value,
+                    line.unit,
+                    _price(line.unit_price),
+                    _amount(line.amount),
+                    bill.currency_code,
+                    line.tax_percent.value,
+                ]
+            )
+
+
+def _json(invoice: AccountInvoice, today: date) -> Iterator[str]:
+    yield MessageToJson(account_invoice_message(invoice, today), preserving_proto_field_name=True, indent=None)
+
+
+_WRITINGS = {
+    ExportFormat.CSV: _Writing(csv_row(_INVOICE_COLUMNS), _invoice_rows, "", ""),
+    ExportFormat.CSV_LINES: _Writing(csv_row(_LINE_COLUMNS), _line_rows, "", ""),
+    ExportFormat.JSON: _Writing("[\n", _json, ",\n", "\n]\n"),
+}
+
+
+def _named(invoice: AccountInvoice) -> list[str]:
+    return [
+        invoice.invoice_id,
+        invoice.adjusted_invoice_id,
+        number_of(invoice.sequence) if invoice.sequence else "",
+        invoice.state.value,
+        invoice.account_id,
+        invoice.start_date.isoformat(),
+        invoice.end_date.isoformat(),
+    ]
+
+
+def _amount(money: Money) -> str:
+    return f"{coins_decimal(to_coins(to_decimal(money), money.currency_code), money.currency_code):f}"
+
+
+def _price(money: Money) -> str:
+    # Finer than a coin.
+    return f"{to_decimal(money):f}".rstrip("0").rstrip(".")
+
+
+def _yes(*, value: bool) -> str:
+    return "true" if value else "false"
