@@ -128,7 +128,8 @@ class BillMaker:
         if question.as_of_ms is None:
             return Knowledge(self._complete_through.latest_ms)
         as_of_ms = await self._complete_through.lowered(question.as_of_ms)
-        return Knowledge(self._complete_through.latest_ms, as_of_ms)
+        # What came later is not in the bill; and asked again, it is the same to the last bit.
+        return Knowledge(as_of_ms, as_of_ms)
 
     async def estimate(self, question: PreviewQuestion, tariffs: Sequence[Tariff]) -> list[Estimate]:
         """What the usage of a device would have come to by each of some tariffs, had it always been assigned.

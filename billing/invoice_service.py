@@ -53,8 +53,8 @@ class AccountsRegistry(Protocol):
     def is_complete(self) -> bool:
         """Whether all of them are known."""
 
-    def account_ids(self, kind: int) -> Sequence[str]:
-        """The accounts that have a device of a kind, in order."""
+    def account_ids(self, kind: int, region: str = "") -> Sequence[str]:
+        """The accounts that have a device of a kind, in a region where one is named, in order."""
 
 
 class InvoiceService(InvoiceServiceServicer):
@@ -86,11 +86,15 @@ class InvoiceService(InvoiceServiceServicer):
         violations: list[FieldViolation] = []
         if request.account_id:
             violations += id_violations("account_id", request.account_id)
+        if request.account_id and request.region:
+            violations.append(FieldViolation("region", "OUT_OF_RANGE", "must be empty where an account is named"))
         start_date, end_date = days_of(request, violations)
         refuse(violations)
         if not self._registry.is_complete:
             raise DependencyUnavailable("gateway")
-        accounts = [request.account_id] if request.account_id else self._registry.account_ids(DEVICE_KIND_METER)
+        accounts: Sequence[str] = [request.account_id]
+        if not request.account_id:
+            accounts = self._registry.account_ids(DEVICE_KIND_METER, request.region)
         async for progress in generate(self._book, accounts, len(accounts), start_date, end_date):
             yield pb.GenerateInvoicesResponse(
                 account_count=progress.account_count,

@@ -80,10 +80,10 @@ class DeviceIndex:
         """The devices of an account."""
         return tuple(self._by_account.get(account_id, {}).values())
 
-    def account_ids(self, kind: int) -> list[str]:
-        """The accounts that have a device of a kind, in order."""
-        some = self._by_account.items()
-        return sorted(account for account, devices in some if any(one.kind == kind for one in devices.values()))
+    def account_ids(self, kind: int, region: str = "") -> list[str]:
+        """The accounts that have a device of a kind, in a region where one is named, in order."""
+        some = self._by_region.get(region, {}) if region else self.by_id
+        return sorted({device.account_id for device in some.values() if device.kind == kind})
 
     def links_of_vehicle(self, vehicle_id: str) -> tuple[VehicleCharge, ...]:
         """The links of a vehicle by start, whether the vehicle or its meter told of them."""

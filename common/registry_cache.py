@@ -99,9 +99,9 @@ class RegistryCache:
             return False
         return True
 
-    def account_ids(self, kind: int) -> list[str]:
-        """The accounts that have a device of a kind, in order."""
-        return self._index.account_ids(kind)
+    def account_ids(self, kind: int, region: str = "") -> list[str]:
+        """The accounts that have a device of a kind, in a region where one is named, in order."""
+        return self._index.account_ids(kind, region)
 
     async def find(self, device_id: str) -> CachedDevice:
         """The device; the gateway is asked if it is not here.

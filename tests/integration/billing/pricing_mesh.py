@@ -87,13 +87,14 @@ class MadeUpDevice:
     kind: int
     account_id: str
     time_zone: str
+    region: str = ""
 
 
 DEVICES = {
     device.device_id: device
     for device in (
         MadeUpDevice("meter-berlin", DEVICE_KIND_METER, "acc-1", "Europe/Berlin"),
-        MadeUpDevice("meter-kolkata", DEVICE_KIND_METER, "acc-2", "Asia/Kolkata"),
+        MadeUpDevice("meter-kolkata", DEVICE_KIND_METER, "acc-2", "Asia/Kolkata", "Pune-East"),
         MadeUpDevice("meter-new-york", DEVICE_KIND_METER, "acc-3", "America/New_York"),
         MadeUpDevice("vehicle-1", DEVICE_KIND_VEHICLE, "acc-1", "Europe/Berlin"),
         MadeUpDevice("storage-1", DEVICE_KIND_STORAGE, "acc-1", "Europe/Berlin"),
@@ -106,9 +107,9 @@ class MadeUpRegistry:
 
     is_complete = True
 
-    def account_ids(self, kind: int) -> list[str]:
+    def account_ids(self, kind: int, region: str = "") -> list[str]:
         """The accounts of these."""
-        return sorted({device.account_id for device in DEVICES.values() if device.kind == kind})
+        return sorted({one.account_id for one in DEVICES.values() if one.kind == kind and region in {"", one.region}})
 
     def by_account(self, account_id: str) -> list[MadeUpDevice]:
         """The devices of one."""

@@ -156,7 +156,7 @@ class AccountInvoice(_message.Message):
     @_builtins.property
     def bills(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.Invoice]:
         """The bills of its meters, by device_id. Those of a draft are made again by GetInvoice and IssueInvoice; once issued they never
-        change, and PreviewInvoice as of the same instant makes the same but for complete_through.
+        change, and PreviewInvoice as of the same instant makes the same bit for bit.
         """
 
     @_builtins.property

@@ -131,8 +131,11 @@ class GenerateInvoicesRequest(_message.Message):
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Only this account. Empty: all."""
+    region: _builtins.str
+    """Only accounts with a meter in this region; their invoices bill all their meters. Not beside account_id. Empty: all."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First local day, inclusive, years 1970..9998. Required."""
@@ -147,10 +150,11 @@ class GenerateInvoicesRequest(_message.Message):
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
         account_id: _builtins.str = ...,
+        region: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "end_date", b"end_date", "region", b"region", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -171,7 +175,7 @@ class GenerateInvoicesResponse(_message.Message):
     FAILURES_FIELD_NUMBER: _builtins.int
     ADJUSTED_COUNT_FIELD_NUMBER: _builtins.int
     account_count: _builtins.int
-    """Accounts with a meter."""
+    """Accounts that are to be looked at."""
     done_count: _builtins.int
     """Accounts that were looked at."""
     draft_count: _builtins.int
