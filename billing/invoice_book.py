@@ -87,7 +87,7 @@ class InvoiceBook:
         """
         known = await self.store.get(invoice_id)
         if known.stage is not Stage.DRAFT:
-            return known
+            return await self._with_numbers(known)
         return await self._keep(await self._maker.made_now(known))
 
     async def adjust(self, invoice_id: str) -> AccountInvoice | None:
@@ -169,14 +169,16 @@ class InvoiceBook:
 
     async def credit(self, invoice_id: str, note: CreditNote) -> AccountInvoice:
         """The invoice with a credit note and its number; raises as `account_invoice.with_credit_note` does."""
-        invoice = await self._change(invoice_id, lambda invoice: with_credit_note(invoice, note))
-        # The note first, then its number: who is killed in between leaves a note that is numbered when it is asked for
-        # again, and never a number that is nobody's.
+        return await self._with_numbers(await self._change(invoice_id, lambda before: with_credit_note(before, note)))
+
+    async def _with_numbers(self, invoice: AccountInvoice) -> AccountInvoice:
+        # The note first, then its number: who is killed in between leaves a note that is numbered by whoever looks at
+        # the invoice next, and never a number that is nobody's.
         for known in invoice.credit_notes:
             if not known.number:
-                number = await self.store.number_of_note(invoice_id, known.credit_note_id)
+                number = await self.store.number_of_note(invoice.invoice_id, known.credit_note_id)
                 numbered = partial(with_number_of_note, credit_note_id=known.credit_note_id, number=number)
-                invoice = await self._change(invoice_id, numbered)
+                invoice = await self._change(invoice.invoice_id, numbered)
         return invoice
 
     async def dispute(self, invoice_id: str, opened: Dispute) -> AccountInvoice:

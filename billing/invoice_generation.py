@@ -9,9 +9,11 @@ from itertools import islice
 from billing.account_invoice import Stage
 from billing.invoice_book import InvoiceBook
 from billing.invoice_maker import AccountPeriod, DeviceBillFailed
-from common.errors import MeshError
+from common.errors import DeadlineExceeded, DependencyUnavailable, MeshError
 
 _AT_ONCE = 4
+# Says nothing of an account: the next one would fail as well, and the whole is to be done again.
+_AWAY = (DependencyUnavailable, DeadlineExceeded)
 # So many accounts an answer, at most; an operator wants to see it move.
 _ACCOUNTS_A_REPORT = 20
 
@@ -53,7 +55,8 @@ async def generate(
     """Makes the drafts of some accounts over local days [start_date, end_date); reports at least once.
 
     Raises:
-        pymongo.errors.PyMongoError: the store is away; doing it again goes on.
+        ExceptionGroup: the store (PyMongoError) or what bills rest on (DependencyUnavailable) is away; doing it again
+            goes on.
     """
     waiting = iter(account_ids)
     progress = Progress(account_count)
@@ -68,8 +71,10 @@ async def generate(
 
 async def _outcomes(book: InvoiceBook, periods: Iterable[AccountPeriod]) -> AsyncIterator[_Outcome]:
     for some in _batches(periods):
-        for outcome in await asyncio.gather(*(_outcome(book, period) for period in some)):
-            yield outcome
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_outcome(book, period)) for period in some]
+        for task in tasks:
+            yield task.result()
 
 
 def _batches(periods: Iterable[AccountPeriod]) -> Iterator[list[AccountPeriod]]:
@@ -83,7 +88,11 @@ async def _outcome(book: InvoiceBook, period: AccountPeriod) -> _Outcome:
         invoice = await book.draft(period)
         is_issued = invoice.stage is Stage.ISSUED
         is_adjusted = is_issued and await book.adjust(invoice.invoice_id) is not None
+    except _AWAY:
+        raise
     except DeviceBillFailed as failed:
+        if isinstance(failed.reason, _AWAY):
+            raise failed.reason from failed
         return _Outcome(failure=Failure(period.account_id, failed.device_id, failed.reason))
     except MeshError as reason:
         return _Outcome(failure=Failure(period.account_id, "", reason))

@@ -17,6 +17,7 @@ from billing.account_invoice_store import AccountInvoiceStore
 from billing.invoice_changes import with_credit_note
 from billing.rated_line import Quarter
 from common import store_deadline
+from common.errors import DependencyUnavailable
 from common.instants import to_ms
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import (
@@ -102,6 +103,21 @@ async def test_the_drafts_of_a_period_are_made_and_what_cannot_be_made_is_told(m
     assert invoice.state == account_invoice_pb2.ACCOUNT_INVOICE_STATE_DRAFT
     assert [bill.device_id for bill in invoice.bills] == ["meter-berlin"]
     assert (invoice.number, invoice.HasField("issue_time"), invoice.overdue) == ("", False, False)
+
+
+async def test_what_is_away_ends_the_run_and_is_no_failure_of_an_account(
+    mesh: PricingMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told of a meter without a bill where only the log's progress is not known yet."""
+
+    async def unknown(_: int) -> int:
+        raise DependencyUnavailable("ingestion")
+
+    monkeypatch.setattr(mesh.complete_through, "lowered", unknown)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await generate(mesh)
+
+    assert error_of(refused.value)[:2] == (grpc.StatusCode.UNAVAILABLE, "DEPENDENCY_UNAVAILABLE")
 
 
 async def test_drafts_are_made_for_the_accounts_of_a_region_only(mesh: PricingMesh) -> None:
@@ -296,6 +312,24 @@ async def test_a_credit_note_whose_maker_was_killed_is_numbered_by_the_next_try(
         "numbered": "CRN-00000002",
         "kept": "CRN-00000003",
     }
+
+
+async def test_a_credit_note_whose_maker_was_killed_is_numbered_by_whoever_looks_at_the_invoice(
+    mesh: PricingMesh, database: Database
+) -> None:
+    """Also when nobody ever asks for the note again; looking once more changes nothing."""
+    await generate(mesh)
+    await issue(mesh)
+
+    async def with_it(before: AccountInvoice) -> AccountInvoice:
+        return with_credit_note(before, CreditNote("kept", 100, "wrong meter", 5))
+
+    await AccountInvoiceStore(database).change(INVOICE_ID, with_it)
+
+    looked_at = await get(mesh)
+
+    assert [note.number for note in looked_at.credit_notes] == ["CRN-00000001"]
+    assert await get(mesh) == looked_at
 
 
 async def test_a_full_credit_note_voids_what_nobody_paid(mesh: PricingMesh) -> None:

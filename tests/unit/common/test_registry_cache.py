@@ -158,6 +158,25 @@ async def test_a_snapshot_fills_the_cache(registry: ScriptedRegistry, watching: 
     assert found.expected_interval_ms == 900_000
 
 
+async def test_accounts_are_found_by_kind_and_region(registry: ScriptedRegistry, watching: RegistryCache) -> None:
+    """Each once, in order; one whose meter moved away is not there any more."""
+    vehicle = meter("vehicle-1", account_id="acc-3")
+    vehicle.kind = DEVICE_KIND_VEHICLE
+    registry.snapshot = [
+        *(meter(f"meter-{number}", account_id="acc-1") for number in range(2)),
+        meter("meter-2", region="south", account_id="acc-0"),
+        vehicle,
+    ]
+    await asyncio.wait_for(watching.wait_complete(), 10)
+
+    assert watching.account_ids(DEVICE_KIND_METER) == ["acc-0", "acc-1"]
+    assert watching.account_ids(DEVICE_KIND_METER, "north") == ["acc-1"]
+    assert watching.account_ids(DEVICE_KIND_METER, "west") == []
+    registry.tell(meter("meter-2", update_ms=2, region="north", account_id="acc-0"))
+    await eventually(lambda: watching.by_region("south") == ())
+    assert watching.account_ids(DEVICE_KIND_METER, "south") == []
+
+
 async def test_a_change_replaces_what_was_known(registry: ScriptedRegistry, watching: RegistryCache) -> None:
     """A device that moved is found in its new region only."""
     registry.snapshot = [meter("meter-1", update_ms=1)]

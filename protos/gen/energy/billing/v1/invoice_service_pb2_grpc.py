@@ -131,8 +131,8 @@ class InvoiceServiceServicer:
 
         Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
         alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
-        itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
-        registry is not known yet.
+        itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is
+        told with the reason. Fails with UNAVAILABLE while the registry is not known yet, and when the store is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,8 +44,8 @@ class InvoiceServiceStub:
 
     Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
     alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
-    itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
-    registry is not known yet.
+    itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is
+    told with the reason. Fails with UNAVAILABLE while the registry is not known yet, and when the store is away.
     """
     GetInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]
     """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
@@ -116,8 +116,8 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
 
     Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
     alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
-    itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
-    registry is not known yet.
+    itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is
+    told with the reason. Fails with UNAVAILABLE while the registry is not known yet, and when the store is away.
     """
     GetInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]  # type: ignore[assignment]
     """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
@@ -197,8 +197,8 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
         alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
-        itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is told with the reason. Fails with UNAVAILABLE while the
-        registry is not known yet.
+        itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is
+        told with the reason. Fails with UNAVAILABLE while the registry is not known yet, and when the store is away.
         """
 
     @_abc_1.abstractmethod
