@@ -136,7 +136,8 @@ class AccountInvoice:
             return State(self.stage.value)
         if self.credit_notes and self.credited_coins == self.total_coins:
             return State.CREDITED if self.payments else State.VOID
-        if self.balance_coins == 0:
+        # A balance of the other sign than the total was paid and credited afterwards, and is to be paid back.
+        if self.balance_coins * self.total_coins <= 0:
             return State.PAID
         return State.PARTIALLY_PAID if self.payments else State.ISSUED
 

@@ -64,6 +64,21 @@ def test_the_state_follows_from_the_amounts() -> None:
     assert [one.balance_coins for one in (ISSUED, part, whole)] == [10_000, 6_000, 0]
 
 
+def test_what_is_to_be_paid_back_leaves_it_paid() -> None:
+    """100.00 were paid, 10.00 credited after it: nothing is to be paid any more, before and after it goes back."""
+    back = with_credit_note(with_payment(ISSUED, payment(10_000)), note(1_000))
+    part = with_payment(back, payment(-400, "p-2"))
+    whole = with_payment(part, payment(-600, "p-3"))
+
+    assert [(one.state, one.balance_coins) for one in (back, part, whole)] == [
+        (State.PAID, -1_000),
+        (State.PAID, -600),
+        (State.PAID, 0),
+    ]
+    owed = replace(ISSUED, total_coins=-500)
+    assert (owed.state, with_payment(owed, payment(-200)).state) == (State.ISSUED, State.PARTIALLY_PAID)
+
+
 def test_what_is_credited_whole_is_void_or_credited_by_whether_something_was_paid() -> None:
     """And half of it credited is simply less to pay."""
     half = with_credit_note(ISSUED, note(5_000))
