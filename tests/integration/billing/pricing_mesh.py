@@ -181,7 +181,9 @@ class PricingMesh:
 
 
 @asynccontextmanager
-async def pricing_mesh(database: Database, usage: UsageStore | None = None) -> AsyncIterator[PricingMesh]:
+async def pricing_mesh(
+    database: Database, usage: UsageStore | MadeUpReadings | None = None
+) -> AsyncIterator[PricingMesh]:
     """Serves both services on loopback over a real store; bills are of `usage`, by default those a test makes up."""
     store, registry, readings, clock = TariffStore(database), MadeUpRegistry(), MadeUpReadings(), Clock()
     complete_through = MadeUpCompleteness()
