@@ -176,7 +176,7 @@ class BillMaker:
         return await asyncio.to_thread(lambda: asked.invoice(asked.rated_months(), self._hold_limits))
 
     async def _asked(self, period: BilledPeriod, as_of_ms: int | None) -> _Asked:
-        assignments = await self._store.assignments(period.device_id)
+        assignments = await self._store.assignments(period.device_id, as_of_ms)
         tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
         in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
         history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)

@@ -13,6 +13,7 @@ from billing.tariff_document import (
     tariff_to_document,
 )
 from common.errors import TariffAssignmentConflict, TariffExists, TariffNotFound
+from common.instants import datetime_to_ms
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 10_000
@@ -83,10 +84,14 @@ class TariffStore:
             if kept is not None and kept["tariff_id"] != assignment.tariff_id:
                 raise TariffAssignmentConflict(assignment.device_id, kept["tariff_id"], assignment.start_ms) from None
 
-    async def assignments(self, device_id: str) -> list[TariffAssignment]:
-        """The assignments of a device, by start."""
+    async def assignments(self, device_id: str, as_of_ms: int | None = None) -> list[TariffAssignment]:
+        """The assignments of a device, by start; as of an instant, epoch milliseconds, those that were made by then."""
         cursor = self._assignments.find({"device_id": device_id}).sort("start_time", ASCENDING)
-        return [assignment_from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        return [
+            assignment_from_document(document)
+            async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)
+            if as_of_ms is None or datetime_to_ms(document["create_time"]) <= as_of_ms
+        ]
 
     async def _fetch(self, tariff_ids: Collection[str]) -> dict[str, tuple[Tariff, int]]:
         known = {tariff_id: self._cached[tariff_id] for tariff_id in tariff_ids if tariff_id in self._cached}

@@ -78,7 +78,7 @@ class PreviewInvoiceRequest(_message.Message):
 
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
-        """As known at: only readings recorded at or before this instant, UTC, and what counted among them. An instant later than the
+        """As known at: only readings recorded and tariffs assigned at or before this instant, UTC, and what counted then. An instant later than the
         bill's complete_through is lowered to it, so that the bill never changes. Absent: as known now.
         """
 
