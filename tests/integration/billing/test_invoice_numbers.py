@@ -89,5 +89,7 @@ async def test_issuers_killed_at_random_leave_neither_a_gap_nor_a_number_with_tw
 
     after = await places(database)
     assert 100 <= len(before) < 400
-    assert sorted(after) == list(range(1, len(before) + 51))
+    # What a killed process had sent may have been done after `before` was read.
+    assert sorted(after) == list(range(1, len(after) + 1))
+    assert set(after_them) <= set(after.values())
     assert {place: after[place] for place in before} == before
