@@ -69,6 +69,24 @@ async def test_a_correction_makes_a_draft_of_the_difference_and_leaves_the_invoi
     assert await get(mesh) == before
 
 
+async def test_a_tariff_assigned_backwards_adjusts_and_leaves_what_was_issued_derivable(mesh: PricingMesh) -> None:
+    """From the 11th on twice the price: 21 days of 24 kWh at 0.10 more are 50.40."""
+    (kept,) = (await get(mesh)).bills
+    mesh.clock.now_ms = mesh.complete_through.latest_ms = utc_ms("2026-02-04T12:00")
+    dearer = flat_tariff("dearer", money(0, 200_000_000))
+    dearer.tax_percent.value = "0"
+    await assign(mesh, "meter-berlin", dearer, at("2026-01-10T23:00"))
+
+    days = {"start_date": kept.start_date, "end_date": kept.end_date}
+    request = pb.PreviewInvoiceRequest(device_id="meter-berlin", as_of=kept.as_of, **days)
+    again = (await mesh.invoices.PreviewInvoice(request)).invoice
+    adjustment = await mesh.book.adjust(INVOICE_ID)
+
+    assert again == kept
+    assert adjustment is not None
+    assert adjustment.total_coins == 5_040
+
+
 async def test_looking_again_and_at_the_same_time_adds_nothing(mesh: PricingMesh, database: Database) -> None:
     """Issued, too, it is there once, and there is nothing more to adjust."""
     correct(mesh, 5, 10)
