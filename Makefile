@@ -95,7 +95,7 @@ status: $(INSTALLED) ## says what of the mesh runs
 
 .PHONY: test
 test: setup ## runs every test on the real parts; SAMPLES_DIR names the folder of real files
-	@$(BIN)/pytest tests $(ARGS)
+	@$(if $(ARGS),$(BIN)/pytest tests $(ARGS),$(BIN)/pytest tests/unit --numprocesses=auto && $(BIN)/pytest tests --ignore=tests/unit)
 
 .PHONY: faults
 faults: setup ## kills and cuts everything under load and checks the history; leaves .run/faults/report.json
