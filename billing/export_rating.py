@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from billing.rated_line import LineKind, Quarter, RatedLine, kilowatt_hours
-from billing.tariff import ExportMode, Price, Tariff
+from billing.tariff import ExportMode, FlatPricing, Price, Tariff
 from billing.tariff_month import TariffMonth
 from billing.tier_rating import Billable, EnergyTotal, Totals, sums_by_tier
 
@@ -101,10 +101,9 @@ class ExportBank:
     def _paid_out(self) -> Iterable[RatedLine]:
         total = sum(self._kept.values())
         self._kept = {}
-        if total and self._tariff.export is not None:
-            price = self._tariff.export.pricing
-            per_kwh = price.price_per_kwh if hasattr(price, "price_per_kwh") else price.default_price_per_kwh
-            yield _paid(self._tariff, Price("true-up", per_kwh), EnergyTotal(total))
+        terms = self._tariff.export
+        if total and terms is not None and isinstance(terms.pricing, FlatPricing):
+            yield _paid(self._tariff, Price("true-up", terms.pricing.price_per_kwh), EnergyTotal(total))
 
 
 def _by_price(rated: TariffMonth) -> Iterator[tuple[Price, EnergyTotal, int]]:
