@@ -1,4 +1,4 @@
-"""Where a batch of readings goes: the one table of exchanges, queues and bindings on the broker."""
+"""Where a batch of readings goes, and where an event: the one table of exchanges, queues and bindings on the broker."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ EVENTS_EXCHANGE = "energy.events"
 DEAD_LETTER_EXCHANGE = "energy.dead-letters"
 DEAD_LETTER_QUEUE = "energy.dead-letters"
 CONSUMING_SERVICES = ("billing", "analytics")
+
+EVENT_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType({"billing": ("energy.analytics.v1.RegionWindowClosed",)})
+"""The events that each service takes, by the full names of their messages."""
 
 BILLING_QUEUE_BYTES = 1 << 30
 ANALYTICS_QUEUE_BYTES = 256 << 20
@@ -54,6 +57,11 @@ def partition_of(device_id: str, partitions: int) -> int:
 def queue_name(service: str, partition: int) -> str:
     """The queue from which a service takes the readings of a partition."""
     return f"{service}.readings.{partition}"
+
+
+def event_queue_name(service: str) -> str:
+    """The queue from which a service takes the events that it is told of."""
+    return f"{service}.events"
 
 
 def routing_key(partition: int) -> str:
@@ -105,9 +113,23 @@ async def declare(channel: AbstractChannel, partitions: int, limits: QueueLimits
             queue = queue_name(service, partition)
             await _declare_queue(channel, queue, arguments[service])
             await _bind(channel, queue, READINGS_EXCHANGE, routing_key(partition))
+    await _declare_event_queues(channel)
     if not has_settled:
         await asyncio.sleep(SETTLING_SECONDS)
         await _declare_exchange(channel, marker, "fanout")
+
+
+async def _declare_event_queues(channel: AbstractChannel) -> None:
+    arguments: QueueArguments = {
+        "x-queue-type": "quorum",
+        "x-single-active-consumer": True,
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": DEAD_LETTER_EXCHANGE,
+    }
+    for service, keys in EVENT_KEYS.items():
+        await _declare_queue(channel, event_queue_name(service), arguments)
+        for key in keys:
+            await _bind(channel, event_queue_name(service), EVENTS_EXCHANGE, key)
 
 
 async def _exchange_exists(channel: AbstractChannel, exchange: str) -> bool:

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from energy.analytics.v1.region_window_pb2 import RegionWindowClosed
 
-from common.topology import QueueLimits, partition_of, queue_arguments, queue_name, routing_key
+from common.topology import (
+    EVENT_KEYS,
+    QueueLimits,
+    event_queue_name,
+    partition_of,
+    queue_arguments,
+    queue_name,
+    routing_key,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +64,9 @@ def test_every_queue_is_a_quorum_queue_with_one_active_consumer_and_a_distant_de
     assert arguments["x-queue-type"] == "quorum"
     assert arguments["x-single-active-consumer"] is True
     assert arguments["x-delivery-limit"] == 1_000_000
+
+
+def test_billing_is_told_of_closed_windows_by_the_full_name_of_the_message() -> None:
+    """A renamed message would no longer reach anybody."""
+    assert EVENT_KEYS["billing"] == (RegionWindowClosed.DESCRIPTOR.full_name,)
+    assert event_queue_name("billing") == "billing.events"

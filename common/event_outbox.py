@@ -1,0 +1,107 @@
+"""How a service tells an event of what it has stored: a mark in the stored document itself, taken off when it is told.
+
+The mark is written together with what the event is about, so neither a crash in between nor a broker that is away loses
+an event; it may be told more than once, with the same message id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter
+from pymongo.errors import PyMongoError
+
+from common.broker import BrokerConnection, Publisher, PublishFailed
+from common.logs import get_logger
+from common.mongo import Database
+from common.topology import EVENTS_EXCHANGE
+
+PENDING = "event_pending"
+"""The field of a document that is there, and 1, as long as its event is not told."""
+
+_ROUND_MAXIMUM = 500
+_READ_TIMEOUT_MS = 5_000
+_PAUSE_SECONDS = 5.0
+
+_log = get_logger(__name__)
+
+
+class Event(NamedTuple):
+    """An event to tell: the full name of its message, an id that is the same each time, and the message's bytes."""
+
+    type_name: str
+    message_id: str
+    body: bytes
+
+
+class EventOutbox:
+    """Tells the events of one collection, oldest `_id` first; `run()` must run as a background task.
+
+    `event_of` makes the event of a document. Any number of replicas may tell the events of one collection.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        collection: str,
+        event_of: Callable[[Mapping[str, Any]], Event],
+        connection: BrokerConnection,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._collection = database[collection]
+        self._event_of = event_of
+        self._publisher = Publisher(connection)
+        self._wanted = asyncio.Event()
+        self._told = Counter(f"{collection}_events", f"Events told of documents in {collection}.", registry=registry)
+
+    async def prepare(self) -> None:
+        """Makes the index that finds what is not told; documents without the mark are not in it."""
+        await self._collection.create_index([(PENDING, 1)], sparse=True)
+
+    def notify(self) -> None:
+        """Says that there is something to tell, so that it need not wait for the next look."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Tells until cancelled; what could not be told now is told later."""
+        while True:
+            self._wanted.clear()
+            try:
+                told = await self.tell_once()
+            except (PyMongoError, PublishFailed) as away:
+                _log.warning("events_not_told", collection=self._collection.name, cause=type(away).__name__)
+                told = 0
+            if told < _ROUND_MAXIMUM:
+                try:
+                    async with asyncio.timeout(_PAUSE_SECONDS):
+                        await self._wanted.wait()
+                except TimeoutError:
+                    pass
+
+    async def tell_once(self) -> int:
+        """Tells what is not told yet, a bounded number; returns how many.
+
+        Raises:
+            PublishFailed: the broker is away or has refused; what was told before that stays told.
+            PyMongoError: the store is away.
+        """
+        cursor = self._collection.find({PENDING: 1}).limit(_ROUND_MAXIMUM)
+        documents = [document async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        documents.sort(key=lambda document: str(document["_id"]))
+        for document in documents:
+            event = self._event_of(document)
+            await self._publisher.publish(
+                EVENTS_EXCHANGE,
+                event.type_name,
+                event.body,
+                message_id=event.message_id,
+                type_name=event.type_name,
+            )
+            # A document that has changed meanwhile has news of its own to tell.
+            await self._collection.update_one(
+                {"_id": document["_id"], "version": document.get("version")}, {"$unset": {PENDING: ""}}
+            )
+            self._told.inc()
+        return len(documents)
