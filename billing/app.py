@@ -25,6 +25,8 @@ from billing.live_cache import LiveCache
 from billing.live_publisher import LivePublisher
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
+from billing.price_cache import PriceCache
+from billing.pricing_wiring import prepare_prices, pricing_tasks, region_pricing
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
 from billing.retention_wiring import retention_tasks
 from billing.roller import Roller, RollerMetrics
@@ -112,7 +114,9 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             "mongodb": Check(lambda: ping(database)),
             "redis": Check(lambda: ping_redis(redis), required=False),
         }
-        doors = servicers_of(config, database, cache, readings, devices)
+        pricing = region_pricing(config, database, PriceCache(redis), _now_ms)
+        lifecycle.on_drain("price_feed", pricing.feed.close)
+        doors = servicers_of(config, database, cache, readings, devices, pricing=pricing)
         health = Health([name for _, _, name in doors.servicers], checks, registry)
         lifecycle.use_health(health)
         server = GrpcServer(
@@ -140,6 +144,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         )
         background = {"merger": merger.run, "roller": roller.run, "adjustments": adjustments.run}
         background |= retention_tasks(config, database, readings, registry)
+        background |= pricing_tasks(pricing, database, broker, registry, _now_ms)
         if config.validation_automatic:
             background["validation"] = ValidationSweep(
                 validation=doors.validation,
@@ -149,7 +154,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
                 complete_through=lambda: readings.complete_through.latest_ms,
                 estimate=config.estimation_automatic,
                 give_way=readings.writer.wait_idle,
-                clock_ms=lambda: time.time_ns() // 1_000_000,
+                clock_ms=_now_ms,
                 metrics=SweepMetrics(registry),
             ).run
         lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, background))
@@ -216,7 +221,11 @@ def _merger(
 
 async def _day_changed(progress: ValidationProgressStore, due: AdjustmentDueStore, kind: Kind, day: Day) -> None:
     await progress.day_changed(kind, day)
-    await due.tell(kind, day, time.time_ns() // 1_000_000)
+    await due.tell(kind, day, _now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _start_when_ready(
@@ -236,6 +245,7 @@ async def _start_when_ready(
             await AccountInvoiceStore(database).prepare()
             await AdjustmentDueStore(database).prepare()
             await prepare_validation(database)
+            await prepare_prices(database)
     lifecycle.start_task("log_writer", readings.writer.run())
     lifecycle.start_task("watermarks", readings.watermarks.run())
     lifecycle.start_task("complete_through", readings.complete_through.run())

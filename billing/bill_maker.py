@@ -1,7 +1,7 @@
 """Makes the bill of a device of the readings on record: which days, whose prices, what it comes to."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -14,6 +14,7 @@ from billing.bill_hold import HoldLimits, bill_holds
 from billing.billing_month import months_before
 from billing.cost_estimate import Estimate, estimate
 from billing.device_registry import DeviceRegistry, RegisteredDevice
+from billing.dynamic_pricing import RegionPrices
 from billing.explanation import ExplainedInterval, explain
 from billing.invoice import BilledPeriod, Invoice, make_invoice
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message
@@ -21,6 +22,8 @@ from billing.local_time import local_midnight_ms
 from billing.price_timeline import tariffs_in_effect
 from billing.rated_line import Quarter
 from billing.rating import lines_of, rated_months
+from billing.region_price_reader import RegionPriceReader
+from billing.schema import DAY_MS
 from billing.tariff import Tariff, TariffAssignment
 from billing.tariff_month import TariffMonth
 from billing.tariff_store import TariffStore
@@ -59,6 +62,7 @@ class _Asked:
     tariffs: Mapping[str, Tariff]
     quarters: Sequence[Quarter]
     history_months: int
+    region_prices: RegionPrices
 
     def rated_months(self) -> list[TariffMonth]:
         """The months of the period and those before it; raises as `rating.rate` does."""
@@ -71,6 +75,7 @@ class _Asked:
             tariffs=self.tariffs,
             quarters=self.quarters,
             history_months=self.history_months,
+            region_prices=self.region_prices,
         )
 
     def invoice(self, rated: Sequence[TariffMonth], limits: HoldLimits) -> Invoice:
@@ -100,11 +105,13 @@ class BillMaker:
         registry: DeviceRegistry,
         quarters: QuarterReader,
         complete_through: Completeness,
+        region_prices: RegionPriceReader,
         hold_limits: HoldLimits,
     ) -> None:
         self._store = store
         self._hold_limits = hold_limits
         self._complete_through = complete_through
+        self._region_prices = region_prices
         self._registry = registry
         self._quarters = quarters
 
@@ -114,13 +121,14 @@ class BillMaker:
         Raises:
             DeviceNotFound: there is no such device.
             InvalidArgument: it is no meter.
-            NoReadings, TariffNotAssigned, IntervalCrossesPrice, CurrencyMixed: no bill can be made of the period.
+            NoReadings, TariffNotAssigned, IntervalCrossesPrice, PriceNotFixed, CurrencyMixed: there is no bill of the
+                period.
         """
         device = await self._registry.find(question.device_id)
         _require_meter(device)
         period = _period(device, question)
         knowledge = await self._knowledge(question)
-        invoice = await self._invoice(period, knowledge.as_of_ms)
+        invoice = await self._invoice(period, device.region, knowledge.as_of_ms)
         return invoice_message(period, invoice, knowledge)
 
     async def _knowledge(self, question: PreviewQuestion) -> Knowledge:
@@ -143,7 +151,8 @@ class BillMaker:
         history_months = max((tariff.history_months for tariff in tariffs), default=0)
         quarters = await self._history(period, history_months, None)
         knowledge = Knowledge(self._complete_through.latest_ms)
-        rating = partial(estimate, period, quarters, history_months)
+        prices = await self._prices(tariffs, device.region, period, history_months)
+        rating = partial(estimate, period, quarters, history_months, region_prices=prices)
         return await asyncio.to_thread(lambda: [rating(tariff, knowledge) for tariff in tariffs])
 
     async def explain(self, question: PreviewQuestion, line_index: int) -> Explanation:
@@ -156,7 +165,7 @@ class BillMaker:
         _require_meter(device)
         period = _period(device, question)
         knowledge = await self._knowledge(question)
-        asked = await self._asked(period, knowledge.as_of_ms)
+        asked = await self._asked(period, device.region, knowledge.as_of_ms)
 
         def explained() -> Explanation:
             rated = asked.rated_months()
@@ -170,18 +179,25 @@ class BillMaker:
 
         return await asyncio.to_thread(explained)
 
-    async def _invoice(self, period: BilledPeriod, as_of_ms: int | None) -> Invoice:
-        asked = await self._asked(period, as_of_ms)
+    async def _invoice(self, period: BilledPeriod, region: str, as_of_ms: int | None) -> Invoice:
+        asked = await self._asked(period, region, as_of_ms)
         # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
         return await asyncio.to_thread(lambda: asked.invoice(asked.rated_months(), self._hold_limits))
 
-    async def _asked(self, period: BilledPeriod, as_of_ms: int | None) -> _Asked:
+    async def _asked(self, period: BilledPeriod, region: str, as_of_ms: int | None) -> _Asked:
         assignments = await self._store.assignments(period.device_id, as_of_ms)
         tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
         in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
         history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)
         quarters = await self._history(period, history_months, as_of_ms)
-        return _Asked(period, assignments, tariffs, quarters, history_months)
+        in_months = tariffs_in_effect(assignments, 0, period.end_ms)
+        prices = await self._prices((tariffs[tariff_id] for tariff_id in in_months), region, period, history_months)
+        return _Asked(period, assignments, tariffs, quarters, history_months, prices)
+
+    async def _prices(self, tariffs: Iterable[Tariff], region: str, period: BilledPeriod, months: int) -> RegionPrices:
+        """The prices of a region in a period, so many billing months before it, and as long after as readings reach."""
+        start_ms = local_midnight_ms(months_before(period.start_date, months), ZoneInfo(period.time_zone))
+        return await self._region_prices.for_tariffs(tariffs, region, max(0, start_ms), period.end_ms + DAY_MS)
 
     async def _history(self, period: BilledPeriod, months: int, as_of_ms: int | None) -> Sequence[Quarter]:
         """The quarter-hours of a period and of so many billing months before it."""

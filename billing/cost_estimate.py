@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from energy.billing.v1 import invoice_pb2
 
+from billing.dynamic_pricing import NO_REGION, RegionPrices
 from billing.invoice import BilledPeriod, make_invoice
 from billing.invoice_codec import Knowledge, invoice_message
 from billing.local_time import local_midnight_ms
@@ -29,11 +30,18 @@ class Estimate:
 
 
 def estimate(
-    period: BilledPeriod, quarters: Iterable[Quarter], history_months: int, tariff: Tariff, knowledge: Knowledge
+    period: BilledPeriod,
+    quarters: Iterable[Quarter],
+    history_months: int,
+    tariff: Tariff,
+    knowledge: Knowledge,
+    *,
+    region_prices: RegionPrices = NO_REGION,
 ) -> Estimate:
     """The bill of some quarter-hours by a tariff that is taken to have been assigned always.
 
-    `quarters` may begin `history_months` billing months before the period.
+    `quarters` may begin `history_months` billing months before the period; `region_prices` are for a tariff that
+    follows them.
     """
     try:
         lines = rate(
@@ -45,6 +53,7 @@ def estimate(
             tariffs={tariff.tariff_id: tariff},
             quarters=quarters,
             history_months=history_months,
+            region_prices=region_prices,
         )
     except MeshError as refusal:
         return Estimate(tariff.tariff_id, refusal=refusal)

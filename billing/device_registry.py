@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class RegisteredDevice(Protocol):
-    """A device as it is registered: its account, its kind (a `DeviceKind`) and the IANA zone of its site."""
+    """A device as it is registered: its account, its region, its kind (a `DeviceKind`) and the zone of its site."""
 
     @property
     def device_id(self) -> str:
@@ -17,6 +17,10 @@ class RegisteredDevice(Protocol):
     @property
     def account_id(self) -> str:
         """The account that pays for it."""
+
+    @property
+    def region(self) -> str:
+        """The region of the grid that it is in."""
 
     @property
     def time_zone(self) -> str:

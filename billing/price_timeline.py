@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from billing.tariff import Price, Tariff, TariffAssignment
+from billing.dynamic_pricing import NO_REGION, RegionPrices, dynamic_segments
+from billing.tariff import DynamicPricing, Price, Tariff, TariffAssignment
 from billing.time_of_use import PriceSegment, clock_zone, price_segments
 
 
@@ -29,18 +30,23 @@ def price_timeline(
     zone: ZoneInfo,
     start_ms: int,
     end_ms: int,
+    *,
+    region_prices: RegionPrices = NO_REGION,
 ) -> list[TariffSegment]:
     """The prices of a device over [start_ms, end_ms), UTC milliseconds, as the fewest segments, by time.
 
     Begins later than `start_ms` where no tariff is assigned yet. Assigning the same tariff again is no change.
+    `region_prices` are those of the device's region, for tariffs that follow them.
 
     Raises:
         KeyError: a tariff that is in effect is not among `tariffs`.
+        PriceNotFixed: a tariff follows the region's price, and there is none for some of its time.
+        CurrencyMixed: that price is in another currency than the tariff.
     """
     return [
         segment
         for tariff_id, begun_ms, ended_ms in _assigned_spans(assignments, start_ms, end_ms)
-        for segment in _tariff_segments(tariffs[tariff_id], zone, begun_ms, ended_ms)
+        for segment in _tariff_segments(tariffs[tariff_id], zone, begun_ms, ended_ms, region_prices)
     ]
 
 
@@ -58,9 +64,14 @@ def segment_at(timeline: Sequence[TariffSegment], instant_ms: int) -> TariffSegm
     return timeline[following - 1]
 
 
-def _tariff_segments(tariff: Tariff, zone: ZoneInfo, start_ms: int, end_ms: int) -> Iterator[TariffSegment]:
+def _tariff_segments(
+    tariff: Tariff, zone: ZoneInfo, start_ms: int, end_ms: int, region_prices: RegionPrices
+) -> Iterator[TariffSegment]:
     clock = clock_zone(tariff.clock, zone, start_ms)
-    imports = price_segments(tariff.pricing, clock, start_ms, end_ms)
+    if isinstance(tariff.pricing, DynamicPricing):
+        imports = dynamic_segments(tariff, tariff.pricing, region_prices, start_ms, end_ms)
+    else:
+        imports = price_segments(tariff.pricing, clock, start_ms, end_ms)
     if tariff.export is None:
         yield from (TariffSegment(begun_ms, ended_ms, tariff, price) for begun_ms, ended_ms, price in imports)
         return

@@ -1,12 +1,14 @@
 """Prices of energy, flat or by the local clock, and their windows between the contract and the rules."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from energy.billing.v1 import tariff_pb2
 from google.type.date_pb2 import Date
 from google.type.dayofweek_pb2 import DayOfWeek
 
 from billing.tariff import (
+    DynamicPricing,
     FlatPricing,
     PriceStep,
     TimeOfUsePeriod,
@@ -41,6 +43,11 @@ def time_of_use_pricing(reader: TariffReader, message: tariff_pb2.TimeOfUsePrici
     )
 
 
+def dynamic_pricing(reader: TariffReader, message: tariff_pb2.DynamicPricing, path: str) -> DynamicPricing:
+    """The price of a region; `path` is the path of the message."""
+    return DynamicPricing(reader.optional_money(message, "adder_per_kwh", path) or Decimal(0))
+
+
 def windows(messages: Iterable[tariff_pb2.TimeOfUseWindow]) -> tuple[TimeOfUseWindow, ...]:
     """Windows of the local day."""
     return tuple(_window(message) for message in messages)
@@ -71,6 +78,12 @@ def time_of_use_message(pricing: TimeOfUsePricing, currency_code: str) -> tariff
         holidays=[Date(year=day.year, month=day.month, day=day.day) for day in sorted(pricing.holidays)],
         default_steps=_step_messages(pricing.default_steps, currency_code),
     )
+
+
+def dynamic_message(pricing: DynamicPricing, currency_code: str) -> tariff_pb2.DynamicPricing:
+    """The message of the price of a region."""
+    adder = from_decimal(pricing.adder_per_kwh, currency_code) if pricing.adder_per_kwh else None
+    return tariff_pb2.DynamicPricing(adder_per_kwh=adder)
 
 
 def window_messages(windows: Iterable[TimeOfUseWindow]) -> list[tariff_pb2.TimeOfUseWindow]:

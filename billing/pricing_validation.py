@@ -7,9 +7,10 @@ from decimal import Context, Decimal
 from billing.tariff import (
     DAY_MINUTES,
     QUARTER_MINUTES,
+    DynamicPricing,
+    EnergyPricing,
     FlatPricing,
     PriceStep,
-    Pricing,
     TimeOfUsePeriod,
     TimeOfUsePricing,
     TimeOfUseWindow,
@@ -33,9 +34,11 @@ _YEAR = frozenset(range(1, 13))
 _WIDE = Context(prec=60)
 
 
-def pricing_violations(path: str, pricing: Pricing) -> Iterator[FieldViolation]:
+def pricing_violations(path: str, pricing: EnergyPricing) -> Iterator[FieldViolation]:
     """What is wrong with the prices of a message, its path given."""
-    if isinstance(pricing, FlatPricing):
+    if isinstance(pricing, DynamicPricing):
+        yield from _price(f"{path}.dynamic.adder_per_kwh", pricing.adder_per_kwh)
+    elif isinstance(pricing, FlatPricing):
         yield from _price(f"{path}.flat.price_per_kwh", pricing.price_per_kwh)
         yield from _steps(f"{path}.flat.steps", pricing.steps)
     else:
@@ -136,7 +139,13 @@ def percent_violations(path: str, percent: Decimal) -> Iterator[FieldViolation]:
     """What is wrong with a percentage."""
     if not 0 <= percent <= PERCENT_MAXIMUM:
         yield out_of_range(path, f"0..{PERCENT_MAXIMUM}")
-    elif not _has_at_most(PERCENT_DECIMALS_MAXIMUM, percent):
+    else:
+        yield from decimals_violations(path, percent)
+
+
+def decimals_violations(path: str, number: Decimal) -> Iterator[FieldViolation]:
+    """What is wrong with how fine a percentage or a factor is."""
+    if not _has_at_most(PERCENT_DECIMALS_MAXIMUM, number):
         yield out_of_range(path, f"a number of at most {PERCENT_DECIMALS_MAXIMUM} decimals")
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from billing.billing_month import billing_months
 from billing.demand_rating import demand_lines
+from billing.dynamic_pricing import NO_REGION, RegionPrices
 from billing.export_rating import ExportBank, ExportSums, billable_import
 from billing.local_time import local_midnight_ms
 from billing.price_timeline import price_timeline, segment_at
@@ -29,6 +30,7 @@ def rate(
     tariffs: Mapping[str, Tariff],
     quarters: Iterable[Quarter],
     history_months: int = 0,
+    region_prices: RegionPrices = NO_REGION,
 ) -> list[RatedLine]:
     """The lines of the local days from `start_date` (inclusive) to `end_date` (exclusive).
 
@@ -41,6 +43,7 @@ def rate(
         NoReadings: no reading of the period carries energy that is billed.
         TariffNotAssigned: the device has no tariff at the start of the period.
         IntervalCrossesPrice: readings of a quarter-hour reach beyond a change of price or tariff.
+        PriceNotFixed, CurrencyMixed: a tariff follows the price of a region that has none, or one in another currency.
         ValueError: a quarter starts neither in the period nor in the months before it.
     """
     rated = rated_months(
@@ -52,6 +55,7 @@ def rate(
         tariffs=tariffs,
         quarters=quarters,
         history_months=history_months,
+        region_prices=region_prices,
     )
     return lines_of(rated, start_date, zone)
 
@@ -66,6 +70,7 @@ def rated_months(
     tariffs: Mapping[str, Tariff],
     quarters: Iterable[Quarter],
     history_months: int = 0,
+    region_prices: RegionPrices = NO_REGION,
 ) -> list[TariffMonth]:
     """The months that `rate` makes lines of, with those before the period, each by the tariffs that price it.
 
@@ -78,7 +83,7 @@ def rated_months(
     if given and (given[0].start_ms < months[0].start_ms or given[-1].start_ms >= end_ms):
         raise ValueError("every quarter must start in the period")
     reach_ms = max([end_ms, *(quarter.last_end_ms for quarter in given)])
-    timeline = price_timeline(assignments, tariffs, zone, months[0].start_ms, reach_ms)
+    timeline = price_timeline(assignments, tariffs, zone, months[0].start_ms, reach_ms, region_prices=region_prices)
     has_export = any(segment.export_price for segment in timeline)
     counted = [
         quarter

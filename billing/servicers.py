@@ -19,6 +19,7 @@ from billing.invoice_maker import InvoiceMaker
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
+from billing.price_methods import RegionPricing
 from billing.reading_validation import ReadingValidation
 from billing.readings_at_rest import ReadingsAtRest
 from billing.schema import DAY_MS
@@ -43,7 +44,13 @@ class Doors:
 
 
 def servicers_of(
-    config: BillingConfig, database: Database, cache: LiveCache, readings: ReadingsAtRest, devices: RegistryCache
+    config: BillingConfig,
+    database: Database,
+    cache: LiveCache,
+    readings: ReadingsAtRest,
+    devices: RegistryCache,
+    *,
+    pricing: RegionPricing,
 ) -> Doors:
     """Every service of billing, on the stores of this process."""
     tail = TailReader(readings.tail, readings.log)
@@ -71,6 +78,7 @@ def servicers_of(
         registry=devices,
         quarters=usage,
         complete_through=readings.complete_through,
+        region_prices=pricing.reader,
         hold_limits=HoldLimits(config.hold_estimated_days * DAY_MS, config.hold_estimated_percent),
     )
     invoices = AccountInvoiceStore(database)
@@ -91,7 +99,13 @@ def servicers_of(
         ),
         (
             add_TariffServiceServicer_to_server,
-            TariffService(store=tariffs, registry=devices, bills=bills, clock=now_ms),
+            TariffService(
+                store=tariffs,
+                registry=devices,
+                bills=bills,
+                pricing=pricing,
+                clock=now_ms,
+            ),
             tariff_service_pb2.DESCRIPTOR.services_by_name["TariffService"].full_name,
         ),
         (

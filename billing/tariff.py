@@ -91,6 +91,17 @@ class TimeOfUsePricing:
 Pricing = FlatPricing | TimeOfUsePricing
 
 
+@dataclass(frozen=True, slots=True)
+class DynamicPricing:
+    """The price that the device's region has in each quarter-hour, with an amount added to each kWh."""
+
+    adder_per_kwh: Decimal = Decimal(0)
+
+
+EnergyPricing = Pricing | DynamicPricing
+"""How energy that is taken can be priced; energy that is given has no dynamic price."""
+
+
 class TierAllowance(Enum):
     """What the amounts of the steps are for; the energy is counted from 0 again when it is over."""
 
@@ -214,7 +225,7 @@ class Tariff:
     tariff_id: str
     display_name: str
     currency_code: str
-    pricing: Pricing
+    pricing: EnergyPricing
     daily_charge: Decimal | None
     tax_percent: Decimal
     monthly_charge: Decimal | None = None

@@ -5,9 +5,16 @@ from decimal import Decimal
 
 from energy.billing.v1 import tariff_pb2
 
-from billing.pricing_codec import flat_message, flat_pricing, time_of_use_message, time_of_use_pricing
+from billing.pricing_codec import (
+    dynamic_message,
+    dynamic_pricing,
+    flat_message,
+    flat_pricing,
+    time_of_use_message,
+    time_of_use_pricing,
+)
 from billing.schema import QUARTER_MS
-from billing.tariff import FlatPricing, Pricing, Tariff, TariffAssignment
+from billing.tariff import DynamicPricing, EnergyPricing, FlatPricing, Tariff, TariffAssignment
 from billing.tariff_reader import TariffReader, decimal_message
 from billing.tariff_terms_codec import (
     CLOCKS,
@@ -96,6 +103,8 @@ def tariff_message(tariff: Tariff, create_time_ms: int) -> tariff_pb2.Tariff:
         message.export.CopyFrom(export_terms_message(tariff.export, currency_code))
     if isinstance(tariff.pricing, FlatPricing):
         message.flat.CopyFrom(flat_message(tariff.pricing, currency_code))
+    elif isinstance(tariff.pricing, DynamicPricing):
+        message.dynamic.CopyFrom(dynamic_message(tariff.pricing, currency_code))
     else:
         message.time_of_use.CopyFrom(time_of_use_message(tariff.pricing, currency_code))
     return message
@@ -143,12 +152,14 @@ def refuse(violations: Iterable[FieldViolation]) -> None:
         raise InvalidArgument(found[:_VIOLATIONS_MAXIMUM])
 
 
-def _pricing(reader: TariffReader, message: tariff_pb2.Tariff, path: str) -> Pricing:
+def _pricing(reader: TariffReader, message: tariff_pb2.Tariff, path: str) -> EnergyPricing:
     match message.WhichOneof("pricing"):
         case "flat":
             return flat_pricing(reader, message.flat, f"{path}.flat")
         case "time_of_use":
             return time_of_use_pricing(reader, message.time_of_use, f"{path}.time_of_use")
+        case "dynamic":
+            return dynamic_pricing(reader, message.dynamic, f"{path}.dynamic")
         case _:
-            reader.refuse(f"{path}.pricing", "FIELD_REQUIRED", "is required: flat or time_of_use")
+            reader.refuse(f"{path}.pricing", "FIELD_REQUIRED", "is required: flat, time_of_use or dynamic")
             return FlatPricing(Decimal(0))

@@ -4,7 +4,6 @@
 
 import asyncio
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
 from energy.billing.v1.tariff_service_pb2 import (
     AssignTariffRequest,
@@ -20,15 +19,15 @@ from energy.billing.v1.tariff_service_pb2 import (
     ListTariffsRequest,
     ListTariffsResponse,
 )
-from energy.billing.v1.tariff_service_pb2_grpc import TariffServiceServicer
 
 from billing.bill_maker import BillMaker
 from billing.cost_estimate import estimate, even_period, even_quarters
+from billing.device_prices import HORIZON_MS, DevicePrices
 from billing.device_registry import DeviceRegistry
 from billing.estimate_codec import estimate_answer, estimate_question
 from billing.invoice_codec import Knowledge, PreviewQuestion
 from billing.price_codec import price_answer, price_question
-from billing.price_timeline import price_timeline, segment_at
+from billing.price_methods import PriceMethods, RegionPricing
 from billing.tariff_codec import (
     assignment_from_message,
     assignment_message,
@@ -38,25 +37,32 @@ from billing.tariff_codec import (
 )
 from billing.tariff_store import TariffStore
 from billing.tariff_validation import id_violations
-from common.errors import PageTokenInvalid, TariffNotAssigned
+from common.errors import PageTokenInvalid
 from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context
 
 _PAGE_DEFAULT = 100
 _PAGE_MAXIMUM = 1000
-PRICE_HORIZON_MS = 8 * 86_400_000
 
 
-class TariffService(TariffServiceServicer):
+class TariffService(PriceMethods):
     """Translates between the contract and the tariffs at rest; `clock` gives now in UTC milliseconds."""
 
     def __init__(
-        self, *, store: TariffStore, registry: DeviceRegistry, bills: BillMaker, clock: Callable[[], int]
+        self,
+        *,
+        store: TariffStore,
+        registry: DeviceRegistry,
+        bills: BillMaker,
+        pricing: RegionPricing,
+        clock: Callable[[], int],
     ) -> None:
+        device_prices = DevicePrices(store=store, registry=registry, region_prices=pricing.reader)
+        super().__init__(pricing=pricing, device_prices=device_prices, clock=clock)
         self._store = store
         self._bills = bills
         self._registry = registry
-        self._clock = clock
+        self._price_cache = pricing.cache
 
     async def CreateTariff(self, request: CreateTariffRequest, context: Context) -> CreateTariffResponse:
         """Keeps a tariff that breaks no rule."""
@@ -99,17 +105,20 @@ class TariffService(TariffServiceServicer):
         await self._registry.find(assignment.device_id)
         await self._store.get(assignment.tariff_id)
         await self._store.assign(assignment, self._clock())
+        await self._price_cache.drop(assignment.device_id)
         return AssignTariffResponse(assignment=assignment_message(assignment))
 
     async def GetCurrentPrice(self, request: GetCurrentPriceRequest, context: Context) -> GetCurrentPriceResponse:
         """Finds the price of an instant and the span in which it holds."""
-        device_id, instant_ms = price_question(request, self._clock())
-        device = await self._registry.find(device_id)
-        assignments = await self._store.assignments(device_id)
-        tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
-        start_ms, horizon_ms = instant_ms - PRICE_HORIZON_MS, instant_ms + PRICE_HORIZON_MS
-        timeline = price_timeline(assignments, tariffs, ZoneInfo(device.time_zone), start_ms, horizon_ms)
-        segment = segment_at(timeline, instant_ms)
-        if segment is None:
-            raise TariffNotAssigned(device_id, instant_ms)
-        return price_answer(segment, horizon_ms)
+        now_ms = self._clock()
+        device_id, instant_ms = price_question(request, now_ms)
+        if instant_ms != now_ms:
+            segment = await self._device_prices.at(device_id, instant_ms)
+            return price_answer(segment, instant_ms + HORIZON_MS)
+        kept, word = await self._price_cache.find(device_id)
+        if kept is not None:
+            return GetCurrentPriceResponse.FromString(kept)
+        segment = await self._device_prices.at(device_id, instant_ms)
+        answer = price_answer(segment, instant_ms + HORIZON_MS)
+        await self._price_cache.put(device_id, word, answer.SerializeToString(), segment.end_ms - instant_ms)
+        return answer

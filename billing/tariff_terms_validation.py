@@ -13,10 +13,11 @@ from billing.pricing_validation import (
 )
 from billing.tariff import (
     DemandCharge,
+    DynamicPricing,
+    EnergyPricing,
     ExportMode,
     ExportTerms,
     FlatPricing,
-    Pricing,
     Tariff,
     TierAllowance,
     TierCounter,
@@ -72,8 +73,10 @@ def _netting(path: str, tariff: Tariff, terms: ExportTerms) -> Iterator[FieldVio
         yield out_of_range(f"{path}.tier_rules", "counted by price and not by day with netting over a period")
 
 
-def has_steps(pricing: Pricing) -> bool:
+def has_steps(pricing: EnergyPricing) -> bool:
     """Whether a price changes with the amount of energy."""
+    if isinstance(pricing, DynamicPricing):
+        return False
     if isinstance(pricing, FlatPricing):
         return bool(pricing.steps)
     return bool(pricing.default_steps) or any(period.steps for period in pricing.periods)

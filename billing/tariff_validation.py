@@ -29,15 +29,20 @@ def id_violations(path: str, identity: str) -> Iterator[FieldViolation]:
         yield FieldViolation(path, "INVALID_FORMAT", "must be 1..128 characters of A-Z a-z 0-9 . _ : -")
 
 
+def currency_violations(path: str, currency_code: str) -> Iterator[FieldViolation]:
+    """What is wrong with the code of a currency."""
+    if not currency_code:
+        yield required(path)
+    elif not _CURRENCY_CODE.fullmatch(currency_code):
+        yield FieldViolation(path, "INVALID_FORMAT", "must be three letters A-Z")
+
+
 def tariff_violations(tariff: Tariff, path: str = "tariff") -> list[FieldViolation]:
     """Every rule that the tariff breaks, in the order of its fields."""
     violations = [*id_violations(f"{path}.tariff_id", tariff.tariff_id)]
     if len(tariff.display_name) > DISPLAY_NAME_LENGTH_MAXIMUM:
         violations.append(out_of_range(f"{path}.display_name", f"at most {DISPLAY_NAME_LENGTH_MAXIMUM} characters"))
-    if not tariff.currency_code:
-        violations.append(required(f"{path}.currency_code"))
-    elif not _CURRENCY_CODE.fullmatch(tariff.currency_code):
-        violations.append(FieldViolation(f"{path}.currency_code", "INVALID_FORMAT", "must be three letters A-Z"))
+    violations += currency_violations(f"{path}.currency_code", tariff.currency_code)
     violations += pricing_violations(path, tariff.pricing)
     for name in ("daily_charge", "monthly_charge", "minimum_monthly_charge"):
         charge: Decimal | None = getattr(tariff, name)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import grpc
 
-from common.instants import rfc3339
 from common.invoice_errors import (
     AmountExceedsInvoice,
     InvoiceEntryExists,
@@ -16,9 +13,25 @@ from common.invoice_errors import (
     InvoiceState,
 )
 from common.mesh_error import FieldViolation, MeshError, Resource
+from common.price_errors import (
+    PriceHistoryTooShort,
+    PriceMayBeFixed,
+    PriceNotFixed,
+    PriceOverrideNotFound,
+    PricePolicyNotFound,
+    PriceRuleExists,
+)
 from common.reading_errors import MeterExchangeExists, NoReadings, ReadingChanged
 from common.request_errors import InvalidArgument, Malformed, PageTokenInvalid, RequestTooExpensive
 from common.rich_status import reason_of, to_status
+from common.tariff_errors import (
+    CurrencyMixed,
+    IntervalCrossesPrice,
+    TariffAssignmentConflict,
+    TariffExists,
+    TariffNotAssigned,
+    TariffNotFound,
+)
 
 __all__ = [
     "AmountExceedsInvoice",
@@ -44,6 +57,12 @@ __all__ = [
     "NoReadings",
     "Overloaded",
     "PageTokenInvalid",
+    "PriceHistoryTooShort",
+    "PriceMayBeFixed",
+    "PriceNotFixed",
+    "PriceOverrideNotFound",
+    "PricePolicyNotFound",
+    "PriceRuleExists",
     "ReadingChanged",
     "RequestTooExpensive",
     "Resource",
@@ -57,7 +76,6 @@ __all__ = [
 ]
 
 _DEVICE = "energy.registry.v1.Device"
-_TARIFF = "energy.billing.v1.Tariff"
 
 
 class Internal(MeshError):
@@ -120,93 +138,6 @@ class LinkOverlap(MeshError):
             f"the link of meter {meter_id!r} to vehicle {vehicle_id!r} overlaps another link of this meter",
             metadata={"meter_id": meter_id, "vehicle_id": vehicle_id},
             resource=Resource(_DEVICE, meter_id),
-        )
-
-
-class TariffNotFound(MeshError):
-    """Expected: no tariff has this id."""
-
-    code = grpc.StatusCode.NOT_FOUND
-    reason = "TARIFF_NOT_FOUND"
-
-    def __init__(self, tariff_id: str) -> None:
-        super().__init__(
-            f"no tariff has the id {tariff_id!r}",
-            metadata={"tariff_id": tariff_id},
-            resource=Resource(_TARIFF, tariff_id),
-        )
-
-
-class TariffExists(MeshError):
-    """Expected: a tariff with this id and other content exists."""
-
-    code = grpc.StatusCode.ALREADY_EXISTS
-    reason = "TARIFF_EXISTS"
-
-    def __init__(self, tariff_id: str) -> None:
-        super().__init__(
-            f"a tariff with the id {tariff_id!r} and other content exists",
-            metadata={"tariff_id": tariff_id},
-            resource=Resource(_TARIFF, tariff_id),
-        )
-
-
-class TariffNotAssigned(MeshError):
-    """Expected: no tariff is assigned to the device for some part of the period."""
-
-    code = grpc.StatusCode.FAILED_PRECONDITION
-    reason = "TARIFF_NOT_ASSIGNED"
-
-    def __init__(self, device_id: str, start_time_ms: int) -> None:
-        start_time = rfc3339(start_time_ms)
-        super().__init__(
-            f"device {device_id!r} has no tariff at {start_time}",
-            metadata={"device_id": device_id, "start_time": start_time},
-            resource=Resource(_DEVICE, device_id),
-        )
-
-
-class TariffAssignmentConflict(MeshError):
-    """Expected: another tariff is assigned to the device from the same instant."""
-
-    code = grpc.StatusCode.FAILED_PRECONDITION
-    reason = "TARIFF_ASSIGNMENT_CONFLICT"
-
-    def __init__(self, device_id: str, tariff_id: str, start_time_ms: int) -> None:
-        start_time = rfc3339(start_time_ms)
-        super().__init__(
-            f"device {device_id!r} is assigned the tariff {tariff_id!r} from {start_time}",
-            metadata={"device_id": device_id, "tariff_id": tariff_id, "start_time": start_time},
-            resource=Resource(_DEVICE, device_id),
-        )
-
-
-class IntervalCrossesPrice(MeshError):
-    """Expected: a reading's interval crosses a price change and cannot be priced."""
-
-    code = grpc.StatusCode.FAILED_PRECONDITION
-    reason = "INTERVAL_CROSSES_PRICE"
-
-    def __init__(self, device_id: str, start_time_ms: int) -> None:
-        start_time = rfc3339(start_time_ms)
-        super().__init__(
-            f"the interval of the reading of device {device_id!r} at {start_time} crosses a price change",
-            metadata={"device_id": device_id, "start_time": start_time},
-            resource=Resource(_DEVICE, device_id),
-        )
-
-
-class CurrencyMixed(MeshError):
-    """Expected: the tariffs of the period have different currencies, so they add up to no bill."""
-
-    code = grpc.StatusCode.FAILED_PRECONDITION
-    reason = "CURRENCY_MIXED"
-
-    def __init__(self, currency_codes: Sequence[str]) -> None:
-        named = " and ".join(currency_codes)
-        super().__init__(
-            f"the period is priced in {named}; ask for the time before and after the change",
-            metadata={"currency_codes": ",".join(currency_codes)},
         )
 
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
-from common.broker import BrokerConnection, Publisher, PublishFailed
+from common.broker import BrokerConnection, Publisher, PublishFailed, Unroutable
 from common.logs import get_logger
 from common.mongo import Database
-from common.topology import EVENTS_EXCHANGE
+from common.topology import EVENT_KEYS, EVENTS_EXCHANGE
 
 PENDING = "event_pending"
 """The field of a document that is there, and 1, as long as its event is not told."""
@@ -34,6 +34,11 @@ class Event(NamedTuple):
     type_name: str
     message_id: str
     body: bytes
+
+
+async def prepare_outbox(database: Database, collection: str) -> None:
+    """Makes the index that finds what is not told; documents without the mark are not in it."""
+    await database[collection].create_index([(PENDING, 1)], sparse=True)
 
 
 class EventOutbox:
@@ -55,10 +60,6 @@ class EventOutbox:
         self._publisher = Publisher(connection)
         self._wanted = asyncio.Event()
         self._told = Counter(f"{collection}_events", f"Events told of documents in {collection}.", registry=registry)
-
-    async def prepare(self) -> None:
-        """Makes the index that finds what is not told; documents without the mark are not in it."""
-        await self._collection.create_index([(PENDING, 1)], sparse=True)
 
     def notify(self) -> None:
         """Says that there is something to tell, so that it need not wait for the next look."""
@@ -92,6 +93,16 @@ class EventOutbox:
         documents.sort(key=lambda document: str(document["_id"]))
         for document in documents:
             event = self._event_of(document)
+            await self._publish(event)
+            # A document that has changed meanwhile has news of its own to tell.
+            await self._collection.update_one(
+                {"_id": document["_id"], "version": document.get("version")}, {"$unset": {PENDING: ""}}
+            )
+            self._told.inc()
+        return len(documents)
+
+    async def _publish(self, event: Event) -> None:
+        try:
             await self._publisher.publish(
                 EVENTS_EXCHANGE,
                 event.type_name,
@@ -99,9 +110,7 @@ class EventOutbox:
                 message_id=event.message_id,
                 type_name=event.type_name,
             )
-            # A document that has changed meanwhile has news of its own to tell.
-            await self._collection.update_one(
-                {"_id": document["_id"], "version": document.get("version")}, {"$unset": {PENDING: ""}}
-            )
-            self._told.inc()
-        return len(documents)
+        except Unroutable:
+            # Nobody has to listen to an event, but who should must have its queue.
+            if any(event.type_name in keys for keys in EVENT_KEYS.values()):
+                raise

@@ -20,16 +20,21 @@ from google.type.dayofweek_pb2 import FRIDAY, MONDAY, THURSDAY, TUESDAY, WEDNESD
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 from google.type.money_pb2 import Money
 from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
 
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.adjustment_due_store import AdjustmentDueStore
 from billing.bill_hold import HoldLimits
 from billing.bill_maker import BillMaker
+from billing.config import BillingConfig
 from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
 from billing.invoice_maker import InvoiceMaker
 from billing.invoice_service import InvoiceService
 from billing.observation import SpanKey
+from billing.price_cache import PriceCache
+from billing.price_methods import RegionPricing
+from billing.pricing_wiring import prepare_prices, region_pricing
 from billing.rated_line import Quarter
 from billing.span import Span
 from billing.tariff_service import TariffService
@@ -41,6 +46,7 @@ from common.instants import datetime_to_ms, from_ms
 from common.interceptors import standard_interceptors
 from common.logs import get_logger
 from common.mongo import Database
+from common.redis_client import open_redis
 from common.rich_status import status_of
 from common.store_deadline import StoreDeadlineInterceptor
 
@@ -178,21 +184,32 @@ class PricingMesh:
     registry: MadeUpRegistry
     book: InvoiceBook
     adjustments_due: AdjustmentDueStore
+    pricing: RegionPricing
+
+
+# Nothing listens on the port that is reserved for nobody.
+_NO_REDIS = "redis://127.0.0.1:1"
 
 
 @asynccontextmanager
 async def pricing_mesh(
-    database: Database, usage: UsageStore | MadeUpReadings | None = None
+    database: Database, usage: UsageStore | MadeUpReadings | None = None, redis: Redis | None = None
 ) -> AsyncIterator[PricingMesh]:
-    """Serves both services on loopback over a real store; bills are of `usage`, by default those a test makes up."""
+    """Serves both services on loopback over a real store; bills are of `usage`, by default those a test makes up.
+
+    Without `redis` the one that is asked is away.
+    """
     store, registry, readings, clock = TariffStore(database), MadeUpRegistry(), MadeUpReadings(), Clock()
     complete_through = MadeUpCompleteness()
     await store.prepare()
+    await prepare_prices(database)
+    pricing = region_pricing(BillingConfig(), database, PriceCache(redis or open_redis(_NO_REDIS)), clock)
     bills = BillMaker(
         store=store,
         registry=registry,
         quarters=usage or readings,
         complete_through=complete_through,
+        region_prices=pricing.reader,
         hold_limits=HoldLimits(72 * 3_600_000, Decimal(10)),
     )
     invoices = AccountInvoiceStore(database)
@@ -211,7 +228,8 @@ async def pricing_mesh(
         StoreDeadlineInterceptor(),
     ]
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
-    add_TariffServiceServicer_to_server(TariffService(store=store, registry=registry, bills=bills, clock=clock), server)
+    tariff_service = TariffService(store=store, registry=registry, bills=bills, pricing=pricing, clock=clock)
+    add_TariffServiceServicer_to_server(tariff_service, server)
     add_InvoiceServiceServicer_to_server(
         InvoiceService(
             bills=bills,
@@ -235,6 +253,7 @@ async def pricing_mesh(
             registry,
             book,
             due,
+            pricing,
         )
     finally:
         await channel.close()

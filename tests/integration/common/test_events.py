@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect
 from common import event_consumer
 from common.broker import BrokerConnection
 from common.event_consumer import EventConsumer
-from common.event_outbox import PENDING, Event, EventOutbox
+from common.event_outbox import PENDING, Event, EventOutbox, prepare_outbox
 from common.mongo import Database
 from common.topology import DEAD_LETTER_QUEUE, EVENT_KEYS, declare, event_queue_name
 from tests.integration.common.broker_route import Eventually, running
@@ -58,9 +58,8 @@ async def events_connection(broker_url: str) -> AsyncIterator[BrokerConnection]:
 @pytest.fixture
 async def outbox(database: Database, events_connection: BrokerConnection) -> EventOutbox:
     """The outbox of a collection `things`."""
-    made = EventOutbox(database, "things", _event, events_connection, CollectorRegistry())
-    await made.prepare()
-    return made
+    await prepare_outbox(database, "things")
+    return EventOutbox(database, "things", _event, events_connection, CollectorRegistry())
 
 
 @pytest.fixture

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.local_time import local_midnight_ms, wall_clock
-from billing.tariff import QUARTER_MS, FlatPricing, Price, Tariff, TimeOfUsePeriod, TimeOfUsePricing, TimeOfUseWindow
+from billing.tariff import (
+    QUARTER_MS,
+    DynamicPricing,
+    FlatPricing,
+    Price,
+    Pricing,
+    Tariff,
+    TimeOfUsePeriod,
+    TimeOfUsePricing,
+    TimeOfUseWindow,
+)
 from billing.time_of_use import price_at, price_segments
 
 HOUR_MS = 3_600_000
@@ -37,6 +47,12 @@ EVENING_PEAK = tariff(period(PEAK, TimeOfUseWindow(WEEKDAYS, 17 * 60, 21 * 60)))
 NIGHT_TARIFF = tariff(period(NIGHT, TimeOfUseWindow(EVERY_DAY, 60, 180)))
 
 
+def by_clock(made: Tariff) -> Pricing:
+    """The prices of a tariff that go by the clock or never change."""
+    assert not isinstance(made.pricing, DynamicPricing)
+    return made.pricing
+
+
 def utc_ms(text: str) -> int:
     """Milliseconds since 1970 of an instant such as `2026-03-29T01:00`, UTC."""
     return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1000
@@ -55,19 +71,19 @@ def utc_ms(text: str) -> int:
 )
 def test_a_window_begins_at_its_first_minute_and_ends_before_its_last(weekday: int, minute: int, price: Price) -> None:
     """Peak is Monday to Friday from 17:00 up to, and without, 21:00."""
-    assert price_at(EVENING_PEAK.pricing, 1, weekday, minute) == price
+    assert price_at(by_clock(EVENING_PEAK), 1, weekday, minute) == price
 
 
 def test_a_window_without_days_applies_on_every_day() -> None:
     """No day named means all seven."""
-    assert {price_at(NIGHT_TARIFF.pricing, 1, weekday, 60) for weekday in range(7)} == {NIGHT}
+    assert {price_at(by_clock(NIGHT_TARIFF), 1, weekday, 60) for weekday in range(7)} == {NIGHT}
 
 
 def test_a_window_may_last_the_whole_day() -> None:
     """Minutes 0 to 1440 leave nothing to the default price."""
     weekend = tariff(period(NIGHT, TimeOfUseWindow(frozenset({5, 6}), 0, 1440)))
 
-    assert {price_at(weekend.pricing, 1, 6, minute) for minute in range(1440)} == {NIGHT}
+    assert {price_at(by_clock(weekend), 1, 6, minute) for minute in range(1440)} == {NIGHT}
 
 
 def test_where_windows_overlap_the_earlier_period_counts() -> None:
@@ -75,8 +91,8 @@ def test_where_windows_overlap_the_earlier_period_counts() -> None:
     evening = TimeOfUseWindow(EVERY_DAY, 18 * 60, 20 * 60)
     all_day = TimeOfUseWindow(EVERY_DAY, 0, 1440)
 
-    assert price_at(tariff(period(PEAK, evening), period(NIGHT, all_day)).pricing, 1, 0, 19 * 60) == PEAK
-    assert price_at(tariff(period(NIGHT, all_day), period(PEAK, evening)).pricing, 1, 0, 19 * 60) == NIGHT
+    assert price_at(by_clock(tariff(period(PEAK, evening), period(NIGHT, all_day))), 1, 0, 19 * 60) == PEAK
+    assert price_at(by_clock(tariff(period(NIGHT, all_day), period(PEAK, evening))), 1, 0, 19 * 60) == NIGHT
 
 
 def test_a_season_begins_and_ends_at_local_midnight() -> None:
@@ -86,7 +102,7 @@ def test_a_season_begins_and_ends_at_local_midnight() -> None:
 
     segments = list(
         price_segments(
-            seasonal.pricing, ZoneInfo("America/New_York"), utc_ms("2026-05-29T04:00"), utc_ms("2026-06-02T04:00")
+            by_clock(seasonal), ZoneInfo("America/New_York"), utc_ms("2026-05-29T04:00"), utc_ms("2026-06-02T04:00")
         )
     )
 
@@ -104,7 +120,7 @@ def test_a_season_that_begins_within_a_window_cuts_it() -> None:
 
     segments = list(
         price_segments(
-            seasonal.pricing, ZoneInfo("Europe/Berlin"), utc_ms("2026-10-31T11:00"), utc_ms("2026-11-01T11:00")
+            by_clock(seasonal), ZoneInfo("Europe/Berlin"), utc_ms("2026-10-31T11:00"), utc_ms("2026-11-01T11:00")
         )
     )
 
@@ -121,7 +137,7 @@ def test_a_holiday_counts_as_a_sunday() -> None:
     midnight_ms = utc_ms("2026-01-25T18:30")
 
     segments = list(
-        price_segments(with_holiday.pricing, ZoneInfo("Asia/Kolkata"), midnight_ms, midnight_ms + 48 * HOUR_MS)
+        price_segments(by_clock(with_holiday), ZoneInfo("Asia/Kolkata"), midnight_ms, midnight_ms + 48 * HOUR_MS)
     )
 
     assert [(segment.price, (segment.end_ms - segment.start_ms) / HOUR_MS) for segment in segments] == [
@@ -137,21 +153,21 @@ def test_a_flat_tariff_has_one_price_without_a_change() -> None:
     flat = Tariff("flat", "", "INR", FlatPricing(Decimal("5.00")), None, Decimal(18))
     start_ms, end_ms = utc_ms("2026-01-01T00:00") + 1, utc_ms("2027-01-01T00:00") + 2
 
-    (segment,) = price_segments(flat.pricing, ZoneInfo("Europe/Berlin"), start_ms, end_ms)
+    (segment,) = price_segments(by_clock(flat), ZoneInfo("Europe/Berlin"), start_ms, end_ms)
 
     assert segment == (start_ms, end_ms, Price("flat", Decimal("5.00")))
 
 
 def test_an_empty_span_has_no_segments() -> None:
     """Nothing lasts no time."""
-    assert list(price_segments(EVENING_PEAK.pricing, ZoneInfo("UTC"), 0, 0)) == []
+    assert list(price_segments(by_clock(EVENING_PEAK), ZoneInfo("UTC"), 0, 0)) == []
 
 
 def test_a_price_changes_when_the_local_clock_says_so() -> None:
     """17:00 in Kathmandu (UTC+5:45) is 11:15 UTC."""
     segments = list(
         price_segments(
-            EVENING_PEAK.pricing, ZoneInfo("Asia/Kathmandu"), utc_ms("2026-01-05T00:00"), utc_ms("2026-01-06T00:00")
+            by_clock(EVENING_PEAK), ZoneInfo("Asia/Kathmandu"), utc_ms("2026-01-05T00:00"), utc_ms("2026-01-06T00:00")
         )
     )
 
@@ -166,7 +182,7 @@ def test_a_price_runs_on_over_days_without_a_change() -> None:
     """From Friday evening to Monday evening there is no peak."""
     friday, monday = utc_ms("2026-01-09T22:00"), utc_ms("2026-01-12T17:00")
 
-    first, *_ = price_segments(EVENING_PEAK.pricing, ZoneInfo("UTC"), friday, monday + HOUR_MS)
+    first, *_ = price_segments(by_clock(EVENING_PEAK), ZoneInfo("UTC"), friday, monday + HOUR_MS)
 
     assert first == (friday, monday, OFF_PEAK)
 
@@ -192,7 +208,7 @@ def test_a_window_lasts_as_long_as_the_clock_shows_it(zone: str, day: date, hour
     """A skipped hour of the window is not priced, a repeated one is priced twice."""
     start_ms = local_midnight_ms(day, ZoneInfo(zone))
 
-    segments = list(price_segments(NIGHT_TARIFF.pricing, ZoneInfo(zone), start_ms, start_ms + 20 * HOUR_MS))
+    segments = list(price_segments(by_clock(NIGHT_TARIFF), ZoneInfo(zone), start_ms, start_ms + 20 * HOUR_MS))
 
     night_ms = sum(segment.end_ms - segment.start_ms for segment in segments if segment.price == NIGHT)
     assert night_ms / HOUR_MS == hours
@@ -203,7 +219,7 @@ def test_a_window_at_the_repeated_hour_is_interrupted() -> None:
     half_hour = tariff(period(NIGHT, TimeOfUseWindow(EVERY_DAY, 120, 150)))
     start_ms = utc_ms("2026-10-24T22:00")
 
-    segments = list(price_segments(half_hour.pricing, ZoneInfo("Europe/Berlin"), start_ms, start_ms + 10 * HOUR_MS))
+    segments = list(price_segments(by_clock(half_hour), ZoneInfo("Europe/Berlin"), start_ms, start_ms + 10 * HOUR_MS))
 
     assert [segment[:2] for segment in segments if segment.price == NIGHT] == [
         (utc_ms("2026-10-25T00:00"), utc_ms("2026-10-25T00:30")),
@@ -246,12 +262,12 @@ def test_the_segments_say_for_each_quarter_hour_what_the_clock_says(
     )
     start_ms, end_ms = start_quarter * QUARTER_MS, (start_quarter + quarters) * QUARTER_MS
 
-    segments = list(price_segments(drawn.pricing, zone, start_ms, end_ms))
+    segments = list(price_segments(by_clock(drawn), zone, start_ms, end_ms))
 
     prices = [segment.price for segment in segments for _ in range((segment.end_ms - segment.start_ms) // QUARTER_MS)]
     shown = (wall_clock(start_ms + index * QUARTER_MS, zone) for index in range(quarters))
     assert prices == [
-        price_at(drawn.pricing, clock.day.month, 6 if clock.day in holidays else clock.weekday, clock.minute)
+        price_at(by_clock(drawn), clock.day.month, 6 if clock.day in holidays else clock.weekday, clock.minute)
         for clock in shown
     ]
     assert (segments[0].start_ms, segments[-1].end_ms) == (start_ms, end_ms)

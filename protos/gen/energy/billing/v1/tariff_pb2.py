@@ -29,47 +29,49 @@ from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65nergy/billing/v1/tariff.proto\x12\x11\x65nergy.billing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1bgoogle/type/dayofweek.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"\x8b\x07\n\x06Tariff\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12.\n\x04\x66lat\x18\x04 \x01(\x0b\x32\x1e.energy.billing.v1.FlatPricingH\x00\x12:\n\x0btime_of_use\x18\x05 \x01(\x0b\x32#.energy.billing.v1.TimeOfUsePricingH\x00\x12(\n\x0c\x64\x61ily_charge\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12)\n\x0btax_percent\x18\x07 \x01(\x0b\x32\x14.google.type.Decimal\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x0emonthly_charge\x18\t \x01(\x0b\x32\x12.google.type.Money\x12\x32\n\x16minimum_monthly_charge\x18\n \x01(\x0b\x32\x12.google.type.Money\x12\x36\n\x18\x66ixed_charge_tax_percent\x18\x0b \x01(\x0b\x32\x14.google.type.Decimal\x12\x30\n\x12\x65xport_tax_percent\x18\x0c \x01(\x0b\x32\x14.google.type.Decimal\x12\x30\n\ntier_rules\x18\r \x01(\x0b\x32\x1c.energy.billing.v1.TierRules\x12\x37\n\x0e\x64\x65mand_charges\x18\x0e \x03(\x0b\x32\x1f.energy.billing.v1.DemandCharge\x12.\n\x06\x65xport\x18\x0f \x01(\x0b\x32\x1e.energy.billing.v1.ExportTerms\x12-\n\x05\x63lock\x18\x10 \x01(\x0e\x32\x1e.energy.billing.v1.TariffClock\x12\x36\n\rrounding_mode\x18\x11 \x01(\x0e\x32\x1f.energy.billing.v1.RoundingMode\x12\x38\n\x0erounding_level\x18\x12 \x01(\x0e\x32 .energy.billing.v1.RoundingLevel\x12>\n\x11interval_crossing\x18\x13 \x01(\x0e\x32#.energy.billing.v1.IntervalCrossingB\t\n\x07pricing\"e\n\x0b\x46latPricing\x12)\n\rprice_per_kwh\x18\x01 \x01(\x0b\x32\x12.google.type.Money\x12+\n\x05steps\x18\x02 \x03(\x0b\x32\x1c.energy.billing.v1.PriceStep\"_\n\tPriceStep\x12\'\n\tabove_kwh\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12)\n\rprice_per_kwh\x18\x02 \x01(\x0b\x32\x12.google.type.Money\"\xa0\x01\n\tTierRules\x12\x33\n\tallowance\x18\x01 \x01(\x0e\x32 .energy.billing.v1.TierAllowance\x12/\n\x07\x63ounter\x18\x02 \x01(\x0e\x32\x1e.energy.billing.v1.TierCounter\x12-\n\x06volume\x18\x03 \x01(\x0e\x32\x1d.energy.billing.v1.TierVolume\"\xf4\x01\n\x0c\x44\x65mandCharge\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x0cprice_per_kw\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x16\n\x0ewindow_minutes\x18\x03 \x01(\x05\x12\x33\n\x07windows\x18\x04 \x03(\x0b\x32\".energy.billing.v1.TimeOfUseWindow\x12-\n\x0fratchet_percent\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0flookback_months\x18\x06 \x01(\x05\x12\x17\n\x0f\x65stimates_count\x18\x07 \x01(\x08\"\xc8\x01\n\x0b\x45xportTerms\x12+\n\x04mode\x18\x01 \x01(\x0e\x32\x1d.energy.billing.v1.ExportMode\x12.\n\x04\x66lat\x18\x02 \x01(\x0b\x32\x1e.energy.billing.v1.FlatPricingH\x00\x12:\n\x0btime_of_use\x18\x03 \x01(\x0b\x32#.energy.billing.v1.TimeOfUsePricingH\x00\x12\x15\n\rtrue_up_month\x18\x04 \x01(\x05\x42\t\n\x07pricing\"\xea\x01\n\x10TimeOfUsePricing\x12\x33\n\x07periods\x18\x01 \x03(\x0b\x32\".energy.billing.v1.TimeOfUsePeriod\x12\x14\n\x0c\x64\x65\x66\x61ult_name\x18\x02 \x01(\t\x12\x31\n\x15\x64\x65\x66\x61ult_price_per_kwh\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12#\n\x08holidays\x18\x04 \x03(\x0b\x32\x11.google.type.Date\x12\x33\n\rdefault_steps\x18\x05 \x03(\x0b\x32\x1c.energy.billing.v1.PriceStep\"\xac\x01\n\x0fTimeOfUsePeriod\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\rprice_per_kwh\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x33\n\x07windows\x18\x03 \x03(\x0b\x32\".energy.billing.v1.TimeOfUseWindow\x12+\n\x05steps\x18\x04 \x03(\x0b\x32\x1c.energy.billing.v1.PriceStep\"y\n\x0fTimeOfUseWindow\x12,\n\x0c\x64\x61ys_of_week\x18\x01 \x03(\x0e\x32\x16.google.type.DayOfWeek\x12\x14\n\x0cstart_minute\x18\x02 \x01(\x05\x12\x12\n\nend_minute\x18\x03 \x01(\x05\x12\x0e\n\x06months\x18\x04 \x03(\x05\"h\n\x10TariffAssignment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\ttariff_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x83\x01\n\rTierAllowance\x12\x1e\n\x1aTIER_ALLOWANCE_UNSPECIFIED\x10\x00\x12\x18\n\x14TIER_ALLOWANCE_MONTH\x10\x01\x12\x16\n\x12TIER_ALLOWANCE_DAY\x10\x02\x12 \n\x1cTIER_ALLOWANCE_DAYS_OF_MONTH\x10\x03*\\\n\x0bTierCounter\x12\x1c\n\x18TIER_COUNTER_UNSPECIFIED\x10\x00\x12\x17\n\x13TIER_COUNTER_TARIFF\x10\x01\x12\x16\n\x12TIER_COUNTER_PRICE\x10\x02*[\n\nTierVolume\x12\x1b\n\x17TIER_VOLUME_UNSPECIFIED\x10\x00\x12\x19\n\x15TIER_VOLUME_GRADUATED\x10\x01\x12\x15\n\x11TIER_VOLUME_WHOLE\x10\x02*\x88\x01\n\nExportMode\x12\x1b\n\x17\x45XPORT_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45XPORT_MODE_NET_BILLING\x10\x01\x12 \n\x1c\x45XPORT_MODE_INTERVAL_NETTING\x10\x02\x12\x1e\n\x1a\x45XPORT_MODE_PERIOD_NETTING\x10\x03*c\n\x0bTariffClock\x12\x1c\n\x18TARIFF_CLOCK_UNSPECIFIED\x10\x00\x12\x1b\n\x17TARIFF_CLOCK_PREVAILING\x10\x01\x12\x19\n\x15TARIFF_CLOCK_STANDARD\x10\x02*\x93\x01\n\x0cRoundingMode\x12\x1d\n\x19ROUNDING_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUNDING_MODE_HALF_UP\x10\x01\x12\x1b\n\x17ROUNDING_MODE_HALF_EVEN\x10\x02\x12\x14\n\x10ROUNDING_MODE_UP\x10\x03\x12\x16\n\x12ROUNDING_MODE_DOWN\x10\x04*b\n\rRoundingLevel\x12\x1e\n\x1aROUNDING_LEVEL_UNSPECIFIED\x10\x00\x12\x17\n\x13ROUNDING_LEVEL_LINE\x10\x01\x12\x18\n\x14ROUNDING_LEVEL_TOTAL\x10\x02*q\n\x10IntervalCrossing\x12!\n\x1dINTERVAL_CROSSING_UNSPECIFIED\x10\x00\x12\x1d\n\x19INTERVAL_CROSSING_REFUSED\x10\x01\x12\x1b\n\x17INTERVAL_CROSSING_SPLIT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65nergy/billing/v1/tariff.proto\x12\x11\x65nergy.billing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x1bgoogle/type/dayofweek.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"\xc1\x07\n\x06Tariff\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12.\n\x04\x66lat\x18\x04 \x01(\x0b\x32\x1e.energy.billing.v1.FlatPricingH\x00\x12:\n\x0btime_of_use\x18\x05 \x01(\x0b\x32#.energy.billing.v1.TimeOfUsePricingH\x00\x12\x34\n\x07\x64ynamic\x18\x14 \x01(\x0b\x32!.energy.billing.v1.DynamicPricingH\x00\x12(\n\x0c\x64\x61ily_charge\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12)\n\x0btax_percent\x18\x07 \x01(\x0b\x32\x14.google.type.Decimal\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x0emonthly_charge\x18\t \x01(\x0b\x32\x12.google.type.Money\x12\x32\n\x16minimum_monthly_charge\x18\n \x01(\x0b\x32\x12.google.type.Money\x12\x36\n\x18\x66ixed_charge_tax_percent\x18\x0b \x01(\x0b\x32\x14.google.type.Decimal\x12\x30\n\x12\x65xport_tax_percent\x18\x0c \x01(\x0b\x32\x14.google.type.Decimal\x12\x30\n\ntier_rules\x18\r \x01(\x0b\x32\x1c.energy.billing.v1.TierRules\x12\x37\n\x0e\x64\x65mand_charges\x18\x0e \x03(\x0b\x32\x1f.energy.billing.v1.DemandCharge\x12.\n\x06\x65xport\x18\x0f \x01(\x0b\x32\x1e.energy.billing.v1.ExportTerms\x12-\n\x05\x63lock\x18\x10 \x01(\x0e\x32\x1e.energy.billing.v1.TariffClock\x12\x36\n\rrounding_mode\x18\x11 \x01(\x0e\x32\x1f.energy.billing.v1.RoundingMode\x12\x38\n\x0erounding_level\x18\x12 \x01(\x0e\x32 .energy.billing.v1.RoundingLevel\x12>\n\x11interval_crossing\x18\x13 \x01(\x0e\x32#.energy.billing.v1.IntervalCrossingB\t\n\x07pricing\"e\n\x0b\x46latPricing\x12)\n\rprice_per_kwh\x18\x01 \x01(\x0b\x32\x12.google.type.Money\x12+\n\x05steps\x18\x02 \x03(\x0b\x32\x1c.energy.billing.v1.PriceStep\";\n\x0e\x44ynamicPricing\x12)\n\radder_per_kwh\x18\x01 \x01(\x0b\x32\x12.google.type.Money\"_\n\tPriceStep\x12\'\n\tabove_kwh\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12)\n\rprice_per_kwh\x18\x02 \x01(\x0b\x32\x12.google.type.Money\"\xa0\x01\n\tTierRules\x12\x33\n\tallowance\x18\x01 \x01(\x0e\x32 .energy.billing.v1.TierAllowance\x12/\n\x07\x63ounter\x18\x02 \x01(\x0e\x32\x1e.energy.billing.v1.TierCounter\x12-\n\x06volume\x18\x03 \x01(\x0e\x32\x1d.energy.billing.v1.TierVolume\"\xf4\x01\n\x0c\x44\x65mandCharge\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x0cprice_per_kw\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x16\n\x0ewindow_minutes\x18\x03 \x01(\x05\x12\x33\n\x07windows\x18\x04 \x03(\x0b\x32\".energy.billing.v1.TimeOfUseWindow\x12-\n\x0fratchet_percent\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x17\n\x0flookback_months\x18\x06 \x01(\x05\x12\x17\n\x0f\x65stimates_count\x18\x07 \x01(\x08\"\xc8\x01\n\x0b\x45xportTerms\x12+\n\x04mode\x18\x01 \x01(\x0e\x32\x1d.energy.billing.v1.ExportMode\x12.\n\x04\x66lat\x18\x02 \x01(\x0b\x32\x1e.energy.billing.v1.FlatPricingH\x00\x12:\n\x0btime_of_use\x18\x03 \x01(\x0b\x32#.energy.billing.v1.TimeOfUsePricingH\x00\x12\x15\n\rtrue_up_month\x18\x04 \x01(\x05\x42\t\n\x07pricing\"\xea\x01\n\x10TimeOfUsePricing\x12\x33\n\x07periods\x18\x01 \x03(\x0b\x32\".energy.billing.v1.TimeOfUsePeriod\x12\x14\n\x0c\x64\x65\x66\x61ult_name\x18\x02 \x01(\t\x12\x31\n\x15\x64\x65\x66\x61ult_price_per_kwh\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12#\n\x08holidays\x18\x04 \x03(\x0b\x32\x11.google.type.Date\x12\x33\n\rdefault_steps\x18\x05 \x03(\x0b\x32\x1c.energy.billing.v1.PriceStep\"\xac\x01\n\x0fTimeOfUsePeriod\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\rprice_per_kwh\x18\x02 \x01(\x0b\x32\x12.google.type.Money\x12\x33\n\x07windows\x18\x03 \x03(\x0b\x32\".energy.billing.v1.TimeOfUseWindow\x12+\n\x05steps\x18\x04 \x03(\x0b\x32\x1c.energy.billing.v1.PriceStep\"y\n\x0fTimeOfUseWindow\x12,\n\x0c\x64\x61ys_of_week\x18\x01 \x03(\x0e\x32\x16.google.type.DayOfWeek\x12\x14\n\x0cstart_minute\x18\x02 \x01(\x05\x12\x12\n\nend_minute\x18\x03 \x01(\x05\x12\x0e\n\x06months\x18\x04 \x03(\x05\"h\n\x10TariffAssignment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x11\n\ttariff_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x83\x01\n\rTierAllowance\x12\x1e\n\x1aTIER_ALLOWANCE_UNSPECIFIED\x10\x00\x12\x18\n\x14TIER_ALLOWANCE_MONTH\x10\x01\x12\x16\n\x12TIER_ALLOWANCE_DAY\x10\x02\x12 \n\x1cTIER_ALLOWANCE_DAYS_OF_MONTH\x10\x03*\\\n\x0bTierCounter\x12\x1c\n\x18TIER_COUNTER_UNSPECIFIED\x10\x00\x12\x17\n\x13TIER_COUNTER_TARIFF\x10\x01\x12\x16\n\x12TIER_COUNTER_PRICE\x10\x02*[\n\nTierVolume\x12\x1b\n\x17TIER_VOLUME_UNSPECIFIED\x10\x00\x12\x19\n\x15TIER_VOLUME_GRADUATED\x10\x01\x12\x15\n\x11TIER_VOLUME_WHOLE\x10\x02*\x88\x01\n\nExportMode\x12\x1b\n\x17\x45XPORT_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45XPORT_MODE_NET_BILLING\x10\x01\x12 \n\x1c\x45XPORT_MODE_INTERVAL_NETTING\x10\x02\x12\x1e\n\x1a\x45XPORT_MODE_PERIOD_NETTING\x10\x03*c\n\x0bTariffClock\x12\x1c\n\x18TARIFF_CLOCK_UNSPECIFIED\x10\x00\x12\x1b\n\x17TARIFF_CLOCK_PREVAILING\x10\x01\x12\x19\n\x15TARIFF_CLOCK_STANDARD\x10\x02*\x93\x01\n\x0cRoundingMode\x12\x1d\n\x19ROUNDING_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUNDING_MODE_HALF_UP\x10\x01\x12\x1b\n\x17ROUNDING_MODE_HALF_EVEN\x10\x02\x12\x14\n\x10ROUNDING_MODE_UP\x10\x03\x12\x16\n\x12ROUNDING_MODE_DOWN\x10\x04*b\n\rRoundingLevel\x12\x1e\n\x1aROUNDING_LEVEL_UNSPECIFIED\x10\x00\x12\x17\n\x13ROUNDING_LEVEL_LINE\x10\x01\x12\x18\n\x14ROUNDING_LEVEL_TOTAL\x10\x02*q\n\x10IntervalCrossing\x12!\n\x1dINTERVAL_CROSSING_UNSPECIFIED\x10\x00\x12\x1d\n\x19INTERVAL_CROSSING_REFUSED\x10\x01\x12\x1b\n\x17INTERVAL_CROSSING_SPLIT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.billing.v1.tariff_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TIERALLOWANCE']._serialized_start=2556
-  _globals['_TIERALLOWANCE']._serialized_end=2687
-  _globals['_TIERCOUNTER']._serialized_start=2689
-  _globals['_TIERCOUNTER']._serialized_end=2781
-  _globals['_TIERVOLUME']._serialized_start=2783
-  _globals['_TIERVOLUME']._serialized_end=2874
-  _globals['_EXPORTMODE']._serialized_start=2877
-  _globals['_EXPORTMODE']._serialized_end=3013
-  _globals['_TARIFFCLOCK']._serialized_start=3015
-  _globals['_TARIFFCLOCK']._serialized_end=3114
-  _globals['_ROUNDINGMODE']._serialized_start=3117
-  _globals['_ROUNDINGMODE']._serialized_end=3264
-  _globals['_ROUNDINGLEVEL']._serialized_start=3266
-  _globals['_ROUNDINGLEVEL']._serialized_end=3364
-  _globals['_INTERVALCROSSING']._serialized_start=3366
-  _globals['_INTERVALCROSSING']._serialized_end=3479
+  _globals['_TIERALLOWANCE']._serialized_start=2671
+  _globals['_TIERALLOWANCE']._serialized_end=2802
+  _globals['_TIERCOUNTER']._serialized_start=2804
+  _globals['_TIERCOUNTER']._serialized_end=2896
+  _globals['_TIERVOLUME']._serialized_start=2898
+  _globals['_TIERVOLUME']._serialized_end=2989
+  _globals['_EXPORTMODE']._serialized_start=2992
+  _globals['_EXPORTMODE']._serialized_end=3128
+  _globals['_TARIFFCLOCK']._serialized_start=3130
+  _globals['_TARIFFCLOCK']._serialized_end=3229
+  _globals['_ROUNDINGMODE']._serialized_start=3232
+  _globals['_ROUNDINGMODE']._serialized_end=3379
+  _globals['_ROUNDINGLEVEL']._serialized_start=3381
+  _globals['_ROUNDINGLEVEL']._serialized_end=3479
+  _globals['_INTERVALCROSSING']._serialized_start=3481
+  _globals['_INTERVALCROSSING']._serialized_end=3594
   _globals['_TARIFF']._serialized_start=192
-  _globals['_TARIFF']._serialized_end=1099
-  _globals['_FLATPRICING']._serialized_start=1101
-  _globals['_FLATPRICING']._serialized_end=1202
-  _globals['_PRICESTEP']._serialized_start=1204
-  _globals['_PRICESTEP']._serialized_end=1299
-  _globals['_TIERRULES']._serialized_start=1302
-  _globals['_TIERRULES']._serialized_end=1462
-  _globals['_DEMANDCHARGE']._serialized_start=1465
-  _globals['_DEMANDCHARGE']._serialized_end=1709
-  _globals['_EXPORTTERMS']._serialized_start=1712
-  _globals['_EXPORTTERMS']._serialized_end=1912
-  _globals['_TIMEOFUSEPRICING']._serialized_start=1915
-  _globals['_TIMEOFUSEPRICING']._serialized_end=2149
-  _globals['_TIMEOFUSEPERIOD']._serialized_start=2152
-  _globals['_TIMEOFUSEPERIOD']._serialized_end=2324
-  _globals['_TIMEOFUSEWINDOW']._serialized_start=2326
-  _globals['_TIMEOFUSEWINDOW']._serialized_end=2447
-  _globals['_TARIFFASSIGNMENT']._serialized_start=2449
-  _globals['_TARIFFASSIGNMENT']._serialized_end=2553
+  _globals['_TARIFF']._serialized_end=1153
+  _globals['_FLATPRICING']._serialized_start=1155
+  _globals['_FLATPRICING']._serialized_end=1256
+  _globals['_DYNAMICPRICING']._serialized_start=1258
+  _globals['_DYNAMICPRICING']._serialized_end=1317
+  _globals['_PRICESTEP']._serialized_start=1319
+  _globals['_PRICESTEP']._serialized_end=1414
+  _globals['_TIERRULES']._serialized_start=1417
+  _globals['_TIERRULES']._serialized_end=1577
+  _globals['_DEMANDCHARGE']._serialized_start=1580
+  _globals['_DEMANDCHARGE']._serialized_end=1824
+  _globals['_EXPORTTERMS']._serialized_start=1827
+  _globals['_EXPORTTERMS']._serialized_end=2027
+  _globals['_TIMEOFUSEPRICING']._serialized_start=2030
+  _globals['_TIMEOFUSEPRICING']._serialized_end=2264
+  _globals['_TIMEOFUSEPERIOD']._serialized_start=2267
+  _globals['_TIMEOFUSEPERIOD']._serialized_end=2439
+  _globals['_TIMEOFUSEWINDOW']._serialized_start=2441
+  _globals['_TIMEOFUSEWINDOW']._serialized_end=2562
+  _globals['_TARIFFASSIGNMENT']._serialized_start=2564
+  _globals['_TARIFFASSIGNMENT']._serialized_end=2668
 # @@protoc_insertion_point(module_scope)

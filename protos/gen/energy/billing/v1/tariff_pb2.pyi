@@ -243,6 +243,7 @@ class Tariff(_message.Message):
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     FLAT_FIELD_NUMBER: _builtins.int
     TIME_OF_USE_FIELD_NUMBER: _builtins.int
+    DYNAMIC_FIELD_NUMBER: _builtins.int
     DAILY_CHARGE_FIELD_NUMBER: _builtins.int
     TAX_PERCENT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
@@ -278,6 +279,10 @@ class Tariff(_message.Message):
     @_builtins.property
     def time_of_use(self) -> Global___TimeOfUsePricing:
         """Prices by the local clock."""
+
+    @_builtins.property
+    def dynamic(self) -> Global___DynamicPricing:
+        """The price of the device's region, which follows its load."""
 
     @_builtins.property
     def daily_charge(self) -> _money_pb2.Money:
@@ -332,6 +337,7 @@ class Tariff(_message.Message):
         currency_code: _builtins.str = ...,
         flat: Global___FlatPricing | None = ...,
         time_of_use: Global___TimeOfUsePricing | None = ...,
+        dynamic: Global___DynamicPricing | None = ...,
         daily_charge: _money_pb2.Money | None = ...,
         tax_percent: _decimal_pb2.Decimal | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
@@ -347,11 +353,11 @@ class Tariff(_message.Message):
         rounding_level: Global___RoundingLevel.ValueType = ...,
         interval_crossing: Global___IntervalCrossing.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "daily_charge", b"daily_charge", "export", b"export", "export_tax_percent", b"export_tax_percent", "fixed_charge_tax_percent", b"fixed_charge_tax_percent", "flat", b"flat", "minimum_monthly_charge", b"minimum_monthly_charge", "monthly_charge", b"monthly_charge", "pricing", b"pricing", "tax_percent", b"tax_percent", "tier_rules", b"tier_rules", "time_of_use", b"time_of_use"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "daily_charge", b"daily_charge", "dynamic", b"dynamic", "export", b"export", "export_tax_percent", b"export_tax_percent", "fixed_charge_tax_percent", b"fixed_charge_tax_percent", "flat", b"flat", "minimum_monthly_charge", b"minimum_monthly_charge", "monthly_charge", b"monthly_charge", "pricing", b"pricing", "tax_percent", b"tax_percent", "tier_rules", b"tier_rules", "time_of_use", b"time_of_use"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "create_time", b"create_time", "currency_code", b"currency_code", "daily_charge", b"daily_charge", "demand_charges", b"demand_charges", "display_name", b"display_name", "export", b"export", "export_tax_percent", b"export_tax_percent", "fixed_charge_tax_percent", b"fixed_charge_tax_percent", "flat", b"flat", "interval_crossing", b"interval_crossing", "minimum_monthly_charge", b"minimum_monthly_charge", "monthly_charge", b"monthly_charge", "pricing", b"pricing", "rounding_level", b"rounding_level", "rounding_mode", b"rounding_mode", "tariff_id", b"tariff_id", "tax_percent", b"tax_percent", "tier_rules", b"tier_rules", "time_of_use", b"time_of_use"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "create_time", b"create_time", "currency_code", b"currency_code", "daily_charge", b"daily_charge", "demand_charges", b"demand_charges", "display_name", b"display_name", "dynamic", b"dynamic", "export", b"export", "export_tax_percent", b"export_tax_percent", "fixed_charge_tax_percent", b"fixed_charge_tax_percent", "flat", b"flat", "interval_crossing", b"interval_crossing", "minimum_monthly_charge", b"minimum_monthly_charge", "monthly_charge", b"monthly_charge", "pricing", b"pricing", "rounding_level", b"rounding_level", "rounding_mode", b"rounding_mode", "tariff_id", b"tariff_id", "tax_percent", b"tax_percent", "tier_rules", b"tier_rules", "time_of_use", b"time_of_use"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_pricing: _TypeAlias = _typing.Literal["flat", "time_of_use"]  # noqa: Y015
+    _WhichOneofReturnType_pricing: _TypeAlias = _typing.Literal["flat", "time_of_use", "dynamic"]  # noqa: Y015
     _WhichOneofArgType_pricing: _TypeAlias = _typing.Literal["pricing", b"pricing"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_pricing) -> _WhichOneofReturnType_pricing | None: ...
 
@@ -386,6 +392,30 @@ class FlatPricing(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FlatPricing: _TypeAlias = FlatPricing  # noqa: Y015
+
+@_typing.final
+class DynamicPricing(_message.Message):
+    """The price of the region that a device is in, by quarter-hours; it must be in the tariff's currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDER_PER_KWH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def adder_per_kwh(self) -> _money_pb2.Money:
+        """What is added to the price of each kWh, -1000000..1000000, at most 8 decimals. Absent: nothing."""
+
+    def __init__(
+        self,
+        *,
+        adder_per_kwh: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adder_per_kwh", b"adder_per_kwh"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adder_per_kwh", b"adder_per_kwh"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DynamicPricing: _TypeAlias = DynamicPricing  # noqa: Y015
 
 @_typing.final
 class PriceStep(_message.Message):

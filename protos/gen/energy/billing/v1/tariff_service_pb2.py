@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from energy.billing.v1 import invoice_pb2 as energy_dot_billing_dot_v1_dot_invoice__pb2
+from energy.billing.v1 import price_pb2 as energy_dot_billing_dot_v1_dot_price__pb2
 from energy.billing.v1 import tariff_pb2 as energy_dot_billing_dot_v1_dot_tariff__pb2
 from energy.common.v1 import error_reason_pb2 as energy_dot_common_dot_v1_dot_error__reason__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
@@ -31,7 +32,7 @@ from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&energy/billing/v1/tariff_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1f\x65nergy/billing/v1/invoice.proto\x1a\x1e\x65nergy/billing/v1/tariff.proto\x1a#energy/common/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"@\n\x13\x43reateTariffRequest\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\"A\n\x14\x43reateTariffResponse\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\"%\n\x10GetTariffRequest\x12\x11\n\ttariff_id\x18\x01 \x01(\t\">\n\x11GetTariffResponse\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\";\n\x12ListTariffsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x13ListTariffsResponse\x12*\n\x07tariffs\x18\x01 \x03(\x0b\x32\x19.energy.billing.v1.Tariff\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc1\x01\n\x13\x45stimateCostRequest\x12\x13\n\tdevice_id\x18\x01 \x01(\tH\x00\x12,\n\x04\x65ven\x18\x02 \x01(\x0b\x32\x1c.energy.billing.v1.EvenUsageH\x00\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\ntariff_ids\x18\x05 \x03(\tB\x07\n\x05usage\"A\n\tEvenUsage\x12!\n\x03kwh\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x11\n\ttime_zone\x18\x02 \x01(\t\"\x7f\n\x14\x45stimateCostResponse\x12\x32\n\testimates\x18\x01 \x03(\x0b\x32\x1f.energy.billing.v1.CostEstimate\x12\x33\n\x07refused\x18\x02 \x03(\x0b\x32\".energy.billing.v1.EstimateRefusal\"K\n\x0c\x43ostEstimate\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12(\n\x04\x62ill\x18\x02 \x01(\x0b\x32\x1a.energy.billing.v1.Invoice\"h\n\x0f\x45stimateRefusal\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"N\n\x13\x41ssignTariffRequest\x12\x37\n\nassignment\x18\x01 \x01(\x0b\x32#.energy.billing.v1.TariffAssignment\"O\n\x14\x41ssignTariffResponse\x12\x37\n\nassignment\x18\x01 \x01(\x0b\x32#.energy.billing.v1.TariffAssignment\"U\n\x16GetCurrentPriceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc9\x01\n\x17GetCurrentPriceResponse\x12)\n\rprice_per_kwh\x18\x01 \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nprice_name\x18\x02 \x01(\t\x12\x11\n\ttariff_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xf0\x04\n\rTariffService\x12\x64\n\x0c\x43reateTariff\x12&.energy.billing.v1.CreateTariffRequest\x1a\'.energy.billing.v1.CreateTariffResponse\"\x03\x90\x02\x02\x12[\n\tGetTariff\x12#.energy.billing.v1.GetTariffRequest\x1a$.energy.billing.v1.GetTariffResponse\"\x03\x90\x02\x01\x12\x61\n\x0bListTariffs\x12%.energy.billing.v1.ListTariffsRequest\x1a&.energy.billing.v1.ListTariffsResponse\"\x03\x90\x02\x01\x12\x64\n\x0c\x45stimateCost\x12&.energy.billing.v1.EstimateCostRequest\x1a\'.energy.billing.v1.EstimateCostResponse\"\x03\x90\x02\x01\x12\x64\n\x0c\x41ssignTariff\x12&.energy.billing.v1.AssignTariffRequest\x1a\'.energy.billing.v1.AssignTariffResponse\"\x03\x90\x02\x02\x12m\n\x0fGetCurrentPrice\x12).energy.billing.v1.GetCurrentPriceRequest\x1a*.energy.billing.v1.GetCurrentPriceResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&energy/billing/v1/tariff_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1f\x65nergy/billing/v1/invoice.proto\x1a\x1d\x65nergy/billing/v1/price.proto\x1a\x1e\x65nergy/billing/v1/tariff.proto\x1a#energy/common/v1/error_reason.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"@\n\x13\x43reateTariffRequest\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\"A\n\x14\x43reateTariffResponse\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\"%\n\x10GetTariffRequest\x12\x11\n\ttariff_id\x18\x01 \x01(\t\">\n\x11GetTariffResponse\x12)\n\x06tariff\x18\x01 \x01(\x0b\x32\x19.energy.billing.v1.Tariff\";\n\x12ListTariffsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x13ListTariffsResponse\x12*\n\x07tariffs\x18\x01 \x03(\x0b\x32\x19.energy.billing.v1.Tariff\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc1\x01\n\x13\x45stimateCostRequest\x12\x13\n\tdevice_id\x18\x01 \x01(\tH\x00\x12,\n\x04\x65ven\x18\x02 \x01(\x0b\x32\x1c.energy.billing.v1.EvenUsageH\x00\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12\x12\n\ntariff_ids\x18\x05 \x03(\tB\x07\n\x05usage\"A\n\tEvenUsage\x12!\n\x03kwh\x18\x01 \x01(\x0b\x32\x14.google.type.Decimal\x12\x11\n\ttime_zone\x18\x02 \x01(\t\"\x7f\n\x14\x45stimateCostResponse\x12\x32\n\testimates\x18\x01 \x03(\x0b\x32\x1f.energy.billing.v1.CostEstimate\x12\x33\n\x07refused\x18\x02 \x03(\x0b\x32\".energy.billing.v1.EstimateRefusal\"K\n\x0c\x43ostEstimate\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12(\n\x04\x62ill\x18\x02 \x01(\x0b\x32\x1a.energy.billing.v1.Invoice\"h\n\x0f\x45stimateRefusal\x12\x11\n\ttariff_id\x18\x01 \x01(\t\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"N\n\x13\x41ssignTariffRequest\x12\x37\n\nassignment\x18\x01 \x01(\x0b\x32#.energy.billing.v1.TariffAssignment\"O\n\x14\x41ssignTariffResponse\x12\x37\n\nassignment\x18\x01 \x01(\x0b\x32#.energy.billing.v1.TariffAssignment\"U\n\x16GetCurrentPriceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc9\x01\n\x17GetCurrentPriceResponse\x12)\n\rprice_per_kwh\x18\x01 \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nprice_name\x18\x02 \x01(\t\x12\x11\n\ttariff_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc1\x01\n\x17ListPriceHistoryRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\x90\x01\n\x18ListPriceHistoryResponse\x12+\n\x05spans\x18\x01 \x03(\x0b\x32\x1c.energy.billing.v1.PriceSpan\x12.\n\x06prices\x18\x02 \x03(\x0b\x32\x1e.energy.billing.v1.RegionPrice\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"J\n\x18\x43reatePricePolicyRequest\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.energy.billing.v1.PricePolicy\"K\n\x19\x43reatePricePolicyResponse\x12.\n\x06policy\x18\x01 \x01(\x0b\x32\x1e.energy.billing.v1.PricePolicy\"*\n\x18ListPricePoliciesRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"M\n\x19ListPricePoliciesResponse\x12\x30\n\x08policies\x18\x01 \x03(\x0b\x32\x1e.energy.billing.v1.PricePolicy\"+\n\x18ListCurrentPricesRequest\x12\x0f\n\x07regions\x18\x01 \x03(\t\"K\n\x19ListCurrentPricesResponse\x12.\n\x06prices\x18\x01 \x03(\x0b\x32\x1e.energy.billing.v1.RegionPrice\"%\n\x12WatchPricesRequest\x12\x0f\n\x07regions\x18\x01 \x03(\t\"E\n\x13WatchPricesResponse\x12.\n\x06prices\x18\x01 \x03(\x0b\x32\x1e.energy.billing.v1.RegionPrice\"P\n\x1a\x43reatePriceOverrideRequest\x12\x32\n\x08override\x18\x01 \x01(\x0b\x32 .energy.billing.v1.PriceOverride\"Q\n\x1b\x43reatePriceOverrideResponse\x12\x32\n\x08override\x18\x01 \x01(\x0b\x32 .energy.billing.v1.PriceOverride\"P\n\x1aRemovePriceOverrideRequest\x12\x13\n\x0boverride_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"Q\n\x1bRemovePriceOverrideResponse\x12\x32\n\x08override\x18\x01 \x01(\x0b\x32 .energy.billing.v1.PriceOverride\"R\n\x19ListPriceOverridesRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x1aListPriceOverridesResponse\x12\x33\n\toverrides\x18\x01 \x03(\x0b\x32 .energy.billing.v1.PriceOverride\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"5\n\x14\x46orecastPriceRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\r\n\x05hours\x18\x02 \x01(\x05\"\xb9\x01\n\x15\x46orecastPriceResponse\x12\x32\n\x06prices\x18\x01 \x03(\x0b\x32\".energy.billing.v1.ForecastedPrice\x12\x16\n\thit_share\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12.\n\x12mean_error_per_kwh\x18\x03 \x01(\x0b\x32\x12.google.type.Money\x12\x16\n\x0e\x63ompared_count\x18\x04 \x01(\x05\x42\x0c\n\n_hit_share2\xf8\x0c\n\rTariffService\x12\x64\n\x0c\x43reateTariff\x12&.energy.billing.v1.CreateTariffRequest\x1a\'.energy.billing.v1.CreateTariffResponse\"\x03\x90\x02\x02\x12[\n\tGetTariff\x12#.energy.billing.v1.GetTariffRequest\x1a$.energy.billing.v1.GetTariffResponse\"\x03\x90\x02\x01\x12\x61\n\x0bListTariffs\x12%.energy.billing.v1.ListTariffsRequest\x1a&.energy.billing.v1.ListTariffsResponse\"\x03\x90\x02\x01\x12\x64\n\x0c\x45stimateCost\x12&.energy.billing.v1.EstimateCostRequest\x1a\'.energy.billing.v1.EstimateCostResponse\"\x03\x90\x02\x01\x12\x64\n\x0c\x41ssignTariff\x12&.energy.billing.v1.AssignTariffRequest\x1a\'.energy.billing.v1.AssignTariffResponse\"\x03\x90\x02\x02\x12m\n\x0fGetCurrentPrice\x12).energy.billing.v1.GetCurrentPriceRequest\x1a*.energy.billing.v1.GetCurrentPriceResponse\"\x03\x90\x02\x01\x12p\n\x10ListPriceHistory\x12*.energy.billing.v1.ListPriceHistoryRequest\x1a+.energy.billing.v1.ListPriceHistoryResponse\"\x03\x90\x02\x01\x12s\n\x11\x43reatePricePolicy\x12+.energy.billing.v1.CreatePricePolicyRequest\x1a,.energy.billing.v1.CreatePricePolicyResponse\"\x03\x90\x02\x02\x12s\n\x11ListPricePolicies\x12+.energy.billing.v1.ListPricePoliciesRequest\x1a,.energy.billing.v1.ListPricePoliciesResponse\"\x03\x90\x02\x01\x12s\n\x11ListCurrentPrices\x12+.energy.billing.v1.ListCurrentPricesRequest\x1a,.energy.billing.v1.ListCurrentPricesResponse\"\x03\x90\x02\x01\x12^\n\x0bWatchPrices\x12%.energy.billing.v1.WatchPricesRequest\x1a&.energy.billing.v1.WatchPricesResponse0\x01\x12y\n\x13\x43reatePriceOverride\x12-.energy.billing.v1.CreatePriceOverrideRequest\x1a..energy.billing.v1.CreatePriceOverrideResponse\"\x03\x90\x02\x02\x12y\n\x13RemovePriceOverride\x12-.energy.billing.v1.RemovePriceOverrideRequest\x1a..energy.billing.v1.RemovePriceOverrideResponse\"\x03\x90\x02\x02\x12v\n\x12ListPriceOverrides\x12,.energy.billing.v1.ListPriceOverridesRequest\x1a-.energy.billing.v1.ListPriceOverridesResponse\"\x03\x90\x02\x01\x12g\n\rForecastPrice\x12\'.energy.billing.v1.ForecastPriceRequest\x1a(.energy.billing.v1.ForecastPriceResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,36 +51,88 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TARIFFSERVICE'].methods_by_name['AssignTariff']._serialized_options = b'\220\002\002'
   _globals['_TARIFFSERVICE'].methods_by_name['GetCurrentPrice']._loaded_options = None
   _globals['_TARIFFSERVICE'].methods_by_name['GetCurrentPrice']._serialized_options = b'\220\002\001'
-  _globals['_CREATETARIFFREQUEST']._serialized_start=272
-  _globals['_CREATETARIFFREQUEST']._serialized_end=336
-  _globals['_CREATETARIFFRESPONSE']._serialized_start=338
-  _globals['_CREATETARIFFRESPONSE']._serialized_end=403
-  _globals['_GETTARIFFREQUEST']._serialized_start=405
-  _globals['_GETTARIFFREQUEST']._serialized_end=442
-  _globals['_GETTARIFFRESPONSE']._serialized_start=444
-  _globals['_GETTARIFFRESPONSE']._serialized_end=506
-  _globals['_LISTTARIFFSREQUEST']._serialized_start=508
-  _globals['_LISTTARIFFSREQUEST']._serialized_end=567
-  _globals['_LISTTARIFFSRESPONSE']._serialized_start=569
-  _globals['_LISTTARIFFSRESPONSE']._serialized_end=659
-  _globals['_ESTIMATECOSTREQUEST']._serialized_start=662
-  _globals['_ESTIMATECOSTREQUEST']._serialized_end=855
-  _globals['_EVENUSAGE']._serialized_start=857
-  _globals['_EVENUSAGE']._serialized_end=922
-  _globals['_ESTIMATECOSTRESPONSE']._serialized_start=924
-  _globals['_ESTIMATECOSTRESPONSE']._serialized_end=1051
-  _globals['_COSTESTIMATE']._serialized_start=1053
-  _globals['_COSTESTIMATE']._serialized_end=1128
-  _globals['_ESTIMATEREFUSAL']._serialized_start=1130
-  _globals['_ESTIMATEREFUSAL']._serialized_end=1234
-  _globals['_ASSIGNTARIFFREQUEST']._serialized_start=1236
-  _globals['_ASSIGNTARIFFREQUEST']._serialized_end=1314
-  _globals['_ASSIGNTARIFFRESPONSE']._serialized_start=1316
-  _globals['_ASSIGNTARIFFRESPONSE']._serialized_end=1395
-  _globals['_GETCURRENTPRICEREQUEST']._serialized_start=1397
-  _globals['_GETCURRENTPRICEREQUEST']._serialized_end=1482
-  _globals['_GETCURRENTPRICERESPONSE']._serialized_start=1485
-  _globals['_GETCURRENTPRICERESPONSE']._serialized_end=1686
-  _globals['_TARIFFSERVICE']._serialized_start=1689
-  _globals['_TARIFFSERVICE']._serialized_end=2313
+  _globals['_TARIFFSERVICE'].methods_by_name['ListPriceHistory']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['ListPriceHistory']._serialized_options = b'\220\002\001'
+  _globals['_TARIFFSERVICE'].methods_by_name['CreatePricePolicy']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['CreatePricePolicy']._serialized_options = b'\220\002\002'
+  _globals['_TARIFFSERVICE'].methods_by_name['ListPricePolicies']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['ListPricePolicies']._serialized_options = b'\220\002\001'
+  _globals['_TARIFFSERVICE'].methods_by_name['ListCurrentPrices']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['ListCurrentPrices']._serialized_options = b'\220\002\001'
+  _globals['_TARIFFSERVICE'].methods_by_name['CreatePriceOverride']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['CreatePriceOverride']._serialized_options = b'\220\002\002'
+  _globals['_TARIFFSERVICE'].methods_by_name['RemovePriceOverride']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['RemovePriceOverride']._serialized_options = b'\220\002\002'
+  _globals['_TARIFFSERVICE'].methods_by_name['ListPriceOverrides']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['ListPriceOverrides']._serialized_options = b'\220\002\001'
+  _globals['_TARIFFSERVICE'].methods_by_name['ForecastPrice']._loaded_options = None
+  _globals['_TARIFFSERVICE'].methods_by_name['ForecastPrice']._serialized_options = b'\220\002\001'
+  _globals['_CREATETARIFFREQUEST']._serialized_start=303
+  _globals['_CREATETARIFFREQUEST']._serialized_end=367
+  _globals['_CREATETARIFFRESPONSE']._serialized_start=369
+  _globals['_CREATETARIFFRESPONSE']._serialized_end=434
+  _globals['_GETTARIFFREQUEST']._serialized_start=436
+  _globals['_GETTARIFFREQUEST']._serialized_end=473
+  _globals['_GETTARIFFRESPONSE']._serialized_start=475
+  _globals['_GETTARIFFRESPONSE']._serialized_end=537
+  _globals['_LISTTARIFFSREQUEST']._serialized_start=539
+  _globals['_LISTTARIFFSREQUEST']._serialized_end=598
+  _globals['_LISTTARIFFSRESPONSE']._serialized_start=600
+  _globals['_LISTTARIFFSRESPONSE']._serialized_end=690
+  _globals['_ESTIMATECOSTREQUEST']._serialized_start=693
+  _globals['_ESTIMATECOSTREQUEST']._serialized_end=886
+  _globals['_EVENUSAGE']._serialized_start=888
+  _globals['_EVENUSAGE']._serialized_end=953
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_start=955
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_end=1082
+  _globals['_COSTESTIMATE']._serialized_start=1084
+  _globals['_COSTESTIMATE']._serialized_end=1159
+  _globals['_ESTIMATEREFUSAL']._serialized_start=1161
+  _globals['_ESTIMATEREFUSAL']._serialized_end=1265
+  _globals['_ASSIGNTARIFFREQUEST']._serialized_start=1267
+  _globals['_ASSIGNTARIFFREQUEST']._serialized_end=1345
+  _globals['_ASSIGNTARIFFRESPONSE']._serialized_start=1347
+  _globals['_ASSIGNTARIFFRESPONSE']._serialized_end=1426
+  _globals['_GETCURRENTPRICEREQUEST']._serialized_start=1428
+  _globals['_GETCURRENTPRICEREQUEST']._serialized_end=1513
+  _globals['_GETCURRENTPRICERESPONSE']._serialized_start=1516
+  _globals['_GETCURRENTPRICERESPONSE']._serialized_end=1717
+  _globals['_LISTPRICEHISTORYREQUEST']._serialized_start=1720
+  _globals['_LISTPRICEHISTORYREQUEST']._serialized_end=1913
+  _globals['_LISTPRICEHISTORYRESPONSE']._serialized_start=1916
+  _globals['_LISTPRICEHISTORYRESPONSE']._serialized_end=2060
+  _globals['_CREATEPRICEPOLICYREQUEST']._serialized_start=2062
+  _globals['_CREATEPRICEPOLICYREQUEST']._serialized_end=2136
+  _globals['_CREATEPRICEPOLICYRESPONSE']._serialized_start=2138
+  _globals['_CREATEPRICEPOLICYRESPONSE']._serialized_end=2213
+  _globals['_LISTPRICEPOLICIESREQUEST']._serialized_start=2215
+  _globals['_LISTPRICEPOLICIESREQUEST']._serialized_end=2257
+  _globals['_LISTPRICEPOLICIESRESPONSE']._serialized_start=2259
+  _globals['_LISTPRICEPOLICIESRESPONSE']._serialized_end=2336
+  _globals['_LISTCURRENTPRICESREQUEST']._serialized_start=2338
+  _globals['_LISTCURRENTPRICESREQUEST']._serialized_end=2381
+  _globals['_LISTCURRENTPRICESRESPONSE']._serialized_start=2383
+  _globals['_LISTCURRENTPRICESRESPONSE']._serialized_end=2458
+  _globals['_WATCHPRICESREQUEST']._serialized_start=2460
+  _globals['_WATCHPRICESREQUEST']._serialized_end=2497
+  _globals['_WATCHPRICESRESPONSE']._serialized_start=2499
+  _globals['_WATCHPRICESRESPONSE']._serialized_end=2568
+  _globals['_CREATEPRICEOVERRIDEREQUEST']._serialized_start=2570
+  _globals['_CREATEPRICEOVERRIDEREQUEST']._serialized_end=2650
+  _globals['_CREATEPRICEOVERRIDERESPONSE']._serialized_start=2652
+  _globals['_CREATEPRICEOVERRIDERESPONSE']._serialized_end=2733
+  _globals['_REMOVEPRICEOVERRIDEREQUEST']._serialized_start=2735
+  _globals['_REMOVEPRICEOVERRIDEREQUEST']._serialized_end=2815
+  _globals['_REMOVEPRICEOVERRIDERESPONSE']._serialized_start=2817
+  _globals['_REMOVEPRICEOVERRIDERESPONSE']._serialized_end=2898
+  _globals['_LISTPRICEOVERRIDESREQUEST']._serialized_start=2900
+  _globals['_LISTPRICEOVERRIDESREQUEST']._serialized_end=2982
+  _globals['_LISTPRICEOVERRIDESRESPONSE']._serialized_start=2984
+  _globals['_LISTPRICEOVERRIDESRESPONSE']._serialized_end=3090
+  _globals['_FORECASTPRICEREQUEST']._serialized_start=3092
+  _globals['_FORECASTPRICEREQUEST']._serialized_end=3145
+  _globals['_FORECASTPRICERESPONSE']._serialized_start=3148
+  _globals['_FORECASTPRICERESPONSE']._serialized_end=3333
+  _globals['_TARIFFSERVICE']._serialized_start=3336
+  _globals['_TARIFFSERVICE']._serialized_end=4992
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from energy.billing.v1 import invoice_pb2 as _invoice_pb2
+from energy.billing.v1 import price_pb2 as _price_pb2
 from energy.billing.v1 import tariff_pb2 as _tariff_pb2
 from energy.common.v1 import error_reason_pb2 as _error_reason_pb2
 from google.protobuf import descriptor as _descriptor
@@ -456,3 +457,501 @@ class GetCurrentPriceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCurrentPriceResponse: _TypeAlias = GetCurrentPriceResponse  # noqa: Y015
+
+@_typing.final
+class ListPriceHistoryRequest(_message.Message):
+    """Request of ListPriceHistory. Exactly one of device_id and region is given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The prices of this device, by its tariffs."""
+    region: _builtins.str
+    """The prices of this region."""
+    page_size: _builtins.int
+    """Most spans or prices to return: default 1000, at most 10000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start, UTC, inclusive, years 1970..9998. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End, UTC, exclusive: after start_time, at most 366 days later. Required."""
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        region: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPriceHistoryRequest: _TypeAlias = ListPriceHistoryRequest  # noqa: Y015
+
+@_typing.final
+class ListPriceHistoryResponse(_message.Message):
+    """Response of ListPriceHistory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPANS_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def spans(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.PriceSpan]:
+        """Of a device: its prices by time; a time without a tariff, or whose price is not fixed yet, is absent."""
+
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.RegionPrice]:
+        """Of a region: its prices by time, those that were fixed."""
+
+    def __init__(
+        self,
+        *,
+        spans: _abc.Iterable[_price_pb2.PriceSpan] | None = ...,
+        prices: _abc.Iterable[_price_pb2.RegionPrice] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "prices", b"prices", "spans", b"spans"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPriceHistoryResponse: _TypeAlias = ListPriceHistoryResponse  # noqa: Y015
+
+@_typing.final
+class CreatePricePolicyRequest(_message.Message):
+    """Request of CreatePricePolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _price_pb2.PricePolicy:
+        """The policy. Required; output-only fields are ignored."""
+
+    def __init__(
+        self,
+        *,
+        policy: _price_pb2.PricePolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePricePolicyRequest: _TypeAlias = CreatePricePolicyRequest  # noqa: Y015
+
+@_typing.final
+class CreatePricePolicyResponse(_message.Message):
+    """Response of CreatePricePolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _price_pb2.PricePolicy:
+        """The policy as it is kept, with every default filled in."""
+
+    def __init__(
+        self,
+        *,
+        policy: _price_pb2.PricePolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePricePolicyResponse: _TypeAlias = CreatePricePolicyResponse  # noqa: Y015
+
+@_typing.final
+class ListPricePoliciesRequest(_message.Message):
+    """Request of ListPricePolicies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """Only those of this region. Empty: all."""
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPricePoliciesRequest: _TypeAlias = ListPricePoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListPricePoliciesResponse(_message.Message):
+    """Response of ListPricePolicies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.PricePolicy]:
+        """The policies, by region and start, at most 1000."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[_price_pb2.PricePolicy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPricePoliciesResponse: _TypeAlias = ListPricePoliciesResponse  # noqa: Y015
+
+@_typing.final
+class ListCurrentPricesRequest(_message.Message):
+    """Request of ListCurrentPrices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these regions, at most 1000. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["regions", b"regions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCurrentPricesRequest: _TypeAlias = ListCurrentPricesRequest  # noqa: Y015
+
+@_typing.final
+class ListCurrentPricesResponse(_message.Message):
+    """Response of ListCurrentPrices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.RegionPrice]:
+        """The prices, by region and start."""
+
+    def __init__(
+        self,
+        *,
+        prices: _abc.Iterable[_price_pb2.RegionPrice] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prices", b"prices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCurrentPricesResponse: _TypeAlias = ListCurrentPricesResponse  # noqa: Y015
+
+@_typing.final
+class WatchPricesRequest(_message.Message):
+    """Request of WatchPrices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these regions, at most 1000. Empty: all, those too that get a policy later."""
+
+    def __init__(
+        self,
+        *,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["regions", b"regions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchPricesRequest: _TypeAlias = WatchPricesRequest  # noqa: Y015
+
+@_typing.final
+class WatchPricesResponse(_message.Message):
+    """Response of WatchPrices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.RegionPrice]:
+        """Prices that were not told before, by region and start."""
+
+    def __init__(
+        self,
+        *,
+        prices: _abc.Iterable[_price_pb2.RegionPrice] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prices", b"prices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchPricesResponse: _TypeAlias = WatchPricesResponse  # noqa: Y015
+
+@_typing.final
+class CreatePriceOverrideRequest(_message.Message):
+    """Request of CreatePriceOverride."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERRIDE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def override(self) -> _price_pb2.PriceOverride:
+        """The override. Required; output-only fields are ignored."""
+
+    def __init__(
+        self,
+        *,
+        override: _price_pb2.PriceOverride | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["override", b"override"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["override", b"override"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePriceOverrideRequest: _TypeAlias = CreatePriceOverrideRequest  # noqa: Y015
+
+@_typing.final
+class CreatePriceOverrideResponse(_message.Message):
+    """Response of CreatePriceOverride."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERRIDE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def override(self) -> _price_pb2.PriceOverride:
+        """The override as it is kept, with its start."""
+
+    def __init__(
+        self,
+        *,
+        override: _price_pb2.PriceOverride | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["override", b"override"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["override", b"override"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePriceOverrideResponse: _TypeAlias = CreatePriceOverrideResponse  # noqa: Y015
+
+@_typing.final
+class RemovePriceOverrideRequest(_message.Message):
+    """Request of RemovePriceOverride."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERRIDE_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    override_id: _builtins.str
+    """The override. Required."""
+    actor: _builtins.str
+    """Who removes it, 1..128 characters. Required."""
+    reason: _builtins.str
+    """Why, 10..500 characters. Required."""
+    def __init__(
+        self,
+        *,
+        override_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "override_id", b"override_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemovePriceOverrideRequest: _TypeAlias = RemovePriceOverrideRequest  # noqa: Y015
+
+@_typing.final
+class RemovePriceOverrideResponse(_message.Message):
+    """Response of RemovePriceOverride."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERRIDE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def override(self) -> _price_pb2.PriceOverride:
+        """The override as it is kept, with its end."""
+
+    def __init__(
+        self,
+        *,
+        override: _price_pb2.PriceOverride | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["override", b"override"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["override", b"override"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemovePriceOverrideResponse: _TypeAlias = RemovePriceOverrideResponse  # noqa: Y015
+
+@_typing.final
+class ListPriceOverridesRequest(_message.Message):
+    """Request of ListPriceOverrides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region. Required."""
+    page_size: _builtins.int
+    """Most overrides to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPriceOverridesRequest: _TypeAlias = ListPriceOverridesRequest  # noqa: Y015
+
+@_typing.final
+class ListPriceOverridesResponse(_message.Message):
+    """Response of ListPriceOverrides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERRIDES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def overrides(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.PriceOverride]:
+        """The overrides, the one created last first."""
+
+    def __init__(
+        self,
+        *,
+        overrides: _abc.Iterable[_price_pb2.PriceOverride] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "overrides", b"overrides"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPriceOverridesResponse: _TypeAlias = ListPriceOverridesResponse  # noqa: Y015
+
+@_typing.final
+class ForecastPriceRequest(_message.Message):
+    """Request of ForecastPrice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region. Required."""
+    hours: _builtins.int
+    """How many hours ahead, 1..48. 0: 24."""
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        hours: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hours", b"hours", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastPriceRequest: _TypeAlias = ForecastPriceRequest  # noqa: Y015
+
+@_typing.final
+class ForecastPriceResponse(_message.Message):
+    """Response of ForecastPrice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICES_FIELD_NUMBER: _builtins.int
+    HIT_SHARE_FIELD_NUMBER: _builtins.int
+    MEAN_ERROR_PER_KWH_FIELD_NUMBER: _builtins.int
+    COMPARED_COUNT_FIELD_NUMBER: _builtins.int
+    hit_share: _builtins.float
+    """The share of intervals of the past week, 0..1, whose price lay between the low and the high that this method would have
+    said a day before. Absent: fewer than a day of prices can be compared.
+    """
+    compared_count: _builtins.int
+    """How many intervals these two rest on."""
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[_price_pb2.ForecastedPrice]:
+        """The intervals from the present one on, by start."""
+
+    @_builtins.property
+    def mean_error_per_kwh(self) -> _money_pb2.Money:
+        """The mean of how far that forecast was off, in units of the currency for one kWh. Absent as hit_share."""
+
+    def __init__(
+        self,
+        *,
+        prices: _abc.Iterable[_price_pb2.ForecastedPrice] | None = ...,
+        hit_share: _builtins.float | None = ...,
+        mean_error_per_kwh: _money_pb2.Money | None = ...,
+        compared_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_hit_share", b"_hit_share", "hit_share", b"hit_share", "mean_error_per_kwh", b"mean_error_per_kwh"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hit_share", b"_hit_share", "compared_count", b"compared_count", "hit_share", b"hit_share", "mean_error_per_kwh", b"mean_error_per_kwh", "prices", b"prices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__hit_share: _TypeAlias = _typing.Literal["hit_share"]  # noqa: Y015
+    _WhichOneofArgType__hit_share: _TypeAlias = _typing.Literal["_hit_share", b"_hit_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hit_share) -> _WhichOneofReturnType__hit_share | None: ...
+
+Global___ForecastPriceResponse: _TypeAlias = ForecastPriceResponse  # noqa: Y015

@@ -65,6 +65,51 @@ class TariffServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetCurrentPriceRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetCurrentPriceResponse.FromString,
                 _registered_method=True)
+        self.ListPriceHistory = channel.unary_unary(
+                '/energy.billing.v1.TariffService/ListPriceHistory',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceHistoryRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceHistoryResponse.FromString,
+                _registered_method=True)
+        self.CreatePricePolicy = channel.unary_unary(
+                '/energy.billing.v1.TariffService/CreatePricePolicy',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePricePolicyRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePricePolicyResponse.FromString,
+                _registered_method=True)
+        self.ListPricePolicies = channel.unary_unary(
+                '/energy.billing.v1.TariffService/ListPricePolicies',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPricePoliciesRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPricePoliciesResponse.FromString,
+                _registered_method=True)
+        self.ListCurrentPrices = channel.unary_unary(
+                '/energy.billing.v1.TariffService/ListCurrentPrices',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListCurrentPricesRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListCurrentPricesResponse.FromString,
+                _registered_method=True)
+        self.WatchPrices = channel.unary_stream(
+                '/energy.billing.v1.TariffService/WatchPrices',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.WatchPricesRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.WatchPricesResponse.FromString,
+                _registered_method=True)
+        self.CreatePriceOverride = channel.unary_unary(
+                '/energy.billing.v1.TariffService/CreatePriceOverride',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePriceOverrideRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePriceOverrideResponse.FromString,
+                _registered_method=True)
+        self.RemovePriceOverride = channel.unary_unary(
+                '/energy.billing.v1.TariffService/RemovePriceOverride',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.RemovePriceOverrideRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.RemovePriceOverrideResponse.FromString,
+                _registered_method=True)
+        self.ListPriceOverrides = channel.unary_unary(
+                '/energy.billing.v1.TariffService/ListPriceOverrides',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceOverridesRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceOverridesResponse.FromString,
+                _registered_method=True)
+        self.ForecastPrice = channel.unary_unary(
+                '/energy.billing.v1.TariffService/ForecastPrice',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ForecastPriceRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ForecastPriceResponse.FromString,
+                _registered_method=True)
 
 
 class TariffServiceServicer:
@@ -115,7 +160,80 @@ class TariffServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCurrentPrice(self, request, context):
-        """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned.
+        """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned, and
+        when the price of its region is not fixed for that instant yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPriceHistory(self, request, context):
+        """Lists the prices of a device over a time, or of a region interval by interval.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePricePolicy(self, request, context):
+        """Sets how the price of a region follows its load. Doing it again with the same content is safe.
+
+        Fails with INVALID_ARGUMENT naming every field at fault, and with FAILED_PRECONDITION for a start whose price may be fixed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPricePolicies(self, request, context):
+        """Lists the policies of a region, or of all, by region and start.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCurrentPrices(self, request, context):
+        """Lists the prices of every region that has a policy: that of now, and the one of the next interval where it is fixed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchPrices(self, request, context):
+        """Streams the prices of regions: those of now at first, then each as it is fixed, without end.
+
+        A reader that is slow is told the newest price of each region.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePriceOverride(self, request, context):
+        """Sets the price of a region by hand, from an interval on whose price is not fixed yet. Doing it again is safe.
+
+        Fails with NOT_FOUND when the region has no policy, ALREADY_EXISTS for the same id with other content, and
+        FAILED_PRECONDITION for a start whose price may be fixed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemovePriceOverride(self, request, context):
+        """Ends an override at the first interval whose price is not fixed yet. What it was the price of stays. Doing it again is safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPriceOverrides(self, request, context):
+        """Lists the overrides of a region, removed ones too, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForecastPrice(self, request, context):
+        """Says what the prices of a region may be in the next hours, and how often such a forecast was right lately.
+
+        Fails with FAILED_PRECONDITION when the region has fewer than a day of prices.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,6 +271,51 @@ def add_TariffServiceServicer_to_server(servicer, server):
                     servicer.GetCurrentPrice,
                     request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetCurrentPriceRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetCurrentPriceResponse.SerializeToString,
+            ),
+            'ListPriceHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPriceHistory,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceHistoryRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceHistoryResponse.SerializeToString,
+            ),
+            'CreatePricePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePricePolicy,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePricePolicyRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePricePolicyResponse.SerializeToString,
+            ),
+            'ListPricePolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPricePolicies,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPricePoliciesRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPricePoliciesResponse.SerializeToString,
+            ),
+            'ListCurrentPrices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCurrentPrices,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListCurrentPricesRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListCurrentPricesResponse.SerializeToString,
+            ),
+            'WatchPrices': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchPrices,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.WatchPricesRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.WatchPricesResponse.SerializeToString,
+            ),
+            'CreatePriceOverride': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePriceOverride,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePriceOverrideRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePriceOverrideResponse.SerializeToString,
+            ),
+            'RemovePriceOverride': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemovePriceOverride,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.RemovePriceOverrideRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.RemovePriceOverrideResponse.SerializeToString,
+            ),
+            'ListPriceOverrides': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPriceOverrides,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceOverridesRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceOverridesResponse.SerializeToString,
+            ),
+            'ForecastPrice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForecastPrice,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ForecastPriceRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ForecastPriceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -318,6 +481,249 @@ class TariffService:
             '/energy.billing.v1.TariffService/GetCurrentPrice',
             energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetCurrentPriceRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetCurrentPriceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPriceHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/ListPriceHistory',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceHistoryRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePricePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/CreatePricePolicy',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePricePolicyRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePricePolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPricePolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/ListPricePolicies',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPricePoliciesRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPricePoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCurrentPrices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/ListCurrentPrices',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListCurrentPricesRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListCurrentPricesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchPrices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/WatchPrices',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.WatchPricesRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.WatchPricesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePriceOverride(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/CreatePriceOverride',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePriceOverrideRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.CreatePriceOverrideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemovePriceOverride(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/RemovePriceOverride',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.RemovePriceOverrideRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.RemovePriceOverrideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPriceOverrides(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/ListPriceOverrides',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceOverridesRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListPriceOverridesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForecastPrice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/ForecastPrice',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ForecastPriceRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ForecastPriceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,7 +55,40 @@ class TariffServiceStub:
     same instant.
     """
     GetCurrentPrice: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.GetCurrentPriceRequest, _tariff_service_pb2.GetCurrentPriceResponse]
-    """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned."""
+    """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned, and
+    when the price of its region is not fixed for that instant yet.
+    """
+    ListPriceHistory: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.ListPriceHistoryRequest, _tariff_service_pb2.ListPriceHistoryResponse]
+    """Lists the prices of a device over a time, or of a region interval by interval."""
+    CreatePricePolicy: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.CreatePricePolicyRequest, _tariff_service_pb2.CreatePricePolicyResponse]
+    """Sets how the price of a region follows its load. Doing it again with the same content is safe.
+
+    Fails with INVALID_ARGUMENT naming every field at fault, and with FAILED_PRECONDITION for a start whose price may be fixed.
+    """
+    ListPricePolicies: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.ListPricePoliciesRequest, _tariff_service_pb2.ListPricePoliciesResponse]
+    """Lists the policies of a region, or of all, by region and start."""
+    ListCurrentPrices: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.ListCurrentPricesRequest, _tariff_service_pb2.ListCurrentPricesResponse]
+    """Lists the prices of every region that has a policy: that of now, and the one of the next interval where it is fixed."""
+    WatchPrices: _grpc.UnaryStreamMultiCallable[_tariff_service_pb2.WatchPricesRequest, _tariff_service_pb2.WatchPricesResponse]
+    """Streams the prices of regions: those of now at first, then each as it is fixed, without end.
+
+    A reader that is slow is told the newest price of each region.
+    """
+    CreatePriceOverride: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.CreatePriceOverrideRequest, _tariff_service_pb2.CreatePriceOverrideResponse]
+    """Sets the price of a region by hand, from an interval on whose price is not fixed yet. Doing it again is safe.
+
+    Fails with NOT_FOUND when the region has no policy, ALREADY_EXISTS for the same id with other content, and
+    FAILED_PRECONDITION for a start whose price may be fixed.
+    """
+    RemovePriceOverride: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.RemovePriceOverrideRequest, _tariff_service_pb2.RemovePriceOverrideResponse]
+    """Ends an override at the first interval whose price is not fixed yet. What it was the price of stays. Doing it again is safe."""
+    ListPriceOverrides: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.ListPriceOverridesRequest, _tariff_service_pb2.ListPriceOverridesResponse]
+    """Lists the overrides of a region, removed ones too, the newest first."""
+    ForecastPrice: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.ForecastPriceRequest, _tariff_service_pb2.ForecastPriceResponse]
+    """Says what the prices of a region may be in the next hours, and how often such a forecast was right lately.
+
+    Fails with FAILED_PRECONDITION when the region has fewer than a day of prices.
+    """
 
 @_typing.type_check_only
 class TariffServiceAsyncStub(TariffServiceStub):
@@ -84,7 +117,40 @@ class TariffServiceAsyncStub(TariffServiceStub):
     same instant.
     """
     GetCurrentPrice: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.GetCurrentPriceRequest, _tariff_service_pb2.GetCurrentPriceResponse]  # type: ignore[assignment]
-    """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned."""
+    """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned, and
+    when the price of its region is not fixed for that instant yet.
+    """
+    ListPriceHistory: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.ListPriceHistoryRequest, _tariff_service_pb2.ListPriceHistoryResponse]  # type: ignore[assignment]
+    """Lists the prices of a device over a time, or of a region interval by interval."""
+    CreatePricePolicy: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.CreatePricePolicyRequest, _tariff_service_pb2.CreatePricePolicyResponse]  # type: ignore[assignment]
+    """Sets how the price of a region follows its load. Doing it again with the same content is safe.
+
+    Fails with INVALID_ARGUMENT naming every field at fault, and with FAILED_PRECONDITION for a start whose price may be fixed.
+    """
+    ListPricePolicies: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.ListPricePoliciesRequest, _tariff_service_pb2.ListPricePoliciesResponse]  # type: ignore[assignment]
+    """Lists the policies of a region, or of all, by region and start."""
+    ListCurrentPrices: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.ListCurrentPricesRequest, _tariff_service_pb2.ListCurrentPricesResponse]  # type: ignore[assignment]
+    """Lists the prices of every region that has a policy: that of now, and the one of the next interval where it is fixed."""
+    WatchPrices: _aio.UnaryStreamMultiCallable[_tariff_service_pb2.WatchPricesRequest, _tariff_service_pb2.WatchPricesResponse]  # type: ignore[assignment]
+    """Streams the prices of regions: those of now at first, then each as it is fixed, without end.
+
+    A reader that is slow is told the newest price of each region.
+    """
+    CreatePriceOverride: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.CreatePriceOverrideRequest, _tariff_service_pb2.CreatePriceOverrideResponse]  # type: ignore[assignment]
+    """Sets the price of a region by hand, from an interval on whose price is not fixed yet. Doing it again is safe.
+
+    Fails with NOT_FOUND when the region has no policy, ALREADY_EXISTS for the same id with other content, and
+    FAILED_PRECONDITION for a start whose price may be fixed.
+    """
+    RemovePriceOverride: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.RemovePriceOverrideRequest, _tariff_service_pb2.RemovePriceOverrideResponse]  # type: ignore[assignment]
+    """Ends an override at the first interval whose price is not fixed yet. What it was the price of stays. Doing it again is safe."""
+    ListPriceOverrides: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.ListPriceOverridesRequest, _tariff_service_pb2.ListPriceOverridesResponse]  # type: ignore[assignment]
+    """Lists the overrides of a region, removed ones too, the newest first."""
+    ForecastPrice: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.ForecastPriceRequest, _tariff_service_pb2.ForecastPriceResponse]  # type: ignore[assignment]
+    """Says what the prices of a region may be in the next hours, and how often such a forecast was right lately.
+
+    Fails with FAILED_PRECONDITION when the region has fewer than a day of prices.
+    """
 
 class TariffServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps tariffs and says which one prices a device when."""
@@ -146,6 +212,93 @@ class TariffServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tariff_service_pb2.GetCurrentPriceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tariff_service_pb2.GetCurrentPriceResponse, _abc.Awaitable[_tariff_service_pb2.GetCurrentPriceResponse]]:
-        """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned."""
+        """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned, and
+        when the price of its region is not fixed for that instant yet.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPriceHistory(
+        self,
+        request: _tariff_service_pb2.ListPriceHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.ListPriceHistoryResponse, _abc.Awaitable[_tariff_service_pb2.ListPriceHistoryResponse]]:
+        """Lists the prices of a device over a time, or of a region interval by interval."""
+
+    @_abc_1.abstractmethod
+    def CreatePricePolicy(
+        self,
+        request: _tariff_service_pb2.CreatePricePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.CreatePricePolicyResponse, _abc.Awaitable[_tariff_service_pb2.CreatePricePolicyResponse]]:
+        """Sets how the price of a region follows its load. Doing it again with the same content is safe.
+
+        Fails with INVALID_ARGUMENT naming every field at fault, and with FAILED_PRECONDITION for a start whose price may be fixed.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPricePolicies(
+        self,
+        request: _tariff_service_pb2.ListPricePoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.ListPricePoliciesResponse, _abc.Awaitable[_tariff_service_pb2.ListPricePoliciesResponse]]:
+        """Lists the policies of a region, or of all, by region and start."""
+
+    @_abc_1.abstractmethod
+    def ListCurrentPrices(
+        self,
+        request: _tariff_service_pb2.ListCurrentPricesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.ListCurrentPricesResponse, _abc.Awaitable[_tariff_service_pb2.ListCurrentPricesResponse]]:
+        """Lists the prices of every region that has a policy: that of now, and the one of the next interval where it is fixed."""
+
+    @_abc_1.abstractmethod
+    def WatchPrices(
+        self,
+        request: _tariff_service_pb2.WatchPricesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_tariff_service_pb2.WatchPricesResponse], _abc.AsyncIterator[_tariff_service_pb2.WatchPricesResponse]]:
+        """Streams the prices of regions: those of now at first, then each as it is fixed, without end.
+
+        A reader that is slow is told the newest price of each region.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePriceOverride(
+        self,
+        request: _tariff_service_pb2.CreatePriceOverrideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.CreatePriceOverrideResponse, _abc.Awaitable[_tariff_service_pb2.CreatePriceOverrideResponse]]:
+        """Sets the price of a region by hand, from an interval on whose price is not fixed yet. Doing it again is safe.
+
+        Fails with NOT_FOUND when the region has no policy, ALREADY_EXISTS for the same id with other content, and
+        FAILED_PRECONDITION for a start whose price may be fixed.
+        """
+
+    @_abc_1.abstractmethod
+    def RemovePriceOverride(
+        self,
+        request: _tariff_service_pb2.RemovePriceOverrideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.RemovePriceOverrideResponse, _abc.Awaitable[_tariff_service_pb2.RemovePriceOverrideResponse]]:
+        """Ends an override at the first interval whose price is not fixed yet. What it was the price of stays. Doing it again is safe."""
+
+    @_abc_1.abstractmethod
+    def ListPriceOverrides(
+        self,
+        request: _tariff_service_pb2.ListPriceOverridesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.ListPriceOverridesResponse, _abc.Awaitable[_tariff_service_pb2.ListPriceOverridesResponse]]:
+        """Lists the overrides of a region, removed ones too, the newest first."""
+
+    @_abc_1.abstractmethod
+    def ForecastPrice(
+        self,
+        request: _tariff_service_pb2.ForecastPriceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.ForecastPriceResponse, _abc.Awaitable[_tariff_service_pb2.ForecastPriceResponse]]:
+        """Says what the prices of a region may be in the next hours, and how often such a forecast was right lately.
+
+        Fails with FAILED_PRECONDITION when the region has fewer than a day of prices.
+        """
 
 def add_TariffServiceServicer_to_server(servicer: TariffServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -94,6 +94,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the amount is more than what is left of the invoice. Metadata: `invoice_id`, `left`."""
     ERROR_REASON_INVOICE_ENTRY_EXISTS: _ErrorReason.ValueType  # 34
     """ALREADY_EXISTS: the invoice has an entry of this id with other content. Metadata: `invoice_id`, `entry_id`."""
+    ERROR_REASON_PRICE_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 40
+    """NOT_FOUND: the region has no policy that makes prices. Metadata: `region`."""
+    ERROR_REASON_PRICE_NOT_FIXED: _ErrorReason.ValueType  # 41
+    """FAILED_PRECONDITION: the price of the region is not fixed for this instant. Metadata: `region`, `start_time`."""
+    ERROR_REASON_PRICE_MAY_BE_FIXED: _ErrorReason.ValueType  # 42
+    """FAILED_PRECONDITION: the price of this instant may be fixed already, so nothing can change it. Metadata: `region`,
+    `earliest_start_time`.
+    """
+    ERROR_REASON_PRICE_RULE_EXISTS: _ErrorReason.ValueType  # 43
+    """ALREADY_EXISTS: a policy of the region from this instant on, or an override of this id, has other content. Metadata: `name`."""
+    ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND: _ErrorReason.ValueType  # 44
+    """NOT_FOUND: there is no override of this id. Metadata: `override_id`."""
+    ERROR_REASON_PRICE_HISTORY_TOO_SHORT: _ErrorReason.ValueType  # 45
+    """FAILED_PRECONDITION: the region has too few prices to say what they will be. Metadata: `region`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reason of an error or of a refused reading: the one vocabulary of every service.
@@ -174,4 +188,18 @@ ERROR_REASON_AMOUNT_EXCEEDS_INVOICE: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION: the amount is more than what is left of the invoice. Metadata: `invoice_id`, `left`."""
 ERROR_REASON_INVOICE_ENTRY_EXISTS: ErrorReason.ValueType  # 34
 """ALREADY_EXISTS: the invoice has an entry of this id with other content. Metadata: `invoice_id`, `entry_id`."""
+ERROR_REASON_PRICE_POLICY_NOT_FOUND: ErrorReason.ValueType  # 40
+"""NOT_FOUND: the region has no policy that makes prices. Metadata: `region`."""
+ERROR_REASON_PRICE_NOT_FIXED: ErrorReason.ValueType  # 41
+"""FAILED_PRECONDITION: the price of the region is not fixed for this instant. Metadata: `region`, `start_time`."""
+ERROR_REASON_PRICE_MAY_BE_FIXED: ErrorReason.ValueType  # 42
+"""FAILED_PRECONDITION: the price of this instant may be fixed already, so nothing can change it. Metadata: `region`,
+`earliest_start_time`.
+"""
+ERROR_REASON_PRICE_RULE_EXISTS: ErrorReason.ValueType  # 43
+"""ALREADY_EXISTS: a policy of the region from this instant on, or an override of this id, has other content. Metadata: `name`."""
+ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND: ErrorReason.ValueType  # 44
+"""NOT_FOUND: there is no override of this id. Metadata: `override_id`."""
+ERROR_REASON_PRICE_HISTORY_TOO_SHORT: ErrorReason.ValueType  # 45
+"""FAILED_PRECONDITION: the region has too few prices to say what they will be. Metadata: `region`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
