@@ -24,7 +24,8 @@ from billing.rated_line import Quarter
 from billing.rating import lines_of, rated_months
 from billing.region_price_reader import RegionPriceReader
 from billing.schema import DAY_MS
-from billing.tariff import Tariff, TariffAssignment
+from billing.tariff import Tariff
+from billing.tariff_assignment import TariffAssignment
 from billing.tariff_month import TariffMonth
 from billing.tariff_store import TariffStore
 from common.errors import FieldViolation, InvalidArgument
@@ -128,7 +129,7 @@ class BillMaker:
         _require_meter(device)
         period = _period(device, question)
         knowledge = await self._knowledge(question)
-        invoice = await self._invoice(period, device.region, knowledge.as_of_ms)
+        invoice = await self._invoice(period, device, knowledge.as_of_ms)
         return invoice_message(period, invoice, knowledge)
 
     async def _knowledge(self, question: PreviewQuestion) -> Knowledge:
@@ -165,7 +166,7 @@ class BillMaker:
         _require_meter(device)
         period = _period(device, question)
         knowledge = await self._knowledge(question)
-        asked = await self._asked(period, device.region, knowledge.as_of_ms)
+        asked = await self._asked(period, device, knowledge.as_of_ms)
 
         def explained() -> Explanation:
             rated = asked.rated_months()
@@ -179,19 +180,18 @@ class BillMaker:
 
         return await asyncio.to_thread(explained)
 
-    async def _invoice(self, period: BilledPeriod, region: str, as_of_ms: int | None) -> Invoice:
-        asked = await self._asked(period, region, as_of_ms)
+    async def _invoice(self, period: BilledPeriod, device: RegisteredDevice, as_of_ms: int | None) -> Invoice:
+        asked = await self._asked(period, device, as_of_ms)
         # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
         return await asyncio.to_thread(lambda: asked.invoice(asked.rated_months(), self._hold_limits))
 
-    async def _asked(self, period: BilledPeriod, region: str, as_of_ms: int | None) -> _Asked:
-        assignments = await self._store.assignments(period.device_id, as_of_ms)
+    async def _asked(self, period: BilledPeriod, device: RegisteredDevice, as_of_ms: int | None) -> _Asked:
+        assignments = await self._store.assignments(device, as_of_ms)
         tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
         in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
         history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)
         quarters = await self._history(period, history_months, as_of_ms)
-        in_months = tariffs_in_effect(assignments, 0, period.end_ms)
-        prices = await self._prices((tariffs[tariff_id] for tariff_id in in_months), region, period, history_months)
+        prices = await self._prices(tariffs.values(), device.region, period, history_months)
         return _Asked(period, assignments, tariffs, quarters, history_months, prices)
 
     async def _prices(self, tariffs: Iterable[Tariff], region: str, period: BilledPeriod, months: int) -> RegionPrices:

@@ -13,7 +13,8 @@ from billing.invoice_codec import Knowledge, invoice_message
 from billing.local_time import local_midnight_ms
 from billing.rated_line import Quarter
 from billing.rating import rate
-from billing.tariff import QUARTER_MS, Tariff, TariffAssignment
+from billing.tariff import QUARTER_MS, Tariff
+from billing.tariff_assignment import TariffAssignment
 from common.errors import MeshError
 from common.money import to_decimal
 

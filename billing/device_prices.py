@@ -31,7 +31,7 @@ class DevicePrices:
             CurrencyMixed: a tariff follows a price in another currency.
         """
         device = await self._registry.find(device_id)
-        assignments = await self._store.assignments(device_id)
+        assignments = await self._store.assignments(device)
         in_effect = tariffs_in_effect(assignments, start_ms, end_ms)
         tariffs = await self._store.tariffs(in_effect)
         lacking = await self._region_prices.for_tariffs(
@@ -54,8 +54,9 @@ class DevicePrices:
         segment = segment_at(timeline, instant_ms)
         if segment is not None:
             return segment
-        in_effect = tariffs_in_effect(await self._store.assignments(device_id), instant_ms, instant_ms + 1)
+        device = await self._registry.find(device_id)
+        in_effect = tariffs_in_effect(await self._store.assignments(device), instant_ms, instant_ms + 1)
         for tariff in (await self._store.tariffs(in_effect)).values():
             if isinstance(tariff.pricing, DynamicPricing):
-                raise PriceNotFixed((await self._registry.find(device_id)).region, instant_ms)
+                raise PriceNotFixed(device.region, instant_ms)
         raise TariffNotAssigned(device_id, instant_ms)

@@ -1,10 +1,11 @@
 """What pricing a reading needs to know of its device, and whom it asks."""
 
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 
 class RegisteredDevice(Protocol):
-    """A device as it is registered: its account, its region, its kind (a `DeviceKind`) and the zone of its site."""
+    """A device as it is registered: its account, its place, its kind (a `DeviceKind`) and the zone of its site."""
 
     @property
     def device_id(self) -> str:
@@ -17,6 +18,14 @@ class RegisteredDevice(Protocol):
     @property
     def account_id(self) -> str:
         """The account that pays for it."""
+
+    @property
+    def site_id(self) -> str:
+        """The site it stands at; may be empty."""
+
+    @property
+    def group_ids(self) -> Sequence[str]:
+        """The groups it belongs to."""
 
     @property
     def region(self) -> str:
@@ -36,3 +45,6 @@ class DeviceRegistry(Protocol):
         Raises:
             DeviceNotFound: none has this id.
         """
+
+    def devices(self) -> Iterable[RegisteredDevice]:
+        """Every device that is known here, in no particular order."""

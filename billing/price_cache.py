@@ -5,6 +5,8 @@ An entry ends with the price, and after a minute at the latest, so that one whic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -12,6 +14,7 @@ from common.logs import get_logger
 
 _LIFE_MS = 60_000
 _CHANGES_LIFE_MS = 3_600_000
+_KEYS_PER_CALL = 500
 _PREFIX = "price:"
 _CHANGES_PREFIX = "price-changes:"
 
@@ -51,16 +54,18 @@ class PriceCache:
         except RedisError as away:
             _log.debug("prices_not_cached", cause=type(away).__name__)
 
-    async def drop(self, device_id: str) -> None:
+    async def drop(self, device_ids: Sequence[str]) -> None:
         """Says that something has changed; what is kept is gone, and what is about to be kept is refused."""
         try:
-            async with self._redis.pipeline(transaction=True) as changes:
-                changes.incr(_CHANGES_PREFIX + device_id)
-                changes.pexpire(_CHANGES_PREFIX + device_id, _CHANGES_LIFE_MS)
-                changes.delete(_PREFIX + device_id)
-                await changes.execute()
+            for first in range(0, len(device_ids), _KEYS_PER_CALL):
+                async with self._redis.pipeline(transaction=True) as changes:
+                    for device_id in device_ids[first : first + _KEYS_PER_CALL]:
+                        changes.incr(_CHANGES_PREFIX + device_id)
+                        changes.pexpire(_CHANGES_PREFIX + device_id, _CHANGES_LIFE_MS)
+                        changes.delete(_PREFIX + device_id)
+                    await changes.execute()
         except RedisError as away:
-            _log.warning("price_not_dropped", device_id=device_id, cause=type(away).__name__)
+            _log.warning("prices_not_dropped", devices=len(device_ids), cause=type(away).__name__)
 
 
 def _bytes(value: bytes | str | None) -> bytes | None:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing.dynamic_pricing import NO_REGION, RegionPrices, dynamic_segments
-from billing.tariff import DynamicPricing, Price, Tariff, TariffAssignment
+from billing.tariff import DynamicPricing, Price, Tariff
+from billing.tariff_assignment import TariffAssignment
 from billing.time_of_use import PriceSegment, clock_zone, price_segments
 
 
@@ -101,7 +102,7 @@ def _assigned_spans(
             changes.append((assignment.start_ms, assignment.tariff_id))
     for (begun_ms, tariff_id), (following_ms, _) in pairwise([*changes, (end_ms, "")]):
         span_start_ms, span_end_ms = max(begun_ms, start_ms), min(following_ms, end_ms)
-        if span_start_ms < span_end_ms:
+        if tariff_id and span_start_ms < span_end_ms:
             yield tariff_id, span_start_ms, span_end_ms
 
 

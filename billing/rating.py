@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from operator import attrgetter
 from zoneinfo import ZoneInfo
 
@@ -12,9 +13,10 @@ from billing.demand_rating import demand_lines
 from billing.dynamic_pricing import NO_REGION, RegionPrices
 from billing.export_rating import ExportBank, ExportSums, billable_import
 from billing.local_time import local_midnight_ms
-from billing.price_timeline import price_timeline, segment_at
+from billing.price_timeline import TariffSegment, price_timeline, segment_at
 from billing.rated_line import LineKind, Quarter, RatedLine, kilowatt_hours
-from billing.tariff import ExportMode, Tariff, TariffAssignment
+from billing.tariff import ExportMode, Tariff
+from billing.tariff_assignment import TariffAssignment
 from billing.tariff_month import TariffMonth, tariff_months, within_prices
 from billing.tier_rating import EnergyTotal, PriceTier, Totals, energy_by_tier
 from common.errors import NoReadings, TariffNotAssigned
@@ -41,7 +43,7 @@ def rate(
 
     Raises:
         NoReadings: no reading of the period carries energy that is billed.
-        TariffNotAssigned: the device has no tariff at the start of the period.
+        TariffNotAssigned: the device has no tariff at the start of the period, or for a reading of it.
         IntervalCrossesPrice: readings of a quarter-hour reach beyond a change of price or tariff.
         PriceNotFixed, CurrencyMixed: a tariff follows the price of a region that has none, or one in another currency.
         ValueError: a quarter starts neither in the period nor in the months before it.
@@ -94,7 +96,20 @@ def rated_months(
         raise NoReadings(device_id)
     if segment_at(timeline, start_ms) is None:
         raise TariffNotAssigned(device_id, start_ms)
-    return tariff_months(months, timeline, within_prices(device_id, counted, timeline))
+    priced = within_prices(device_id, counted, timeline)
+    for instant_ms in _unpriced(timeline, [*counted, *priced], start_ms):
+        raise TariffNotAssigned(device_id, instant_ms)
+    return tariff_months(months, timeline, priced)
+
+
+def _unpriced(timeline: Sequence[TariffSegment], quarters: Iterable[Quarter], start_ms: int) -> Iterator[int]:
+    """The starts of the quarter-hours of the period that no tariff prices; nothing of a bill is left out in silence."""
+    gaps = [(one.end_ms, other.start_ms) for one, other in pairwise(timeline) if one.end_ms < other.start_ms]
+    last_ms = timeline[-1].end_ms
+    for quarter in quarters:
+        is_in_gap = any(begun_ms <= quarter.start_ms < ended_ms for begun_ms, ended_ms in gaps)
+        if quarter.start_ms >= start_ms and (is_in_gap or quarter.start_ms >= last_ms):
+            yield quarter.start_ms
 
 
 def lines_of(rated: Sequence[TariffMonth], start_date: date, zone: ZoneInfo) -> list[RatedLine]:

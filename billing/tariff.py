@@ -245,12 +245,3 @@ class Tariff:
         lookback = max((charge.lookback_months for charge in self.demand_charges if charge.ratchet_percent), default=0)
         is_banked = self.export is not None and self.export.mode is ExportMode.PERIOD_NETTING
         return max(lookback, 12 if is_banked else 0)
-
-
-@dataclass(frozen=True, slots=True)
-class TariffAssignment:
-    """From `start_ms` (UTC milliseconds) on a tariff prices a device, until the next assignment begins."""
-
-    device_id: str
-    tariff_id: str
-    start_ms: int

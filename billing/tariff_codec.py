@@ -1,6 +1,6 @@
 """Tariffs and assignments between the contract and the rules that price readings; every broken rule told at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from energy.billing.v1 import tariff_pb2
@@ -14,7 +14,8 @@ from billing.pricing_codec import (
     time_of_use_pricing,
 )
 from billing.schema import QUARTER_MS
-from billing.tariff import DynamicPricing, EnergyPricing, FlatPricing, Tariff, TariffAssignment
+from billing.tariff import DynamicPricing, EnergyPricing, FlatPricing, Tariff
+from billing.tariff_assignment import TariffAssignment
 from billing.tariff_reader import TariffReader, decimal_message
 from billing.tariff_terms_codec import (
     CLOCKS,
@@ -40,6 +41,7 @@ DEFAULT_TAX_PERCENT = Decimal(18)
 
 # Of a hopeless request the first violations are enough: a status travels in a header that holds a few kilobytes.
 _VIOLATIONS_MAXIMUM = 24
+_SITE_LENGTH_MAXIMUM = 128
 
 
 def tariff_from_message(message: tariff_pb2.Tariff, path: str = "tariff") -> Tariff:
@@ -116,10 +118,7 @@ def assignment_from_message(message: tariff_pb2.TariffAssignment, path: str = "a
     Raises:
         InvalidArgument: with every rule it breaks, each naming its field.
     """
-    violations = [
-        *id_violations(f"{path}.device_id", message.device_id),
-        *id_violations(f"{path}.tariff_id", message.tariff_id),
-    ]
+    violations = [*_whom_violations(message, path), *_tariff_violations(message, path)]
     start_ms = 0
     if not message.HasField("start_time"):
         violations.append(FieldViolation(f"{path}.start_time", "FIELD_REQUIRED", "is required"))
@@ -131,14 +130,37 @@ def assignment_from_message(message: tariff_pb2.TariffAssignment, path: str = "a
         if start_ms % QUARTER_MS:
             violations.append(FieldViolation(f"{path}.start_time", "INVALID_FORMAT", "must begin a quarter-hour"))
     refuse(violations)
-    return TariffAssignment(message.device_id, message.tariff_id, start_ms)
+    return TariffAssignment(message.device_id, message.tariff_id, start_ms, message.site_id, message.group_id)
 
 
 def assignment_message(assignment: TariffAssignment) -> tariff_pb2.TariffAssignment:
     """The message of an assignment."""
     return tariff_pb2.TariffAssignment(
-        device_id=assignment.device_id, tariff_id=assignment.tariff_id, start_time=from_ms(assignment.start_ms)
+        device_id=assignment.device_id,
+        tariff_id=assignment.tariff_id,
+        start_time=from_ms(assignment.start_ms),
+        site_id=assignment.site_id,
+        group_id=assignment.group_id,
+        ends=not assignment.tariff_id,
     )
+
+
+def _whom_violations(message: tariff_pb2.TariffAssignment, path: str) -> Iterator[FieldViolation]:
+    named = [field for field in ("device_id", "site_id", "group_id") if getattr(message, field)]
+    if len(named) > 1:
+        yield FieldViolation(f"{path}.{named[1]}", "INVALID_FORMAT", f"must not be set together with {named[0]}")
+    elif named in ([], ["device_id"]):
+        yield from id_violations(f"{path}.device_id", message.device_id)
+    elif len(getattr(message, named[0])) > _SITE_LENGTH_MAXIMUM:
+        allowed = f"must be at most {_SITE_LENGTH_MAXIMUM} characters"
+        yield FieldViolation(f"{path}.{named[0]}", "OUT_OF_RANGE", allowed)
+
+
+def _tariff_violations(message: tariff_pb2.TariffAssignment, path: str) -> Iterator[FieldViolation]:
+    if not message.ends:
+        yield from id_violations(f"{path}.tariff_id", message.tariff_id)
+    elif message.tariff_id:
+        yield FieldViolation(f"{path}.tariff_id", "INVALID_FORMAT", "must be empty where an assignment ends")
 
 
 def refuse(violations: Iterable[FieldViolation]) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 from energy.billing.v1 import tariff_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict
 
-from billing.tariff import Tariff, TariffAssignment
+from billing.tariff import Tariff
+from billing.tariff_assignment import TariffAssignment
 from billing.tariff_codec import tariff_from_message, tariff_message
 from common.instants import datetime_from_ms, datetime_to_ms
 
@@ -31,10 +32,13 @@ def tariff_from_document(document: Mapping[str, Any]) -> tuple[Tariff, int]:
 
 
 def assignment_to_document(assignment: TariffAssignment, create_time_ms: int) -> dict[str, Any]:
-    """The document of an assignment; its id says device and start, so that there is one tariff from an instant on."""
+    """The document of an assignment; its id says for whom and from when on, so that there is one."""
     return {
-        "_id": f"{assignment.device_id}@{assignment.start_ms}",
+        "_id": f"{assignment.scope}@{assignment.start_ms}",
+        "scope": assignment.scope,
         "device_id": assignment.device_id,
+        "site_id": assignment.site_id,
+        "group_id": assignment.group_id,
         "tariff_id": assignment.tariff_id,
         "start_time": datetime_from_ms(assignment.start_ms),
         "create_time": datetime_from_ms(create_time_ms),
@@ -43,4 +47,10 @@ def assignment_to_document(assignment: TariffAssignment, create_time_ms: int) ->
 
 def assignment_from_document(document: Mapping[str, Any]) -> TariffAssignment:
     """The assignment of a document; the inverse of `assignment_to_document`."""
-    return TariffAssignment(document["device_id"], document["tariff_id"], datetime_to_ms(document["start_time"]))
+    return TariffAssignment(
+        device_id=document["device_id"],
+        tariff_id=document["tariff_id"],
+        start_ms=datetime_to_ms(document["start_time"]),
+        site_id=document["site_id"],
+        group_id=document["group_id"],
+    )

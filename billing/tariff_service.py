@@ -28,6 +28,7 @@ from billing.estimate_codec import estimate_answer, estimate_question
 from billing.invoice_codec import Knowledge, PreviewQuestion
 from billing.price_codec import price_answer, price_question
 from billing.price_methods import PriceMethods, RegionPricing
+from billing.tariff_assignment import TariffAssignment
 from billing.tariff_codec import (
     assignment_from_message,
     assignment_message,
@@ -100,12 +101,14 @@ class TariffService(PriceMethods):
         return estimate_answer(found)
 
     async def AssignTariff(self, request: AssignTariffRequest, context: Context) -> AssignTariffResponse:
-        """Assigns a tariff that exists to a device that exists."""
+        """Assigns a tariff that exists to a device that exists, or to a site or a group."""
         assignment = assignment_from_message(request.assignment)
-        await self._registry.find(assignment.device_id)
-        await self._store.get(assignment.tariff_id)
+        if assignment.device_id:
+            await self._registry.find(assignment.device_id)
+        if assignment.tariff_id:
+            await self._store.get(assignment.tariff_id)
         await self._store.assign(assignment, self._clock())
-        await self._price_cache.drop(assignment.device_id)
+        await self._price_cache.drop(self._priced_by(assignment))
         return AssignTariffResponse(assignment=assignment_message(assignment))
 
     async def GetCurrentPrice(self, request: GetCurrentPriceRequest, context: Context) -> GetCurrentPriceResponse:
@@ -122,3 +125,14 @@ class TariffService(PriceMethods):
         answer = price_answer(segment, instant_ms + HORIZON_MS)
         await self._price_cache.put(device_id, word, answer.SerializeToString(), segment.end_ms - instant_ms)
         return answer
+
+    def _priced_by(self, assignment: TariffAssignment) -> list[str]:
+        """The devices that an assignment may concern, as far as they are known here."""
+        if assignment.device_id:
+            return [assignment.device_id]
+        site_id, group_id = assignment.site_id, assignment.group_id
+        return [
+            device.device_id
+            for device in self._registry.devices()
+            if (site_id and device.site_id == site_id) or (group_id and group_id in device.group_ids)
+        ]

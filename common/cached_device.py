@@ -42,6 +42,7 @@ class CachedDevice:
     update_time_ms: int
     connection_kw: float | None = None
     register_digits: int = 0
+    group_ids: tuple[str, ...] = ()
 
 
 _Links = dict[tuple[str, int], VehicleCharge]
@@ -112,6 +113,7 @@ def _cached(message: device_pb2.Device) -> CachedDevice:
         update_time_ms=to_ms(message.update_time),
         connection_kw=message.connection_kw if message.HasField("connection_kw") else None,
         register_digits=message.register_digits,
+        group_ids=tuple(message.group_ids),
     )
 
 

@@ -11,6 +11,7 @@ from common.mesh_error import MeshError, Resource
 
 _DEVICE = "energy.registry.v1.Device"
 _TARIFF = "energy.billing.v1.Tariff"
+_ASSIGNMENT = "energy.billing.v1.TariffAssignment"
 
 
 class TariffNotFound(MeshError):
@@ -57,17 +58,17 @@ class TariffNotAssigned(MeshError):
 
 
 class TariffAssignmentConflict(MeshError):
-    """Expected: another tariff is assigned to the device from the same instant."""
+    """Expected: another tariff, or an end, is assigned to the device, site or group from the same instant."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "TARIFF_ASSIGNMENT_CONFLICT"
 
-    def __init__(self, device_id: str, tariff_id: str, start_time_ms: int) -> None:
+    def __init__(self, scope: str, tariff_id: str, start_time_ms: int) -> None:
         start_time = rfc3339(start_time_ms)
         super().__init__(
-            f"device {device_id!r} is assigned the tariff {tariff_id!r} from {start_time}",
-            metadata={"device_id": device_id, "tariff_id": tariff_id, "start_time": start_time},
-            resource=Resource(_DEVICE, device_id),
+            f"{scope!r} is assigned the tariff {tariff_id!r} from {start_time}",
+            metadata={"scope": scope, "tariff_id": tariff_id, "start_time": start_time},
+            resource=Resource(_ASSIGNMENT, scope),
         )
 
 

@@ -17,11 +17,11 @@ from billing.tariff import (
     DemandCharge,
     PriceStep,
     Tariff,
-    TariffAssignment,
     TimeOfUsePeriod,
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
+from billing.tariff_assignment import TariffAssignment
 from loadgen.bench.row import Aim, Row
 from loadgen.latency import LatencyHistogram
 

@@ -94,6 +94,8 @@ class MadeUpDevice:
     account_id: str
     time_zone: str
     region: str = ""
+    site_id: str = ""
+    group_ids: tuple[str, ...] = ()
 
 
 DEVICES = {
@@ -101,7 +103,9 @@ DEVICES = {
     for device in (
         MadeUpDevice("meter-berlin", DEVICE_KIND_METER, "acc-1", "Europe/Berlin"),
         MadeUpDevice("meter-kolkata", DEVICE_KIND_METER, "acc-2", "Asia/Kolkata", "Pune-East"),
-        MadeUpDevice("meter-new-york", DEVICE_KIND_METER, "acc-3", "America/New_York"),
+        MadeUpDevice(
+            "meter-new-york", DEVICE_KIND_METER, "acc-3", "America/New_York", "", "site-1", ("group-1", "group-2")
+        ),
         MadeUpDevice("vehicle-1", DEVICE_KIND_VEHICLE, "acc-1", "Europe/Berlin"),
         MadeUpDevice("storage-1", DEVICE_KIND_STORAGE, "acc-1", "Europe/Berlin"),
     )
@@ -116,6 +120,10 @@ class MadeUpRegistry:
     def account_ids(self, kind: int, region: str = "") -> list[str]:
         """The accounts of these."""
         return sorted({one.account_id for one in DEVICES.values() if one.kind == kind and region in {"", one.region}})
+
+    def devices(self) -> list[MadeUpDevice]:
+        """All of them."""
+        return list(DEVICES.values())
 
     def by_account(self, account_id: str) -> list[MadeUpDevice]:
         """The devices of one."""

@@ -25,7 +25,7 @@ from billing.observation import Observation, settle
 from billing.rating import rate
 from billing.schema import METER
 from billing.segment import Segment
-from billing.tariff import TariffAssignment
+from billing.tariff_assignment import TariffAssignment
 from billing.usage import Usage
 from common.mongo import Database
 from tests.integration.billing.store import PARTITION, Store, store_on

@@ -4,7 +4,13 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from energy.billing.v1.tariff_service_pb2 import GetCurrentPriceRequest, GetCurrentPriceResponse
+from energy.billing.v1.tariff_pb2 import TariffAssignment
+from energy.billing.v1.tariff_service_pb2 import (
+    AssignTariffRequest,
+    CreateTariffRequest,
+    GetCurrentPriceRequest,
+    GetCurrentPriceResponse,
+)
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.mongo import Database
@@ -126,3 +132,26 @@ async def test_the_first_and_the_last_instant_have_a_price(mesh: PricingMesh, ti
     await assign(mesh, "meter-new-york", BY_CLOCK, at("0001-01-01"))
 
     assert (await price(mesh, "meter-new-york", time_text)).tariff_id == "by-clock"
+
+
+async def test_a_device_without_a_tariff_of_its_own_has_that_of_its_site_or_group(mesh: PricingMesh) -> None:
+    """A group's from January on, the site's from February, its own in March, the site's again from April."""
+    wanted = [
+        TariffAssignment(tariff_id="of-group", start_time=at("2026-01-01"), group_id="group-2"),
+        TariffAssignment(tariff_id="of-site", start_time=at("2026-02-01"), site_id="site-1"),
+        TariffAssignment(tariff_id="of-device", start_time=at("2026-03-01"), device_id="meter-new-york"),
+    ]
+    for assignment in wanted:
+        await mesh.tariffs.CreateTariff(CreateTariffRequest(tariff=flat_tariff(assignment.tariff_id, money(1))))
+        await mesh.tariffs.AssignTariff(AssignTariffRequest(assignment=assignment))
+    end = TariffAssignment(device_id="meter-new-york", ends=True, start_time=at("2026-04-01"))
+    kept = (await mesh.tariffs.AssignTariff(AssignTariffRequest(assignment=end))).assignment
+
+    months = ["2026-01-15", "2026-02-15", "2026-03-15", "2026-04-15"]
+    answers = [await price(mesh, "meter-new-york", instant) for instant in months]
+
+    assert kept == end
+    assert [answer.tariff_id for answer in answers] == ["of-group", "of-site", "of-device", "of-site"]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await price(mesh, "meter-berlin", "2026-01-15")
+    assert error_of(refused.value)[1] == "TARIFF_NOT_ASSIGNED"

@@ -117,7 +117,7 @@ async def test_another_tariff_from_the_same_instant_is_refused(mesh: PricingMesh
 
     code, reason, metadata, _ = error_of(refused.value)
     assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TARIFF_ASSIGNMENT_CONFLICT")
-    assert metadata == {"device_id": "meter-berlin", "tariff_id": "a", "start_time": "2026-01-01T00:00:00.000Z"}
+    assert metadata == {"scope": "meter-berlin", "tariff_id": "a", "start_time": "2026-01-01T00:00:00.000Z"}
 
 
 @pytest.mark.parametrize(

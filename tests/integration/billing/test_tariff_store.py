@@ -1,16 +1,27 @@
 """Tariffs and assignments on a real server: kept once, never changed, exact."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 
-from billing.tariff import FlatPricing, Tariff, TariffAssignment, TimeOfUsePeriod, TimeOfUsePricing, TimeOfUseWindow
+from billing.tariff import (
+    FlatPricing,
+    Tariff,
+    TimeOfUsePeriod,
+    TimeOfUsePricing,
+    TimeOfUseWindow,
+)
+from billing.tariff_assignment import TariffAssignment
 from billing.tariff_store import TariffStore
 from common.errors import TariffAssignmentConflict, TariffExists, TariffNotFound
 from common.mongo import Database
+from tests.integration.billing.pricing_mesh import MadeUpDevice
 
+METER = MadeUpDevice("m-1", DEVICE_KIND_METER, "acc-1", "UTC")
 FLAT = Tariff("flat", "Flat", "INR", FlatPricing(Decimal("5.12345678")), Decimal("0.10"), Decimal(18))
 BY_CLOCK = Tariff(
     "by-clock",
@@ -92,8 +103,8 @@ async def test_assignments_of_a_device_come_by_start(database: Database) -> None
     for assignment in made:
         await store.assign(assignment, 5_000)
 
-    assert await store.assignments("m-1") == [made[1], made[0]]
-    assert await store.assignments("m-3") == []
+    assert await store.assignments(METER) == [made[1], made[0]]
+    assert await store.assignments(replace(METER, device_id="m-3")) == []
 
 
 async def test_assigning_again_changes_nothing(database: Database) -> None:
@@ -115,7 +126,7 @@ async def test_another_tariff_from_the_same_instant_is_refused(database: Databas
         await store.assign(TariffAssignment("m-1", "b", 1_000), 6_000)
 
     assert refused.value.metadata["tariff_id"] == "a"
-    assert await store.assignments("m-1") == [TariffAssignment("m-1", "a", 1_000)]
+    assert await store.assignments(METER) == [TariffAssignment("m-1", "a", 1_000)]
 
 
 async def test_the_index_of_assignments_may_be_made_again(database: Database) -> None:
@@ -126,4 +137,4 @@ async def test_the_index_of_assignments_may_be_made_again(database: Database) ->
     await store.prepare()
 
     names = set(await database["tariff_assignments"].index_information())
-    assert "device_id_1_start_time_1" in names
+    assert "scope_1_start_time_1" in names

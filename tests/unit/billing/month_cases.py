@@ -13,11 +13,11 @@ from billing.tariff import (
     PriceStep,
     Pricing,
     Tariff,
-    TariffAssignment,
     TimeOfUsePeriod,
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
+from billing.tariff_assignment import TariffAssignment
 from tests.unit.billing.rating_cases import KWH, MINUTE_MS, utc_ms
 
 UTC = ZoneInfo("UTC")

@@ -10,11 +10,11 @@ from billing.rating import rate
 from billing.tariff import (
     FlatPricing,
     Tariff,
-    TariffAssignment,
     TimeOfUsePeriod,
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
+from billing.tariff_assignment import TariffAssignment
 
 KWH = 1_000_000
 MINUTE_MS = 60_000

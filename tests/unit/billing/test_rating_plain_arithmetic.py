@@ -15,11 +15,11 @@ from billing.tariff import (
     FlatPricing,
     PriceStep,
     Tariff,
-    TariffAssignment,
     TimeOfUsePeriod,
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
+from billing.tariff_assignment import TariffAssignment
 
 QUARTER_HOUR = timedelta(minutes=15)
 

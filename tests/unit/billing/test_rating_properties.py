@@ -22,7 +22,6 @@ from billing.tariff import (
     FlatPricing,
     PriceStep,
     Tariff,
-    TariffAssignment,
     TierAllowance,
     TierCounter,
     TierRules,
@@ -31,6 +30,7 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
+from billing.tariff_assignment import TariffAssignment
 
 QUARTER_MS = 900_000
 STEADY = settings(deadline=None, derandomize=True, max_examples=60)

@@ -85,6 +85,25 @@ def test_a_period_that_begins_without_a_tariff_is_refused(assigned: tuple[str, s
     assert refused.value.metadata["start_time"] == "2026-01-01T00:00:00.000Z"
 
 
+@pytest.mark.parametrize(
+    "assigned",
+    [
+        [("flat-5", "2026-01-01"), ("", "2026-01-01T12:00")],
+        [("flat-5", "2026-01-01"), ("", "2026-01-01T12:00"), ("flat-5", "2026-01-01T18:00")],
+    ],
+    ids=["until the end", "for some hours"],
+)
+def test_a_reading_after_the_end_of_a_tariff_is_refused(assigned: list[tuple[str, str]]) -> None:
+    """It is named; without such a reading the rest is billed."""
+    before, after = quarter("2026-01-01T11:45", "1"), quarter("2026-01-01T12:15", "1")
+
+    with pytest.raises(TariffNotAssigned) as refused:
+        rated([before, after], *assigned)
+
+    assert refused.value.metadata["start_time"] == "2026-01-01T12:15:00.000Z"
+    assert rated([before], *assigned)[0].quantity == Decimal(1)
+
+
 def test_a_device_without_any_tariff_is_refused() -> None:
     """There is no default tariff."""
     with pytest.raises(TariffNotAssigned):

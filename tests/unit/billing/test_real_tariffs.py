@@ -14,7 +14,7 @@ from defusedxml import ElementTree
 from billing.invoice import make_invoice
 from billing.rated_line import Quarter
 from billing.rating import rate
-from billing.tariff import TariffAssignment
+from billing.tariff_assignment import TariffAssignment
 from billing.tariff_codec import tariff_from_message
 from loadgen.files import open_file
 from loadgen.files.urdb_file import read_urdb

@@ -23,7 +23,6 @@ from billing.tariff import (
     Rounding,
     RoundingLevel,
     Tariff,
-    TariffAssignment,
     TariffClock,
     TierAllowance,
     TierCounter,
@@ -33,6 +32,7 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
+from billing.tariff_assignment import TariffAssignment
 from billing.tariff_codec import (
     assignment_from_message,
     assignment_message,
@@ -277,10 +277,17 @@ def test_unreadable_amounts_and_broken_rules_are_told_together() -> None:
     ]
 
 
-def test_an_assignment_comes_back_as_it_was() -> None:
-    """From the quarter-hour it names."""
-    assignment = TariffAssignment("m-1", "flat-5", 1_767_225_600_000)
-
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        TariffAssignment("m-1", "flat-5", 1_767_225_600_000),
+        TariffAssignment("", "flat-5", 1_767_225_600_000, site_id="Depot 1, Nørrebro"),
+        TariffAssignment("", "", 1_767_225_600_000, group_id="fleet"),
+    ],
+    ids=["device", "site", "end of a group"],
+)
+def test_an_assignment_comes_back_as_it_was(assignment: TariffAssignment) -> None:
+    """From the quarter-hour it names, for whom it names."""
     assert assignment_from_message(assignment_message(assignment)) == assignment
     assert assignment_from_document(assignment_to_document(assignment, 0)) == assignment
 
@@ -299,6 +306,14 @@ def test_an_assignment_comes_back_as_it_was() -> None:
         (
             tariff_pb2.TariffAssignment(device_id="m", tariff_id="t", start_time=Timestamp(seconds=600)),
             ["assignment.start_time"],
+        ),
+        (
+            tariff_pb2.TariffAssignment(device_id="m", site_id="s", tariff_id="t", start_time=Timestamp()),
+            ["assignment.site_id"],
+        ),
+        (
+            tariff_pb2.TariffAssignment(group_id="g" * 129, tariff_id="t", ends=True, start_time=Timestamp()),
+            ["assignment.group_id", "assignment.tariff_id"],
         ),
     ],
 )

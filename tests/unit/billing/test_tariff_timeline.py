@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from billing.price_timeline import TariffSegment, price_timeline, segment_at
-from billing.tariff import FlatPricing, Price, Tariff, TariffAssignment
+from billing.tariff import FlatPricing, Price, Tariff
+from billing.tariff_assignment import TariffAssignment
 
 UTC = ZoneInfo("UTC")
 ONE = Tariff("one", "", "EUR", FlatPricing(Decimal(1)), None, Decimal(0))

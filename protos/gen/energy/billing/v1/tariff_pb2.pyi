@@ -697,17 +697,30 @@ Global___TimeOfUseWindow: _TypeAlias = TimeOfUseWindow  # noqa: Y015
 
 @_typing.final
 class TariffAssignment(_message.Message):
-    """From when on a tariff prices the energy of a device. The newest one that has begun counts."""
+    """From when on a tariff prices the energy of a device, or of the devices of a site or group. Exactly one of the three is named.
+
+    Of each the newest one that has begun counts. A device has the tariff of its own assignment; where there is none, or it has
+    ended, that of its site; else that of its groups, of several the one that began last.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     TARIFF_ID_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
+    SITE_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    ENDS_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The device."""
     tariff_id: _builtins.str
-    """The tariff."""
+    """The tariff. Empty with `ends`."""
+    site_id: _builtins.str
+    """The site, up to 128 characters."""
+    group_id: _builtins.str
+    """The group, up to 128 characters."""
+    ends: _builtins.bool
+    """True: from then on the device, site or group has no tariff by itself any more."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From when on, UTC, inclusive: the start of a quarter-hour."""
@@ -718,10 +731,13 @@ class TariffAssignment(_message.Message):
         device_id: _builtins.str = ...,
         tariff_id: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
+        site_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        ends: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "start_time", b"start_time", "tariff_id", b"tariff_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "ends", b"ends", "group_id", b"group_id", "site_id", b"site_id", "start_time", b"start_time", "tariff_id", b"tariff_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

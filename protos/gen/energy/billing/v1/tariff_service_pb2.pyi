@@ -347,7 +347,7 @@ class AssignTariffRequest(_message.Message):
     ASSIGNMENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def assignment(self) -> _tariff_pb2.TariffAssignment:
-        """What to assign, to which device, from when on. Every field is required."""
+        """What to assign, to whom, from when on. Required."""
 
     def __init__(
         self,

@@ -150,10 +150,10 @@ class TariffServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AssignTariff(self, request, context):
-        """Assigns a tariff to a device from an instant on. Doing it again is safe.
+        """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
         Fails with NOT_FOUND for an unknown device or tariff and FAILED_PRECONDITION when another tariff is assigned from the
-        same instant.
+        same instant. A site or group may be one that no device belongs to yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,10 +49,10 @@ class TariffServiceStub:
     period. A tariff that cannot price the usage is told with the reason.
     """
     AssignTariff: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.AssignTariffRequest, _tariff_service_pb2.AssignTariffResponse]
-    """Assigns a tariff to a device from an instant on. Doing it again is safe.
+    """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
     Fails with NOT_FOUND for an unknown device or tariff and FAILED_PRECONDITION when another tariff is assigned from the
-    same instant.
+    same instant. A site or group may be one that no device belongs to yet.
     """
     GetCurrentPrice: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.GetCurrentPriceRequest, _tariff_service_pb2.GetCurrentPriceResponse]
     """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned, and
@@ -111,10 +111,10 @@ class TariffServiceAsyncStub(TariffServiceStub):
     period. A tariff that cannot price the usage is told with the reason.
     """
     AssignTariff: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.AssignTariffRequest, _tariff_service_pb2.AssignTariffResponse]  # type: ignore[assignment]
-    """Assigns a tariff to a device from an instant on. Doing it again is safe.
+    """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
     Fails with NOT_FOUND for an unknown device or tariff and FAILED_PRECONDITION when another tariff is assigned from the
-    same instant.
+    same instant. A site or group may be one that no device belongs to yet.
     """
     GetCurrentPrice: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.GetCurrentPriceRequest, _tariff_service_pb2.GetCurrentPriceResponse]  # type: ignore[assignment]
     """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned, and
@@ -200,10 +200,10 @@ class TariffServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tariff_service_pb2.AssignTariffRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tariff_service_pb2.AssignTariffResponse, _abc.Awaitable[_tariff_service_pb2.AssignTariffResponse]]:
-        """Assigns a tariff to a device from an instant on. Doing it again is safe.
+        """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
         Fails with NOT_FOUND for an unknown device or tariff and FAILED_PRECONDITION when another tariff is assigned from the
-        same instant.
+        same instant. A site or group may be one that no device belongs to yet.
         """
 
     @_abc_1.abstractmethod
