@@ -77,7 +77,7 @@ bench: setup ## measures the mesh's path beside its bare limits; ARGS=--quick in
 
 .PHONY: bench-store
 bench-store: setup ## measures the store with a day of a whole fleet in it; ARGS=--quick in under three minutes
-	@$(BIN)/python -m common.localstack run --fresh -- $(BIN)/python -m tests.bench_store $(ARGS)
+	@ANSWER_CACHE_SECONDS=0 $(BIN)/python -m common.localstack run --fresh -- $(BIN)/python -m tests.bench_store $(ARGS)
 
 .PHONY: up
 up: setup ## starts the mesh and leaves it running; prints the addresses
@@ -94,8 +94,10 @@ status: $(INSTALLED) ## says what of the mesh runs
 # --- checking -------------------------------------------------------------------------------------------------------
 
 .PHONY: test
+# The tests on real parts mostly wait, so two processes of them, each with servers of its own, take half the time.
 test: setup ## runs every test on the real parts; SAMPLES_DIR names the folder of real files
-	@$(if $(ARGS),$(BIN)/pytest tests $(ARGS),$(BIN)/pytest tests/unit --numprocesses=auto && $(BIN)/pytest tests --ignore=tests/unit)
+	@$(if $(ARGS),$(BIN)/pytest tests $(ARGS),$(BIN)/pytest tests/unit --numprocesses=auto && \
+	  $(BIN)/pytest tests --ignore=tests/unit --numprocesses=2 --dist=loadfile)
 
 .PHONY: faults
 faults: setup ## kills and cuts everything under load and checks the history; leaves .run/faults/report.json

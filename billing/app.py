@@ -14,9 +14,10 @@ import stamina
 from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
-from billing.account_invoice_store import AccountInvoiceStore
 from billing.adjustment_due_store import AdjustmentDueStore
 from billing.adjustment_sweep import AdjustmentMetrics, AdjustmentSweep
+from billing.answer_cache import AnswerCache
+from billing.answers import Answers
 from billing.batch_codec import BatchDecoder
 from billing.config import BillingConfig
 from billing.consumer import ConsumerMetrics, ReadingsConsumer
@@ -31,8 +32,7 @@ from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
 from billing.retention_wiring import retention_tasks
 from billing.roller import Roller, RollerMetrics
 from billing.schema import Kind
-from billing.servicers import servicers_of
-from billing.tariff_store import TariffStore
+from billing.servicers import prepare_doors, servicers_of
 from billing.validation_progress_store import ValidationProgressStore
 from billing.validation_sweep import SweepMetrics, ValidationSweep
 from billing.validation_wiring import prepare_validation
@@ -88,8 +88,9 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
         redis = open_redis(config.redis_url.get_secret_value())
         lifecycle.on_close("redis", redis.aclose)
-        cache = LiveCache(redis)
-        readings = readings_at_rest(config, database, LivePublisher(cache, registry), registry)
+        cache, answer_cache = LiveCache(redis), AnswerCache(redis, config.answer_cache_seconds)
+        publisher = LivePublisher(cache, answer_cache, registry)
+        readings = readings_at_rest(config, database, publisher, registry)
         devices = RegistryCache(open_channel(config.gateway_address))
         lifecycle.on_close("registry", devices.close)
         lifecycle.start_task("registry", devices.run())
@@ -116,7 +117,8 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         }
         pricing = region_pricing(config, database, PriceCache(redis), _now_ms)
         lifecycle.on_drain("price_feed", pricing.feed.close)
-        doors = servicers_of(config, database, cache, readings, devices, pricing=pricing)
+        answers = Answers(answer_cache, publisher, registry)
+        doors = servicers_of(config, database, cache, readings, devices, pricing=pricing, answers=answers)
         health = Health([name for _, _, name in doors.servicers], checks, registry)
         lifecycle.use_health(health)
         server = GrpcServer(
@@ -241,9 +243,7 @@ async def _start_when_ready(
         with attempt:
             await readings.log.prepare()
             await readings.history.prepare()
-            await TariffStore(database).prepare()
-            await AccountInvoiceStore(database).prepare()
-            await AdjustmentDueStore(database).prepare()
+            await prepare_doors(database)
             await prepare_validation(database)
             await prepare_prices(database)
     lifecycle.start_task("log_writer", readings.writer.run())

@@ -28,12 +28,15 @@ class ComputedReadings:
         self,
         writer: LogWriter,
         tail: Tail,
+        publish: Callable[[Segment], None],
         partitions: int,
+        *,
         clock_ms: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
         self._writer = writer
         self._tail = tail
+        self._publish = publish
         self._partitions = partitions
         self._clock_ms = clock_ms
         self._clock = clock
@@ -56,7 +59,11 @@ class ComputedReadings:
             record_ms=now_ms + _RECORD_AHEAD_MS,
             readings=readings,
         )
-        known = await self._writer.append([segment])
+        try:
+            known = await self._writer.append([segment])
+        finally:
+            # Also when it is not known whether it is there: what was answered before may not hold any more.
+            self._publish(segment)
         if segment.batch_id not in known:
             self._tail.hold(segment, self._clock())
 

@@ -2,40 +2,28 @@
 
 # ruff: noqa: N802, ARG002 - methods are named as in the contract, and each gets a context
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
-from energy.billing.v1 import account_invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
-from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 
-from billing.account_invoice import AccountInvoice, Dispute
 from billing.account_invoice_codec import (
-    PERSON_LENGTH_MAXIMUM,
-    REASON_LENGTH_MAXIMUM,
-    account_invoice_message,
     comparison_message,
-    credit_note_from_message,
-    currency_violations,
-    dispute_from_message,
     invoice_id_violations,
-    outcome_of,
-    payment_from_message,
-    payment_messages,
-    text_violations,
 )
 from billing.account_invoice_store import OverduePlace
+from billing.answers import Answers
 from billing.bill_maker import BillMaker
 from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
-from billing.invoice_codec import days_of, preview_question, question_of
+from billing.invoice_codec import PreviewQuestion, days_of, preview_question, question_of
 from billing.invoice_comparison import compare
 from billing.invoice_export import export_chunks
 from billing.invoice_filter import export_question, state_of
 from billing.invoice_generation import Failure, generate
-from billing.invoice_maker import DeviceBillFailed
+from billing.settlement_methods import SettlementMethods, invoice_or_cause
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
 from common.errors import DependencyUnavailable, FieldViolation, PageTokenInvalid
@@ -57,27 +45,34 @@ class AccountsRegistry(Protocol):
         """The accounts that have a device of a kind, in a region where one is named, in order."""
 
 
-class InvoiceService(InvoiceServiceServicer):
+class InvoiceService(SettlementMethods):
     """Translates between the contract and the book of invoices; `clock` gives now in UTC milliseconds."""
 
     def __init__(
         self,
         *,
         bills: BillMaker,
+        answers: Answers,
         book: InvoiceBook,
         explainer: Explainer,
         registry: AccountsRegistry,
         clock: Callable[[], int],
     ) -> None:
+        super().__init__(book=book, clock=clock)
         self._explainer = explainer
         self._bills = bills
-        self._book = book
+        self._answers = answers
         self._registry = registry
-        self._clock = clock
 
     async def PreviewInvoice(self, request: pb.PreviewInvoiceRequest, context: Context) -> pb.PreviewInvoiceResponse:
         """Computes a bill and keeps nothing."""
-        return pb.PreviewInvoiceResponse(invoice=await self._bills.make(preview_question(request)))
+        question = preview_question(request)
+        return await self._answers.about(
+            question.device_id, request, pb.PreviewInvoiceResponse, lambda: self._preview(question)
+        )
+
+    async def _preview(self, question: PreviewQuestion) -> pb.PreviewInvoiceResponse:
+        return pb.PreviewInvoiceResponse(invoice=await self._bills.make(question))
 
     async def GenerateInvoices(
         self, request: pb.GenerateInvoicesRequest, context: Context
@@ -110,7 +105,7 @@ class InvoiceService(InvoiceServiceServicer):
     async def GetInvoice(self, request: pb.GetInvoiceRequest, context: Context) -> pb.GetInvoiceResponse:
         """Finds an invoice; a draft is made again."""
         refuse(invoice_id_violations(request.invoice_id))
-        return pb.GetInvoiceResponse(invoice=self._message(await _told(self._book.get(request.invoice_id))))
+        return pb.GetInvoiceResponse(invoice=self._message(await invoice_or_cause(self._book.get(request.invoice_id))))
 
     async def ExplainInvoice(self, request: pb.ExplainInvoiceRequest, context: Context) -> pb.ExplainInvoiceResponse:
         """Explains a line of a bill."""
@@ -156,73 +151,6 @@ class InvoiceService(InvoiceServiceServicer):
         overdue = [self._message(one) for one in page if one.is_overdue(today)]
         return pb.ListOverdueResponse(invoices=overdue, next_page_token=more)
 
-    async def IssueInvoice(self, request: pb.IssueInvoiceRequest, context: Context) -> pb.IssueInvoiceResponse:
-        """Issues a draft."""
-        refuse(
-            [
-                *invoice_id_violations(request.invoice_id),
-                *text_violations("held_issue_reason", request.held_issue_reason, REASON_LENGTH_MAXIMUM),
-            ]
-        )
-        issued = await _told(self._book.issue(request.invoice_id, request.held_issue_reason))
-        return pb.IssueInvoiceResponse(invoice=self._message(issued))
-
-    async def DiscardInvoice(self, request: pb.DiscardInvoiceRequest, context: Context) -> pb.DiscardInvoiceResponse:
-        """Discards a draft."""
-        refuse(invoice_id_violations(request.invoice_id))
-        return pb.DiscardInvoiceResponse(invoice=self._message(await self._book.discard(request.invoice_id)))
-
-    async def RecordPayment(self, request: pb.RecordPaymentRequest, context: Context) -> pb.RecordPaymentResponse:
-        """Records a payment."""
-        refuse(invoice_id_violations(request.invoice_id))
-        payment, currency_code = payment_from_message(request.payment, self._clock())
-        await self._require_currency(request.invoice_id, "payment.amount", currency_code)
-        return pb.RecordPaymentResponse(invoice=self._message(await self._book.pay(request.invoice_id, payment)))
-
-    async def ListPayments(self, request: pb.ListPaymentsRequest, context: Context) -> pb.ListPaymentsResponse:
-        """Lists the payments of an invoice."""
-        refuse(invoice_id_violations(request.invoice_id))
-        return pb.ListPaymentsResponse(payments=payment_messages(await self._book.store.get(request.invoice_id)))
-
-    async def CreateCreditNote(
-        self, request: pb.CreateCreditNoteRequest, context: Context
-    ) -> pb.CreateCreditNoteResponse:
-        """Takes back a part of an invoice."""
-        refuse(invoice_id_violations(request.invoice_id))
-        note, currency_code = credit_note_from_message(request.credit_note, self._clock())
-        await self._require_currency(request.invoice_id, "credit_note.amount", currency_code)
-        return pb.CreateCreditNoteResponse(invoice=self._message(await self._book.credit(request.invoice_id, note)))
-
-    async def OpenDispute(self, request: pb.OpenDisputeRequest, context: Context) -> pb.OpenDisputeResponse:
-        """Opens a dispute."""
-        refuse(invoice_id_violations(request.invoice_id))
-        opened = dispute_from_message(request.dispute, self._clock())
-        return pb.OpenDisputeResponse(invoice=self._message(await self._book.dispute(request.invoice_id, opened)))
-
-    async def ResolveDispute(self, request: pb.ResolveDisputeRequest, context: Context) -> pb.ResolveDisputeResponse:
-        """Resolves a dispute."""
-        outcome = outcome_of(request.outcome)
-        violations = [
-            *invoice_id_violations(request.invoice_id),
-            *id_violations("dispute_id", request.dispute_id),
-            *text_violations("resolved_by", request.resolved_by, PERSON_LENGTH_MAXIMUM, is_required=True),
-            *text_violations("note", request.note, REASON_LENGTH_MAXIMUM),
-        ]
-        if outcome is None:
-            violations.append(FieldViolation("outcome", "FIELD_REQUIRED", "is required: accepted, rejected, withdrawn"))
-        refuse(violations)
-        resolved = Dispute(
-            request.dispute_id,
-            "",
-            "",
-            0,
-            outcome=outcome,
-            resolved_by=request.resolved_by,
-            note=request.note,
-            resolve_ms=self._clock(),
-        )
-        return pb.ResolveDisputeResponse(invoice=self._message(await self._book.resolve(request.invoice_id, resolved)))
-
     async def ExportInvoices(
         self, request: pb.ExportInvoicesRequest, context: Context
     ) -> AsyncIterator[pb.ExportInvoicesResponse]:
@@ -230,21 +158,6 @@ class InvoiceService(InvoiceServiceServicer):
         wanted, written = export_question(request)
         async for chunk in export_chunks(self._book.store, wanted, written, self._book.today()):
             yield pb.ExportInvoicesResponse(chunk=chunk)
-
-    async def _require_currency(self, invoice_id: str, path: str, currency_code: str) -> None:
-        invoice = await self._book.store.get(invoice_id)
-        refuse(currency_violations(path, currency_code, invoice.currency_code))
-
-    def _message(self, invoice: AccountInvoice) -> account_invoice_pb2.AccountInvoice:
-        return account_invoice_message(invoice, self._book.today())
-
-
-async def _told(made: Awaitable[AccountInvoice]) -> AccountInvoice:
-    """The invoice, or why a bill of it cannot be made."""
-    try:
-        return await made
-    except DeviceBillFailed as failed:
-        raise failed.reason from failed
 
 
 def _failure_message(failure: Failure) -> pb.InvoiceFailure:

@@ -1,4 +1,4 @@
-"""Brings what was logged a moment ago into the cache, one write per device and quarter of a second."""
+"""Brings what was logged a moment ago into the caches, one write per device and quarter of a second."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from prometheus_client import CollectorRegistry, Counter
 from redis.exceptions import RedisError
 
+from billing.answer_cache import AnswerCache
 from billing.live_cache import CacheEntry, LiveCache
 from billing.live_state import LiveState, Timed, advanced
 from billing.segment import Segment, of_devices
@@ -25,9 +26,14 @@ class LivePublisher:
     """Remembers segments until the entries of their devices have them; devices that nobody asks about have no entry."""
 
     def __init__(
-        self, cache: LiveCache, registry: CollectorRegistry, readings_maximum: int = _READINGS_MAXIMUM
+        self,
+        cache: LiveCache,
+        answers: AnswerCache,
+        registry: CollectorRegistry,
+        readings_maximum: int = _READINGS_MAXIMUM,
     ) -> None:
         self._cache = cache
+        self._answers = answers
         self._readings_maximum = readings_maximum
         self._segments: list[Segment] = []
         self._sending: list[Segment] = []
@@ -74,6 +80,7 @@ class LivePublisher:
         try:
             if self.is_behind:
                 forgotten = self._forgotten
+                await self._answers.clear()
                 await self._cache.clear()
                 self._emptied = forgotten
             await self._send(sending)
@@ -91,6 +98,7 @@ class LivePublisher:
                 device_id for segment in segments for columns in segment.kinds for device_id in columns.device_ids
             )
         )
+        await self._answers.end(device_ids)
         while device_ids:
             entries = await self._cache.find(device_ids)
             readings = _by_device(segments, entries)

@@ -10,6 +10,7 @@ from energy.billing.v1.usage_service_pb2_grpc import add_UsageServiceServicer_to
 
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.adjustment_due_store import AdjustmentDueStore
+from billing.answers import Answers
 from billing.bill_hold import HoldLimits
 from billing.bill_maker import BillMaker
 from billing.config import BillingConfig
@@ -43,6 +44,13 @@ class Doors:
     book: InvoiceBook
 
 
+async def prepare_doors(database: Database) -> None:
+    """Makes the indexes of what the doors keep; harmless when they are there."""
+    await TariffStore(database).prepare()
+    await AccountInvoiceStore(database).prepare()
+    await AdjustmentDueStore(database).prepare()
+
+
 def servicers_of(
     config: BillingConfig,
     database: Database,
@@ -51,6 +59,7 @@ def servicers_of(
     devices: RegistryCache,
     *,
     pricing: RegionPricing,
+    answers: Answers,
 ) -> Doors:
     """Every service of billing, on the stores of this process."""
     tail = TailReader(readings.tail, readings.log)
@@ -68,6 +77,7 @@ def servicers_of(
         usage=usage,
         writer=readings.writer,
         tail=readings.tail,
+        publish=readings.publisher.offer_segment,
         registry=devices,
         partitions=config.partitions,
         holidays=config.holidays,
@@ -93,7 +103,12 @@ def servicers_of(
         (
             add_UsageServiceServicer_to_server,
             UsageService(
-                usage=usage, live=live, registry=devices, complete_through=readings.complete_through, clock=now_ms
+                usage=usage,
+                live=live,
+                registry=devices,
+                complete_through=readings.complete_through,
+                answers=answers,
+                clock=now_ms,
             ),
             usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,
         ),
@@ -104,6 +119,7 @@ def servicers_of(
                 registry=devices,
                 bills=bills,
                 pricing=pricing,
+                answers=answers,
                 clock=now_ms,
             ),
             tariff_service_pb2.DESCRIPTOR.services_by_name["TariffService"].full_name,
@@ -112,6 +128,7 @@ def servicers_of(
             add_InvoiceServiceServicer_to_server,
             InvoiceService(
                 bills=bills,
+                answers=answers,
                 book=book,
                 explainer=Explainer(bills=bills, invoices=invoices, tariffs=tariffs, readings=usage),
                 registry=devices,

@@ -20,6 +20,7 @@ from energy.billing.v1.tariff_service_pb2 import (
     ListTariffsResponse,
 )
 
+from billing.answers import Answers
 from billing.bill_maker import BillMaker
 from billing.cost_estimate import estimate, even_period, even_quarters
 from billing.device_prices import HORIZON_MS, DevicePrices
@@ -56,6 +57,7 @@ class TariffService(PriceMethods):
         registry: DeviceRegistry,
         bills: BillMaker,
         pricing: RegionPricing,
+        answers: Answers,
         clock: Callable[[], int],
     ) -> None:
         device_prices = DevicePrices(store=store, registry=registry, region_prices=pricing.reader)
@@ -64,6 +66,7 @@ class TariffService(PriceMethods):
         self._bills = bills
         self._registry = registry
         self._price_cache = pricing.cache
+        self._answers = answers
 
     async def CreateTariff(self, request: CreateTariffRequest, context: Context) -> CreateTariffResponse:
         """Keeps a tariff that breaks no rule."""
@@ -108,7 +111,9 @@ class TariffService(PriceMethods):
         if assignment.tariff_id:
             await self._store.get(assignment.tariff_id)
         await self._store.assign(assignment, self._clock())
-        await self._price_cache.drop(self._priced_by(assignment))
+        concerned = self._priced_by(assignment)
+        await self._price_cache.drop(concerned)
+        await self._answers.end(concerned)
         return AssignTariffResponse(assignment=assignment_message(assignment))
 
     async def GetCurrentPrice(self, request: GetCurrentPriceRequest, context: Context) -> GetCurrentPriceResponse:

@@ -12,6 +12,7 @@ from energy.billing.v1.usage_service_pb2_grpc import UsageServiceServicer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from billing import usage_request as checked
+from billing.answers import Answers
 from billing.complete_through import CompleteThrough
 from billing.device_kind import KIND_OF
 from billing.live_reader import LiveReader
@@ -46,12 +47,14 @@ class UsageService(UsageServiceServicer):
         live: LiveReader,
         registry: RegistryCache,
         complete_through: CompleteThrough,
+        answers: Answers,
         clock: Callable[[], int],
     ) -> None:
         self._complete_through = complete_through
         self._usage = usage
         self._live = live
         self._registry = registry
+        self._answers = answers
         self._clock = clock
 
     async def GetLiveReading(self, request: pb.GetLiveReadingRequest, context: Context) -> pb.GetLiveReadingResponse:  # noqa: ARG002, N802
@@ -117,6 +120,12 @@ class UsageService(UsageServiceServicer):
     async def ListUsage(self, request: pb.ListUsageRequest, context: Context) -> pb.ListUsageResponse:  # noqa: ARG002, N802
         """Lists the usage of a device in intervals."""
         device = await self._registry.find(checked.required_device_id(request.device_id))
+        return await self._answers.about(
+            device.device_id, request, pb.ListUsageResponse, lambda: self._list_usage(request)
+        )
+
+    async def _list_usage(self, request: pb.ListUsageRequest) -> pb.ListUsageResponse:
+        device = await self._registry.find(checked.required_device_id(request.device_id))
         asked = checked.window(request)
         bucket = checked.bucket(request, asked)
         size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
@@ -139,6 +148,15 @@ class UsageService(UsageServiceServicer):
 
     async def SummarizeUsage(self, request: pb.SummarizeUsageRequest, context: Context) -> pb.SummarizeUsageResponse:  # noqa: ARG002, N802
         """Sums up the usage of some devices."""
+        if len(request.device_ids) != 1:
+            return await self._summarize(request)
+        (device_id,) = checked.device_ids("device_ids", request.device_ids)
+        await self._registry.find(device_id)
+        return await self._answers.about(
+            device_id, request, pb.SummarizeUsageResponse, lambda: self._summarize(request)
+        )
+
+    async def _summarize(self, request: pb.SummarizeUsageRequest) -> pb.SummarizeUsageResponse:
         asked = checked.summary_window(request)
         as_of_ms = await self._as_of(request)
         complete_through = self._complete_through_now()

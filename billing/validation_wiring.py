@@ -16,6 +16,7 @@ from billing.reading_editing import ReadingEditing
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.reading_validation import ReadingValidation
 from billing.sealed_day_store import SealedDayStore
+from billing.segment import Segment
 from billing.tail import Tail
 from billing.usage_store import UsageStore
 from billing.validation_progress_store import ValidationProgressStore
@@ -40,13 +41,14 @@ def validation_parts(
     usage: UsageStore,
     writer: LogWriter,
     tail: Tail,
+    publish: Callable[[Segment], None],
     registry: RegistryCache,
     partitions: int,
     holidays: Collection[date],
     clock_ms: Callable[[], int],
 ) -> ValidationParts:
     """All of it, on the stores of this process."""
-    computed = ComputedReadings(writer, tail, partitions, clock_ms, time.monotonic)
+    computed = ComputedReadings(writer, tail, publish, partitions, clock_ms=clock_ms, clock=time.monotonic)
     sealed = SealedDayStore(database)
     exceptions, edits = ReadingExceptionStore(database), ReadingEditStore(database)
     exchanges = MeterExchangeStore(database)

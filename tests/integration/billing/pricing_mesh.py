@@ -24,6 +24,7 @@ from redis.asyncio import Redis
 
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.adjustment_due_store import AdjustmentDueStore
+from billing.answers import Answers
 from billing.bill_hold import HoldLimits
 from billing.bill_maker import BillMaker
 from billing.config import BillingConfig
@@ -49,6 +50,7 @@ from common.mongo import Database
 from common.redis_client import open_redis
 from common.rich_status import status_of
 from common.store_deadline import StoreDeadlineInterceptor
+from tests.integration.billing.store import no_answers
 
 if TYPE_CHECKING:
     # Exist only for the type checker.
@@ -201,11 +203,14 @@ _NO_REDIS = "redis://127.0.0.1:1"
 
 @asynccontextmanager
 async def pricing_mesh(
-    database: Database, usage: UsageStore | MadeUpReadings | None = None, redis: Redis | None = None
+    database: Database,
+    usage: UsageStore | MadeUpReadings | None = None,
+    redis: Redis | None = None,
+    asked: Answers | None = None,
 ) -> AsyncIterator[PricingMesh]:
     """Serves both services on loopback over a real store; bills are of `usage`, by default those a test makes up.
 
-    Without `redis` the one that is asked is away.
+    Without `redis` the one that is asked is away; without `asked` no answer is given twice.
     """
     store, registry, readings, clock = TariffStore(database), MadeUpRegistry(), MadeUpReadings(), Clock()
     complete_through = MadeUpCompleteness()
@@ -220,6 +225,7 @@ async def pricing_mesh(
         region_prices=pricing.reader,
         hold_limits=HoldLimits(72 * 3_600_000, Decimal(10)),
     )
+    answers = no_answers() if asked is None else asked
     invoices = AccountInvoiceStore(database)
     await invoices.prepare()
     due = AdjustmentDueStore(database)
@@ -236,11 +242,14 @@ async def pricing_mesh(
         StoreDeadlineInterceptor(),
     ]
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
-    tariff_service = TariffService(store=store, registry=registry, bills=bills, pricing=pricing, clock=clock)
+    tariff_service = TariffService(
+        store=store, registry=registry, bills=bills, pricing=pricing, answers=answers, clock=clock
+    )
     add_TariffServiceServicer_to_server(tariff_service, server)
     add_InvoiceServiceServicer_to_server(
         InvoiceService(
             bills=bills,
+            answers=answers,
             book=book,
             explainer=Explainer(bills=bills, invoices=invoices, tariffs=store, readings=usage or readings),
             registry=registry,

@@ -10,6 +10,8 @@ from billing.kind_columns import LoggedReading
 from billing.segment import Segment
 
 MINUTE_MS = 60_000
+LIVE_START_MS = 1_772_323_200_000
+NONE = (None,) * 9
 
 
 def meter_readings(
@@ -75,3 +77,19 @@ def energy_by_bucket(readings: Iterable[LoggedReading], bucket: str, zone: str) 
         energy = reading.values[0]
         sums[start_ms] = sums[start_ms] if energy is None else (sums[start_ms] or 0) + int(energy)
     return dict(sums)
+
+
+def energy_segment(batch_id: str, *readings: tuple[str, int, int]) -> Segment:
+    """A segment of readings, each a device, the minute it starts in and its import."""
+    return Segment.of(
+        batch_id,
+        0,
+        "w",
+        1,
+        0,
+        9,
+        [
+            LoggedReading("meter", device_id, LIVE_START_MS + minute * MINUTE_MS, MINUTE_MS, 0, 5, (energy, *NONE))
+            for device_id, minute, energy in readings
+        ],
+    )

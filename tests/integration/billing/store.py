@@ -3,9 +3,12 @@
 import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from billing.answer_cache import AnswerCache
+from billing.answers import Answers
 from billing.day_store import DayStore
 from billing.history_store import HistoryStore
 from billing.live_store import LiveStore
@@ -18,6 +21,7 @@ from billing.tail import Tail
 from billing.tail_reader import TailReader
 from billing.usage_store import UsageStore
 from common.mongo import Database
+from common.redis_client import open_redis
 from common.topology import partition_of
 
 PARTITIONS = 8
@@ -92,3 +96,9 @@ async def store_on(database: Database) -> Store:
     )
     usage = UsageStore(database, history, TailReader(tail, log), days)
     return Store(log, history, live, tail, merger, usage, days, clock)
+
+
+def no_answers() -> Answers:
+    """The way to answers that never keeps one."""
+    off: Any = None
+    return Answers(AnswerCache(open_redis("redis://127.0.0.1:1"), life_seconds=0), off, CollectorRegistry())

@@ -17,7 +17,7 @@ from common.mongo import Database
 from common.registry_cache import RegistryCache
 from tests.integration.billing.pricing_mesh import MadeUpRegistry
 from tests.integration.billing.readings import MINUTE_MS, meter_readings, segments
-from tests.integration.billing.store import PARTITION, Store, store_on
+from tests.integration.billing.store import PARTITION, Store, no_answers, store_on
 
 DEVICE = "meter-berlin"
 START_MS = 1_772_323_200_000
@@ -43,6 +43,7 @@ async def service_on(database: Database) -> tuple[Store, UsageService]:
         live=cast("LiveReader", None),
         registry=cast("RegistryCache", MadeUpRegistry()),
         complete_through=CompleteThrough(WatermarkStore(database)),
+        answers=no_answers(),
         clock=lambda: RECORD_MS,
     )
     return store, service

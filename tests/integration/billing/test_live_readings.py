@@ -9,6 +9,7 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
+from billing.answer_cache import AnswerCache
 from billing.history_store import HistoryStore
 from billing.kind_columns import LoggedReading
 from billing.live import Latest
@@ -23,12 +24,19 @@ from billing.tail_reader import TailReader
 from common.localstack.mesh import Mesh
 from common.mongo import Database
 from common.redis_client import open_redis
-from tests.integration.billing.readings import MINUTE_MS, meter_readings, segments
+from tests.integration.billing.readings import (
+    LIVE_START_MS as START_MS,
+)
+from tests.integration.billing.readings import (
+    MINUTE_MS,
+    NONE,
+    energy_segment,
+    meter_readings,
+    segments,
+)
 from tests.integration.billing.store import PARTITION, Store, store_on
 
-NONE = (None,) * 9
 DEVICES = ["m-1", "m-2", "m-3"]
-START_MS = 1_772_323_200_000
 
 
 def latest(start_ms: int, revision: int = 0, receive_ms: int = 1, energy: int = 1, record_ms: int = 2) -> Latest:
@@ -47,22 +55,6 @@ RIVALS = [
     latest(120_000, revision=1, receive_ms=1),
 ]
 WINNER = latest(120_000, revision=2, receive_ms=8, record_ms=3)
-
-
-def energy_segment(batch_id: str, *readings: tuple[str, int, int]) -> Segment:
-    """A segment of readings, each a device, the minute it starts in and its import."""
-    return Segment.of(
-        batch_id,
-        PARTITION,
-        "w",
-        1,
-        0,
-        9,
-        [
-            LoggedReading("meter", device_id, START_MS + minute * MINUTE_MS, MINUTE_MS, 0, 5, (energy, *NONE))
-            for device_id, minute, energy in readings
-        ],
-    )
 
 
 def minutes(states: dict[str, LiveState]) -> dict[str, list[int]]:
@@ -92,7 +84,7 @@ class Live:
 async def live_on(database: Database, cache: LiveCache) -> Live:
     """Live reads over a database and a cache."""
     store = await store_on(database)
-    publisher = LivePublisher(cache, CollectorRegistry())
+    publisher = LivePublisher(cache, AnswerCache(cache._redis, 60), CollectorRegistry())
     reader = LiveReader(
         cache=cache,
         store=store.live,
@@ -276,7 +268,9 @@ async def test_a_cache_that_missed_too_much_is_not_believed_until_it_is_emptied(
 ) -> None:
     """What waits is bounded: beyond that the store answers, and the entries that miss something are ended."""
     live = await live_on(database, LiveCache(redis))
-    live.publisher = live.reader._publisher = LivePublisher(live.cache, CollectorRegistry(), readings_maximum=2)
+    live.publisher = live.reader._publisher = LivePublisher(
+        live.cache, AnswerCache(live.cache._redis, 60), CollectorRegistry(), readings_maximum=2
+    )
     await live.take(energy_segment("b-1", ("m-1", 1, 1)))
     await live.reader.find(["m-1"])
 

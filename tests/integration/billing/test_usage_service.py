@@ -29,7 +29,7 @@ from common.store_deadline import StoreDeadlineInterceptor
 from common.topology import partition_of
 from tests.integration.billing.pricing_mesh import error_of
 from tests.integration.billing.readings import MINUTE_MS, meter_readings, segments
-from tests.integration.billing.store import PARTITIONS, instant_ms, store_on
+from tests.integration.billing.store import PARTITIONS, instant_ms, no_answers, store_on
 
 if TYPE_CHECKING:
     from energy.billing.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
@@ -90,7 +90,12 @@ async def usage_service(database: Database, registry: MadeUpRegistry) -> AsyncIt
     nothing: Any = NothingKnown()
     unused: Any = None
     servicer = UsageService(
-        usage=store.usage, live=unused, registry=made_up, complete_through=nothing, clock=store.clock
+        usage=store.usage,
+        live=unused,
+        registry=made_up,
+        complete_through=nothing,
+        answers=no_answers(),
+        clock=store.clock,
     )
     interceptors = [
         *standard_interceptors("billing.energy", get_logger(__name__), CollectorRegistry()),

@@ -115,6 +115,7 @@ async def door(database: Database) -> AsyncIterator[Door]:
         usage=store.usage,
         writer=writer,
         tail=store.tail,
+        publish=lambda _: None,
         registry=OneDevice(),  # type: ignore[arg-type]
         partitions=PARTITIONS,
         holidays=(),
