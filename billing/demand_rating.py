@@ -75,7 +75,8 @@ def _measured_peak(rated: TariffMonth, charge: DemandCharge, spans: Sequence[tup
     greatest: Peak | None = None
     greatest_energy, greatest_length_ms = 0, 1
     for start_ms, energy, length_ms in _windows(rated, charge):
-        if greatest is None or energy * greatest_length_ms > greatest_energy * length_ms:
+        is_later = greatest is not None and start_ms >= greatest.start_ms
+        if greatest is None or energy * greatest_length_ms >= greatest_energy * length_ms + is_later:
             place = bisect_right(starts_ms, start_ms)
             if place and start_ms < spans[place - 1][1]:
                 greatest = Peak(_rounded(energy * _HOUR_MS, length_ms), start_ms)
@@ -91,7 +92,10 @@ def _windows(rated: TariffMonth, charge: DemandCharge) -> Iterator[tuple[int, in
     """
     window_ms = charge.window_minutes * 60_000
     if window_ms == QUARTER_MS and rated.tariff.interval_crossing is IntervalCrossing.REFUSED:
-        yield from _quarter_hours(rated, estimates_count=charge.estimates_count)
+        if charge.windows:
+            yield from _quarter_hours(rated, estimates_count=charge.estimates_count)
+        else:
+            yield from _greatest_quarter_hours(rated, estimates_count=charge.estimates_count)
         return
     day_starts_ms, estimates_count = rated.month.day_starts_ms, charge.estimates_count
     begun_ms = end_ms = following_ms = energy = 0
@@ -121,6 +125,21 @@ def _quarter_hours(rated: TariffMonth, *, estimates_count: bool) -> Iterator[tup
             if imported is not None and (estimates_count or not estimated):
                 length_ms = last_end_ms - start_ms
                 yield start_ms, imported, max(QUARTER_MS, length_ms)
+
+
+def _greatest_quarter_hours(rated: TariffMonth, *, estimates_count: bool) -> Iterator[tuple[int, int, int]]:
+    """Of these only such as may be the greatest where every one counts: under each price the first of the greatest."""
+    for one in rated.priced:
+        greatest, greatest_start_ms = -1, 0
+        for start_ms, last_end_ms, imported, _, estimated, _ in one.quarters:
+            if imported is None or (estimated and not estimates_count):
+                continue
+            if last_end_ms - start_ms > QUARTER_MS:
+                yield start_ms, imported, last_end_ms - start_ms
+            elif imported > greatest:
+                greatest, greatest_start_ms = imported, start_ms
+        if greatest >= 0:
+            yield greatest_start_ms, greatest, QUARTER_MS
 
 
 def _window_start_ms(day_starts_ms: Sequence[int], instant_ms: int, window_ms: int) -> int:

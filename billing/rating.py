@@ -1,5 +1,6 @@
 """What the readings of a period cost before rounding: exact energy by price, demand, export and fixed charges."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -20,6 +21,8 @@ from billing.tariff_assignment import TariffAssignment
 from billing.tariff_month import TariffMonth, tariff_months, within_prices
 from billing.tier_rating import EnergyTotal, PriceTier, Totals, energy_by_tier
 from common.errors import NoReadings, TariffNotAssigned
+
+_START_MS = attrgetter("start_ms")
 
 
 def rate(
@@ -81,7 +84,7 @@ def rated_months(
     """
     months = billing_months(start_date, end_date, zone, history_months)
     start_ms, end_ms = local_midnight_ms(start_date, zone), local_midnight_ms(end_date, zone)
-    given = sorted(quarters, key=attrgetter("start_ms"))
+    given = sorted(quarters, key=_START_MS)
     if given and (given[0].start_ms < months[0].start_ms or given[-1].start_ms >= end_ms):
         raise ValueError("every quarter must start in the period")
     reach_ms = max([end_ms, *(quarter.last_end_ms for quarter in given)])
@@ -97,19 +100,19 @@ def rated_months(
     if segment_at(timeline, start_ms) is None:
         raise TariffNotAssigned(device_id, start_ms)
     priced = within_prices(device_id, counted, timeline)
-    for instant_ms in _unpriced(timeline, [*counted, *priced], start_ms):
-        raise TariffNotAssigned(device_id, instant_ms)
+    for some in (counted, priced):
+        for instant_ms in _unpriced(timeline, some, start_ms):
+            raise TariffNotAssigned(device_id, instant_ms)
     return tariff_months(months, timeline, priced)
 
 
-def _unpriced(timeline: Sequence[TariffSegment], quarters: Iterable[Quarter], start_ms: int) -> Iterator[int]:
-    """The starts of the quarter-hours of the period that no tariff prices; nothing of a bill is left out in silence."""
+def _unpriced(timeline: Sequence[TariffSegment], quarters: Sequence[Quarter], start_ms: int) -> Iterator[int]:
+    """Where quarter-hours of the period, by time, begin that no tariff prices; nothing is left out in silence."""
     gaps = [(one.end_ms, other.start_ms) for one, other in pairwise(timeline) if one.end_ms < other.start_ms]
-    last_ms = timeline[-1].end_ms
-    for quarter in quarters:
-        is_in_gap = any(begun_ms <= quarter.start_ms < ended_ms for begun_ms, ended_ms in gaps)
-        if quarter.start_ms >= start_ms and (is_in_gap or quarter.start_ms >= last_ms):
-            yield quarter.start_ms
+    for begun_ms, ended_ms in [*gaps, (timeline[-1].end_ms, None)]:
+        first = bisect_left(quarters, max(begun_ms, start_ms), key=_START_MS)
+        if first < len(quarters) and (ended_ms is None or quarters[first].start_ms < ended_ms):
+            yield quarters[first].start_ms
 
 
 def lines_of(rated: Sequence[TariffMonth], start_date: date, zone: ZoneInfo) -> list[RatedLine]:

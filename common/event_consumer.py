@@ -38,7 +38,9 @@ class EventConsumer:
     ) -> None:
         self._consumer = Consumer(connection, event_queue_name(service), _PREFETCH)
         self._handlers = handlers
-        self._taken = Counter("events", "Events taken, by type and outcome.", ["type", "outcome"], registry=registry)
+        self._taken = Counter(
+            "events_taken", "Events taken, by type and outcome.", ["type", "outcome"], registry=registry
+        )
 
     async def subscribe(self) -> None:
         """Keeps the subscription until cancelled."""

@@ -59,7 +59,9 @@ class EventOutbox:
         self._event_of = event_of
         self._publisher = Publisher(connection)
         self._wanted = asyncio.Event()
-        self._told = Counter(f"{collection}_events", f"Events told of documents in {collection}.", registry=registry)
+        self._told = Counter(
+            f"{collection}_events_told", f"Events told of documents in {collection}.", registry=registry
+        )
 
     def notify(self) -> None:
         """Says that there is something to tell, so that it need not wait for the next look."""
