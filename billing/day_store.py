@@ -109,6 +109,10 @@ class DayStore:
         """False when a day is too new to have a document that may be believed, so that none need be looked for."""
         return day_start_ms <= newest_ready_day(self._clock_ms())
 
+    def may_be_sealed(self, day_start_ms: int) -> bool:
+        """False when a day is too new for its cold readings to have been let go, whatever the settings say."""
+        return day_start_ms <= newest_ready_day(self._clock_ms()) - DAY_MS
+
     async def fresh(self, kind: Kind, device_id: str, start_ms: int, end_ms: int) -> list[dict[str, Any]]:
         """The documents, with their columns, of the days of a device that begin in [start_ms, end_ms), by time.
 

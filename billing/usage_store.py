@@ -11,6 +11,8 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
+from billing.cell_store import CellStore
+from billing.cell_usage import is_short
 from billing.day import day_of
 from billing.day_store import FRESH, DayStore, days_filter
 from billing.day_usage import usage_of_days
@@ -54,6 +56,7 @@ class UsageStore:
         self._history = history
         self._tail = tail
         self._past = PastSpans(history)
+        self._cells = CellStore(database, self._days)
 
     async def spans(
         self, kind: Kind, device_id: str, start_ms: int, end_ms: int
@@ -104,6 +107,8 @@ class UsageStore:
         pending = await self._tail.pending(device_ids)
         moment = None if as_of_ms is None else Moment(as_of_ms)
         found: dict[str, Usage] = {}
+        if moment is None and len(device_ids) > _QUERIES_AT_ONCE and is_short(start_ms, end_ms):
+            found, device_ids = await self._cells.by_device(kind, device_ids, start_ms, end_ms, pending)
         # One query a device: each is a range of the index, on one shard, whatever the server makes of long lists.
         for first in range(0, len(device_ids), _QUERIES_AT_ONCE):
             window = SpanWindow(kind, device_ids[first : first + _QUERIES_AT_ONCE], start_ms, end_ms)

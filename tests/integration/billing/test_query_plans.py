@@ -8,10 +8,12 @@ import pytest_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import CommandListener
 
+from billing import usage_store
 from billing.observation import Observation
 from billing.reading_edit_store import ReadingEdit, ReadingEditStore
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.schema import DAY_MS, HOUR_MS, METER
+from billing.usage import Usage
 from billing.usage_pipeline import UsageQuery
 from billing.validation_rule import Finding, Severity, ValidationRule
 from common.localstack.mesh import Mesh
@@ -198,3 +200,40 @@ def edit_at(device_id: str, start_ms: int) -> ReadingEdit:
     """A reading that was put in by hand."""
     after = Observation(start_ms % HOUR_MS, 1, MINUTE_MS, START_MS, START_MS, (1, *(None,) * 9))
     return ReadingEdit("meter", device_id, start_ms, None, after, "jo", "read by hand", START_MS)
+
+
+async def test_a_short_window_of_many_devices_reads_one_document_of_each(
+    observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their ids, in one question; it comes to what asking about each alone comes to."""
+    monkeypatch.setattr(usage_store, "_QUERIES_AT_ONCE", 2)
+    start_ms = START_MS + (DAYS - 1) * DAY_MS + 6 * HOUR_MS
+    observed.store.clock.at_ms = START_MS + DAYS * DAY_MS
+    window = (METER, start_ms + 15 * MINUTE_MS, start_ms + 45 * MINUTE_MS)
+
+    found = await observed.store.usage.by_device(window[0], DEVICES, *window[1:])
+    await observed.require_narrow(METER.history, most=len(DEVICES))
+
+    alone: dict[str, Usage] = {}
+    for device_id in DEVICES:
+        alone |= await observed.store.usage.by_device(window[0], [device_id], *window[1:])
+    assert len(found) == len(DEVICES)
+    assert found == alone
+
+
+async def test_a_reading_that_waits_to_be_folded_counts_in_a_short_window(
+    observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the folded ones of its own device and of the others."""
+    monkeypatch.setattr(usage_store, "_QUERIES_AT_ONCE", 2)
+    start_ms = START_MS + (DAYS - 1) * DAY_MS + 7 * HOUR_MS + 15 * MINUTE_MS
+    observed.store.clock.at_ms = START_MS + DAYS * DAY_MS
+    window = (start_ms, start_ms + 15 * MINUTE_MS)
+    before = await observed.store.usage.by_device(METER, DEVICES, *window)
+    waiting = meter_readings(9, DEVICES[1], start_ms, 15, 0.0)
+    await observed.store.take(segments(waiting, 200, partition_of(DEVICES[1], PARTITIONS), "late"))
+
+    after = await observed.store.usage.by_device(METER, DEVICES, *window)
+
+    assert before == {}
+    assert {device_id: usage.reading_count for device_id, usage in after.items()} == {DEVICES[1]: 15}
