@@ -16,7 +16,7 @@ _TIMEOUT_MS = 25_000
 
 
 class CellStore:
-    """The cold documents, read a quarter-hour at a time: a tenth of the time that a question a device takes."""
+    """The cold documents, read a quarter-hour at a time, for less than half of what a question a device costs."""
 
     def __init__(self, database: Database, days: DayStore) -> None:
         self._database = database
