@@ -3,11 +3,14 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from energy.analytics.v1 import fleet_pb2 as _fleet_pb2
 from energy.analytics.v1 import performance_pb2 as _performance_pb2
+from energy.analytics.v1 import region_window_pb2 as _region_window_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -122,3 +125,300 @@ class GetFleetSummaryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFleetSummaryResponse: _TypeAlias = GetFleetSummaryResponse  # noqa: Y015
+
+@_typing.final
+class SetRegionCapacityRequest(_message.Message):
+    """Request of SetRegionCapacity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    CAPACITY_KW_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region, 1..64 characters. Required."""
+    capacity_kw: _builtins.float
+    """What it can carry, kW, above 0 and at most 1000000000. Required."""
+    actor: _builtins.str
+    """Who says so, 1..128 characters. Required."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on, UTC. Absent: now. Windows that are closed already keep the capacity they were closed with."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        capacity_kw: _builtins.float = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "capacity_kw", b"capacity_kw", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRegionCapacityRequest: _TypeAlias = SetRegionCapacityRequest  # noqa: Y015
+
+@_typing.final
+class SetRegionCapacityResponse(_message.Message):
+    """Response of SetRegionCapacity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    CAPACITY_KW_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region."""
+    capacity_kw: _builtins.float
+    """What it can carry, kW."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on, UTC."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        capacity_kw: _builtins.float = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity_kw", b"capacity_kw", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRegionCapacityResponse: _TypeAlias = SetRegionCapacityResponse  # noqa: Y015
+
+@_typing.final
+class RegionLoad(_message.Message):
+    """What the meters of a region draw now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    LOAD_KW_FIELD_NUMBER: _builtins.int
+    CAPACITY_KW_FIELD_NUMBER: _builtins.int
+    LOAD_PERCENT_FIELD_NUMBER: _builtins.int
+    METER_COUNT_FIELD_NUMBER: _builtins.int
+    SILENT_METER_COUNT_FIELD_NUMBER: _builtins.int
+    NEWEST_WINDOW_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region."""
+    load_kw: _builtins.float
+    """The newest powers of its meters together, kW; what is given to the grid is negative. Absent: no meter tells its power."""
+    capacity_kw: _builtins.float
+    """What it can carry, kW. Absent: not set."""
+    load_percent: _builtins.float
+    """Load in percent of the capacity. Absent as one of both."""
+    meter_count: _builtins.int
+    """Meters that are registered in it."""
+    silent_meter_count: _builtins.int
+    """Meters from which nothing was received for three of their intervals, at least 30 seconds; their power is left out."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was summed up, UTC."""
+
+    @_builtins.property
+    def newest_window(self) -> _region_window_pb2.RegionWindow:
+        """Its newest closed window. Absent: none is closed yet."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        load_kw: _builtins.float | None = ...,
+        capacity_kw: _builtins.float | None = ...,
+        load_percent: _builtins.float | None = ...,
+        meter_count: _builtins.int = ...,
+        silent_meter_count: _builtins.int = ...,
+        newest_window: _region_window_pb2.RegionWindow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity_kw", b"_capacity_kw", "_load_kw", b"_load_kw", "_load_percent", b"_load_percent", "capacity_kw", b"capacity_kw", "load_kw", b"load_kw", "load_percent", b"load_percent", "newest_window", b"newest_window", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity_kw", b"_capacity_kw", "_load_kw", b"_load_kw", "_load_percent", b"_load_percent", "capacity_kw", b"capacity_kw", "load_kw", b"load_kw", "load_percent", b"load_percent", "meter_count", b"meter_count", "newest_window", b"newest_window", "region", b"region", "silent_meter_count", b"silent_meter_count", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__capacity_kw: _TypeAlias = _typing.Literal["capacity_kw"]  # noqa: Y015
+    _WhichOneofArgType__capacity_kw: _TypeAlias = _typing.Literal["_capacity_kw", b"_capacity_kw"]  # noqa: Y015
+    _WhichOneofReturnType__load_kw: _TypeAlias = _typing.Literal["load_kw"]  # noqa: Y015
+    _WhichOneofArgType__load_kw: _TypeAlias = _typing.Literal["_load_kw", b"_load_kw"]  # noqa: Y015
+    _WhichOneofReturnType__load_percent: _TypeAlias = _typing.Literal["load_percent"]  # noqa: Y015
+    _WhichOneofArgType__load_percent: _TypeAlias = _typing.Literal["_load_percent", b"_load_percent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__capacity_kw) -> _WhichOneofReturnType__capacity_kw | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__load_kw) -> _WhichOneofReturnType__load_kw | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__load_percent) -> _WhichOneofReturnType__load_percent | None: ...
+
+Global___RegionLoad: _TypeAlias = RegionLoad  # noqa: Y015
+
+@_typing.final
+class GetRegionLoadRequest(_message.Message):
+    """Request of GetRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region. Required."""
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegionLoadRequest: _TypeAlias = GetRegionLoadRequest  # noqa: Y015
+
+@_typing.final
+class GetRegionLoadResponse(_message.Message):
+    """Response of GetRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def load(self) -> Global___RegionLoad:
+        """The load."""
+
+    def __init__(
+        self,
+        *,
+        load: Global___RegionLoad | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegionLoadResponse: _TypeAlias = GetRegionLoadResponse  # noqa: Y015
+
+@_typing.final
+class ListRegionLoadRequest(_message.Message):
+    """Request of ListRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region. Required."""
+    page_size: _builtins.int
+    """Most windows to return: default 1000, at most 10000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Earliest start of a window, UTC, inclusive. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Latest start of a window, UTC, exclusive: after start_time, at most 366 days later. Required."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegionLoadRequest: _TypeAlias = ListRegionLoadRequest  # noqa: Y015
+
+@_typing.final
+class ListRegionLoadResponse(_message.Message):
+    """Response of ListRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[_region_window_pb2.RegionWindow]:
+        """The windows, by start, each in its newest version."""
+
+    def __init__(
+        self,
+        *,
+        windows: _abc.Iterable[_region_window_pb2.RegionWindow] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegionLoadResponse: _TypeAlias = ListRegionLoadResponse  # noqa: Y015
+
+@_typing.final
+class WatchRegionLoadRequest(_message.Message):
+    """Request of WatchRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The regions, 1..100."""
+
+    def __init__(
+        self,
+        *,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["regions", b"regions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRegionLoadRequest: _TypeAlias = WatchRegionLoadRequest  # noqa: Y015
+
+@_typing.final
+class WatchRegionLoadResponse(_message.Message):
+    """Response of WatchRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOADS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def loads(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegionLoad]:
+        """The loads, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        loads: _abc.Iterable[Global___RegionLoad] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loads", b"loads"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRegionLoadResponse: _TypeAlias = WatchRegionLoadResponse  # noqa: Y015
