@@ -20,9 +20,10 @@ from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
 from billing.invoice_codec import PreviewQuestion, days_of, preview_question, question_of
 from billing.invoice_comparison import compare
-from billing.invoice_export import export_chunks
+from billing.invoice_export import CHUNK_BYTES, export_chunks
 from billing.invoice_filter import export_question, state_of
 from billing.invoice_generation import Failure, generate
+from billing.invoice_rendering import InvoiceRenderer, PrintFormat
 from billing.settlement_methods import SettlementMethods, invoice_or_cause
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
@@ -32,6 +33,10 @@ from common.rpc_guard import Context
 
 _PAGE_DEFAULT = 100
 _PAGE_MAXIMUM = 1000
+_PRINT_FORMATS = {
+    pb.INVOICE_RENDER_FORMAT_HTML: PrintFormat.HTML,
+    pb.INVOICE_RENDER_FORMAT_PDF: PrintFormat.PDF,
+}
 
 
 class AccountsRegistry(Protocol):
@@ -55,11 +60,13 @@ class InvoiceService(SettlementMethods):
         answers: Answers,
         book: InvoiceBook,
         explainer: Explainer,
+        renderer: InvoiceRenderer,
         registry: AccountsRegistry,
         clock: Callable[[], int],
     ) -> None:
         super().__init__(book=book, clock=clock)
         self._explainer = explainer
+        self._renderer = renderer
         self._bills = bills
         self._answers = answers
         self._registry = registry
@@ -158,6 +165,20 @@ class InvoiceService(SettlementMethods):
         wanted, written = export_question(request)
         async for chunk in export_chunks(self._book.store, wanted, written, self._book.today()):
             yield pb.ExportInvoicesResponse(chunk=chunk)
+
+    async def RenderInvoice(
+        self, request: pb.RenderInvoiceRequest, context: Context
+    ) -> AsyncIterator[pb.RenderInvoiceResponse]:
+        """Prints an invoice."""
+        violations = [*invoice_id_violations(request.invoice_id)]
+        if request.format not in _PRINT_FORMATS:
+            violations.append(FieldViolation("format", "FIELD_REQUIRED", "is required: HTML or PDF"))
+        refuse(violations)
+        printed = await self._renderer.render(request.invoice_id, _PRINT_FORMATS[request.format])
+        pieces = range(0, len(printed.content), CHUNK_BYTES)
+        for piece in (printed.content[first : first + CHUNK_BYTES] for first in pieces):
+            yield pb.RenderInvoiceResponse(chunk=piece, media_type=printed.media_type, file_name=printed.file_name)
+            printed = printed._replace(media_type="", file_name="")
 
 
 def _failure_message(failure: Failure) -> pb.InvoiceFailure:

@@ -17,6 +17,7 @@ from billing.config import BillingConfig
 from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
 from billing.invoice_maker import InvoiceMaker
+from billing.invoice_rendering import InvoiceRenderer
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
@@ -130,6 +131,7 @@ def servicers_of(
                 bills=bills,
                 answers=answers,
                 book=book,
+                renderer=InvoiceRenderer(invoices, usage),
                 explainer=Explainer(bills=bills, invoices=invoices, tariffs=tariffs, readings=usage),
                 registry=devices,
                 clock=now_ms,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import grpc
 from energy.billing.v1 import tariff_pb2
@@ -31,7 +32,9 @@ from billing.config import BillingConfig
 from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
 from billing.invoice_maker import InvoiceMaker
+from billing.invoice_rendering import InvoiceRenderer
 from billing.invoice_service import InvoiceService
+from billing.local_time import local_midnight_ms
 from billing.observation import SpanKey
 from billing.price_cache import PriceCache
 from billing.price_methods import RegionPricing
@@ -40,6 +43,8 @@ from billing.rated_line import Quarter
 from billing.span import Span
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
+from billing.usage import Usage
+from billing.usage_pipeline import UsageQuery
 from billing.usage_store import UsageStore
 from common.errors import DeviceNotFound
 from common.grpc_client import open_channel
@@ -154,6 +159,22 @@ class MadeUpReadings:
         """Those that start in the span."""
         return [quarter for quarter in self.of_device.get(device_id, []) if start_ms <= quarter.start_ms < end_ms]
 
+    async def intervals(
+        self,
+        query: UsageQuery,
+        limit: int | None = None,  # noqa: ARG002
+        as_of_ms: int | None = None,  # noqa: ARG002
+    ) -> list[tuple[int, Usage]]:
+        """By local day."""
+        zone, found = ZoneInfo(query.time_zone), dict[int, Usage]()
+        for quarter in await self.quarters(query.device_id, query.start_ms, query.end_ms):
+            local = datetime.fromtimestamp(quarter.start_ms / 1000, zone)
+            day = found.setdefault(local_midnight_ms(local.date(), zone), Usage())
+            energy = day.energies.get("import_milliwatt_hours", 0) + (quarter.import_milliwatt_hours or 0)
+            day.energies["import_milliwatt_hours"] = energy
+            day.estimated_count += quarter.estimated_reading_count
+        return sorted(found.items())
+
     async def spans(self, *asked: object) -> AsyncIterator[tuple[SpanKey, Span]]:  # noqa: ARG002
         """None: there are quarters only."""
         for key, span in list[tuple[SpanKey, Span]]():
@@ -251,6 +272,7 @@ async def pricing_mesh(
             bills=bills,
             answers=answers,
             book=book,
+            renderer=InvoiceRenderer(invoices, usage or readings),
             explainer=Explainer(bills=bills, invoices=invoices, tariffs=store, readings=usage or readings),
             registry=registry,
             clock=clock,

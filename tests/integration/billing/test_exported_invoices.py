@@ -145,3 +145,43 @@ async def test_an_export_names_every_field_at_fault(mesh: PricingMesh) -> None:
         await chunks(mesh, "UNSPECIFIED", start_date=Date(year=2026, month=13, day=1))
 
     assert error_of(refused.value)[1::2] == ("FIELD_REQUIRED", ["format", "start_date"])
+
+
+async def rendered(mesh: PricingMesh, wanted: str) -> tuple[bytes, str, str]:
+    """A printed invoice: the file, its media type and name."""
+    request = pb.RenderInvoiceRequest(
+        invoice_id=INVOICE_ID, format=pb.InvoiceRenderFormat.Value(f"INVOICE_RENDER_FORMAT_{wanted}")
+    )
+    pieces = [piece async for piece in mesh.invoices.RenderInvoice(request)]
+    assert not any(piece.media_type or piece.file_name for piece in pieces[1:])
+    return b"".join(piece.chunk for piece in pieces), pieces[0].media_type, pieces[0].file_name
+
+
+async def test_an_invoice_is_printed_with_the_usage_of_its_days(mesh: PricingMesh) -> None:
+    """24 kWh on each of 31 days; printed again it is the same, and with a payment another one."""
+    await generate(mesh, "acc-1")
+    await issue(mesh)
+
+    page, media_type, file_name = await rendered(mesh, "HTML")
+    pdf, pdf_type, _ = await rendered(mesh, "PDF")
+
+    assert (media_type, file_name) == ("text/html; charset=utf-8", f"{INVOICE_ID}.html")
+    assert pdf_type == "application/pdf"
+    assert page.decode().count('<rect class="import"') == 31
+    assert "744 kWh taken from the grid" in page.decode()
+    assert (page, pdf) == ((await rendered(mesh, "HTML"))[0], (await rendered(mesh, "PDF"))[0])
+    payment = account_invoice_pb2.Payment(payment_id="p-1", amount=money(1))
+    await mesh.invoices.RecordPayment(pb.RecordPaymentRequest(invoice_id=INVOICE_ID, payment=payment))
+    assert "Partially paid" in (await rendered(mesh, "HTML"))[0].decode()
+
+
+async def test_what_cannot_be_printed_says_why(mesh: PricingMesh) -> None:
+    """No such invoice, and no such format."""
+    unknown = pb.RenderInvoiceRequest(invoice_id=INVOICE_ID, format=pb.INVOICE_RENDER_FORMAT_PDF)
+    formless = pb.RenderInvoiceRequest(invoice_id=INVOICE_ID)
+
+    for request, reason, fields in ((unknown, "INVOICE_NOT_FOUND", []), (formless, "FIELD_REQUIRED", ["format"])):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            [piece async for piece in mesh.invoices.RenderInvoice(request)]
+        assert error_of(refused.value)[1] == reason
+        assert error_of(refused.value)[3] == fields

@@ -56,6 +56,30 @@ INVOICE_EXPORT_FORMAT_JSON: InvoiceExportFormat.ValueType  # 3
 """A JSON array of each AccountInvoice, its bills included, in the JSON form of protobuf with the names of this contract."""
 Global___InvoiceExportFormat: _TypeAlias = InvoiceExportFormat  # noqa: Y015
 
+class _InvoiceRenderFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _InvoiceRenderFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InvoiceRenderFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INVOICE_RENDER_FORMAT_UNSPECIFIED: _InvoiceRenderFormat.ValueType  # 0
+    """Refused."""
+    INVOICE_RENDER_FORMAT_HTML: _InvoiceRenderFormat.ValueType  # 1
+    """One HTML page that needs nothing beside it."""
+    INVOICE_RENDER_FORMAT_PDF: _InvoiceRenderFormat.ValueType  # 2
+    """PDF, pages of A4."""
+
+class InvoiceRenderFormat(_InvoiceRenderFormat, metaclass=_InvoiceRenderFormatEnumTypeWrapper):
+    """What an invoice is printed as."""
+
+INVOICE_RENDER_FORMAT_UNSPECIFIED: InvoiceRenderFormat.ValueType  # 0
+"""Refused."""
+INVOICE_RENDER_FORMAT_HTML: InvoiceRenderFormat.ValueType  # 1
+"""One HTML page that needs nothing beside it."""
+INVOICE_RENDER_FORMAT_PDF: InvoiceRenderFormat.ValueType  # 2
+"""PDF, pages of A4."""
+Global___InvoiceRenderFormat: _TypeAlias = InvoiceRenderFormat  # noqa: Y015
+
 @_typing.final
 class PreviewInvoiceRequest(_message.Message):
     """Request of PreviewInvoice."""
@@ -1154,3 +1178,59 @@ class ExportInvoicesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportInvoicesResponse: _TypeAlias = ExportInvoicesResponse  # noqa: Y015
+
+@_typing.final
+class RenderInvoiceRequest(_message.Message):
+    """Request of RenderInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    invoice_id: _builtins.str
+    """The invoice. Required."""
+    format: Global___InvoiceRenderFormat.ValueType
+    """What it is printed as. Required."""
+    def __init__(
+        self,
+        *,
+        invoice_id: _builtins.str = ...,
+        format: Global___InvoiceRenderFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "invoice_id", b"invoice_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderInvoiceRequest: _TypeAlias = RenderInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class RenderInvoiceResponse(_message.Message):
+    """Response of RenderInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """The piece."""
+    media_type: _builtins.str
+    """Media type of the file, in the first piece only."""
+    file_name: _builtins.str
+    """A name for the file, in the first piece only."""
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+        file_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "file_name", b"file_name", "media_type", b"media_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderInvoiceResponse: _TypeAlias = RenderInvoiceResponse  # noqa: Y015

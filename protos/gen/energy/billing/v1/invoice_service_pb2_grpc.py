@@ -110,6 +110,11 @@ class InvoiceServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesResponse.FromString,
                 _registered_method=True)
+        self.RenderInvoice = channel.unary_stream(
+                '/energy.billing.v1.InvoiceService/RenderInvoice',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.RenderInvoiceResponse.FromString,
+                _registered_method=True)
 
 
 class InvoiceServiceServicer:
@@ -248,6 +253,16 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenderInvoice(self, request, context):
+        """Prints a kept invoice with a chart of its usage, in pieces that together are the file: the same as long as nothing becomes of
+        the invoice.
+
+        Fails with NOT_FOUND for an unknown invoice and REQUEST_TOO_EXPENSIVE for one of more than 500 devices.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InvoiceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -325,6 +340,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.ExportInvoices,
                     request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesResponse.SerializeToString,
+            ),
+            'RenderInvoice': grpc.unary_stream_rpc_method_handler(
+                    servicer.RenderInvoice,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.RenderInvoiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -733,6 +753,33 @@ class InvoiceService:
             '/energy.billing.v1.InvoiceService/ExportInvoices',
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/RenderInvoice',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.RenderInvoiceRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.RenderInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

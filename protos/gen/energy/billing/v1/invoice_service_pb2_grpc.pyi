@@ -99,6 +99,12 @@ class InvoiceServiceStub:
     """
     ExportInvoices: _grpc.UnaryStreamMultiCallable[_invoice_service_pb2.ExportInvoicesRequest, _invoice_service_pb2.ExportInvoicesResponse]
     """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
+    RenderInvoice: _grpc.UnaryStreamMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]
+    """Prints a kept invoice with a chart of its usage, in pieces that together are the file: the same as long as nothing becomes of
+    the invoice.
+
+    Fails with NOT_FOUND for an unknown invoice and REQUEST_TOO_EXPENSIVE for one of more than 500 devices.
+    """
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -171,6 +177,12 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """
     ExportInvoices: _aio.UnaryStreamMultiCallable[_invoice_service_pb2.ExportInvoicesRequest, _invoice_service_pb2.ExportInvoicesResponse]  # type: ignore[assignment]
     """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
+    RenderInvoice: _aio.UnaryStreamMultiCallable[_invoice_service_pb2.RenderInvoiceRequest, _invoice_service_pb2.RenderInvoiceResponse]  # type: ignore[assignment]
+    """Prints a kept invoice with a chart of its usage, in pieces that together are the file: the same as long as nothing becomes of
+    the invoice.
+
+    Fails with NOT_FOUND for an unknown invoice and REQUEST_TOO_EXPENSIVE for one of more than 500 devices.
+    """
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Makes bills of usage and tariffs."""
@@ -330,5 +342,17 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_invoice_service_pb2.ExportInvoicesResponse], _abc.AsyncIterator[_invoice_service_pb2.ExportInvoicesResponse]]:
         """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
+
+    @_abc_1.abstractmethod
+    def RenderInvoice(
+        self,
+        request: _invoice_service_pb2.RenderInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_invoice_service_pb2.RenderInvoiceResponse], _abc.AsyncIterator[_invoice_service_pb2.RenderInvoiceResponse]]:
+        """Prints a kept invoice with a chart of its usage, in pieces that together are the file: the same as long as nothing becomes of
+        the invoice.
+
+        Fails with NOT_FOUND for an unknown invoice and REQUEST_TOO_EXPENSIVE for one of more than 500 devices.
+        """
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
