@@ -168,7 +168,7 @@ def _add_bill(command: argparse.ArgumentParser, environment: Mapping[str, str]) 
 
 
 def _add_replay(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
-    command.add_argument("file", type=Path, metavar="FILE", help="Green Button, NEM12 or household format")
+    command.add_argument("file", type=Path, metavar="FILE", help="Green Button, NEM12, CSV or household format")
     command.add_argument("--device-id", metavar="ID", help="the meter that sends (default: made of the file)")
     command.add_argument("--account-id", default="replay", metavar="ID", help="who pays for it (default replay)")
     command.add_argument("--region", default="Mumbai-North", metavar="NAME", help="where it is (default Mumbai-North)")

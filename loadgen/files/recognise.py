@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from loadgen.files.csv_cells import header_of
+from loadgen.files.csv_readings import read_csv
 from loadgen.files.file_readings import FileError, FileFormat, FileReadings, UnknownFormat
 from loadgen.files.green_button import read_green_button
 from loadgen.files.green_button_feed import ESPI_NAMESPACE
@@ -18,10 +20,11 @@ _HOUSEHOLD_ROW = re.compile(r"\d{1,2}/\d{1,2}/\d{4};\d{1,2}:\d{2}:\d{2};")
 # A file that lost its header is known by its records, so that what is said of it is to the point.
 _NEM12_ROW = re.compile(r"100,NEM|200,[^,\n]*,([^,\n]*,){6}|300,\d{8},|900\s*$")
 
-_READERS_OF_ONE_METER = {FileFormat.HOUSEHOLD: read_household}
+_READERS_OF_ONE_METER = {FileFormat.HOUSEHOLD: read_household, FileFormat.CSV: read_csv}
 _READERS_OF_USAGE_POINTS = {FileFormat.GREEN_BUTTON: read_green_button, FileFormat.NEM12: read_nem12}
 _SUPPORTED = (
-    "supported are Green Button (ESPI XML in an Atom feed), NEM12 and the household format "
+    "supported are Green Button (ESPI XML in an Atom feed), NEM12, CSV with a header (start_time, import_kwh or "
+    "export_kwh or both, and where there are any, interval or end_time, quality) and the household format "
     "(lines of dd/mm/yyyy;HH:MM:SS;kW;kvar;V;A;three sub-meters, a minute each)"
 )
 
@@ -66,6 +69,8 @@ def recognise_format(path: Path) -> FileFormat:
         return FileFormat.HOUSEHOLD
     if _NEM12_ROW.match(text):
         return FileFormat.NEM12
+    if not text.startswith("<") and header_of(text.partition("\n")[0]):
+        return FileFormat.CSV
     found = "is empty" if not text else "is XML of another kind" if text.startswith("<") else "is not recognised"
     raise UnknownFormat(f"{path} {found}; {_SUPPORTED}")
 

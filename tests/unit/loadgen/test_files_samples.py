@@ -8,7 +8,7 @@ import pytest
 from defusedxml import ElementTree
 
 from common.energy import milliwatt_hours
-from loadgen.files import open_file, to_reading
+from loadgen.files import RefusalReason, open_file, to_reading
 
 HOUSEHOLD = "readings/uci_household_1min.txt"
 ESPI = "{http://naesb.org/espi}"
@@ -122,3 +122,31 @@ def test_malformed_meter_data_says_line_and_why(
     assert len(list(file.readings)) == readings
     assert [each.row for each in file.refused] == list(refusals)
     assert all(refusals[each.row] in each.text for each in file.refused)
+
+
+def test_five_years_of_a_solar_home_are_read_to_the_milliwatt_hour(samples_dir: Path, tmp_path: Path) -> None:
+    """Daily local stamps with an offset, 23 and 25 hours where the clock changes; columns are renamed to those read.
+
+    From line 1311 on days begin at midnight instead of at one, so the day of that line overlaps the one before it.
+    """
+    text = (samples_dir / "readings/home_solar_battery_daily.csv").read_text("utf-8")
+    renamed = {"Date time": "start_time", "From Grid (kWh)": "import_kwh", "To Grid (kWh)": "export_kwh"}
+    for name, column in renamed.items():
+        text = text.replace(name, column, 1)
+    path = tmp_path / "solar.csv"
+    path.write_text(text, "utf-8")
+    file = open_file(path, "America/Los_Angeles")
+
+    messages = [to_reading(each, "home") for each in file.readings]
+
+    rows = [line.split(",") for line in text.splitlines()[1:]]
+    cells = [row for number, row in enumerate(rows, start=2) if number != 1311]
+    assert [milliwatt_hours(each.meter.import_kwh) for each in messages] == [
+        rounded(Decimal(row[4]) * MILLIWATT_HOURS_PER_KWH) for row in cells
+    ]
+    assert [milliwatt_hours(each.meter.export_kwh) for each in messages] == [
+        rounded(Decimal(row[5]) * MILLIWATT_HOURS_PER_KWH) for row in cells
+    ]
+    assert {each.interval.seconds // 3600 for each in messages} == {23, 24, 25}
+    assert file.rows_in == len(rows)
+    assert [(each.row, each.reason) for each in file.refused] == [(1311, RefusalReason.OVERLAP)]
