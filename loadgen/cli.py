@@ -16,6 +16,7 @@ from loadgen.file_bill import TariffFile
 from loadgen.files.urdb_tariff import UrdbChoices
 from loadgen.fleet import FleetSpec, LoadMode
 from loadgen.pacing import Pacing
+from loadgen.replay import ReplayedMeter
 
 DEFAULT_ADDRESSES = {
     "gateway": ("GATEWAY_ADDRESS", "127.0.0.1:50051"),
@@ -114,6 +115,13 @@ def _add_fleet(command: argparse.ArgumentParser, environment: Mapping[str, str])
     _add_address(command, "gateway", environment)
 
 
+def replayed_meter(arguments: argparse.Namespace) -> ReplayedMeter:
+    """Whom the readings of the file that was named come from."""
+    return ReplayedMeter(
+        arguments.device_id, arguments.account_id, arguments.region, arguments.time_zone, arguments.usage_point
+    )
+
+
 def tariff_file(arguments: argparse.Namespace) -> TariffFile:
     """The tariff file that was named, and what was said of what it leaves open; ValueError where that is wrong."""
     choices = UrdbChoices(
@@ -160,11 +168,12 @@ def _add_bill(command: argparse.ArgumentParser, environment: Mapping[str, str]) 
 
 
 def _add_replay(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
-    command.add_argument("file", type=Path, metavar="FILE", help="Green Button XML, or the 1-minute household format")
+    command.add_argument("file", type=Path, metavar="FILE", help="Green Button, NEM12, CSV or household format")
     command.add_argument("--device-id", metavar="ID", help="the meter that sends (default: made of the file)")
     command.add_argument("--account-id", default="replay", metavar="ID", help="who pays for it (default replay)")
     command.add_argument("--region", default="Mumbai-North", metavar="NAME", help="where it is (default Mumbai-North)")
     command.add_argument("--time-zone", metavar="ZONE", help="IANA zone of the file (default: as the file says)")
+    command.add_argument("--usage-point", metavar="NAME", help="self link or NMI, where the file has several")
     _add_rate(command)
     command.set_defaults(speed=None)
     _add_address(command, "gateway", environment)

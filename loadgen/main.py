@@ -23,7 +23,6 @@ from loadgen.file_bill import bill_file
 from loadgen.files.file_readings import FileError
 from loadgen.progress import shows_bar
 from loadgen.registration import RegistrationRefused
-from loadgen.replay import ReplayedMeter
 from loadgen.stream_client import GatewayAway
 
 _BROKEN_OFF = 130
@@ -62,10 +61,9 @@ async def _run(parsed: argparse.Namespace, environment: Mapping[str, str], outpu
         return await bench(parsed, environment, output)
     sending = Sending(parsed.gateway, output, live_bar, getattr(parsed, "streams", 1), cli.pacing(parsed))
     if parsed.command == "replay":
-        meter = ReplayedMeter(parsed.device_id, parsed.account_id, parsed.region, parsed.time_zone)
-        return await send_file(parsed.file, meter, sending)
+        return await send_file(parsed.file, cli.replayed_meter(parsed), sending)
     if parsed.command == "bill":
-        meter = ReplayedMeter(parsed.device_id, parsed.account_id, parsed.region, parsed.time_zone)
+        meter = cli.replayed_meter(parsed)
         return await bill_file(parsed.file, cli.tariff_file(parsed), meter, sending, parsed.billing)
     spec = cli.fleet_spec(parsed)
     start_ms, end_ms = cli.simulated_time(parsed, datetime.now(UTC))

@@ -16,7 +16,7 @@ from energy.telemetry.v1.reading_pb2 import Reading
 
 from common.energy import milliwatt_hours
 from common.instants import duration_from_ms
-from loadgen.files.file_readings import FileReading, FileReadings, TimeZoneRequired, to_reading
+from loadgen.files.file_readings import FileReading, FileReadings, SourceQuality, TimeZoneRequired, to_reading
 from loadgen.files.recognise import open_file
 from loadgen.pacing import Pacing
 from loadgen.registration import RegistrationRefused, ensure_device
@@ -32,13 +32,14 @@ class ReplayedMeter:
     """Whom the file's readings come from; registered with these details unless the id exists already.
 
     Without `device_id` the file's name and content make one, so the same file is the same meter. Without `time_zone`
-    the file has to tell it.
+    the file has to tell it. `usage_point` picks one of several in the file.
     """
 
     device_id: str | None = None
     account_id: str = "replay"
     region: str = "Mumbai-North"
     time_zone: str | None = None
+    usage_point: str | None = None
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class FileAccount:
     export_kwh: Decimal = Decimal(0)
     import_milliwatt_hours: int = 0
     export_milliwatt_hours: int = 0
+    qualities: Counter[SourceQuality] = field(default_factory=Counter)
 
     def enter(self, reading: FileReading) -> None:
         """Counts one reading."""
@@ -59,6 +61,7 @@ class FileAccount:
         self.start_ms = min(self.start_ms, reading.start_ms) if self.readings else reading.start_ms
         self.end_ms = max(self.end_ms, end_ms) if self.readings else end_ms
         self.readings += 1
+        self.qualities[reading.quality] += 1
         if reading.import_kwh is not None:
             self.import_kwh += reading.import_kwh
             self.import_milliwatt_hours += milliwatt_hours(float(reading.import_kwh))
@@ -78,7 +81,7 @@ class Replay:
     account: FileAccount = field(default_factory=FileAccount)
 
     def refusals_by_reason(self) -> Counter[str]:
-        """Rows of the file that gave no reading, by reason."""
+        """Refusals of rows of the file, by reason."""
         return Counter(refusal.reason.value for refusal in self.file.refused)
 
 
@@ -90,14 +93,14 @@ async def open_replay(path: Path, meter: ReplayedMeter, gateway: grpc.aio.Channe
         RegistrationRefused: the id belongs to a device that is no meter.
         grpc.aio.AioRpcError: a call failed.
     """
-    file = open_file(path, meter.time_zone)
+    file = open_file(path, meter.time_zone, meter.usage_point)
     first = next(file.readings, None)
     if first is None:
         return Replay(path, file, None, iter(()))
     device = await ensure_device(
         gateway,
         Device(
-            device_id=meter.device_id or device_id_of(path),
+            device_id=meter.device_id or device_id_of(path, meter.usage_point),
             kind=DEVICE_KIND_METER,
             account_id=meter.account_id,
             region=meter.region,
@@ -133,9 +136,9 @@ async def send_replay(replay: Replay, streams: Streams, *, pacing: Pacing) -> No
         await drive(_steps(replay, replay.device.device_id), streams, pacing=pacing)
 
 
-def device_id_of(path: Path) -> str:
-    """An id for the meter of a file: its name where that is a good id, and a checksum of its content."""
-    checksum = 0
+def device_id_of(path: Path, usage_point: str | None = None) -> str:
+    """An id for a meter of a file: its name where that is a good id, and a checksum of content and usage point."""
+    checksum = zlib.crc32((usage_point or "").encode())
     with path.open("rb") as content:
         while chunk := content.read(1 << 20):
             checksum = zlib.crc32(chunk, checksum)
@@ -151,18 +154,26 @@ def describe(replay: Replay, most_refusals: int = 10) -> list[str]:
     lines = [
         f"  {replay.path.name}: format {file.format.value}, {file.time_zone}",
         *(f"  {remark}" for remark in file.remarks),
-        f"  rows in {file.rows_in:,}, readings {account.readings:,}, rows refused {len(file.refused):,}",
+        f"  rows in {file.rows_in:,}, readings {account.readings:,}, rows refused {file.refused_rows:,}",
         *(f"    {reason} {count:,}" for reason, count in sorted(replay.refusals_by_reason().items())),
         *(f"    row {refusal.row}: {refusal.reason.value}, {refusal.text}" for refusal in file.refused[:most_refusals]),
     ]
     if len(file.refused) > most_refusals:
-        lines.append(f"    and {len(file.refused) - most_refusals:,} more rows")
+        lines.append(f"    and {len(file.refused) - most_refusals:,} more")
+    lines += [f"  {sentence}" for sentence in _not_measured(account)]
     if replay.device is not None:
         lines.append(f"  sent as meter {replay.device.device_id}")
     lines.append(f"  energy in the file: {_energy(account.import_kwh, account.import_milliwatt_hours, 'import')}")
     if account.export_kwh:
         lines.append(f"  energy in the file: {_energy(account.export_kwh, account.export_milliwatt_hours, 'export')}")
     return lines
+
+
+def _not_measured(account: FileAccount) -> Iterator[str]:
+    others = {quality.value: count for quality, count in account.qualities.items() if quality != SourceQuality.MEASURED}
+    if others:
+        told = ", ".join(f"{count:,} {quality}" for quality, count in sorted(others.items()))
+        yield f"not measured, by the file: {told}; sent as measured, for what a device sends has no quality"
 
 
 def _energy(exact_kwh: Decimal, rounded_milliwatt_hours: int, direction: str) -> str:

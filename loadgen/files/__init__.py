@@ -8,8 +8,10 @@ from loadgen.files.file_readings import (
     MalformedFile,
     RefusalReason,
     RowRefusal,
+    SourceQuality,
     TimeZoneRequired,
     UnknownFormat,
+    UsagePointRequired,
     to_reading,
 )
 from loadgen.files.recognise import open_file, recognise_format
@@ -22,8 +24,10 @@ __all__ = [
     "MalformedFile",
     "RefusalReason",
     "RowRefusal",
+    "SourceQuality",
     "TimeZoneRequired",
     "UnknownFormat",
+    "UsagePointRequired",
     "open_file",
     "recognise_format",
     "to_reading",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 
@@ -17,6 +18,8 @@ class FileFormat(StrEnum):
 
     HOUSEHOLD = "household"
     GREEN_BUTTON = "green-button"
+    NEM12 = "nem12"
+    CSV = "csv"
 
 
 class RefusalReason(StrEnum):
@@ -26,9 +29,30 @@ class RefusalReason(StrEnum):
     MALFORMED_ROW = "MALFORMED_ROW"
     OUT_OF_RANGE = "OUT_OF_RANGE"
     NO_SUCH_LOCAL_TIME = "NO_SUCH_LOCAL_TIME"
+    AMBIGUOUS_LOCAL_TIME = "AMBIGUOUS_LOCAL_TIME"
     OUT_OF_ORDER = "OUT_OF_ORDER"
     OVERLAP = "OVERLAP"
     UNSUPPORTED_KIND = "UNSUPPORTED_KIND"
+
+
+class SourceQuality(StrEnum):
+    """Where the file says that a value comes from; what it says nothing of was measured."""
+
+    MEASURED = "measured"
+    EDITED = "edited"
+    REFERENCE_DAYS = "estimated from reference days"
+    INTERPOLATED = "interpolated"
+    DERIVED = "derived"
+    ESTIMATED = "estimated"
+    SUBSTITUTED = "substituted"
+    MIXED = "mixed"
+
+
+def joined_quality(one: SourceQuality, other: SourceQuality) -> SourceQuality:
+    """The quality of a reading made of two values: a measured one hides nothing of the other."""
+    if one is other or other is SourceQuality.MEASURED:
+        return one
+    return other if one is SourceQuality.MEASURED else SourceQuality.MIXED
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +75,16 @@ class FileReading:
     power_kw: Decimal | None = None
     voltage_v: Decimal | None = None
     current_a: Decimal | None = None
+    quality: SourceQuality = SourceQuality.MEASURED
 
 
 @dataclass(slots=True)
 class FileReadings:
     """The readings of one file. `rows_in` and `refused` grow with the reading and are complete when it is exhausted.
 
-    A row is a line of the household format and an `IntervalReading` of Green Button. `remarks` say what a person
-    should know about the file as a whole, such as how its time zone was found.
+    A row is a line of the household format and of CSV, a line with a day of a register (300) of NEM12, and an
+    `IntervalReading` of Green Button. `remarks` say what a person should know about the file as a whole, such as how
+    its time zone was found.
     """
 
     format: FileFormat
@@ -69,8 +95,22 @@ class FileReadings:
     remarks: list[str] = field(default_factory=list)
 
     def refuse(self, row: int, reason: RefusalReason, text: str) -> None:
-        """Keeps the refusal of a row."""
+        """Keeps the refusal of a row, or of a part of it."""
         self.refused.append(RowRefusal(row, reason, text))
+
+    @property
+    def refused_rows(self) -> int:
+        """How many rows give less than they hold: one may be refused in parts, for several reasons."""
+        return len({refusal.row for refusal in self.refused})
+
+
+class RowRefused(Exception):
+    """Expected: a row, or a part of it, gives no reading."""
+
+    def __init__(self, reason: RefusalReason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
 
 
 class FileError(Exception):
@@ -87,6 +127,17 @@ class UnknownFormat(FileError):
 
 class TimeZoneRequired(FileError):
     """Expected: the time zone is neither given nor plain from the file."""
+
+
+class UsagePointRequired(FileError):
+    """Expected: the file holds the readings of several usage points, and none of them is named."""
+
+    def __init__(self, path: Path, kind: str, points: Iterable[str]) -> None:
+        named = sorted(points)
+        super().__init__(
+            f"{path}: holds the readings of {len(named)} {kind} ({', '.join(named)}); "
+            "one of them is read as one meter, so name it with --usage-point"
+        )
 
 
 def to_reading(reading: FileReading, device_id: str) -> Reading:

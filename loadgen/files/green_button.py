@@ -10,12 +10,16 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from loadgen.files.file_readings import (
+    FileError,
     FileFormat,
     FileReading,
     FileReadings,
-    MalformedFile,
     RefusalReason,
+    RowRefused,
+    SourceQuality,
     TimeZoneRequired,
+    UsagePointRequired,
+    joined_quality,
 )
 from loadgen.files.green_button_feed import Feed, TiedBlock, read_feed
 from loadgen.files.safe_xml import child_text, local_name
@@ -43,21 +47,33 @@ class _Row:
     reading: FileReading
 
 
-def read_green_button(path: Path, time_zone: str | None) -> FileReadings:
+# What is said of a value that nobody measured; validated, raw and other codes are of measured ones.
+_QUALITIES = {
+    "7": SourceQuality.EDITED,
+    "8": SourceQuality.REFERENCE_DAYS,
+    "9": SourceQuality.INTERPOLATED,
+    "11": SourceQuality.DERIVED,
+    "12": SourceQuality.ESTIMATED,  # projected
+    "13": SourceQuality.MIXED,
+    "16": SourceQuality.ESTIMATED,  # other
+}
+
+
+def read_green_button(path: Path, time_zone: str | None, usage_point: str | None = None) -> FileReadings:
     """The file's readings by start: import and export of the same interval are one reading.
 
-    Cost and quality are not read. A file of gas or of another unit gives refusals, no readings.
+    A file of gas or of another unit gives refusals, no readings. `usage_point` is the self link of one of several.
 
     Raises:
         TimeZoneRequired: no time zone is given and the file does not plainly name one.
-        FileError: the given zone is none.
-        MalformedFile: the file is not well-formed, no feed, without types, or has several electricity usage points.
+        UsagePointRequired: there are several usage points of electricity in the file, and none is named.
+        FileError: the given zone is none, or nothing is there of the usage point.
+        MalformedFile: the file is not well-formed, no feed, or without types.
     """
     feed = read_feed(path)
     zone, remarks = _zone(feed, time_zone)
     result = FileReadings(FileFormat.GREEN_BUTTON, zone, remarks=remarks)
-    blocks = list(feed.blocks())
-    _check_single_usage_point(path, blocks)
+    blocks = _of_usage_point(path, list(feed.blocks()), usage_point)
     rows: list[_Row] = []
     for block in blocks:
         refusal = _unsupported(block)
@@ -70,7 +86,7 @@ def read_green_button(path: Path, time_zone: str | None) -> FileReadings:
                 continue
             try:
                 rows.append(_Row(result.rows_in, _reading(element, block)))
-            except _RowRefusedError as refused:
+            except RowRefused as refused:
                 result.refuse(result.rows_in, refused.reason, refused.text)
     readings = list(_merged(rows, result))
     result.refused.sort(key=lambda each: each.row)
@@ -93,13 +109,16 @@ def _zone(feed: Feed, given: str | None) -> tuple[str, list[str]]:
     return str(named.pop()), remarks
 
 
-def _check_single_usage_point(path: Path, blocks: list[TiedBlock]) -> None:
+def _of_usage_point(path: Path, blocks: list[TiedBlock], usage_point: str | None) -> list[TiedBlock]:
     points = {each.usage_point.name for each in blocks if each.usage_point and not _unsupported(each)}
+    if usage_point is not None:
+        if usage_point not in points:
+            named = ", ".join(sorted(points)) or "none"
+            raise FileError(f"{path}: has no energy of usage point {usage_point}, but of {named}")
+        return [each for each in blocks if each.usage_point and each.usage_point.name == usage_point]
     if len(points) > 1:
-        raise MalformedFile(
-            f"{path}: holds the readings of {len(points)} usage points ({', '.join(sorted(points))}); "
-            "one file is replayed as one meter, so split it"
-        )
+        raise UsagePointRequired(path, "usage points", points)
+    return blocks
 
 
 def _unsupported(block: TiedBlock) -> str | None:
@@ -128,29 +147,37 @@ def _reading(element: Element, block: TiedBlock) -> FileReading:
     kind = block.reading_type.element
     period = next((each for each in element if local_name(each) == "timePeriod"), None)
     if period is None:
-        raise _RowRefusedError(RefusalReason.MALFORMED_ROW, "has no timePeriod")
+        raise RowRefused(RefusalReason.MALFORMED_ROW, "has no timePeriod")
     start = _whole(child_text(period, "start"), "start", lowest=0, highest=_LATEST_SECONDS)
     length = child_text(period, "duration") or child_text(kind, "intervalLength")
     duration = _whole(length, "duration", lowest=1, highest=_LONGEST_SECONDS)
     value = child_text(element, "value")
     if value is None:
-        raise _RowRefusedError(RefusalReason.VALUE_MISSING, "has no value")
+        raise RowRefused(RefusalReason.VALUE_MISSING, "has no value")
     number = _whole(value, "value", lowest=0, highest=None)
     exponent = int(child_text(kind, "powerOfTenMultiplier") or "0") - _WATT_HOURS_PER_KWH_EXPONENT
     energy = Decimal(number).scaleb(exponent)
     if energy > _HIGHEST_KWH:
-        raise _RowRefusedError(RefusalReason.OUT_OF_RANGE, f"energy {energy} kWh is more than {_HIGHEST_KWH}")
+        raise RowRefused(RefusalReason.OUT_OF_RANGE, f"energy {energy} kWh is more than {_HIGHEST_KWH}")
     received = child_text(kind, "flowDirection") in _RECEIVED
-    reading = FileReading(start_ms=start * 1000, interval_ms=duration * 1000)
+    reading = FileReading(start_ms=start * 1000, interval_ms=duration * 1000, quality=_quality(element, kind))
     return replace(reading, export_kwh=energy) if received else replace(reading, import_kwh=energy)
+
+
+def _quality(element: Element, kind: Element) -> SourceQuality:
+    codes = [child_text(each, "quality") for each in element if local_name(each) == "ReadingQuality"]
+    quality = SourceQuality.MEASURED
+    for code in codes or [child_text(kind, "defaultQuality")]:
+        quality = joined_quality(quality, _QUALITIES.get(code or "", SourceQuality.MEASURED))
+    return quality
 
 
 def _whole(text: str | None, name: str, *, lowest: int, highest: int | None) -> int:
     if text is None or not _WHOLE_NUMBER.fullmatch(text):
-        raise _RowRefusedError(RefusalReason.MALFORMED_ROW, f"{name} {text!r} is no whole number")
+        raise RowRefused(RefusalReason.MALFORMED_ROW, f"{name} {text!r} is no whole number")
     number = int(text)
     if number < lowest or (highest is not None and number > highest):
-        raise _RowRefusedError(RefusalReason.OUT_OF_RANGE, f"{name} {number} is not {lowest} to {highest or 'any'}")
+        raise RowRefused(RefusalReason.OUT_OF_RANGE, f"{name} {number} is not {lowest} to {highest or 'any'}")
     return number
 
 
@@ -169,14 +196,8 @@ def _merged(rows: list[_Row], result: FileReadings) -> Iterator[FileReading]:
                 result.refuse(row.number, RefusalReason.OVERLAP, "overlaps another interval of the file")
                 continue
             end_ms = reading.start_ms + reading.interval_ms
-            merged[reading.start_ms] = replace(other, export_kwh=reading.export_kwh) if other else reading
+            if other:
+                quality = joined_quality(other.quality, reading.quality)
+                reading = replace(other, export_kwh=reading.export_kwh, quality=quality)
+            merged[reading.start_ms] = reading
     yield from (merged[start_ms] for start_ms in sorted(merged))
-
-
-class _RowRefusedError(Exception):
-    """Expected: the interval reading gives no reading."""
-
-    def __init__(self, reason: RefusalReason, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-        self.text = text

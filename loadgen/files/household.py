@@ -14,6 +14,7 @@ from loadgen.files.file_readings import (
     FileReadings,
     MalformedFile,
     RefusalReason,
+    RowRefused,
     TimeZoneRequired,
 )
 from loadgen.files.time_zone import checked_zone
@@ -63,7 +64,7 @@ def _readings(path: Path, zone: ZoneInfo, result: FileReadings) -> Iterator[File
                 result.rows_in += 1
                 try:
                     yield _reading(text, clock)
-                except _RowRefusedError as refused:
+                except RowRefused as refused:
                     result.refuse(number, refused.reason, refused.text)
     except UnicodeDecodeError as error:
         raise MalformedFile(f"{path}, after line {number}: not a text in UTF-8") from error
@@ -72,18 +73,18 @@ def _readings(path: Path, zone: ZoneInfo, result: FileReadings) -> Iterator[File
 def _reading(text: str, clock: _OrderedClock) -> FileReading:
     cells = text.split(";")
     if len(cells) != _COLUMNS:
-        raise _RowRefusedError(RefusalReason.MALFORMED_ROW, f"has {len(cells)} columns, not {_COLUMNS}")
+        raise RowRefused(RefusalReason.MALFORMED_ROW, f"has {len(cells)} columns, not {_COLUMNS}")
     try:
         local = datetime.strptime(f"{cells[0]};{cells[1]}", _TIME_FORMAT)  # noqa: DTZ007 - the zone comes from the clock
     except ValueError as error:
-        raise _RowRefusedError(
+        raise RowRefused(
             RefusalReason.MALFORMED_ROW, f"{cells[0]!r} {cells[1]!r} is no time of the form dd/mm/yyyy HH:MM:SS"
         ) from error
     # The clock sees every line with a time, also the ones without a value: they too tell which pass of an hour it is.
     start_ms = clock.instant_ms(local)
     power_kw = _number(cells[2], "active power")
     if power_kw is None:
-        raise _RowRefusedError(RefusalReason.VALUE_MISSING, "has no active power")
+        raise RowRefused(RefusalReason.VALUE_MISSING, "has no active power")
     return FileReading(
         start_ms=start_ms,
         interval_ms=_MINUTE_MS,
@@ -102,9 +103,9 @@ def _number(cell: str, name: str) -> Decimal | None:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite():
-        raise _RowRefusedError(RefusalReason.MALFORMED_ROW, f"{name} {cell!r} is no number")
+        raise RowRefused(RefusalReason.MALFORMED_ROW, f"{name} {cell!r} is no number")
     if not 0 <= number <= _HIGHEST:
-        raise _RowRefusedError(RefusalReason.OUT_OF_RANGE, f"{name} {number} is not 0 to {_HIGHEST}")
+        raise RowRefused(RefusalReason.OUT_OF_RANGE, f"{name} {number} is not 0 to {_HIGHEST}")
     return number
 
 
@@ -128,16 +129,7 @@ class _OrderedClock:
                 self._last_ms = instant_ms
                 return instant_ms
         if not exists:
-            raise _RowRefusedError(
+            raise RowRefused(
                 RefusalReason.NO_SUCH_LOCAL_TIME, f"{local} is left out in {self._zone.key} (daylight saving begins)"
             )
-        raise _RowRefusedError(RefusalReason.OUT_OF_ORDER, f"{local} is not a minute or more after the line before it")
-
-
-class _RowRefusedError(Exception):
-    """Expected: the line gives no reading."""
-
-    def __init__(self, reason: RefusalReason, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-        self.text = text
+        raise RowRefused(RefusalReason.OUT_OF_ORDER, f"{local} is not a minute or more after the line before it")

@@ -1,5 +1,6 @@
 """Builds small Green Button files for the tests of their reader."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,10 +24,11 @@ def reading_type(**codes: int) -> str:
     return f"<ReadingType>{inner}</ReadingType>"
 
 
-def row(start: int, value: object, duration: int = HOUR) -> str:
+def row(start: int, value: object, duration: int = HOUR, qualities: Sequence[int] = ()) -> str:
     """An interval reading."""
     period = f"<timePeriod><duration>{duration}</duration><start>{start}</start></timePeriod>"
-    return f"<IntervalReading><cost>12</cost>{period}<value>{value}</value></IntervalReading>"
+    told = "".join(f"<ReadingQuality><quality>{code}</quality></ReadingQuality>" for code in qualities)
+    return f"<IntervalReading><cost>12</cost>{told}{period}<value>{value}</value></IntervalReading>"
 
 
 def block(*rows: str) -> str:

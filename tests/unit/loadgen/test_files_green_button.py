@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadgen.files import FileFormat, FileReading, TimeZoneRequired, open_file
+from loadgen.files import FileFormat, FileReading, SourceQuality, TimeZoneRequired, open_file
 from tests.unit.loadgen.green_button_feeds import (
     HOUR,
     NEW_YORK,
@@ -149,3 +149,47 @@ def test_a_time_zone_that_is_not_plain_must_be_given(tmp_path: Path, local: str)
         opened(tmp_path, *parts)
 
     assert opened(tmp_path, *parts, time_zone="Asia/Kolkata").time_zone == "Asia/Kolkata"
+
+
+@pytest.mark.parametrize(
+    ("codes", "quality"),
+    [
+        ((), SourceQuality.MEASURED),
+        ((14,), SourceQuality.MEASURED),
+        ((17, 19), SourceQuality.MEASURED),
+        ((7,), SourceQuality.EDITED),
+        ((8,), SourceQuality.REFERENCE_DAYS),
+        ((9,), SourceQuality.INTERPOLATED),
+        ((11,), SourceQuality.DERIVED),
+        ((12,), SourceQuality.ESTIMATED),
+        ((13,), SourceQuality.MIXED),
+        ((16,), SourceQuality.ESTIMATED),
+        ((17, 9), SourceQuality.INTERPOLATED),
+        ((7, 9), SourceQuality.MIXED),
+    ],
+)
+def test_the_quality_of_a_value_is_kept(tmp_path: Path, codes: tuple[int, ...], quality: SourceQuality) -> None:
+    """Codes that say that nobody measured it win over those that praise it."""
+    file = opened(tmp_path, NEW_YORK, reading_type(), block(row(START, 1, qualities=codes)))
+
+    assert [each.quality for each in file.readings] == [quality]
+
+
+def test_the_default_quality_is_that_of_values_that_say_nothing(tmp_path: Path) -> None:
+    """A value's own wins."""
+    rows = (row(START, 1), row(START + HOUR, 1, qualities=(17,)))
+    file = opened(tmp_path, NEW_YORK, reading_type(defaultQuality=8), block(*rows))
+
+    assert [each.quality for each in file.readings] == [SourceQuality.REFERENCE_DAYS, SourceQuality.MEASURED]
+
+
+def test_a_reading_of_two_directions_keeps_what_is_told_of_either(tmp_path: Path) -> None:
+    """A measured import and an edited export are an edited reading."""
+    entries = [entry(NEW_YORK)]
+    for number, (flow, code) in enumerate({1: 17, 19: 7}.items()):
+        entries += [
+            entry(reading_type(flowDirection=flow), ("self", f"ReadingType/{number}")),
+            entry(block(row(START, 1, qualities=(code,))), ("related", f"ReadingType/{number}")),
+        ]
+
+    assert [each.quality for each in opened(tmp_path, *entries).readings] == [SourceQuality.EDITED]

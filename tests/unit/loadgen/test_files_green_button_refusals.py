@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadgen.files import MalformedFile, RefusalReason, open_file
+from loadgen.files import FileError, MalformedFile, RefusalReason, UsagePointRequired, open_file
 from tests.unit.loadgen.green_button_feeds import (
     HOUR,
     NEW_YORK,
@@ -104,18 +104,24 @@ def test_blocks_without_a_type_are_an_error(tmp_path: Path) -> None:
         opened(tmp_path, NEW_YORK, block(row(START, 1)))
 
 
-def test_two_electricity_usage_points_are_an_error(tmp_path: Path) -> None:
+def test_of_several_usage_points_one_is_named(tmp_path: Path) -> None:
     """Two meters in one file would become one."""
-    entries = [entry(reading_type(), ("self", "ReadingType/1"))]
+    entries = [entry(NEW_YORK), entry(reading_type(), ("self", "ReadingType/1"))]
     for number in (1, 2):
         point = f"UsagePoint/{number}"
         entries += [
             entry(usage_point(), ("self", point)),
-            entry(block(row(START, 1)), ("up", f"{point}/MeterReading/1/IntervalBlock")),
+            entry(block(row(START, number)), ("up", f"{point}/MeterReading/1/IntervalBlock")),
         ]
 
-    with pytest.raises(MalformedFile, match=r"2 usage points \(UsagePoint/1, UsagePoint/2\)"):
-        opened(tmp_path, entry(NEW_YORK), *entries)
+    with pytest.raises(UsagePointRequired, match=r"2 usage points \(UsagePoint/1, UsagePoint/2\).*--usage-point"):
+        opened(tmp_path, *entries)
+    with pytest.raises(FileError, match="no energy of usage point x, but of UsagePoint/1, UsagePoint/2"):
+        open_file(tmp_path / "usage.xml", usage_point="x")
+
+    file = open_file(tmp_path / "usage.xml", usage_point="UsagePoint/2")
+    assert [each.import_kwh for each in file.readings] == [Decimal("0.002")]
+    assert file.rows_in == 1
 
 
 BOMB = """<?xml version="1.0"?>

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-from loadgen.files.file_readings import FileReading
-from loadgen.replay import FileAccount, device_id_of
+from loadgen.files.file_readings import FileFormat, FileReading, FileReadings, SourceQuality
+from loadgen.replay import FileAccount, Replay, describe, device_id_of
 
 
 def test_energies_are_summed_exactly_and_each_row_is_rounded_once() -> None:
@@ -43,3 +43,23 @@ def test_a_file_is_always_the_same_meter_and_another_content_another_one(tmp_pat
 
     assert first == again == "replay-H-user-2006-e8b7be43"
     assert other != first
+
+
+def test_another_usage_point_of_a_file_is_another_meter(tmp_path: Path) -> None:
+    """They would overwrite each other."""
+    path = tmp_path / "meters.csv"
+    path.write_text("a", encoding="utf-8")
+
+    assert len({device_id_of(path), device_id_of(path, "NMI1"), device_id_of(path, "NMI2")}) == 3
+
+
+def test_what_was_not_measured_is_told_with_how_it_is_sent(tmp_path: Path) -> None:
+    """The wire has no quality of the sender, so nobody should think that it was kept."""
+    file = FileReadings(FileFormat.NEM12, "Etc/UTC")
+    replay = Replay(tmp_path / "meter.csv", file, None, iter(()))
+    for number, quality in enumerate((SourceQuality.MEASURED, SourceQuality.ESTIMATED, SourceQuality.ESTIMATED)):
+        replay.account.enter(FileReading(number * 60_000, 60_000, import_kwh=Decimal(1), quality=quality))
+
+    assert "  not measured, by the file: 2 estimated; sent as measured, for what a device sends has no quality" in (
+        describe(replay)
+    )
