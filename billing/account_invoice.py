@@ -33,6 +33,36 @@ class DisputeOutcome(Enum):
     WITHDRAWN = "withdrawn"
 
 
+class Action(Enum):
+    """What may be done to an invoice."""
+
+    ISSUED = "issued"
+    DISCARDED = "discarded"
+    PAID = "paid"
+    CREDITED = "credited"
+    DISPUTED = "disputed"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Who does something to an invoice, and what they say; both may be empty."""
+
+    actor: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """Something that was done to an invoice, and the state it left; `entry_id` is empty for the invoice itself."""
+
+    action: Action
+    word: Word
+    at_ms: int
+    state: State
+    entry_id: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """A payment, in coins of the invoice's currency; less than 0 where the account was paid back."""
@@ -98,6 +128,7 @@ class AccountInvoice:
     credit_notes: tuple[CreditNote, ...] = ()
     disputes: tuple[Dispute, ...] = ()
     adjustment: int = 0
+    history: tuple[HistoryEntry, ...] = ()
 
     @property
     def invoice_id(self) -> str:

@@ -5,7 +5,18 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from billing.account_invoice import AccountInvoice, CreditNote, Dispute, DisputeOutcome, Payment, Stage
+from billing.account_invoice import (
+    AccountInvoice,
+    Action,
+    CreditNote,
+    Dispute,
+    DisputeOutcome,
+    HistoryEntry,
+    Payment,
+    Stage,
+    State,
+    Word,
+)
 from common.instants import datetime_from_ms, datetime_to_ms
 
 SERIES = "INV"
@@ -47,6 +58,7 @@ def to_document(invoice: AccountInvoice) -> dict[str, Any]:
         "payments": [asdict(payment) for payment in invoice.payments],
         "credit_notes": [asdict(note) for note in invoice.credit_notes],
         "disputes": [_dispute_to_document(dispute) for dispute in invoice.disputes],
+        "history": [_entry_to_document(entry) for entry in invoice.history],
     }
 
 
@@ -75,6 +87,7 @@ def from_document(document: Mapping[str, Any]) -> AccountInvoice:
         payments=tuple(Payment(**payment) for payment in document["payments"]),
         credit_notes=tuple(CreditNote(**note) for note in document["credit_notes"]),
         disputes=tuple(_dispute_from_document(dispute) for dispute in document["disputes"]),
+        history=tuple(_entry_from_document(entry) for entry in document.get("history", ())),
     )
 
 
@@ -85,3 +98,24 @@ def _dispute_to_document(dispute: Dispute) -> dict[str, Any]:
 def _dispute_from_document(document: Mapping[str, Any]) -> Dispute:
     outcome = document["outcome"]
     return Dispute(**{**document, "outcome": None if outcome is None else DisputeOutcome(outcome)})
+
+
+def _entry_to_document(entry: HistoryEntry) -> dict[str, Any]:
+    return {
+        "action": entry.action.value,
+        "actor": entry.word.actor,
+        "note": entry.word.note,
+        "at_ms": entry.at_ms,
+        "state": entry.state.value,
+        "entry_id": entry.entry_id,
+    }
+
+
+def _entry_from_document(document: Mapping[str, Any]) -> HistoryEntry:
+    return HistoryEntry(
+        Action(document["action"]),
+        Word(document["actor"], document["note"]),
+        document["at_ms"],
+        State(document["state"]),
+        document["entry_id"],
+    )
