@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 
+from billing.number_series import INVOICES, number_of
+
 
 class Stage(Enum):
     """How far an invoice has come by what was decided of it, payments aside."""
@@ -103,7 +105,7 @@ class AccountInvoice:
     """An invoice of an account over local days [start_date, end_date); amounts in coins, instants epoch milliseconds.
 
     `bills` are messages as bytes, so that what was issued stays what it is, bit for bit. `sequence` is its place in the
-    series of numbers, 0 until it is issued. `version` rises with every change. Adjustments count from 1; the amounts of
+    `series` of numbers, 0 until it is issued. `version` rises with every change. Adjustments count from 1; the amounts of
     one are what its bills differ from what was issued before.
     """
 
@@ -129,6 +131,12 @@ class AccountInvoice:
     disputes: tuple[Dispute, ...] = ()
     adjustment: int = 0
     history: tuple[HistoryEntry, ...] = ()
+    series: str = INVOICES
+
+    @property
+    def number(self) -> str:
+        """Its number; empty until it is issued."""
+        return number_of(self.sequence, self.series) if self.sequence else ""
 
     @property
     def invoice_id(self) -> str:

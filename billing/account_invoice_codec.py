@@ -19,7 +19,6 @@ from billing.account_invoice import (
     State,
     Word,
 )
-from billing.account_invoice_document import number_of
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation
@@ -67,7 +66,7 @@ def account_invoice_message(invoice: AccountInvoice, today: date) -> pb.AccountI
         start_date=_date_message(invoice.start_date),
         end_date=_date_message(invoice.end_date),
         state=STATES[invoice.state],
-        number=number_of(invoice.sequence) if invoice.sequence else "",
+        number=invoice.number,
         currency_code=invoice.currency_code,
         bills=[invoice_pb2.Invoice.FromString(bill) for bill in invoice.bills],
         net=money(invoice.net_coins),

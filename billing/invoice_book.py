@@ -31,6 +31,7 @@ from billing.invoice_maker import (
     is_nothing,
     made_again,
 )
+from billing.number_series import NumberSeries
 from billing.schema import DAY_MS, HOUR_MS, METER
 from common.errors import (
     InvoiceHeld,
@@ -41,6 +42,7 @@ from common.errors import (
 # A day's document is made, and changes of it are told, an hour and a half after its end.
 _TOLD_AFTER_MS = 2 * HOUR_MS
 _NOBODY = Word()
+_ONE_SERIES = NumberSeries()
 
 
 class InvoiceBook:
@@ -54,12 +56,14 @@ class InvoiceBook:
         adjustments_due: AdjustmentDueStore,
         clock: Callable[[], int],
         due_days: int,
+        series: NumberSeries = _ONE_SERIES,
     ) -> None:
         self._due = adjustments_due
         self.store = store
         self._maker = maker
         self._clock = clock
         self._due_days = due_days
+        self._series = series
 
     def today(self) -> date:
         """The day it is, in UTC."""
@@ -133,19 +137,20 @@ class InvoiceBook:
         if fresh.is_held and not held_issue_reason:
             raise InvoiceHeld(invoice_id)
 
-        reason = held_issue_reason if fresh.is_held else ""
+        reason, series = held_issue_reason if fresh.is_held else "", self._series.of(fresh.currency_code)
 
         def numbered(before: AccountInvoice, sequence: int) -> AccountInvoice:
             made = replace(
                 fresh,
                 sequence=sequence,
+                series=series,
                 issue_ms=self._clock(),
                 due_date=self.today() + timedelta(days=self._due_days),
                 held_issue_reason=reason,
             )
             return issued(before, made, word)
 
-        invoice = await self.store.number(invoice_id, numbered)
+        invoice = await self.store.number(invoice_id, series, numbered)
         await self._look_again(invoice)
         return invoice
 

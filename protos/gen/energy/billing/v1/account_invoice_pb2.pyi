@@ -175,7 +175,9 @@ class AccountInvoice(_message.Message):
     state: Global___AccountInvoiceState.ValueType
     """What became of it."""
     number: _builtins.str
-    """Its number, such as `INV-00000042`, taken when it was issued: without gaps, and no two the same. Empty until then."""
+    """Its number, such as `INV-00000042`, taken when it was issued: no two are the same, and those with the same prefix are without
+    gaps. The service may be set to use a prefix of its own for a currency. Empty until then.
+    """
     currency_code: _builtins.str
     """Currency of every amount, ISO 4217."""
     overdue: _builtins.bool
