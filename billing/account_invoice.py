@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 
+from billing.number_series import INVOICES, number_of
+
 
 class Stage(Enum):
     """How far an invoice has come by what was decided of it, payments aside."""
@@ -31,6 +33,36 @@ class DisputeOutcome(Enum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
+
+
+class Action(Enum):
+    """What may be done to an invoice."""
+
+    ISSUED = "issued"
+    DISCARDED = "discarded"
+    PAID = "paid"
+    CREDITED = "credited"
+    DISPUTED = "disputed"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Who does something to an invoice, and what they say; both may be empty."""
+
+    actor: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """Something that was done to an invoice, and the state it left; `entry_id` is empty for the invoice itself."""
+
+    action: Action
+    word: Word
+    at_ms: int
+    state: State
+    entry_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +105,8 @@ class AccountInvoice:
     """An invoice of an account over local days [start_date, end_date); amounts in coins, instants epoch milliseconds.
 
     `bills` are messages as bytes, so that what was issued stays what it is, bit for bit. `sequence` is its place in the
-    series of numbers, 0 until it is issued. `version` rises with every change. Adjustments count from 1; the amounts of
-    one are what its bills differ from what was issued before.
+    `series` of numbers, 0 until it is issued. `version` rises with every change. Adjustments count from 1; the amounts
+    of one are what its bills differ from what was issued before.
     """
 
     account_id: str
@@ -98,6 +130,13 @@ class AccountInvoice:
     credit_notes: tuple[CreditNote, ...] = ()
     disputes: tuple[Dispute, ...] = ()
     adjustment: int = 0
+    history: tuple[HistoryEntry, ...] = ()
+    series: str = INVOICES
+
+    @property
+    def number(self) -> str:
+        """Its number; empty until it is issued."""
+        return number_of(self.sequence, self.series) if self.sequence else ""
 
     @property
     def invoice_id(self) -> str:

@@ -2,29 +2,28 @@
 
 from collections.abc import Iterable
 from datetime import date
-from decimal import Decimal
 
 from energy.billing.v1 import account_invoice_pb2 as pb
 from energy.billing.v1 import invoice_pb2
-from energy.billing.v1.invoice_service_pb2 import CompareInvoicesResponse, LineDifference
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
 from billing.account_invoice import (
     AccountInvoice,
+    Action,
     CreditNote,
     Dispute,
     DisputeOutcome,
+    HistoryEntry,
     Payment,
     State,
+    Word,
 )
-from billing.account_invoice_document import number_of
-from billing.invoice_comparison import Comparison
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation
 from common.instants import from_ms, optional_from_ms
-from common.money import from_coins, from_decimal, to_coins, to_decimal
+from common.money import from_coins, to_coins, to_decimal
 
 REFERENCE_LENGTH_MAXIMUM = 200
 REASON_LENGTH_MAXIMUM = 500
@@ -45,6 +44,14 @@ _OUTCOMES = {
     DisputeOutcome.REJECTED: pb.DISPUTE_OUTCOME_REJECTED,
     DisputeOutcome.WITHDRAWN: pb.DISPUTE_OUTCOME_WITHDRAWN,
 }
+_ACTIONS = {
+    Action.ISSUED: pb.INVOICE_ACTION_ISSUED,
+    Action.DISCARDED: pb.INVOICE_ACTION_DISCARDED,
+    Action.PAID: pb.INVOICE_ACTION_PAID,
+    Action.CREDITED: pb.INVOICE_ACTION_CREDITED,
+    Action.DISPUTED: pb.INVOICE_ACTION_DISPUTED,
+    Action.RESOLVED: pb.INVOICE_ACTION_RESOLVED,
+}
 
 
 def account_invoice_message(invoice: AccountInvoice, today: date) -> pb.AccountInvoice:
@@ -59,7 +66,7 @@ def account_invoice_message(invoice: AccountInvoice, today: date) -> pb.AccountI
         start_date=_date_message(invoice.start_date),
         end_date=_date_message(invoice.end_date),
         state=STATES[invoice.state],
-        number=number_of(invoice.sequence) if invoice.sequence else "",
+        number=invoice.number,
         currency_code=invoice.currency_code,
         bills=[invoice_pb2.Invoice.FromString(bill) for bill in invoice.bills],
         net=money(invoice.net_coins),
@@ -87,32 +94,7 @@ def account_invoice_message(invoice: AccountInvoice, today: date) -> pb.AccountI
         disputes=[_dispute_message(dispute) for dispute in invoice.disputes],
         held_issue_reason=invoice.held_issue_reason,
         adjusted_invoice_id=invoice.adjusted_invoice_id,
-    )
-
-
-def comparison_message(comparison: Comparison, currency_code: str) -> CompareInvoicesResponse:
-    """The message of the differences of two bills."""
-
-    def money(amount: Decimal) -> Money:
-        return from_decimal(amount, currency_code)
-
-    return CompareInvoicesResponse(
-        lines=[
-            LineDifference(
-                kind=line.key.kind,
-                description=line.description,
-                price_name=line.key.price_name,
-                tier=line.key.tier,
-                before=money(line.before),
-                after=money(line.after),
-                difference=money(line.difference),
-                by_quantity=money(line.by_quantity),
-                by_price=money(line.by_price),
-            )
-            for line in comparison.lines
-        ],
-        tax_difference=money(comparison.tax),
-        total_difference=money(comparison.total),
+        history=[_event_message(entry) for entry in invoice.history],
     )
 
 
@@ -129,8 +111,8 @@ def payment_messages(invoice: AccountInvoice) -> list[pb.Payment]:
     ]
 
 
-def payment_from_message(message: pb.Payment, now_ms: int) -> tuple[Payment, str]:
-    """The payment of a message and its currency.
+def payment_from_message(message: pb.Payment, now_ms: int, word: Word) -> tuple[Payment, str]:
+    """The payment of a message and its currency; `word` is who records it and what they say.
 
     Raises:
         InvalidArgument: with every field that breaks its rules.
@@ -138,12 +120,12 @@ def payment_from_message(message: pb.Payment, now_ms: int) -> tuple[Payment, str
     coins, violations = _coins(message.amount, "payment.amount")
     violations += id_violations("payment.payment_id", message.payment_id)
     violations += text_violations("payment.reference", message.reference, REFERENCE_LENGTH_MAXIMUM)
-    refuse(violations)
+    refuse([*violations, *word_violations(word)])
     return Payment(message.payment_id, coins, message.reference, now_ms), message.amount.currency_code
 
 
-def credit_note_from_message(message: pb.CreditNote, now_ms: int) -> tuple[CreditNote, str]:
-    """The credit note of a message and its currency.
+def credit_note_from_message(message: pb.CreditNote, now_ms: int, word: Word) -> tuple[CreditNote, str]:
+    """The credit note of a message and its currency; `word` is who makes it and what they say.
 
     Raises:
         InvalidArgument: with every field that breaks its rules.
@@ -151,7 +133,7 @@ def credit_note_from_message(message: pb.CreditNote, now_ms: int) -> tuple[Credi
     coins, violations = _coins(message.amount, "credit_note.amount")
     violations += id_violations("credit_note.credit_note_id", message.credit_note_id)
     violations += text_violations("credit_note.reason", message.reason, REASON_LENGTH_MAXIMUM, is_required=True)
-    refuse(violations)
+    refuse([*violations, *word_violations(word)])
     return CreditNote(message.credit_note_id, coins, message.reason, now_ms), message.amount.currency_code
 
 
@@ -169,6 +151,14 @@ def dispute_from_message(message: pb.Dispute, now_ms: int) -> Dispute:
         ]
     )
     return Dispute(message.dispute_id, message.reason, message.opened_by, now_ms)
+
+
+def word_violations(word: Word, note_field: str = "note") -> list[FieldViolation]:
+    """What is wrong with who does something and what they say."""
+    return [
+        *text_violations("actor", word.actor, PERSON_LENGTH_MAXIMUM),
+        *text_violations(note_field, word.note, REASON_LENGTH_MAXIMUM),
+    ]
 
 
 def outcome_of(number: int) -> DisputeOutcome | None:
@@ -216,6 +206,17 @@ def _dispute_message(dispute: Dispute) -> pb.Dispute:
         resolved_by=dispute.resolved_by,
         note=dispute.note,
         resolve_time=optional_from_ms(dispute.resolve_ms),
+    )
+
+
+def _event_message(entry: HistoryEntry) -> pb.InvoiceEvent:
+    return pb.InvoiceEvent(
+        action=_ACTIONS[entry.action],
+        actor=entry.word.actor,
+        note=entry.word.note,
+        create_time=from_ms(entry.at_ms),
+        entry_id=entry.entry_id,
+        state=STATES[entry.state],
     )
 
 

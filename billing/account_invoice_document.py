@@ -5,15 +5,23 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from billing.account_invoice import AccountInvoice, CreditNote, Dispute, DisputeOutcome, Payment, Stage
+from billing.account_invoice import (
+    AccountInvoice,
+    Action,
+    CreditNote,
+    Dispute,
+    DisputeOutcome,
+    HistoryEntry,
+    Payment,
+    Stage,
+    State,
+    Word,
+)
+from billing.number_series import INVOICES
 from common.instants import datetime_from_ms, datetime_to_ms
 
-SERIES = "INV"
-
-
-def number_of(sequence: int, series: str = SERIES) -> str:
-    """The number of a place in a series, such as `INV-00000042`."""
-    return f"{series}-{sequence:08d}"
+FORM = 2
+"""Which fields a document has; one of an earlier form has no `form`, and `from_document` knows it as well."""
 
 
 def to_document(invoice: AccountInvoice) -> dict[str, Any]:
@@ -22,6 +30,7 @@ def to_document(invoice: AccountInvoice) -> dict[str, Any]:
     return {
         "_id": identity,
         "key": identity,
+        "form": FORM,
         "account_id": invoice.account_id,
         "start_date": invoice.start_date.isoformat(),
         "end_date": invoice.end_date.isoformat(),
@@ -38,8 +47,9 @@ def to_document(invoice: AccountInvoice) -> dict[str, Any]:
         "update_time": datetime_from_ms(invoice.update_ms),
         "version": invoice.version,
         "sequence": invoice.sequence,
+        "series": invoice.series,
         # Unique in any case, so that the index on it need not leave anybody out.
-        "number": number_of(invoice.sequence) if invoice.sequence else identity,
+        "number": invoice.number or identity,
         "issue_time": None if invoice.issue_ms is None else datetime_from_ms(invoice.issue_ms),
         "due_date": None if invoice.due_date is None else invoice.due_date.isoformat(),
         "held_issue_reason": invoice.held_issue_reason,
@@ -47,6 +57,7 @@ def to_document(invoice: AccountInvoice) -> dict[str, Any]:
         "payments": [asdict(payment) for payment in invoice.payments],
         "credit_notes": [asdict(note) for note in invoice.credit_notes],
         "disputes": [_dispute_to_document(dispute) for dispute in invoice.disputes],
+        "history": [_entry_to_document(entry) for entry in invoice.history],
     }
 
 
@@ -68,6 +79,7 @@ def from_document(document: Mapping[str, Any]) -> AccountInvoice:
         update_ms=datetime_to_ms(document["update_time"]),
         version=document["version"],
         sequence=document["sequence"],
+        series=document.get("series", INVOICES),
         issue_ms=None if issue_time is None else datetime_to_ms(issue_time),
         due_date=None if due_date is None else date.fromisoformat(due_date),
         held_issue_reason=document["held_issue_reason"],
@@ -75,6 +87,7 @@ def from_document(document: Mapping[str, Any]) -> AccountInvoice:
         payments=tuple(Payment(**payment) for payment in document["payments"]),
         credit_notes=tuple(CreditNote(**note) for note in document["credit_notes"]),
         disputes=tuple(_dispute_from_document(dispute) for dispute in document["disputes"]),
+        history=tuple(_entry_from_document(entry) for entry in document.get("history", ())),
     )
 
 
@@ -85,3 +98,24 @@ def _dispute_to_document(dispute: Dispute) -> dict[str, Any]:
 def _dispute_from_document(document: Mapping[str, Any]) -> Dispute:
     outcome = document["outcome"]
     return Dispute(**{**document, "outcome": None if outcome is None else DisputeOutcome(outcome)})
+
+
+def _entry_to_document(entry: HistoryEntry) -> dict[str, Any]:
+    return {
+        "action": entry.action.value,
+        "actor": entry.word.actor,
+        "note": entry.word.note,
+        "at_ms": entry.at_ms,
+        "state": entry.state.value,
+        "entry_id": entry.entry_id,
+    }
+
+
+def _entry_from_document(document: Mapping[str, Any]) -> HistoryEntry:
+    return HistoryEntry(
+        Action(document["action"]),
+        Word(document["actor"], document["note"]),
+        document["at_ms"],
+        State(document["state"]),
+        document["entry_id"],
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -12,14 +13,15 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from billing.account_invoice import AccountInvoice, Stage, State
-from billing.account_invoice_document import from_document, number_of, to_document
+from billing.account_invoice_document import from_document, to_document
+from billing.number_series import CREDIT_NOTES, number_of
 from common.errors import InvoiceNotFound, Overloaded
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 10_000
 _ATTEMPTS = 50
 _GIVE_WAY_SECONDS = 0.02
-_NOTE_SERIES = "CRN"
+_UPGRADED_AT_ONCE = 100
 _WITHOUT_BILLS = {"bills": 0}
 
 
@@ -50,10 +52,11 @@ class PeriodPlace(NamedTuple):
 class AccountInvoiceStore:
     """The collections `invoices` and `credit_note_numbers`.
 
-    Numbers are gapless because the next one follows the greatest on record and is taken in the very write that issues:
-    of two who take the same, the unique index lets one. An invoice keeps its number for ever, so none is given back.
-    The greatest is read from what a majority has: what only one server has may be undone when it fails, and the number
-    after it would leave a gap. Within a process those who take numbers wait for each other; only others are raced.
+    Numbers are gapless because the next one of a series follows the greatest on record and is taken in the very write
+    that issues: of two who take the same, the unique index lets one. An invoice keeps its number for ever, so none is
+    given back. The greatest is read from what a majority has: what only one server has may be undone when it fails, and
+    the number after it would leave a gap. Within a process those who take numbers wait for each other; only others are
+    raced.
     Neither collection is to be sharded by anything else than the number. Methods raise pymongo.errors.PyMongoError when
     the store is away; whatever was half done may be done again.
     """
@@ -61,12 +64,13 @@ class AccountInvoiceStore:
     def __init__(self, database: Database) -> None:
         self._invoices = database["invoices"]
         self._note_numbers = database["credit_note_numbers"]
-        self._turn = asyncio.Lock()
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def prepare(self) -> None:
         """Makes the indexes."""
         await self._invoices.create_index("number", unique=True)
-        await self._invoices.create_index([("sequence", DESCENDING)])
+        await self._invoices.create_index([("series", ASCENDING), ("sequence", DESCENDING)])
+        await self._invoices.create_index([("form", ASCENDING)])
         for filters in ((), ("account_id",), ("state",), ("account_id", "state")):
             await self._invoices.create_index([(name, ASCENDING) for name in (*filters, "key")])
         for filters in ((), ("account_id",)):
@@ -74,6 +78,7 @@ class AccountInvoiceStore:
         await self._invoices.create_index([("due_date", ASCENDING), ("key", ASCENDING)])
         await self._note_numbers.create_index("note", unique=True)
         await self._note_numbers.create_index([("sequence", DESCENDING)])
+        await self._upgrade()
 
     async def find(self, invoice_id: str) -> AccountInvoice | None:
         """The invoice of an id."""
@@ -140,14 +145,14 @@ class AccountInvoiceStore:
         raise Overloaded("others are changing the invoice; try again")
 
     async def number(
-        self, invoice_id: str, numbered: Callable[[AccountInvoice, int], AccountInvoice]
+        self, invoice_id: str, series: str, numbered: Callable[[AccountInvoice, int], AccountInvoice]
     ) -> AccountInvoice:
         """As `change`; `numbered` is told the place in the series that is the next one as far as is known now."""
 
         async def changed(before: AccountInvoice) -> AccountInvoice:
-            return numbered(before, await _next_sequence(self._invoices))
+            return numbered(before, await _next_sequence(self._invoices, {"series": series}))
 
-        async with self._turn:
+        async with self._turns[series]:
             return await self.change(invoice_id, changed)
 
     async def _replace(self, before: AccountInvoice, after: AccountInvoice) -> bool:
@@ -155,9 +160,21 @@ class AccountInvoiceStore:
         try:
             result = await self._invoices.replace_one({"_id": before.invoice_id, "version": before.version}, document)
         except DuplicateKeyError:
-            # Another invoice has taken the number.
+            # Another invoice has taken the number, perhaps one that a replica of an earlier version issued.
+            await self._upgrade()
             return False
         return bool(result.matched_count)
+
+    async def _upgrade(self) -> None:
+        """Gives the documents of an earlier form those fields that they are found by now."""
+        while True:
+            cursor = self._invoices.find({"form": None}).limit(_UPGRADED_AT_ONCE).max_time_ms(_READ_TIMEOUT_MS)
+            before = [document async for document in cursor]
+            if not before:
+                return
+            for one in before:
+                same = {"_id": one["_id"], "version": one["version"], "form": None}
+                await self._invoices.replace_one(same, to_document(from_document(one)))
 
     async def number_of_note(self, invoice_id: str, credit_note_id: str) -> str:
         """The number of a credit note that is on record in its invoice; the same whenever it is asked for.
@@ -165,7 +182,7 @@ class AccountInvoiceStore:
         Raises:
             Overloaded: others took the next number again and again.
         """
-        async with self._turn:
+        async with self._turns[CREDIT_NOTES]:
             return await self._number_of_note(f"{invoice_id}/{credit_note_id}")
 
     async def _number_of_note(self, note: str) -> str:
@@ -173,8 +190,8 @@ class AccountInvoiceStore:
             known = await self._note_numbers.find_one({"note": note}, max_time_ms=_READ_TIMEOUT_MS)
             if known is not None:
                 return str(known["_id"])
-            sequence = await _next_sequence(self._note_numbers)
-            number = number_of(sequence, _NOTE_SERIES)
+            sequence = await _next_sequence(self._note_numbers, {})
+            number = number_of(sequence, CREDIT_NOTES)
             try:
                 await self._note_numbers.insert_one({"_id": number, "note": note, "sequence": sequence})
             except DuplicateKeyError:
@@ -233,8 +250,8 @@ async def _give_way() -> None:
     await asyncio.sleep(random.SystemRandom().uniform(0, _GIVE_WAY_SECONDS))
 
 
-async def _next_sequence(collection: Any) -> int:
+async def _next_sequence(collection: Any, wanted: dict[str, Any]) -> int:
     greatest = await collection.with_options(read_concern=ReadConcern("majority")).find_one(
-        {}, {"sequence": 1}, sort=[("sequence", DESCENDING)], max_time_ms=_READ_TIMEOUT_MS
+        wanted, {"sequence": 1}, sort=[("sequence", DESCENDING)], max_time_ms=_READ_TIMEOUT_MS
     )
     return 1 if greatest is None else int(greatest["sequence"]) + 1

@@ -2,10 +2,22 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 
+from billing.number_series import CREDIT_NOTES, INVOICES
 from common.config import ServiceConfig
+
+
+def _not_of_credit_notes(prefix: str) -> str:
+    if prefix == CREDIT_NOTES:
+        raise ValueError(f"{CREDIT_NOTES} is the prefix of the numbers of credit notes")
+    return prefix
+
+
+CurrencyCode = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+NumberPrefix = Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9]{0,11}$"), AfterValidator(_not_of_credit_notes)]
 
 
 class BillingConfig(ServiceConfig):
@@ -41,6 +53,11 @@ class BillingConfig(ServiceConfig):
     """How long before a quarter-hour begins the price of each region is fixed for it."""
     invoice_due_days: int = Field(default=30, ge=0, le=366)
     """How many days after its issue an invoice is due."""
+    invoice_number_prefix: NumberPrefix = INVOICES
+    """What the numbers of invoices begin with: one series for all that have no other, counted without a gap."""
+    invoice_number_prefixes: dict[CurrencyCode, NumberPrefix] = Field(default_factory=dict)
+    """What the numbers of invoices in a currency begin with, as a JSON object such as `{"EUR": "EU", "USD": "US"}`: a
+    series for each prefix. What is numbered keeps its number."""
     validation_automatic: bool = True
     """Whether the days of every meter are validated by themselves when they have ended, and again when they changed."""
     estimation_automatic: bool = False

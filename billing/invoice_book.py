@@ -7,13 +7,14 @@ from functools import partial
 
 from energy.billing.v1 import invoice_pb2
 
-from billing.account_invoice import AccountInvoice, CreditNote, Dispute, Payment, Stage
+from billing.account_invoice import AccountInvoice, CreditNote, Dispute, Payment, Stage, Word
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.adjustment_due_store import AdjustmentDueStore
 from billing.day import day_of
 from billing.day_notice_store import Day
 from billing.invoice_changes import (
     discarded,
+    issued,
     with_credit_note,
     with_dispute,
     with_number_of_note,
@@ -30,6 +31,7 @@ from billing.invoice_maker import (
     is_nothing,
     made_again,
 )
+from billing.number_series import NumberSeries
 from billing.schema import DAY_MS, HOUR_MS, METER
 from common.errors import (
     InvoiceHeld,
@@ -39,6 +41,8 @@ from common.errors import (
 
 # A day's document is made, and changes of it are told, an hour and a half after its end.
 _TOLD_AFTER_MS = 2 * HOUR_MS
+_NOBODY = Word()
+_ONE_SERIES = NumberSeries()
 
 
 class InvoiceBook:
@@ -52,12 +56,14 @@ class InvoiceBook:
         adjustments_due: AdjustmentDueStore,
         clock: Callable[[], int],
         due_days: int,
+        series: NumberSeries = _ONE_SERIES,
     ) -> None:
         self._due = adjustments_due
         self.store = store
         self._maker = maker
         self._clock = clock
         self._due_days = due_days
+        self._series = series
 
     def today(self) -> date:
         """The day it is, in UTC."""
@@ -111,7 +117,7 @@ class InvoiceBook:
             return replace(adjustment, version=1)
         return await self._keep(adjustment)
 
-    async def issue(self, invoice_id: str, held_issue_reason: str) -> AccountInvoice:
+    async def issue(self, invoice_id: str, held_issue_reason: str, word: Word = _NOBODY) -> AccountInvoice:
         """The invoice, issued: made again, with the next number and a due date.
 
         Raises:
@@ -131,23 +137,20 @@ class InvoiceBook:
         if fresh.is_held and not held_issue_reason:
             raise InvoiceHeld(invoice_id)
 
-        def issued(before: AccountInvoice, sequence: int) -> AccountInvoice:
-            if before.stage is Stage.ISSUED:
-                return before
-            if before.stage is Stage.DISCARDED:
-                raise InvoiceState(invoice_id, before.state.value)
-            return replace(
+        reason, series = held_issue_reason if fresh.is_held else "", self._series.of(fresh.currency_code)
+
+        def numbered(before: AccountInvoice, sequence: int) -> AccountInvoice:
+            made = replace(
                 fresh,
-                create_ms=before.create_ms,
-                version=before.version,
-                stage=Stage.ISSUED,
                 sequence=sequence,
+                series=series,
                 issue_ms=self._clock(),
                 due_date=self.today() + timedelta(days=self._due_days),
-                held_issue_reason=held_issue_reason if fresh.is_held else "",
+                held_issue_reason=reason,
             )
+            return issued(before, made, word)
 
-        invoice = await self.store.number(invoice_id, issued)
+        invoice = await self.store.number(invoice_id, series, numbered)
         await self._look_again(invoice)
         return invoice
 
@@ -159,17 +162,18 @@ class InvoiceBook:
             if bill.as_of.ToMilliseconds() < settled_ms:
                 await self._due.tell(METER, Day(bill.device_id, last_day_ms), settled_ms)
 
-    async def discard(self, invoice_id: str) -> AccountInvoice:
-        """The draft, discarded; raises as `account_invoice.discarded` does."""
-        return await self._change(invoice_id, lambda invoice: discarded(invoice, self._clock()))
+    async def discard(self, invoice_id: str, word: Word = _NOBODY) -> AccountInvoice:
+        """The draft, discarded; raises as `invoice_changes.discarded` does."""
+        return await self._change(invoice_id, lambda invoice: discarded(invoice, self._clock(), word))
 
-    async def pay(self, invoice_id: str, payment: Payment) -> AccountInvoice:
-        """The invoice with a payment; raises as `account_invoice.with_payment` does."""
-        return await self._change(invoice_id, lambda invoice: with_payment(invoice, payment))
+    async def pay(self, invoice_id: str, payment: Payment, word: Word = _NOBODY) -> AccountInvoice:
+        """The invoice with a payment; raises as `invoice_changes.with_payment` does."""
+        return await self._change(invoice_id, lambda invoice: with_payment(invoice, payment, word))
 
-    async def credit(self, invoice_id: str, note: CreditNote) -> AccountInvoice:
-        """The invoice with a credit note and its number; raises as `account_invoice.with_credit_note` does."""
-        return await self._with_numbers(await self._change(invoice_id, lambda before: with_credit_note(before, note)))
+    async def credit(self, invoice_id: str, note: CreditNote, word: Word = _NOBODY) -> AccountInvoice:
+        """The invoice with a credit note and its number; raises as `invoice_changes.with_credit_note` does."""
+        credited = await self._change(invoice_id, lambda before: with_credit_note(before, note, word))
+        return await self._with_numbers(credited)
 
     async def _with_numbers(self, invoice: AccountInvoice) -> AccountInvoice:
         # The note first, then its number: who is killed in between leaves a note that is numbered by whoever looks at
@@ -182,11 +186,11 @@ class InvoiceBook:
         return invoice
 
     async def dispute(self, invoice_id: str, opened: Dispute) -> AccountInvoice:
-        """The invoice with a dispute; raises as `account_invoice.with_dispute` does."""
+        """The invoice with a dispute; raises as `invoice_changes.with_dispute` does."""
         return await self._change(invoice_id, lambda invoice: with_dispute(invoice, opened))
 
     async def resolve(self, invoice_id: str, resolved: Dispute) -> AccountInvoice:
-        """The invoice with a dispute resolved; raises as `account_invoice.with_resolution` does."""
+        """The invoice with a dispute resolved; raises as `invoice_changes.with_resolution` does."""
         return await self._change(invoice_id, lambda invoice: with_resolution(invoice, resolved))
 
     async def _change(self, invoice_id: str, changed: Callable[[AccountInvoice], AccountInvoice]) -> AccountInvoice:
@@ -198,7 +202,7 @@ class InvoiceBook:
     async def _keep(self, fresh: AccountInvoice) -> AccountInvoice:
         async def kept(before: AccountInvoice) -> AccountInvoice:
             if before.stage is Stage.DISCARDED and before.adjustment and amounts(before) != amounts(fresh):
-                return replace(fresh, create_ms=before.create_ms, version=before.version)
+                return replace(fresh, create_ms=before.create_ms, version=before.version, history=before.history)
             return made_again(before, fresh) if before.stage is Stage.DRAFT else before
 
         return await self.store.change(fresh.invoice_id, kept)

@@ -3,11 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from billing.account_invoice import AccountInvoice, CreditNote, Dispute, Payment, Stage
+from billing.account_invoice import (
+    AccountInvoice,
+    Action,
+    CreditNote,
+    Dispute,
+    HistoryEntry,
+    Payment,
+    Stage,
+    Word,
+)
 from common.errors import AmountExceedsInvoice, InvoiceEntryExists, InvoiceNotFound, InvoiceState
 from common.money import coins_text
 
 ENTRIES_MAXIMUM = 1000
+_NOBODY = Word()
 
 
 def require_issued(invoice: AccountInvoice) -> None:
@@ -20,7 +30,7 @@ def require_issued(invoice: AccountInvoice) -> None:
         raise InvoiceState(invoice.invoice_id, invoice.state.value)
 
 
-def with_payment(invoice: AccountInvoice, payment: Payment) -> AccountInvoice:
+def with_payment(invoice: AccountInvoice, payment: Payment, word: Word = _NOBODY) -> AccountInvoice:
     """The invoice with a payment; unchanged when it has it already.
 
     Raises:
@@ -38,10 +48,11 @@ def with_payment(invoice: AccountInvoice, payment: Payment) -> AccountInvoice:
     balance = invoice.balance_coins
     if payment.coins == 0 or not min(0, balance) <= payment.coins <= max(0, balance):
         raise AmountExceedsInvoice(invoice.invoice_id, coins_text(balance, invoice.currency_code))
-    return replace(invoice, payments=(*invoice.payments, payment), update_ms=payment.create_ms)
+    paid = replace(invoice, payments=(*invoice.payments, payment), update_ms=payment.create_ms)
+    return _recorded(paid, Action.PAID, word, payment.payment_id)
 
 
-def with_credit_note(invoice: AccountInvoice, note: CreditNote) -> AccountInvoice:
+def with_credit_note(invoice: AccountInvoice, note: CreditNote, word: Word = _NOBODY) -> AccountInvoice:
     """The invoice with a credit note; unchanged when it has it already.
 
     Raises:
@@ -58,7 +69,9 @@ def with_credit_note(invoice: AccountInvoice, note: CreditNote) -> AccountInvoic
     left = invoice.total_coins - invoice.credited_coins
     if not 0 < note.coins <= left:
         raise AmountExceedsInvoice(invoice.invoice_id, coins_text(max(0, left), invoice.currency_code))
-    return replace(invoice, credit_notes=(*invoice.credit_notes, note), update_ms=note.create_ms)
+    credited = replace(invoice, credit_notes=(*invoice.credit_notes, note), update_ms=note.create_ms)
+    said = Word(word.actor, word.note or note.reason)
+    return _recorded(credited, Action.CREDITED, said, note.credit_note_id)
 
 
 def with_number_of_note(invoice: AccountInvoice, credit_note_id: str, number: str) -> AccountInvoice:
@@ -85,7 +98,8 @@ def with_dispute(invoice: AccountInvoice, dispute: Dispute) -> AccountInvoice:
     _require_room(invoice, invoice.disputes)
     if invoice.open_dispute is not None:
         raise InvoiceState(invoice.invoice_id, "disputed")
-    return replace(invoice, disputes=(*invoice.disputes, dispute), update_ms=dispute.open_ms)
+    disputed = replace(invoice, disputes=(*invoice.disputes, dispute), update_ms=dispute.open_ms)
+    return _recorded(disputed, Action.DISPUTED, Word(dispute.opened_by, dispute.reason), dispute.dispute_id)
 
 
 def with_resolution(invoice: AccountInvoice, resolved: Dispute) -> AccountInvoice:
@@ -110,10 +124,34 @@ def with_resolution(invoice: AccountInvoice, resolved: Dispute) -> AccountInvoic
         resolve_ms=resolved.resolve_ms,
     )
     disputes = tuple(settled if one is known else one for one in invoice.disputes)
-    return replace(invoice, disputes=disputes, update_ms=resolved.resolve_ms or invoice.update_ms)
+    resolution = replace(invoice, disputes=disputes, update_ms=resolved.resolve_ms or invoice.update_ms)
+    return _recorded(resolution, Action.RESOLVED, Word(resolved.resolved_by, resolved.note), resolved.dispute_id)
 
 
-def discarded(invoice: AccountInvoice, now_ms: int) -> AccountInvoice:
+def issued(draft: AccountInvoice, made: AccountInvoice, word: Word = _NOBODY) -> AccountInvoice:
+    """The draft, issued as it was made last: with the number, the due date and the moment of `made`.
+
+    Unchanged when it is issued already.
+
+    Raises:
+        InvoiceState: it was discarded.
+    """
+    if draft.stage is Stage.ISSUED:
+        return draft
+    if draft.stage is Stage.DISCARDED:
+        raise InvoiceState(draft.invoice_id, draft.state.value)
+    numbered = replace(
+        made,
+        stage=Stage.ISSUED,
+        create_ms=draft.create_ms,
+        update_ms=made.issue_ms or made.update_ms,
+        version=draft.version,
+        history=draft.history,
+    )
+    return _recorded(numbered, Action.ISSUED, Word(word.actor, word.note or made.held_issue_reason))
+
+
+def discarded(invoice: AccountInvoice, now_ms: int, word: Word = _NOBODY) -> AccountInvoice:
     """The draft, discarded; unchanged when it is already.
 
     Raises:
@@ -123,7 +161,13 @@ def discarded(invoice: AccountInvoice, now_ms: int) -> AccountInvoice:
         return invoice
     if invoice.stage is not Stage.DRAFT:
         raise InvoiceState(invoice.invoice_id, invoice.state.value)
-    return replace(invoice, stage=Stage.DISCARDED, update_ms=now_ms)
+    return _recorded(replace(invoice, stage=Stage.DISCARDED, update_ms=now_ms), Action.DISCARDED, word)
+
+
+def _recorded(invoice: AccountInvoice, action: Action, word: Word, entry_id: str = "") -> AccountInvoice:
+    """The invoice after something was done to it at its last change, with that in its history."""
+    entry = HistoryEntry(action, word, invoice.update_ms, invoice.state, entry_id)
+    return replace(invoice, history=(*invoice.history, entry))
 
 
 def _require_room(invoice: AccountInvoice, entries: Sequence[object]) -> None:

@@ -11,7 +11,6 @@ from google.type.money_pb2 import Money
 
 from billing.account_invoice import AccountInvoice
 from billing.account_invoice_codec import account_invoice_message
-from billing.account_invoice_document import number_of
 from billing.account_invoice_store import AccountInvoiceStore, PeriodFilter, PeriodPlace
 from billing.formula_safe import csv_row
 from common.instants import rfc3339
@@ -137,7 +136,7 @@ def _named(invoice: AccountInvoice) -> list[str]:
     return [
         invoice.invoice_id,
         invoice.adjusted_invoice_id,
-        number_of(invoice.sequence) if invoice.sequence else "",
+        invoice.number,
         invoice.state.value,
         invoice.account_id,
         invoice.start_date.isoformat(),

@@ -123,7 +123,7 @@ def made_again(before: AccountInvoice, fresh: AccountInvoice) -> AccountInvoice:
     is_same = (amounts(before), before.is_held) == (amounts(fresh), fresh.is_held)
     if is_same and _substance(before) == _substance(fresh):
         return before
-    return replace(fresh, create_ms=before.create_ms, version=before.version)
+    return replace(fresh, create_ms=before.create_ms, version=before.version, history=before.history)
 
 
 def amounts(invoice: AccountInvoice) -> tuple[int, int, int]:

@@ -9,10 +9,7 @@ from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 
-from billing.account_invoice_codec import (
-    comparison_message,
-    invoice_id_violations,
-)
+from billing.account_invoice_codec import invoice_id_violations
 from billing.account_invoice_store import OverduePlace
 from billing.answers import Answers
 from billing.bill_maker import BillMaker
@@ -20,6 +17,7 @@ from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
 from billing.invoice_codec import PreviewQuestion, days_of, preview_question, question_of
 from billing.invoice_comparison import compare
+from billing.invoice_comparison_codec import comparison_message
 from billing.invoice_export import CHUNK_BYTES, export_chunks
 from billing.invoice_filter import export_question, state_of
 from billing.invoice_generation import Failure, generate

@@ -10,7 +10,6 @@ from energy.billing.v1 import invoice_pb2, tariff_pb2
 from google.type.money_pb2 import Money
 
 from billing.account_invoice import AccountInvoice, State
-from billing.account_invoice_document import number_of
 from billing.usage_chart import UsageChart
 from common.instants import datetime_from_ms, to_ms
 from common.money import coins_decimal, currency_exponent, to_decimal
@@ -80,11 +79,10 @@ def printed_invoice(invoice: AccountInvoice, chart: UsageChart | None, chart_not
     def amount(coins: int) -> str:
         return f"{coins_decimal(coins, currency_code)} {currency_code}"
 
-    number = number_of(invoice.sequence) if invoice.sequence else ""
     kind = f"Adjustment {invoice.adjustment}" if invoice.adjustment else "Invoice"
     balance = invoice.balance_coins
     return PrintedInvoice(
-        title=f"{kind} {number}".strip() if number else f"{kind} (no number yet)",
+        title=f"{kind} {invoice.number}" if invoice.number else f"{kind} (no number yet)",
         state=_STATES[invoice.state],
         is_final=invoice.state not in {State.DRAFT, State.DISCARDED, State.VOID},
         facts=tuple(_facts(invoice)),

@@ -21,6 +21,7 @@ from billing.invoice_rendering import InvoiceRenderer
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
+from billing.number_series import NumberSeries
 from billing.price_methods import RegionPricing
 from billing.reading_validation import ReadingValidation
 from billing.readings_at_rest import ReadingsAtRest
@@ -99,6 +100,7 @@ def servicers_of(
         adjustments_due=AdjustmentDueStore(database),
         clock=now_ms,
         due_days=config.invoice_due_days,
+        series=NumberSeries(config.invoice_number_prefix, config.invoice_number_prefixes),
     )
     servicers: list[ServicerEntry] = [
         (

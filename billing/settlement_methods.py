@@ -8,7 +8,7 @@ from energy.billing.v1 import account_invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 
-from billing.account_invoice import AccountInvoice, Dispute
+from billing.account_invoice import AccountInvoice, Dispute, Word
 from billing.account_invoice_codec import (
     PERSON_LENGTH_MAXIMUM,
     REASON_LENGTH_MAXIMUM,
@@ -21,6 +21,7 @@ from billing.account_invoice_codec import (
     payment_from_message,
     payment_messages,
     text_violations,
+    word_violations,
 )
 from billing.invoice_book import InvoiceBook
 from billing.invoice_maker import DeviceBillFailed
@@ -39,26 +40,30 @@ class SettlementMethods(InvoiceServiceServicer):
 
     async def IssueInvoice(self, request: pb.IssueInvoiceRequest, context: Context) -> pb.IssueInvoiceResponse:
         """Issues a draft."""
+        word = Word(request.actor, request.note)
         refuse(
             [
                 *invoice_id_violations(request.invoice_id),
                 *text_violations("held_issue_reason", request.held_issue_reason, REASON_LENGTH_MAXIMUM),
+                *word_violations(word),
             ]
         )
-        issued = await invoice_or_cause(self._book.issue(request.invoice_id, request.held_issue_reason))
+        issued = await invoice_or_cause(self._book.issue(request.invoice_id, request.held_issue_reason, word))
         return pb.IssueInvoiceResponse(invoice=self._message(issued))
 
     async def DiscardInvoice(self, request: pb.DiscardInvoiceRequest, context: Context) -> pb.DiscardInvoiceResponse:
         """Discards a draft."""
-        refuse(invoice_id_violations(request.invoice_id))
-        return pb.DiscardInvoiceResponse(invoice=self._message(await self._book.discard(request.invoice_id)))
+        word = Word(request.actor, request.reason)
+        refuse([*invoice_id_violations(request.invoice_id), *word_violations(word, "reason")])
+        return pb.DiscardInvoiceResponse(invoice=self._message(await self._book.discard(request.invoice_id, word)))
 
     async def RecordPayment(self, request: pb.RecordPaymentRequest, context: Context) -> pb.RecordPaymentResponse:
         """Records a payment."""
         refuse(invoice_id_violations(request.invoice_id))
-        payment, currency_code = payment_from_message(request.payment, self._clock())
+        word = Word(request.actor, request.note)
+        payment, currency_code = payment_from_message(request.payment, self._clock(), word)
         await self._require_currency(request.invoice_id, "payment.amount", currency_code)
-        return pb.RecordPaymentResponse(invoice=self._message(await self._book.pay(request.invoice_id, payment)))
+        return pb.RecordPaymentResponse(invoice=self._message(await self._book.pay(request.invoice_id, payment, word)))
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, context: Context) -> pb.ListPaymentsResponse:
         """Lists the payments of an invoice."""
@@ -70,9 +75,11 @@ class SettlementMethods(InvoiceServiceServicer):
     ) -> pb.CreateCreditNoteResponse:
         """Takes back a part of an invoice."""
         refuse(invoice_id_violations(request.invoice_id))
-        note, currency_code = credit_note_from_message(request.credit_note, self._clock())
+        word = Word(request.actor, request.note)
+        note, currency_code = credit_note_from_message(request.credit_note, self._clock(), word)
         await self._require_currency(request.invoice_id, "credit_note.amount", currency_code)
-        return pb.CreateCreditNoteResponse(invoice=self._message(await self._book.credit(request.invoice_id, note)))
+        credited = await self._book.credit(request.invoice_id, note, word)
+        return pb.CreateCreditNoteResponse(invoice=self._message(credited))
 
     async def OpenDispute(self, request: pb.OpenDisputeRequest, context: Context) -> pb.OpenDisputeResponse:
         """Opens a dispute."""

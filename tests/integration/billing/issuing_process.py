@@ -11,13 +11,24 @@ from common.mongo import open_database
 READY = "issuing"
 
 
+def series_of(invoice_id: str) -> str:
+    """Every third account is in a series of its own."""
+    account_id, *_ = invoice_id.split("@")
+    return "US" if int(account_id.removeprefix("acc-")) % 3 == 0 else "INV"
+
+
 async def issue(store: AccountInvoiceStore, invoice_id: str) -> int:
-    """The place in the series that the invoice is given, or has."""
+    """The place that the invoice is given in its series, or has."""
+    series = series_of(invoice_id)
 
     def issued(before: AccountInvoice, sequence: int) -> AccountInvoice:
-        return before if before.stage is Stage.ISSUED else replace(before, stage=Stage.ISSUED, sequence=sequence)
+        return (
+            before
+            if before.stage is Stage.ISSUED
+            else replace(before, stage=Stage.ISSUED, sequence=sequence, series=series)
+        )
 
-    return (await store.number(invoice_id, issued)).sequence
+    return (await store.number(invoice_id, series, issued)).sequence
 
 
 async def issue_all(mongo_url: str, database_name: str, invoice_ids: list[str]) -> None:

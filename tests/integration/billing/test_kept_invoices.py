@@ -10,6 +10,7 @@ import pytest
 from energy.billing.v1 import account_invoice_pb2, invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.common.v1 import error_reason_pb2
+from google.protobuf.message import Message
 from google.type.date_pb2 import Date
 
 from billing.account_invoice import AccountInvoice, CreditNote
@@ -273,6 +274,65 @@ async def test_payments_make_it_paid_and_never_more(mesh: PricingMesh) -> None:
     assert (len(refused), len(payments)) == (12, 9)
     assert (invoice.state, invoice.balance) == (account_invoice_pb2.ACCOUNT_INVOICE_STATE_PAID, money(0))
     assert payments[-1].reference == "bank"
+
+
+async def test_the_history_says_who_issued_paid_credited_and_discarded(mesh: PricingMesh) -> None:
+    """With what they said and when; a call that names nobody is in it, too."""
+    await generate(mesh)
+    issuing = pb.IssueInvoiceRequest(invoice_id=INVOICE_ID, actor="ann", note="by the month's run")
+    await mesh.invoices.IssueInvoice(issuing)
+    payment = account_invoice_pb2.Payment(payment_id="p-1", amount=money(1))
+    await mesh.invoices.RecordPayment(pb.RecordPaymentRequest(invoice_id=INVOICE_ID, payment=payment, actor="bob"))
+    await credit(mesh, 1)
+
+    history = (await get(mesh)).history
+    draft = pb.GenerateInvoicesRequest(
+        account_id="acc-1", start_date=JANUARY["start_date"], end_date=Date(year=2026, month=1, day=2)
+    )
+    async for _ in mesh.invoices.GenerateInvoices(draft):
+        pass
+    discarding = pb.DiscardInvoiceRequest(invoice_id="acc-1@2026-01-01@2026-01-02", actor="cleo", reason="a trial")
+    discarded = (await mesh.invoices.DiscardInvoice(discarding)).invoice
+
+    assert [(one.action, one.actor, one.note, one.entry_id) for one in history] == [
+        (account_invoice_pb2.INVOICE_ACTION_ISSUED, "ann", "by the month's run", ""),
+        (account_invoice_pb2.INVOICE_ACTION_PAID, "bob", "", "p-1"),
+        (account_invoice_pb2.INVOICE_ACTION_CREDITED, "", "wrong meter", "c-1"),
+    ]
+    assert history[-1].state == account_invoice_pb2.ACCOUNT_INVOICE_STATE_PARTIALLY_PAID
+    assert {to_ms(one.create_time) for one in history} == {mesh.clock.now_ms}
+    assert [(one.actor, one.note) for one in discarded.history] == [("cleo", "a trial")]
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "fields"),
+    [
+        ("IssueInvoice", pb.IssueInvoiceRequest(actor="x" * 129, note="x" * 501), ["invoice_id", "actor", "note"]),
+        (
+            "DiscardInvoice",
+            pb.DiscardInvoiceRequest(actor="x" * 129, reason="x" * 501),
+            ["invoice_id", "actor", "reason"],
+        ),
+        (
+            "RecordPayment",
+            pb.RecordPaymentRequest(invoice_id=INVOICE_ID, actor="x" * 129, note="x" * 501),
+            ["payment.amount", "payment.payment_id", "actor", "note"],
+        ),
+        (
+            "CreateCreditNote",
+            pb.CreateCreditNoteRequest(invoice_id=INVOICE_ID, actor="x" * 129, note="x" * 501),
+            ["credit_note.amount", "credit_note.credit_note_id", "credit_note.reason", "actor", "note"],
+        ),
+    ],
+)
+async def test_who_and_what_they_say_are_bounded(
+    mesh: PricingMesh, method: str, request_: Message, fields: list[str]
+) -> None:
+    """Each broken rule is told with its field."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await getattr(mesh.invoices, method)(request_)
+
+    assert error_of(refused.value)[3] == fields
 
 
 async def test_credit_notes_have_numbers_of_their_own_without_a_gap(mesh: PricingMesh) -> None:

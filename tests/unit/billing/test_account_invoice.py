@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.account_invoice import AccountInvoice, CreditNote, Dispute, DisputeOutcome, Payment, Stage, State
+from billing.account_invoice import (
+    AccountInvoice,
+    Action,
+    CreditNote,
+    Dispute,
+    DisputeOutcome,
+    Payment,
+    Stage,
+    State,
+    Word,
+)
 from billing.account_invoice_document import from_document, to_document
-from billing.invoice_changes import discarded, with_credit_note, with_dispute, with_payment, with_resolution
+from billing.invoice_changes import discarded, issued, with_credit_note, with_dispute, with_payment, with_resolution
 from common.errors import AmountExceedsInvoice, InvoiceEntryExists, InvoiceNotFound, InvoiceState
 
 DRAFT = AccountInvoice(
@@ -195,6 +205,45 @@ def test_whatever_is_tried_the_books_balance(amounts: list[tuple[bool, int]]) ->
     assert 0 <= invoice.credited_coins <= 10_000
     assert 0 <= invoice.paid_coins <= 10_000
     assert from_document(to_document(invoice)) == invoice
+
+
+def test_the_history_says_who_did_what_when_and_what_became_of_the_invoice() -> None:
+    """Of a credit note and a dispute the reason is what was said where nobody said anything else."""
+    made = replace(DRAFT, sequence=1, issue_ms=2, due_date=date(2026, 3, 3), held_issue_reason="read by hand")
+    invoice = issued(DRAFT, made, Word("ann"))
+    invoice = with_payment(invoice, payment(4_000), Word("bob", "by bank"))
+    invoice = with_credit_note(invoice, note(1_000), Word("cleo"))
+    invoice = with_resolution(with_dispute(invoice, dispute()), resolved())
+
+    assert [(one.action, one.word.actor, one.word.note, one.at_ms, one.entry_id) for one in invoice.history] == [
+        (Action.ISSUED, "ann", "read by hand", 2, ""),
+        (Action.PAID, "bob", "by bank", 3, "p-1"),
+        (Action.CREDITED, "cleo", "wrong", 4, "c-1"),
+        (Action.DISPUTED, "ann", "too much", 5, "d-1"),
+        (Action.RESOLVED, "bob", "no", 6, "d-1"),
+    ]
+    assert [one.state for one in invoice.history[:2]] == [State.ISSUED, State.PARTIALLY_PAID]
+    gone = discarded(DRAFT, 9, Word("ann", "a test"))
+    assert [(one.action, one.word, one.at_ms) for one in gone.history] == [(Action.DISCARDED, Word("ann", "a test"), 9)]
+
+
+def test_what_is_done_again_is_in_the_history_once_with_who_did_it_first() -> None:
+    """Whoever says it the second time."""
+    made = replace(DRAFT, sequence=1, issue_ms=2)
+    invoice = with_credit_note(with_payment(issued(DRAFT, made, Word("ann")), payment(1), Word("bob")), note(1))
+
+    again = with_credit_note(with_payment(issued(invoice, made, Word("cleo")), payment(1), Word("dan")), note(1))
+
+    assert again == invoice
+    assert discarded(discarded(DRAFT, 9, Word("ann")), 10, Word("bob")).history[0].word.actor == "ann"
+
+
+def test_an_invoice_kept_before_there_was_a_history_has_none() -> None:
+    """And is otherwise what it was."""
+    document = to_document(ISSUED)
+    del document["history"]
+
+    assert from_document(document) == ISSUED
 
 
 def test_an_invoice_comes_back_from_rest_as_it_was() -> None:

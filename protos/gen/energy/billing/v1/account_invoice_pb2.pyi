@@ -67,6 +67,46 @@ ACCOUNT_INVOICE_STATE_VOID: AccountInvoiceState.ValueType  # 7
 """All of it was taken back by credit notes before anything was paid."""
 Global___AccountInvoiceState: _TypeAlias = AccountInvoiceState  # noqa: Y015
 
+class _InvoiceAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _InvoiceActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InvoiceAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INVOICE_ACTION_UNSPECIFIED: _InvoiceAction.ValueType  # 0
+    """Never answered."""
+    INVOICE_ACTION_ISSUED: _InvoiceAction.ValueType  # 1
+    """It was issued."""
+    INVOICE_ACTION_DISCARDED: _InvoiceAction.ValueType  # 2
+    """It was discarded."""
+    INVOICE_ACTION_PAID: _InvoiceAction.ValueType  # 3
+    """A payment was recorded."""
+    INVOICE_ACTION_CREDITED: _InvoiceAction.ValueType  # 4
+    """A part of it, or all, was taken back by a credit note; where all was before anything was paid, it is void."""
+    INVOICE_ACTION_DISPUTED: _InvoiceAction.ValueType  # 5
+    """A dispute was opened."""
+    INVOICE_ACTION_RESOLVED: _InvoiceAction.ValueType  # 6
+    """A dispute was resolved."""
+
+class InvoiceAction(_InvoiceAction, metaclass=_InvoiceActionEnumTypeWrapper):
+    """What may be done to an invoice."""
+
+INVOICE_ACTION_UNSPECIFIED: InvoiceAction.ValueType  # 0
+"""Never answered."""
+INVOICE_ACTION_ISSUED: InvoiceAction.ValueType  # 1
+"""It was issued."""
+INVOICE_ACTION_DISCARDED: InvoiceAction.ValueType  # 2
+"""It was discarded."""
+INVOICE_ACTION_PAID: InvoiceAction.ValueType  # 3
+"""A payment was recorded."""
+INVOICE_ACTION_CREDITED: InvoiceAction.ValueType  # 4
+"""A part of it, or all, was taken back by a credit note; where all was before anything was paid, it is void."""
+INVOICE_ACTION_DISPUTED: InvoiceAction.ValueType  # 5
+"""A dispute was opened."""
+INVOICE_ACTION_RESOLVED: InvoiceAction.ValueType  # 6
+"""A dispute was resolved."""
+Global___InvoiceAction: _TypeAlias = InvoiceAction  # noqa: Y015
+
 class _DisputeOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -125,6 +165,7 @@ class AccountInvoice(_message.Message):
     DISPUTES_FIELD_NUMBER: _builtins.int
     HELD_ISSUE_REASON_FIELD_NUMBER: _builtins.int
     ADJUSTED_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """Identity: account and period, such as `acc-1@2026-01-01@2026-02-01`. There is one invoice for each; the adjustments of an
     issued one have `+1`, `+2` ... after it.
@@ -134,7 +175,9 @@ class AccountInvoice(_message.Message):
     state: Global___AccountInvoiceState.ValueType
     """What became of it."""
     number: _builtins.str
-    """Its number, such as `INV-00000042`, taken when it was issued: without gaps, and no two the same. Empty until then."""
+    """Its number, such as `INV-00000042`, taken when it was issued: no two are the same, and those with the same prefix are without
+    gaps. The service may be set to use a prefix of its own for a currency. Empty until then.
+    """
     currency_code: _builtins.str
     """Currency of every amount, ISO 4217."""
     overdue: _builtins.bool
@@ -211,6 +254,10 @@ class AccountInvoice(_message.Message):
     def disputes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dispute]:
         """Disputes, in the order they were opened; at most the last one is open."""
 
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceEvent]:
+        """What was done to it, in the order it happened: who, when and what."""
+
     def __init__(
         self,
         *,
@@ -238,14 +285,59 @@ class AccountInvoice(_message.Message):
         disputes: _abc.Iterable[Global___Dispute] | None = ...,
         held_issue_reason: _builtins.str = ...,
         adjusted_invoice_id: _builtins.str = ...,
+        history: _abc.Iterable[Global___InvoiceEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "create_time", b"create_time", "credited", b"credited", "due_date", b"due_date", "end_date", b"end_date", "issue_time", b"issue_time", "net", b"net", "paid", b"paid", "start_date", b"start_date", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adjusted_invoice_id", b"adjusted_invoice_id", "balance", b"balance", "bills", b"bills", "create_time", b"create_time", "credit_notes", b"credit_notes", "credited", b"credited", "currency_code", b"currency_code", "disputes", b"disputes", "due_date", b"due_date", "end_date", b"end_date", "held_issue_reason", b"held_issue_reason", "invoice_id", b"invoice_id", "issue_time", b"issue_time", "net", b"net", "number", b"number", "overdue", b"overdue", "paid", b"paid", "payments", b"payments", "start_date", b"start_date", "state", b"state", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adjusted_invoice_id", b"adjusted_invoice_id", "balance", b"balance", "bills", b"bills", "create_time", b"create_time", "credit_notes", b"credit_notes", "credited", b"credited", "currency_code", b"currency_code", "disputes", b"disputes", "due_date", b"due_date", "end_date", b"end_date", "held_issue_reason", b"held_issue_reason", "history", b"history", "invoice_id", b"invoice_id", "issue_time", b"issue_time", "net", b"net", "number", b"number", "overdue", b"overdue", "paid", b"paid", "payments", b"payments", "start_date", b"start_date", "state", b"state", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AccountInvoice: _TypeAlias = AccountInvoice  # noqa: Y015
+
+@_typing.final
+class InvoiceEvent(_message.Message):
+    """Something that was done to an invoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    action: Global___InvoiceAction.ValueType
+    """What was done."""
+    actor: _builtins.str
+    """Who did it, as they were named in the request. Empty: nobody was named."""
+    note: _builtins.str
+    """What they said: a reason or a note. Empty: nothing."""
+    entry_id: _builtins.str
+    """The payment, credit note or dispute that it was done by or to. Empty: the invoice itself."""
+    state: Global___AccountInvoiceState.ValueType
+    """What had become of the invoice then."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was done, UTC."""
+
+    def __init__(
+        self,
+        *,
+        action: Global___InvoiceAction.ValueType = ...,
+        actor: _builtins.str = ...,
+        note: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        entry_id: _builtins.str = ...,
+        state: Global___AccountInvoiceState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "create_time", b"create_time", "entry_id", b"entry_id", "note", b"note", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceEvent: _TypeAlias = InvoiceEvent  # noqa: Y015
 
 @_typing.final
 class Payment(_message.Message):

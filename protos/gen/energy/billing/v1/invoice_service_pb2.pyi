@@ -763,19 +763,27 @@ class IssueInvoiceRequest(_message.Message):
 
     INVOICE_ID_FIELD_NUMBER: _builtins.int
     HELD_ISSUE_REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice. Required."""
     held_issue_reason: _builtins.str
     """Why it is issued although a bill is to be held, up to 500 characters. Empty: then it is not."""
+    actor: _builtins.str
+    """Who issues it, up to 128 characters, for the history of the invoice; of a call that is made again the first one counts."""
+    note: _builtins.str
+    """What they say, up to 500 characters. Empty: held_issue_reason where a bill is to be held."""
     def __init__(
         self,
         *,
         invoice_id: _builtins.str = ...,
         held_issue_reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_issue_reason", b"held_issue_reason", "invoice_id", b"invoice_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "held_issue_reason", b"held_issue_reason", "invoice_id", b"invoice_id", "note", b"note"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -812,16 +820,24 @@ class DiscardInvoiceRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INVOICE_ID_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice. Required."""
+    actor: _builtins.str
+    """Who discards it, up to 128 characters, for the history of the invoice; of a call that is made again the first one counts."""
+    reason: _builtins.str
+    """Why, up to 500 characters."""
     def __init__(
         self,
         *,
         invoice_id: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice_id", b"invoice_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "invoice_id", b"invoice_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -859,8 +875,14 @@ class RecordPaymentRequest(_message.Message):
 
     INVOICE_ID_FIELD_NUMBER: _builtins.int
     PAYMENT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice. Required."""
+    actor: _builtins.str
+    """Who records it, up to 128 characters, for the history of the invoice; of a call that is made again the first one counts."""
+    note: _builtins.str
+    """What they say, up to 500 characters."""
     @_builtins.property
     def payment(self) -> _account_invoice_pb2.Payment:
         """The payment; output-only fields are ignored. Its amount, in the currency of the invoice, has the sign of the balance. Required."""
@@ -870,10 +892,12 @@ class RecordPaymentRequest(_message.Message):
         *,
         invoice_id: _builtins.str = ...,
         payment: _account_invoice_pb2.Payment | None = ...,
+        actor: _builtins.str = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice_id", b"invoice_id", "payment", b"payment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "invoice_id", b"invoice_id", "note", b"note", "payment", b"payment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -957,8 +981,14 @@ class CreateCreditNoteRequest(_message.Message):
 
     INVOICE_ID_FIELD_NUMBER: _builtins.int
     CREDIT_NOTE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice. Required."""
+    actor: _builtins.str
+    """Who makes it, up to 128 characters, for the history of the invoice; of a call that is made again the first one counts."""
+    note: _builtins.str
+    """What they say, up to 500 characters. Empty: the reason of the credit note."""
     @_builtins.property
     def credit_note(self) -> _account_invoice_pb2.CreditNote:
         """The credit note, in the currency of the invoice; output-only fields are ignored. Required."""
@@ -968,10 +998,12 @@ class CreateCreditNoteRequest(_message.Message):
         *,
         invoice_id: _builtins.str = ...,
         credit_note: _account_invoice_pb2.CreditNote | None = ...,
+        actor: _builtins.str = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["credit_note", b"credit_note"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_note", b"credit_note", "invoice_id", b"invoice_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "credit_note", b"credit_note", "invoice_id", b"invoice_id", "note", b"note"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
