@@ -8,6 +8,7 @@ from typing import Any, cast
 import grpc
 from energy.analytics.v1 import analytics_service_pb2 as messages
 from energy.analytics.v1 import fleet_pb2, performance_pb2
+from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 from energy.registry.v1 import device_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -16,26 +17,20 @@ from analytics.fleet_report import FleetReport
 from analytics.performance import Performance
 from analytics.performance_report import PerformanceReport
 from analytics.performance_window import performance_window
-from analytics.region_methods import RegionMethods, Regions
 from common.energy import kwh
 from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, to_ms
 
 
-class AnalyticsService(RegionMethods):
+class AnalyticsService(AnalyticsServiceServicer):
     """Serves `energy.analytics.v1.AnalyticsService`."""
 
     def __init__(
-        self,
-        *,
-        fleet_report: FleetReport,
-        performance_report: PerformanceReport,
-        regions: Regions,
-        now_ms: Callable[[], int],
+        self, *, fleet_report: FleetReport, performance_report: PerformanceReport, now_ms: Callable[[], int]
     ) -> None:
-        super().__init__(regions, now_ms)
         self._fleet_report = fleet_report
         self._performance_report = performance_report
+        self._now_ms = now_ms
 
     async def GetPerformance(  # noqa: N802 - the contract's name
         self, request: messages.GetPerformanceRequest, context: grpc.aio.ServicerContext[Any, Any]

@@ -21,19 +21,14 @@ from analytics.config import AnalyticsConfig
 from analytics.consumer import BatchIntake, QueueConsumer
 from analytics.fleet_metrics import FleetMetrics
 from analytics.fleet_report import FleetReport
-from analytics.late_windows import LateWindows
 from analytics.live_picture import LivePicture
 from analytics.live_seed import keep_filled
 from analytics.new_devices import NewDevices
 from analytics.performance_report import PerformanceReport
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
-from analytics.region_load import RegionLoad
-from analytics.region_methods import Regions
-from analytics.region_window_store import RegionCapacityStore, RegionWindowStore
 from analytics.unleased_devices import UnleasedDevices
 from analytics.usage_client import UsageClient
-from analytics.window_wiring import close_windows
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
@@ -101,21 +96,17 @@ async def analytics_app(
 
         picture = LivePicture()
         lifecycle.start_task("live_picture", keep_filled(picture, usage, registry_cache))
-        # While the store has never answered nothing is consumed: which partitions are another's is not known, and the
-        # queues keep what is newest.
-        database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
-        lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
-        windows = RegionWindowStore(database)
-        late_windows = LateWindows(registry_cache.get, windows, now_ms)
-        lifecycle.start_task("late_windows", late_windows.run())
         intake = BatchIntake(
             picture,
             ReadingMetrics(metrics_registry, registry_cache.get),
             ReadingRate(),
             BatchMemory(config.remembered_batches),
             now_ms=now_ms,
-            notice=late_windows.notice,
         )
+        # Only for the leases. While the store has never answered nothing is consumed: which partitions are another's is
+        # not known, and the queues keep what is newest.
+        database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
+        lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
         topology = GrowingTopology(config.partitions, queue_limits)
         connection = BrokerConnection(config.amqp_url.get_secret_value(), "analytics", topology.declare)
         lifecycle.start_task("broker_connection", connection.run())
@@ -144,27 +135,10 @@ async def analytics_app(
         health = Health([SERVICE_NAME], checks, metrics_registry)
         lifecycle.use_health(health)
 
-        load = RegionLoad(registry_cache, picture, now_ms)
-        regions = Regions(load, windows, RegionCapacityStore(database), asyncio.Event())
-        lifecycle.on_drain("region_watches", regions.end_watches)
-        lifecycle.start_task(
-            "windows",
-            close_windows(
-                config,
-                database,
-                regions,
-                registry_cache,
-                usage,
-                clock_ms=now_ms,
-                connection=connection,
-                registry=metrics_registry,
-            ),
-        )
         usage_client = UsageClient(usage, config.usage_concurrency)
         service = AnalyticsService(
             fleet_report=fleet_report,
             performance_report=PerformanceReport(registry_cache, usage_client),
-            regions=regions,
             now_ms=now_ms,
         )
         server = GrpcServer(

@@ -22,9 +22,5 @@ class AnalyticsConfig(ServiceConfig):
     """Questions to billing at a time."""
     fleet_refresh_seconds: float = Field(default=5.0, gt=0, le=300)
     """How often the gauges of the fleet are counted anew."""
-    window_lateness_seconds: float = Field(default=60.0, ge=0, le=3600)
-    """How long after the end of a region's window readings of it are waited for; later ones change it afterwards."""
-    window_reach_seconds: float = Field(default=86_400.0, ge=900, le=2_678_400)
-    """How far back windows are closed that could not be before, after a time in which nobody did."""
     unleased_refresh_seconds: float = Field(default=2.0, gt=0, le=300)
     """How often the newest readings of devices whose stream another replica consumes are asked for."""

@@ -38,11 +38,9 @@ class BatchIntake:
         memory: BatchMemory,
         *,
         now_ms: Callable[[], int],
-        notice: Callable[[ReceivedBatches], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._picture = picture
-        self._notice = notice
         self._metrics = metrics
         self._rate = rate
         self._memory = memory
@@ -84,7 +82,6 @@ class BatchIntake:
         if batches.columns:
             self._picture.apply_columns(batches.columns)
         self._picture.apply(batches.observations)
-        self._notice(batches)
         self._rate.add(batches.readings_count, self._monotonic())
 
     def readings_per_second(self) -> float:

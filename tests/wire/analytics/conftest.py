@@ -61,9 +61,6 @@ class Desk:
         self._stack.push_async_callback(server.stop, None)
         return f"127.0.0.1:{port}"
 
-    # None of these tests asks about regions.
-    regions: Any = None
-
     async def usage_stub(self) -> Any:
         """A stub of the server that stands for billing."""
         channel = open_channel(await self.serve(add_UsageServiceServicer_to_server, self.billing))
@@ -100,7 +97,6 @@ class Desk:
         service = AnalyticsService(
             fleet_report=fleet_report,
             performance_report=PerformanceReport(registry_cache, usage),
-            regions=self.regions,
             now_ms=lambda: NOW_MS,
         )
         server = GrpcServer(

@@ -14,7 +14,7 @@ from energy.registry.v1 import device_pb2, registry_service_pb2
 from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceServicer
 
 from common.energy import kwh
-from common.instants import duration_from_ms, from_ms, optional_from_ms, to_ms
+from common.instants import duration_from_ms, from_ms, to_ms
 
 
 @dataclass
@@ -40,7 +40,6 @@ class Billing(UsageServiceServicer):
     in_flight: int = 0
     in_flight_maximum: int = 0
     held: asyncio.Event | None = None
-    complete_through_ms: int | None = None
     busy: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -68,9 +67,7 @@ class Billing(UsageServiceServicer):
             counted = [one for one in self.readings.get(device_id, ()) if start_ms <= one.start_ms < end_ms]
             if counted:
                 devices.append(usage_service_pb2.DeviceUsage(device_id=device_id, usage=_usage(counted)))
-        return usage_service_pb2.SummarizeUsageResponse(
-            devices=devices, complete_through=optional_from_ms(self.complete_through_ms)
-        )
+        return usage_service_pb2.SummarizeUsageResponse(devices=devices)
 
     async def BatchGetLiveReadings(  # noqa: N802 - the contract's name
         self, request: usage_service_pb2.BatchGetLiveReadingsRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -94,7 +91,6 @@ def _usage(counted: list[Measured]) -> usage_pb2.Usage:
     temperatures = [one.temperature_celsius for one in counted if one.temperature_celsius is not None]
     return usage_pb2.Usage(
         reading_count=len(counted),
-        covered=duration_from_ms(60_000 * len(counted)),
         import_kwh=total_kwh(one.import_milliwatt_hours for one in counted),
         energy_delivered_kwh=total_kwh(one.delivered_milliwatt_hours for one in counted),
         mean_temperature_celsius=sum(temperatures) / len(temperatures) if temperatures else None,

@@ -24,11 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from energy.analytics.v1 import fleet_pb2 as energy_dot_analytics_dot_v1_dot_fleet__pb2
 from energy.analytics.v1 import performance_pb2 as energy_dot_analytics_dot_v1_dot_performance__pb2
-from energy.analytics.v1 import region_window_pb2 as energy_dot_analytics_dot_v1_dot_region__window__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+energy/analytics/v1/analytics_service.proto\x12\x13\x65nergy.analytics.v1\x1a\x1f\x65nergy/analytics/v1/fleet.proto\x1a%energy/analytics/v1/performance.proto\x1a\'energy/analytics/v1/region_window.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\x15GetPerformanceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x16GetPerformanceResponse\x12\x35\n\x0bperformance\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.Performance\"(\n\x16GetFleetSummaryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"M\n\x17GetFleetSummaryResponse\x12\x32\n\x07summary\x18\x01 \x01(\x0b\x32!.energy.analytics.v1.FleetSummary\"~\n\x18SetRegionCapacityRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61pacity_kw\x18\x02 \x01(\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"p\n\x19SetRegionCapacityResponse\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61pacity_kw\x18\x02 \x01(\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa9\x02\n\nRegionLoad\x12\x0e\n\x06region\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x07load_kw\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x63\x61pacity_kw\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x0cload_percent\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x13\n\x0bmeter_count\x18\x06 \x01(\x05\x12\x1a\n\x12silent_meter_count\x18\x07 \x01(\x05\x12\x38\n\rnewest_window\x18\x08 \x01(\x0b\x32!.energy.analytics.v1.RegionWindowB\n\n\x08_load_kwB\x0e\n\x0c_capacity_kwB\x0f\n\r_load_percent\"&\n\x14GetRegionLoadRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"F\n\x15GetRegionLoadResponse\x12-\n\x04load\x18\x01 \x01(\x0b\x32\x1f.energy.analytics.v1.RegionLoad\"\xac\x01\n\x15ListRegionLoadRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"e\n\x16ListRegionLoadResponse\x12\x32\n\x07windows\x18\x01 \x03(\x0b\x32!.energy.analytics.v1.RegionWindow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x16WatchRegionLoadRequest\x12\x0f\n\x07regions\x18\x01 \x03(\t\"I\n\x17WatchRegionLoadResponse\x12.\n\x05loads\x18\x01 \x03(\x0b\x32\x1f.energy.analytics.v1.RegionLoad2\xbb\x05\n\x10\x41nalyticsService\x12n\n\x0eGetPerformance\x12*.energy.analytics.v1.GetPerformanceRequest\x1a+.energy.analytics.v1.GetPerformanceResponse\"\x03\x90\x02\x01\x12q\n\x0fGetFleetSummary\x12+.energy.analytics.v1.GetFleetSummaryRequest\x1a,.energy.analytics.v1.GetFleetSummaryResponse\"\x03\x90\x02\x01\x12w\n\x11SetRegionCapacity\x12-.energy.analytics.v1.SetRegionCapacityRequest\x1a..energy.analytics.v1.SetRegionCapacityResponse\"\x03\x90\x02\x02\x12k\n\rGetRegionLoad\x12).energy.analytics.v1.GetRegionLoadRequest\x1a*.energy.analytics.v1.GetRegionLoadResponse\"\x03\x90\x02\x01\x12n\n\x0eListRegionLoad\x12*.energy.analytics.v1.ListRegionLoadRequest\x1a+.energy.analytics.v1.ListRegionLoadResponse\"\x03\x90\x02\x01\x12n\n\x0fWatchRegionLoad\x12+.energy.analytics.v1.WatchRegionLoadRequest\x1a,.energy.analytics.v1.WatchRegionLoadResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+energy/analytics/v1/analytics_service.proto\x12\x13\x65nergy.analytics.v1\x1a\x1f\x65nergy/analytics/v1/fleet.proto\x1a%energy/analytics/v1/performance.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\x15GetPerformanceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x16GetPerformanceResponse\x12\x35\n\x0bperformance\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.Performance\"(\n\x16GetFleetSummaryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"M\n\x17GetFleetSummaryResponse\x12\x32\n\x07summary\x18\x01 \x01(\x0b\x32!.energy.analytics.v1.FleetSummary2\xf5\x01\n\x10\x41nalyticsService\x12n\n\x0eGetPerformance\x12*.energy.analytics.v1.GetPerformanceRequest\x1a+.energy.analytics.v1.GetPerformanceResponse\"\x03\x90\x02\x01\x12q\n\x0fGetFleetSummary\x12+.energy.analytics.v1.GetFleetSummaryRequest\x1a,.energy.analytics.v1.GetFleetSummaryResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,38 +38,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetPerformance']._serialized_options = b'\220\002\001'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetFleetSummary']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetFleetSummary']._serialized_options = b'\220\002\001'
-  _globals['_ANALYTICSSERVICE'].methods_by_name['SetRegionCapacity']._loaded_options = None
-  _globals['_ANALYTICSSERVICE'].methods_by_name['SetRegionCapacity']._serialized_options = b'\220\002\002'
-  _globals['_ANALYTICSSERVICE'].methods_by_name['GetRegionLoad']._loaded_options = None
-  _globals['_ANALYTICSSERVICE'].methods_by_name['GetRegionLoad']._serialized_options = b'\220\002\001'
-  _globals['_ANALYTICSSERVICE'].methods_by_name['ListRegionLoad']._loaded_options = None
-  _globals['_ANALYTICSSERVICE'].methods_by_name['ListRegionLoad']._serialized_options = b'\220\002\001'
-  _globals['_GETPERFORMANCEREQUEST']._serialized_start=215
-  _globals['_GETPERFORMANCEREQUEST']._serialized_end=351
-  _globals['_GETPERFORMANCERESPONSE']._serialized_start=353
-  _globals['_GETPERFORMANCERESPONSE']._serialized_end=432
-  _globals['_GETFLEETSUMMARYREQUEST']._serialized_start=434
-  _globals['_GETFLEETSUMMARYREQUEST']._serialized_end=474
-  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_start=476
-  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_end=553
-  _globals['_SETREGIONCAPACITYREQUEST']._serialized_start=555
-  _globals['_SETREGIONCAPACITYREQUEST']._serialized_end=681
-  _globals['_SETREGIONCAPACITYRESPONSE']._serialized_start=683
-  _globals['_SETREGIONCAPACITYRESPONSE']._serialized_end=795
-  _globals['_REGIONLOAD']._serialized_start=798
-  _globals['_REGIONLOAD']._serialized_end=1095
-  _globals['_GETREGIONLOADREQUEST']._serialized_start=1097
-  _globals['_GETREGIONLOADREQUEST']._serialized_end=1135
-  _globals['_GETREGIONLOADRESPONSE']._serialized_start=1137
-  _globals['_GETREGIONLOADRESPONSE']._serialized_end=1207
-  _globals['_LISTREGIONLOADREQUEST']._serialized_start=1210
-  _globals['_LISTREGIONLOADREQUEST']._serialized_end=1382
-  _globals['_LISTREGIONLOADRESPONSE']._serialized_start=1384
-  _globals['_LISTREGIONLOADRESPONSE']._serialized_end=1485
-  _globals['_WATCHREGIONLOADREQUEST']._serialized_start=1487
-  _globals['_WATCHREGIONLOADREQUEST']._serialized_end=1528
-  _globals['_WATCHREGIONLOADRESPONSE']._serialized_start=1530
-  _globals['_WATCHREGIONLOADRESPONSE']._serialized_end=1603
-  _globals['_ANALYTICSSERVICE']._serialized_start=1606
-  _globals['_ANALYTICSSERVICE']._serialized_end=2305
+  _globals['_GETPERFORMANCEREQUEST']._serialized_start=174
+  _globals['_GETPERFORMANCEREQUEST']._serialized_end=310
+  _globals['_GETPERFORMANCERESPONSE']._serialized_start=312
+  _globals['_GETPERFORMANCERESPONSE']._serialized_end=391
+  _globals['_GETFLEETSUMMARYREQUEST']._serialized_start=393
+  _globals['_GETFLEETSUMMARYREQUEST']._serialized_end=433
+  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_start=435
+  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_end=512
+  _globals['_ANALYTICSSERVICE']._serialized_start=515
+  _globals['_ANALYTICSSERVICE']._serialized_end=760
 # @@protoc_insertion_point(module_scope)

@@ -45,26 +45,6 @@ class AnalyticsServiceStub:
                 request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryRequest.SerializeToString,
                 response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryResponse.FromString,
                 _registered_method=True)
-        self.SetRegionCapacity = channel.unary_unary(
-                '/energy.analytics.v1.AnalyticsService/SetRegionCapacity',
-                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.SerializeToString,
-                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityResponse.FromString,
-                _registered_method=True)
-        self.GetRegionLoad = channel.unary_unary(
-                '/energy.analytics.v1.AnalyticsService/GetRegionLoad',
-                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadRequest.SerializeToString,
-                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadResponse.FromString,
-                _registered_method=True)
-        self.ListRegionLoad = channel.unary_unary(
-                '/energy.analytics.v1.AnalyticsService/ListRegionLoad',
-                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadRequest.SerializeToString,
-                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadResponse.FromString,
-                _registered_method=True)
-        self.WatchRegionLoad = channel.unary_stream(
-                '/energy.analytics.v1.AnalyticsService/WatchRegionLoad',
-                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadRequest.SerializeToString,
-                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadResponse.FromString,
-                _registered_method=True)
 
 
 class AnalyticsServiceServicer:
@@ -87,34 +67,6 @@ class AnalyticsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SetRegionCapacity(self, request, context):
-        """Sets what a region can carry, from an instant on. Of the same region and instant what was said last counts.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetRegionLoad(self, request, context):
-        """Gets what a region draws now, and its newest closed window.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListRegionLoad(self, request, context):
-        """Lists the closed windows of a region by time.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def WatchRegionLoad(self, request, context):
-        """Streams what regions draw, every two seconds and without end, each with its newest closed window.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_AnalyticsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,26 +79,6 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
                     servicer.GetFleetSummary,
                     request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryRequest.FromString,
                     response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryResponse.SerializeToString,
-            ),
-            'SetRegionCapacity': grpc.unary_unary_rpc_method_handler(
-                    servicer.SetRegionCapacity,
-                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.FromString,
-                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityResponse.SerializeToString,
-            ),
-            'GetRegionLoad': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetRegionLoad,
-                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadRequest.FromString,
-                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadResponse.SerializeToString,
-            ),
-            'ListRegionLoad': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListRegionLoad,
-                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadRequest.FromString,
-                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadResponse.SerializeToString,
-            ),
-            'WatchRegionLoad': grpc.unary_stream_rpc_method_handler(
-                    servicer.WatchRegionLoad,
-                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadRequest.FromString,
-                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -204,114 +136,6 @@ class AnalyticsService:
             '/energy.analytics.v1.AnalyticsService/GetFleetSummary',
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryRequest.SerializeToString,
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def SetRegionCapacity(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/energy.analytics.v1.AnalyticsService/SetRegionCapacity',
-            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.SerializeToString,
-            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetRegionLoad(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/energy.analytics.v1.AnalyticsService/GetRegionLoad',
-            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadRequest.SerializeToString,
-            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListRegionLoad(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/energy.analytics.v1.AnalyticsService/ListRegionLoad',
-            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadRequest.SerializeToString,
-            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def WatchRegionLoad(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
-            target,
-            '/energy.analytics.v1.AnalyticsService/WatchRegionLoad',
-            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadRequest.SerializeToString,
-            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,14 +40,6 @@ class AnalyticsServiceStub:
     """
     GetFleetSummary: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.GetFleetSummaryRequest, _analytics_service_pb2.GetFleetSummaryResponse]
     """Gets what the fleet does now."""
-    SetRegionCapacity: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.SetRegionCapacityRequest, _analytics_service_pb2.SetRegionCapacityResponse]
-    """Sets what a region can carry, from an instant on. Of the same region and instant what was said last counts."""
-    GetRegionLoad: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.GetRegionLoadRequest, _analytics_service_pb2.GetRegionLoadResponse]
-    """Gets what a region draws now, and its newest closed window."""
-    ListRegionLoad: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.ListRegionLoadRequest, _analytics_service_pb2.ListRegionLoadResponse]
-    """Lists the closed windows of a region by time."""
-    WatchRegionLoad: _grpc.UnaryStreamMultiCallable[_analytics_service_pb2.WatchRegionLoadRequest, _analytics_service_pb2.WatchRegionLoadResponse]
-    """Streams what regions draw, every two seconds and without end, each with its newest closed window."""
 
 @_typing.type_check_only
 class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
@@ -61,14 +53,6 @@ class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
     """
     GetFleetSummary: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.GetFleetSummaryRequest, _analytics_service_pb2.GetFleetSummaryResponse]  # type: ignore[assignment]
     """Gets what the fleet does now."""
-    SetRegionCapacity: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.SetRegionCapacityRequest, _analytics_service_pb2.SetRegionCapacityResponse]  # type: ignore[assignment]
-    """Sets what a region can carry, from an instant on. Of the same region and instant what was said last counts."""
-    GetRegionLoad: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.GetRegionLoadRequest, _analytics_service_pb2.GetRegionLoadResponse]  # type: ignore[assignment]
-    """Gets what a region draws now, and its newest closed window."""
-    ListRegionLoad: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.ListRegionLoadRequest, _analytics_service_pb2.ListRegionLoadResponse]  # type: ignore[assignment]
-    """Lists the closed windows of a region by time."""
-    WatchRegionLoad: _aio.UnaryStreamMultiCallable[_analytics_service_pb2.WatchRegionLoadRequest, _analytics_service_pb2.WatchRegionLoadResponse]  # type: ignore[assignment]
-    """Streams what regions draw, every two seconds and without end, each with its newest closed window."""
 
 class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tells operators how the fleet does."""
@@ -91,37 +75,5 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_analytics_service_pb2.GetFleetSummaryResponse, _abc.Awaitable[_analytics_service_pb2.GetFleetSummaryResponse]]:
         """Gets what the fleet does now."""
-
-    @_abc_1.abstractmethod
-    def SetRegionCapacity(
-        self,
-        request: _analytics_service_pb2.SetRegionCapacityRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_analytics_service_pb2.SetRegionCapacityResponse, _abc.Awaitable[_analytics_service_pb2.SetRegionCapacityResponse]]:
-        """Sets what a region can carry, from an instant on. Of the same region and instant what was said last counts."""
-
-    @_abc_1.abstractmethod
-    def GetRegionLoad(
-        self,
-        request: _analytics_service_pb2.GetRegionLoadRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_analytics_service_pb2.GetRegionLoadResponse, _abc.Awaitable[_analytics_service_pb2.GetRegionLoadResponse]]:
-        """Gets what a region draws now, and its newest closed window."""
-
-    @_abc_1.abstractmethod
-    def ListRegionLoad(
-        self,
-        request: _analytics_service_pb2.ListRegionLoadRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_analytics_service_pb2.ListRegionLoadResponse, _abc.Awaitable[_analytics_service_pb2.ListRegionLoadResponse]]:
-        """Lists the closed windows of a region by time."""
-
-    @_abc_1.abstractmethod
-    def WatchRegionLoad(
-        self,
-        request: _analytics_service_pb2.WatchRegionLoadRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_analytics_service_pb2.WatchRegionLoadResponse], _abc.AsyncIterator[_analytics_service_pb2.WatchRegionLoadResponse]]:
-        """Streams what regions draw, every two seconds and without end, each with its newest closed window."""
 
 def add_AnalyticsServiceServicer_to_server(servicer: AnalyticsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
