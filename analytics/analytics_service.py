@@ -8,26 +8,37 @@ from typing import Any, cast
 import grpc
 from energy.analytics.v1 import analytics_service_pb2 as messages
 from energy.analytics.v1 import fleet_pb2, performance_pb2
-from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 from energy.registry.v1 import device_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from analytics.aggregate_methods import AggregateMethods
 from analytics.fleet import FleetSurvey
 from analytics.fleet_report import FleetReport
 from analytics.performance import Performance
 from analytics.performance_report import PerformanceReport
 from analytics.performance_window import performance_window
+from analytics.region_load_methods import RegionLoadMethods
+from analytics.usage_client import UsageClient
+from analytics.window_wiring import RegionLoads
 from common.energy import kwh
 from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, to_ms
 
 
-class AnalyticsService(AnalyticsServiceServicer):
+class AnalyticsService(RegionLoadMethods, AggregateMethods):
     """Serves `energy.analytics.v1.AnalyticsService`."""
 
     def __init__(
-        self, *, fleet_report: FleetReport, performance_report: PerformanceReport, now_ms: Callable[[], int]
+        self,
+        *,
+        fleet_report: FleetReport,
+        performance_report: PerformanceReport,
+        region_loads: RegionLoads,
+        usage: UsageClient,
+        now_ms: Callable[[], int],
     ) -> None:
+        RegionLoadMethods.__init__(self, region_loads=region_loads.report, feed=region_loads.feed, now_ms=now_ms)
+        AggregateMethods.__init__(self, usage)
         self._fleet_report = fleet_report
         self._performance_report = performance_report
         self._now_ms = now_ms

@@ -29,6 +29,7 @@ from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from analytics.unleased_devices import UnleasedDevices
 from analytics.usage_client import UsageClient
+from analytics.window_wiring import late_windows, region_loads, start_when_prepared, window_stores, window_tasks
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
@@ -43,6 +44,7 @@ from common.mongo import close, open_database
 from common.partition_consumers import PartitionConsumers
 from common.partition_sharing import PartitionSharing, replica_name
 from common.registry_cache import RegistryCache
+from common.store_deadline import StoreDeadlineInterceptor
 from common.topology import QueueLimits
 
 if TYPE_CHECKING:
@@ -94,6 +96,9 @@ async def analytics_app(
         lifecycle.on_close("billing", billing.close)
         usage: UsageServiceAsyncStub = UsageServiceStub(billing)
 
+        database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
+        lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
+        stores = window_stores(database)
         picture = LivePicture()
         lifecycle.start_task("live_picture", keep_filled(picture, usage, registry_cache))
         intake = BatchIntake(
@@ -101,12 +106,9 @@ async def analytics_app(
             ReadingMetrics(metrics_registry, registry_cache.get),
             ReadingRate(),
             BatchMemory(config.remembered_batches),
+            late_windows(config, stores, registry_cache, metrics_registry),
             now_ms=now_ms,
         )
-        # Only for the leases. While the store has never answered nothing is consumed: which partitions are another's is
-        # not known, and the queues keep what is newest.
-        database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
-        lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
         topology = GrowingTopology(config.partitions, queue_limits)
         connection = BrokerConnection(config.amqp_url.get_secret_value(), "analytics", topology.declare)
         lifecycle.start_task("broker_connection", connection.run())
@@ -121,8 +123,11 @@ async def analytics_app(
             ),
             partial(topology.require, connection),
         )
+        me = replica_name(config.grpc_port)
+        # While the store has never answered nothing is consumed: which partitions are another's is not known, and the
+        # queues keep what is newest.
         sharing = PartitionSharing(
-            me=replica_name(config.grpc_port),
+            me=me,
             store=LeaseStore(database, "analytics"),
             consumers=consumers,
             partitions=config.partitions,
@@ -135,17 +140,24 @@ async def analytics_app(
         health = Health([SERVICE_NAME], checks, metrics_registry)
         lifecycle.use_health(health)
 
+        loads = region_loads(config, stores, fleet_report, metrics_registry, now_ms)
+        lifecycle.on_drain("region_load_feed", loads.feed.close)
         usage_client = UsageClient(usage, config.usage_concurrency)
         service = AnalyticsService(
             fleet_report=fleet_report,
             performance_report=PerformanceReport(registry_cache, usage_client),
+            region_loads=loads,
+            usage=usage_client,
             now_ms=now_ms,
         )
         server = GrpcServer(
             config,
             "analytics",
             [(add_AnalyticsServiceServicer_to_server, service, SERVICE_NAME)],
-            standard_interceptors("analytics.energy", logs.get_logger(__name__), metrics_registry),
+            [
+                *standard_interceptors("analytics.energy", logs.get_logger(__name__), metrics_registry),
+                StoreDeadlineInterceptor(),
+            ],
             health=health,
             registry=metrics_registry,
         )
@@ -159,6 +171,19 @@ async def analytics_app(
             "unleased_devices",
             unleased.keep_refreshed(picture, usage, registry_cache, config.unleased_refresh_seconds),
         )
+
+        windows = window_tasks(
+            config,
+            loads,
+            usage,
+            me=me,
+            database=database,
+            registry=registry_cache,
+            broker=connection,
+            metrics_registry=metrics_registry,
+            now_ms=now_ms,
+        )
+        lifecycle.start_task("prepare_windows", start_when_prepared(lifecycle, stores, windows))
 
         await health.ready()
         lifecycle.start_task("health", health.run())

@@ -55,7 +55,8 @@ class BatchReader:
             raise Undecodable(type(malformed).__name__) from malformed
         if not batch.batch_id:
             raise Undecodable("the batch has no id")
-        return OpenedBatch(batch.batch_id, tuple(batch.parts), batch.partition_count)
+        create_ms = batch.create_time.seconds * 1000 + batch.create_time.nanos // _NANOS_PER_MS
+        return OpenedBatch(batch.batch_id, tuple(batch.parts), batch.partition_count, create_ms)
 
     def read(self, batches: Sequence[OpenedBatch]) -> ReceivedBatches:
         """The readings of some batches together, for many at once cost far less each."""
@@ -75,7 +76,12 @@ class BatchReader:
                     sound.append(part)
             receive_ms, columns, observations = self._read(sound)
         return ReceivedBatches(
-            tuple(batch.batch_id for batch in batches), receive_ms, columns, observations, tuple(undecodable)
+            tuple(batch.batch_id for batch in batches),
+            receive_ms,
+            columns,
+            observations,
+            tuple(undecodable),
+            create_ms=max((batch.create_ms for batch in batches), default=0),
         )
 
     def _read(self, parts: Sequence[bytes]) -> tuple[list[int], ObservedColumns | None, list[Observation]]:

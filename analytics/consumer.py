@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from pymongo.errors import PyMongoError
+
 from analytics.batch_memory import BatchMemory
 from analytics.batch_reader import BatchReader, Undecodable
+from analytics.late_windows import LateWindows
 from analytics.live_picture import LivePicture
 from analytics.new_devices import NewDevices
 from analytics.observation import OpenedBatch, ReceivedBatches
@@ -23,6 +26,7 @@ ACK_AFTER_DELIVERIES = 32
 ACK_AFTER_SECONDS = 0.05
 # What comes within this time is taken together: one by one, small batches cost the processor more than all they hold.
 TAKE_EVERY_SECONDS = 0.03
+STORE_RETRY_SECONDS = 1.0
 
 _log = get_logger(__name__)
 
@@ -36,6 +40,7 @@ class BatchIntake:
         metrics: ReadingMetrics,
         rate: ReadingRate,
         memory: BatchMemory,
+        late: LateWindows | None = None,
         *,
         now_ms: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
@@ -44,6 +49,7 @@ class BatchIntake:
         self._metrics = metrics
         self._rate = rate
         self._memory = memory
+        self._late = late
         self._now_ms = now_ms
         self._monotonic = monotonic
         self._reader = BatchReader()
@@ -82,7 +88,27 @@ class BatchIntake:
         if batches.columns:
             self._picture.apply_columns(batches.columns)
         self._picture.apply(batches.observations)
+        if self._late:
+            self._late.look(batches)
         self._rate.add(batches.readings_count, self._monotonic())
+
+    async def store(self) -> None:
+        """Returns when what has to outlive this process of the batches taken so far is stored.
+
+        Raises:
+            PyMongoError: the store is away.
+        """
+        if self._late:
+            await self._late.write()
+
+    async def make_room(self) -> None:
+        """Returns when more batches may be taken: too much that waits to be stored holds the queues up."""
+        while self._late and self._late.is_full:
+            try:
+                await self._late.write()
+            except PyMongoError as away:
+                _log.warning("late_windows_not_marked", cause=type(away).__name__)
+                await asyncio.sleep(STORE_RETRY_SECONDS)
 
     def readings_per_second(self) -> float:
         """Readings taken from the queues per second, mean over the last 10 seconds; repeated batches do not count."""
@@ -110,6 +136,7 @@ class QueueConsumer:
         self._ack_after_deliveries = min(ACK_AFTER_DELIVERIES, prefetch)
         self._unacked: Delivery | None = None
         self._unacked_count = 0
+        self._flushing = asyncio.Lock()
 
     @property
     def unacknowledged_count(self) -> int:
@@ -139,8 +166,9 @@ class QueueConsumer:
                     delivery = await self.subscription.deliveries.get()
             except TimeoutError:
                 await self.flush()
-                ack_at = None
+                ack_at = None if self._unacked is None else loop.time() + STORE_RETRY_SECONDS
                 continue
+            await self._intake.make_room()
             await self._take(self._with_waiting(delivery))
             if self._unacked is None:
                 ack_at = None
@@ -151,9 +179,20 @@ class QueueConsumer:
             await asyncio.sleep(0 if is_full else TAKE_EVERY_SECONDS)
 
     async def flush(self) -> None:
-        """Acknowledges everything taken so far."""
-        delivery, self._unacked, self._unacked_count = self._unacked, None, 0
-        if delivery is not None:
+        """Acknowledges everything taken so far, unless the store is away that has to have it before."""
+        async with self._flushing:
+            delivery, count = self._unacked, self._unacked_count
+            if delivery is None:
+                return
+            try:
+                await self._intake.store()
+            except PyMongoError as away:
+                _log.warning("deliveries_not_acknowledged", queue=self.queue, cause=type(away).__name__)
+                return
+            # What was taken meanwhile has its own turn.
+            self._unacked_count -= count
+            if self._unacked is delivery:
+                self._unacked = None
             await self.subscription.ack(delivery, multiple=True)
 
     async def stop(self) -> None:

@@ -46,12 +46,13 @@ class FleetGroup:
     """The devices of one region and kind.
 
     `power_kw` adds up the newest power of the devices that are not stale, with the sign of their kind: meters and
-    vehicles take when positive, storage gives.
+    vehicles take when positive, storage gives. `power_device_count` is how many that are.
     """
 
     device_count: int = 0
     stale_device_count: int = 0
     power_kw: float = 0.0
+    power_device_count: int = 0
     states: Counter[str] = field(default_factory=Counter)
 
 
@@ -82,11 +83,13 @@ class FleetSurvey:
         power_sums_kw = np.array([one.power_kw for one in groups])
         np.add.at(power_sums_kw, group[has_power], power_kw[has_power])
         device_counts = np.bincount(group, minlength=len(groups)).tolist()
+        power_counts = np.bincount(group[has_power], minlength=len(groups)).tolist()
         stale_counts = np.bincount(group[is_stale], minlength=len(groups)).tolist()
         state_counts = np.bincount(group * len(STATES) + state, minlength=len(groups) * len(STATES))
         for number, one in enumerate(groups):
             one.device_count += device_counts[number]
             one.stale_device_count += stale_counts[number]
+            one.power_device_count += power_counts[number]
             one.power_kw = float(power_sums_kw[number])
         for place in np.flatnonzero(state_counts).tolist():
             groups[place // len(STATES)].states[STATES[place % len(STATES)]] += int(state_counts[place])

@@ -34,6 +34,8 @@ class FleetReport:
         self._intake = intake
         self._fleet_metrics = fleet_metrics
         self._now_ms = now_ms
+        self.newest: FleetSurvey | None = None
+        """The last survey of every region that was made for the gauges, once all devices were known."""
 
     async def survey(self, region: str) -> FleetSurvey:
         """The devices of a region, or of all regions if it is empty.
@@ -54,6 +56,8 @@ class FleetReport:
         while True:
             survey = await self._count(self._registry.devices())
             self._fleet_metrics.show(survey.groups)
+            if self._registry.is_complete:
+                self.newest = survey
             await asyncio.sleep(refresh_seconds)
 
     async def _count(self, devices: Iterable[CachedDevice]) -> FleetSurvey:

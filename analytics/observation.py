@@ -61,11 +61,15 @@ class ObservedColumns:
 
 
 class OpenedBatch(NamedTuple):
-    """One delivery, its Parts still bytes. `partition_count` is how many its writer knew, 0 if it does not say."""
+    """One delivery, its Parts still bytes. `partition_count` is how many its writer knew, 0 if it does not say.
+
+    `create_ms` is when its writer made it, milliseconds since 1970 in UTC, 0 if it does not say.
+    """
 
     batch_id: str
     parts: tuple[bytes, ...]
     partition_count: int
+    create_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class ReceivedBatches:
     """Of each Part that was left out, for it cannot be decoded, the reason."""
     duplicate_count: int = 0
     """Deliveries that were left out, for their batch was counted before."""
+    create_ms: int = 0
+    """When the last of the batches was made, milliseconds since 1970 in UTC."""
 
     @property
     def readings_count(self) -> int:

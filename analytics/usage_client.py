@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import grpc
 from energy.billing.v1 import usage_pb2, usage_service_pb2, usage_service_pb2_grpc
@@ -15,6 +16,9 @@ from common.grpc_client import SLOW_TIMEOUT_SECONDS
 from common.instants import from_ms
 
 DEVICES_MAXIMUM = 1000
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 
 # Kept back from the caller's time, so that our answer still reaches it.
 _ANSWER_SECONDS = 0.05
@@ -43,14 +47,33 @@ class UsageClient:
             answers.extend(await self._summarize(chunk, window, deadline))
         return answers
 
+    async def listed(
+        self, question: usage_service_pb2.ListUsageRequest, time_remaining_seconds: float | None
+    ) -> usage_service_pb2.ListUsageResponse:
+        """What a device measured in intervals, a page of it.
+
+        Raises:
+            DeadlineExceeded: the caller's remaining time is over.
+            DependencyUnavailable: billing is away.
+            grpc.aio.AioRpcError: billing refused.
+        """
+        deadline = asyncio.get_running_loop().time() + _timeout_seconds(time_remaining_seconds)
+        return await self._asked(self._usage.ListUsage, question, deadline)
+
     async def _summarize(self, device_ids: Sequence[str], window: Window, deadline: float) -> list[MeasuredEnergy]:
         request = usage_service_pb2.SummarizeUsageRequest(
             device_ids=device_ids, start_time=from_ms(window.start_ms), end_time=from_ms(window.end_ms)
         )
+        response = await self._asked(self._usage.SummarizeUsage, request, deadline)
+        return [_measured(device.device_id, device.usage) for device in response.devices]
+
+    async def _asked(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Question, Answer], question: Question, deadline: float
+    ) -> Answer:
         try:
             async with asyncio.timeout_at(deadline), self._slots:
                 left_seconds = deadline - asyncio.get_running_loop().time()
-                response = await self._usage.SummarizeUsage(request, timeout=left_seconds)
+                return await method(question, timeout=left_seconds)
         except TimeoutError:
             raise DeadlineExceeded from None
         except grpc.aio.AioRpcError as failure:
@@ -58,7 +81,6 @@ class UsageClient:
             if failure.code() is grpc.StatusCode.UNAVAILABLE and reason_of(failure) is None:
                 raise DependencyUnavailable("billing") from failure
             raise
-        return [_measured(device.device_id, device.usage) for device in response.devices]
 
 
 def _timeout_seconds(time_remaining_seconds: float | None) -> float:

@@ -81,6 +81,11 @@ class DeviceIndex:
         """The devices of an account."""
         return tuple(self._by_account.get(account_id, {}).values())
 
+    def regions(self, kind: int) -> list[str]:
+        """The regions that have a device of a kind, in order."""
+        by_region = self._by_region.items()
+        return sorted(name for name, some in by_region if any(device.kind == kind for device in some.values()))
+
     def account_ids(self, kind: int, region: str = "") -> list[str]:
         """The accounts that have a device of a kind, in a region where one is named, in order."""
         some = self._by_region.get(region, {}) if region else self.by_id

@@ -22,6 +22,7 @@ from common.price_errors import (
     PriceRuleExists,
 )
 from common.reading_errors import MeterExchangeExists, NoReadings, ReadingChanged
+from common.region_errors import RegionCapacityExists, RegionNotFound
 from common.request_errors import InvalidArgument, Malformed, PageTokenInvalid, RequestTooExpensive
 from common.rich_status import reason_of, to_status
 from common.tariff_errors import (
@@ -64,6 +65,8 @@ __all__ = [
     "PricePolicyNotFound",
     "PriceRuleExists",
     "ReadingChanged",
+    "RegionCapacityExists",
+    "RegionNotFound",
     "RequestTooExpensive",
     "Resource",
     "ShuttingDown",

@@ -103,6 +103,14 @@ class RegistryCache:
         """The accounts that have a device of a kind, in a region where one is named, in order."""
         return self._index.account_ids(kind, region)
 
+    def regions(self, kind: int) -> list[str]:
+        """The regions that have a device of a kind, in order."""
+        return self._index.regions(kind)
+
+    def any_device_id(self) -> str | None:
+        """The id of some device; None while there is none."""
+        return next(iter(self._index.by_id), None)
+
     async def find(self, device_id: str) -> CachedDevice:
         """The device; the gateway is asked if it is not here.
 

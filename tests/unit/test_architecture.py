@@ -21,7 +21,7 @@ PURE = {
         "usage_pipeline validation_checks validation_rule"
     ),
     "gateway": "device known_device limits vehicle_link",
-    "analytics": "batch_memory observation performance reading_rate",
+    "analytics": "batch_memory observation performance reading_rate region_capacity region_window",
     "common": "energy partition_leases",
 }
 

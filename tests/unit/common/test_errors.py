@@ -48,6 +48,8 @@ _EXAMPLES: list[MeshError] = [
     errors.PriceRuleExists("override-1"),
     errors.PriceOverrideNotFound("override-1"),
     errors.PriceHistoryTooShort("Pune-East"),
+    errors.RegionNotFound("Pune-East"),
+    errors.RegionCapacityExists("Pune-East", _INSTANT_MS),
     errors.DependencyUnavailable("mongodb"),
     errors.ShuttingDown(),
     errors.Overloaded(),

@@ -29,11 +29,13 @@ from analytics.performance_report import PerformanceReport
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from analytics.usage_client import UsageClient
+from analytics.window_wiring import region_loads, window_stores
 from common import logs
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Health
 from common.interceptors import standard_interceptors
+from common.mongo import close, open_database
 from common.registry_cache import RegistryCache
 from tests.wire.analytics.peers import Billing, Registry
 
@@ -94,13 +96,19 @@ class Desk:
         fleet_report = FleetReport(
             registry_cache, self.picture, intake, FleetMetrics(self.metrics), now_ms=lambda: NOW_MS
         )
+        # Of a store that nothing here asks.
+        database = open_database("mongodb://127.0.0.1:9")
+        self._stack.callback(close, database)
+        config = AnalyticsConfig(grpc_port=0, metrics_port=0)
         service = AnalyticsService(
             fleet_report=fleet_report,
             performance_report=PerformanceReport(registry_cache, usage),
+            region_loads=region_loads(config, window_stores(database), fleet_report, self.metrics, lambda: NOW_MS),
+            usage=usage,
             now_ms=lambda: NOW_MS,
         )
         server = GrpcServer(
-            AnalyticsConfig(grpc_port=0, metrics_port=0),
+            config,
             "analytics",
             [(add_AnalyticsServiceServicer_to_server, service, SERVICE_NAME)],
             standard_interceptors("analytics.energy", logs.get_logger(__name__), self.metrics),

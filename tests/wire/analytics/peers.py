@@ -14,7 +14,7 @@ from energy.registry.v1 import device_pb2, registry_service_pb2
 from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceServicer
 
 from common.energy import kwh
-from common.instants import duration_from_ms, from_ms, to_ms
+from common.instants import duration_from_ms, from_ms, optional_from_ms, to_ms
 
 
 @dataclass
@@ -23,7 +23,9 @@ class Measured:
 
     start_ms: int
     import_milliwatt_hours: int | None = None
+    export_milliwatt_hours: int | None = None
     delivered_milliwatt_hours: int | None = None
+    power_kw: float | None = None
     temperature_celsius: float | None = None
 
 
@@ -39,6 +41,10 @@ class Billing(UsageServiceServicer):
     time_remaining_seconds: list[float | None] = field(default_factory=list)
     in_flight: int = 0
     in_flight_maximum: int = 0
+    complete_through_ms: int | None = None
+    away_devices: set[str] = field(default_factory=set)
+    listed: list[usage_service_pb2.ListUsageRequest] = field(default_factory=list)
+    intervals: list[usage_pb2.UsageInterval] = field(default_factory=list)
     held: asyncio.Event | None = None
     busy: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,6 +56,10 @@ class Billing(UsageServiceServicer):
         self.summarized.append(request)
         self.time_remaining_seconds.append(context.time_remaining())
         await self._fail(context)
+        # As billing does: asked before the readings.
+        complete_through = optional_from_ms(self.complete_through_ms)
+        if self.away_devices & set(request.device_ids):
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "as the test wants it")
         self.in_flight += 1
         self.idle.clear()
         self.busy.set()
@@ -67,7 +77,19 @@ class Billing(UsageServiceServicer):
             counted = [one for one in self.readings.get(device_id, ()) if start_ms <= one.start_ms < end_ms]
             if counted:
                 devices.append(usage_service_pb2.DeviceUsage(device_id=device_id, usage=_usage(counted)))
-        return usage_service_pb2.SummarizeUsageResponse(devices=devices)
+        return usage_service_pb2.SummarizeUsageResponse(devices=devices, complete_through=complete_through)
+
+    async def ListUsage(  # noqa: N802 - the contract's name
+        self, request: usage_service_pb2.ListUsageRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> usage_service_pb2.ListUsageResponse:
+        """Lists the intervals that the test has made up."""
+        self.listed.append(request)
+        await self._fail(context)
+        return usage_service_pb2.ListUsageResponse(
+            intervals=self.intervals,
+            next_page_token="more",  # noqa: S106 - of a page
+            complete_through=optional_from_ms(self.complete_through_ms),
+        )
 
     async def BatchGetLiveReadings(  # noqa: N802 - the contract's name
         self, request: usage_service_pb2.BatchGetLiveReadingsRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -76,7 +98,9 @@ class Billing(UsageServiceServicer):
         self.live_asked.append(len(request.device_ids))
         await self._fail(context)
         found = [self.live[device_id] for device_id in request.device_ids if device_id in self.live]
-        return usage_service_pb2.BatchGetLiveReadingsResponse(live_readings=found)
+        return usage_service_pb2.BatchGetLiveReadingsResponse(
+            live_readings=found, complete_through=optional_from_ms(self.complete_through_ms)
+        )
 
     async def _fail(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         if self.failures:
@@ -89,8 +113,12 @@ def _usage(counted: list[Measured]) -> usage_pb2.Usage:
         return kwh(sum(measured)) if measured else None
 
     temperatures = [one.temperature_celsius for one in counted if one.temperature_celsius is not None]
+    powers = [one.power_kw for one in counted if one.power_kw is not None]
     return usage_pb2.Usage(
         reading_count=len(counted),
+        covered=duration_from_ms(60_000 * len(counted)),
+        mean_power_kw=sum(powers) / len(powers) if powers else None,
+        export_kwh=total_kwh(one.export_milliwatt_hours for one in counted),
         import_kwh=total_kwh(one.import_milliwatt_hours for one in counted),
         energy_delivered_kwh=total_kwh(one.delivered_milliwatt_hours for one in counted),
         mean_temperature_celsius=sum(temperatures) / len(temperatures) if temperatures else None,

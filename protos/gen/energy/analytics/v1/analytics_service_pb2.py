@@ -22,12 +22,15 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from energy.analytics.v1 import device_aggregate_pb2 as energy_dot_analytics_dot_v1_dot_device__aggregate__pb2
 from energy.analytics.v1 import fleet_pb2 as energy_dot_analytics_dot_v1_dot_fleet__pb2
 from energy.analytics.v1 import performance_pb2 as energy_dot_analytics_dot_v1_dot_performance__pb2
+from energy.analytics.v1 import region_load_pb2 as energy_dot_analytics_dot_v1_dot_region__load__pb2
+from energy.analytics.v1 import region_window_pb2 as energy_dot_analytics_dot_v1_dot_region__window__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+energy/analytics/v1/analytics_service.proto\x12\x13\x65nergy.analytics.v1\x1a\x1f\x65nergy/analytics/v1/fleet.proto\x1a%energy/analytics/v1/performance.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\x15GetPerformanceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x16GetPerformanceResponse\x12\x35\n\x0bperformance\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.Performance\"(\n\x16GetFleetSummaryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"M\n\x17GetFleetSummaryResponse\x12\x32\n\x07summary\x18\x01 \x01(\x0b\x32!.energy.analytics.v1.FleetSummary2\xf5\x01\n\x10\x41nalyticsService\x12n\n\x0eGetPerformance\x12*.energy.analytics.v1.GetPerformanceRequest\x1a+.energy.analytics.v1.GetPerformanceResponse\"\x03\x90\x02\x01\x12q\n\x0fGetFleetSummary\x12+.energy.analytics.v1.GetFleetSummaryRequest\x1a,.energy.analytics.v1.GetFleetSummaryResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+energy/analytics/v1/analytics_service.proto\x12\x13\x65nergy.analytics.v1\x1a*energy/analytics/v1/device_aggregate.proto\x1a\x1f\x65nergy/analytics/v1/fleet.proto\x1a%energy/analytics/v1/performance.proto\x1a%energy/analytics/v1/region_load.proto\x1a\'energy/analytics/v1/region_window.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\x15GetPerformanceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x16GetPerformanceResponse\x12\x35\n\x0bperformance\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.Performance\"(\n\x16GetFleetSummaryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"M\n\x17GetFleetSummaryResponse\x12\x32\n\x07summary\x18\x01 \x01(\x0b\x32!.energy.analytics.v1.FleetSummary\"\xed\x01\n\x15ListAggregatesRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\nresolution\x18\x04 \x01(\x0e\x32(.energy.analytics.v1.AggregateResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\xa1\x01\n\x16ListAggregatesResponse\x12\x38\n\naggregates\x18\x01 \x03(\x0b\x32$.energy.analytics.v1.DeviceAggregate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14GetRegionLoadRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"\x80\x01\n\x15GetRegionLoadResponse\x12-\n\x04load\x18\x01 \x01(\x0b\x32\x1f.energy.analytics.v1.RegionLoad\x12\x38\n\rnewest_window\x18\x02 \x01(\x0b\x32!.energy.analytics.v1.RegionWindow\"\xeb\x01\n\x15ListRegionLoadRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\nresolution\x18\x04 \x01(\x0e\x32).energy.analytics.v1.RegionLoadResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"e\n\x16ListRegionLoadResponse\x12\x32\n\x07windows\x18\x01 \x03(\x0b\x32!.energy.analytics.v1.RegionWindow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x16WatchRegionLoadRequest\x12\x0f\n\x07regions\x18\x01 \x03(\t\"\x9a\x01\n\x17WatchRegionLoadResponse\x12.\n\x05loads\x18\x01 \x03(\x0b\x32\x1f.energy.analytics.v1.RegionLoad\x12\x32\n\x07windows\x18\x02 \x03(\x0b\x32!.energy.analytics.v1.RegionWindow\x12\x1b\n\x13missed_window_count\x18\x03 \x01(\x03\"~\n\x18SetRegionCapacityRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61pacity_kw\x18\x02 \x01(\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"R\n\x19SetRegionCapacityResponse\x12\x35\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32#.energy.analytics.v1.RegionCapacity*\xc6\x01\n\x13\x41ggregateResolution\x12$\n AGGREGATE_RESOLUTION_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41GGREGATE_RESOLUTION_MINUTE\x10\x01\x12%\n!AGGREGATE_RESOLUTION_QUARTER_HOUR\x10\x02\x12\x1d\n\x19\x41GGREGATE_RESOLUTION_HOUR\x10\x03\x12\"\n\x1e\x41GGREGATE_RESOLUTION_LOCAL_DAY\x10\x04*\x88\x01\n\x14RegionLoadResolution\x12&\n\"REGION_LOAD_RESOLUTION_UNSPECIFIED\x10\x00\x12\'\n#REGION_LOAD_RESOLUTION_QUARTER_HOUR\x10\x01\x12\x1f\n\x1bREGION_LOAD_RESOLUTION_HOUR\x10\x02\x32\xb0\x06\n\x10\x41nalyticsService\x12n\n\x0eGetPerformance\x12*.energy.analytics.v1.GetPerformanceRequest\x1a+.energy.analytics.v1.GetPerformanceResponse\"\x03\x90\x02\x01\x12q\n\x0fGetFleetSummary\x12+.energy.analytics.v1.GetFleetSummaryRequest\x1a,.energy.analytics.v1.GetFleetSummaryResponse\"\x03\x90\x02\x01\x12n\n\x0eListAggregates\x12*.energy.analytics.v1.ListAggregatesRequest\x1a+.energy.analytics.v1.ListAggregatesResponse\"\x03\x90\x02\x01\x12k\n\rGetRegionLoad\x12).energy.analytics.v1.GetRegionLoadRequest\x1a*.energy.analytics.v1.GetRegionLoadResponse\"\x03\x90\x02\x01\x12n\n\x0eListRegionLoad\x12*.energy.analytics.v1.ListRegionLoadRequest\x1a+.energy.analytics.v1.ListRegionLoadResponse\"\x03\x90\x02\x01\x12s\n\x0fWatchRegionLoad\x12+.energy.analytics.v1.WatchRegionLoadRequest\x1a,.energy.analytics.v1.WatchRegionLoadResponse\"\x03\x90\x02\x01\x30\x01\x12w\n\x11SetRegionCapacity\x12-.energy.analytics.v1.SetRegionCapacityRequest\x1a..energy.analytics.v1.SetRegionCapacityResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,14 +41,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetPerformance']._serialized_options = b'\220\002\001'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetFleetSummary']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetFleetSummary']._serialized_options = b'\220\002\001'
-  _globals['_GETPERFORMANCEREQUEST']._serialized_start=174
-  _globals['_GETPERFORMANCEREQUEST']._serialized_end=310
-  _globals['_GETPERFORMANCERESPONSE']._serialized_start=312
-  _globals['_GETPERFORMANCERESPONSE']._serialized_end=391
-  _globals['_GETFLEETSUMMARYREQUEST']._serialized_start=393
-  _globals['_GETFLEETSUMMARYREQUEST']._serialized_end=433
-  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_start=435
-  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_end=512
-  _globals['_ANALYTICSSERVICE']._serialized_start=515
-  _globals['_ANALYTICSSERVICE']._serialized_end=760
+  _globals['_ANALYTICSSERVICE'].methods_by_name['ListAggregates']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['ListAggregates']._serialized_options = b'\220\002\001'
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetRegionLoad']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetRegionLoad']._serialized_options = b'\220\002\001'
+  _globals['_ANALYTICSSERVICE'].methods_by_name['ListRegionLoad']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['ListRegionLoad']._serialized_options = b'\220\002\001'
+  _globals['_ANALYTICSSERVICE'].methods_by_name['WatchRegionLoad']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['WatchRegionLoad']._serialized_options = b'\220\002\001'
+  _globals['_ANALYTICSSERVICE'].methods_by_name['SetRegionCapacity']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['SetRegionCapacity']._serialized_options = b'\220\002\002'
+  _globals['_AGGREGATERESOLUTION']._serialized_start=1967
+  _globals['_AGGREGATERESOLUTION']._serialized_end=2165
+  _globals['_REGIONLOADRESOLUTION']._serialized_start=2168
+  _globals['_REGIONLOADRESOLUTION']._serialized_end=2304
+  _globals['_GETPERFORMANCEREQUEST']._serialized_start=298
+  _globals['_GETPERFORMANCEREQUEST']._serialized_end=434
+  _globals['_GETPERFORMANCERESPONSE']._serialized_start=436
+  _globals['_GETPERFORMANCERESPONSE']._serialized_end=515
+  _globals['_GETFLEETSUMMARYREQUEST']._serialized_start=517
+  _globals['_GETFLEETSUMMARYREQUEST']._serialized_end=557
+  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_start=559
+  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_end=636
+  _globals['_LISTAGGREGATESREQUEST']._serialized_start=639
+  _globals['_LISTAGGREGATESREQUEST']._serialized_end=876
+  _globals['_LISTAGGREGATESRESPONSE']._serialized_start=879
+  _globals['_LISTAGGREGATESRESPONSE']._serialized_end=1040
+  _globals['_GETREGIONLOADREQUEST']._serialized_start=1042
+  _globals['_GETREGIONLOADREQUEST']._serialized_end=1080
+  _globals['_GETREGIONLOADRESPONSE']._serialized_start=1083
+  _globals['_GETREGIONLOADRESPONSE']._serialized_end=1211
+  _globals['_LISTREGIONLOADREQUEST']._serialized_start=1214
+  _globals['_LISTREGIONLOADREQUEST']._serialized_end=1449
+  _globals['_LISTREGIONLOADRESPONSE']._serialized_start=1451
+  _globals['_LISTREGIONLOADRESPONSE']._serialized_end=1552
+  _globals['_WATCHREGIONLOADREQUEST']._serialized_start=1554
+  _globals['_WATCHREGIONLOADREQUEST']._serialized_end=1595
+  _globals['_WATCHREGIONLOADRESPONSE']._serialized_start=1598
+  _globals['_WATCHREGIONLOADRESPONSE']._serialized_end=1752
+  _globals['_SETREGIONCAPACITYREQUEST']._serialized_start=1754
+  _globals['_SETREGIONCAPACITYREQUEST']._serialized_end=1880
+  _globals['_SETREGIONCAPACITYRESPONSE']._serialized_start=1882
+  _globals['_SETREGIONCAPACITYRESPONSE']._serialized_end=1964
+  _globals['_ANALYTICSSERVICE']._serialized_start=2307
+  _globals['_ANALYTICSSERVICE']._serialized_end=3123
 # @@protoc_insertion_point(module_scope)

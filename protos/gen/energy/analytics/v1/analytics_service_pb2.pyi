@@ -3,11 +3,17 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
+from energy.analytics.v1 import device_aggregate_pb2 as _device_aggregate_pb2
 from energy.analytics.v1 import fleet_pb2 as _fleet_pb2
 from energy.analytics.v1 import performance_pb2 as _performance_pb2
+from energy.analytics.v1 import region_load_pb2 as _region_load_pb2
+from energy.analytics.v1 import region_window_pb2 as _region_window_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +24,62 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _AggregateResolution:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AggregateResolutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AggregateResolution.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AGGREGATE_RESOLUTION_UNSPECIFIED: _AggregateResolution.ValueType  # 0
+    """Not a length; refused."""
+    AGGREGATE_RESOLUTION_MINUTE: _AggregateResolution.ValueType  # 1
+    """One minute, aligned to UTC."""
+    AGGREGATE_RESOLUTION_QUARTER_HOUR: _AggregateResolution.ValueType  # 2
+    """15 minutes, aligned to UTC."""
+    AGGREGATE_RESOLUTION_HOUR: _AggregateResolution.ValueType  # 3
+    """One hour of the local clock of the device; cut in two where the clock changes within it."""
+    AGGREGATE_RESOLUTION_LOCAL_DAY: _AggregateResolution.ValueType  # 4
+    """One day from local midnight to local midnight."""
+
+class AggregateResolution(_AggregateResolution, metaclass=_AggregateResolutionEnumTypeWrapper):
+    """Length of the intervals of a device."""
+
+AGGREGATE_RESOLUTION_UNSPECIFIED: AggregateResolution.ValueType  # 0
+"""Not a length; refused."""
+AGGREGATE_RESOLUTION_MINUTE: AggregateResolution.ValueType  # 1
+"""One minute, aligned to UTC."""
+AGGREGATE_RESOLUTION_QUARTER_HOUR: AggregateResolution.ValueType  # 2
+"""15 minutes, aligned to UTC."""
+AGGREGATE_RESOLUTION_HOUR: AggregateResolution.ValueType  # 3
+"""One hour of the local clock of the device; cut in two where the clock changes within it."""
+AGGREGATE_RESOLUTION_LOCAL_DAY: AggregateResolution.ValueType  # 4
+"""One day from local midnight to local midnight."""
+Global___AggregateResolution: _TypeAlias = AggregateResolution  # noqa: Y015
+
+class _RegionLoadResolution:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RegionLoadResolutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RegionLoadResolution.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REGION_LOAD_RESOLUTION_UNSPECIFIED: _RegionLoadResolution.ValueType  # 0
+    """Not a length; refused."""
+    REGION_LOAD_RESOLUTION_QUARTER_HOUR: _RegionLoadResolution.ValueType  # 1
+    """15 minutes, aligned to UTC."""
+    REGION_LOAD_RESOLUTION_HOUR: _RegionLoadResolution.ValueType  # 2
+    """One hour of UTC."""
+
+class RegionLoadResolution(_RegionLoadResolution, metaclass=_RegionLoadResolutionEnumTypeWrapper):
+    """Length of the windows of a region."""
+
+REGION_LOAD_RESOLUTION_UNSPECIFIED: RegionLoadResolution.ValueType  # 0
+"""Not a length; refused."""
+REGION_LOAD_RESOLUTION_QUARTER_HOUR: RegionLoadResolution.ValueType  # 1
+"""15 minutes, aligned to UTC."""
+REGION_LOAD_RESOLUTION_HOUR: RegionLoadResolution.ValueType  # 2
+"""One hour of UTC."""
+Global___RegionLoadResolution: _TypeAlias = RegionLoadResolution  # noqa: Y015
 
 @_typing.final
 class GetPerformanceRequest(_message.Message):
@@ -122,3 +184,334 @@ class GetFleetSummaryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFleetSummaryResponse: _TypeAlias = GetFleetSummaryResponse  # noqa: Y015
+
+@_typing.final
+class ListAggregatesRequest(_message.Message):
+    """Request of ListAggregates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The device. Required."""
+    resolution: Global___AggregateResolution.ValueType
+    """Length of the intervals. Required."""
+    page_size: _builtins.int
+    """Most intervals to return: default 1000, at most 10000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Earliest start of a reading that counts, UTC, inclusive. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Latest start of a reading that counts, UTC, exclusive, after start_time. Required. At most 31 days later for minutes, 366
+        for quarter-hours, 1 098 for hours and 3 660 for days.
+        """
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        resolution: Global___AggregateResolution.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "resolution", b"resolution", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAggregatesRequest: _TypeAlias = ListAggregatesRequest  # noqa: Y015
+
+@_typing.final
+class ListAggregatesResponse(_message.Message):
+    """Response of ListAggregates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGGREGATES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def aggregates(self) -> _containers.RepeatedCompositeFieldContainer[_device_aggregate_pb2.DeviceAggregate]:
+        """The intervals that have a reading, by start_time."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in this answer, UTC. Absent: not known yet."""
+
+    def __init__(
+        self,
+        *,
+        aggregates: _abc.Iterable[_device_aggregate_pb2.DeviceAggregate] | None = ...,
+        next_page_token: _builtins.str = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggregates", b"aggregates", "complete_through", b"complete_through", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAggregatesResponse: _TypeAlias = ListAggregatesResponse  # noqa: Y015
+
+@_typing.final
+class GetRegionLoadRequest(_message.Message):
+    """Request of GetRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region. Required."""
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegionLoadRequest: _TypeAlias = GetRegionLoadRequest  # noqa: Y015
+
+@_typing.final
+class GetRegionLoadResponse(_message.Message):
+    """Response of GetRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    NEWEST_WINDOW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def load(self) -> _region_load_pb2.RegionLoad:
+        """What its meters do now."""
+
+    @_builtins.property
+    def newest_window(self) -> _region_window_pb2.RegionWindow:
+        """The closed window that starts last. Absent: none is closed yet."""
+
+    def __init__(
+        self,
+        *,
+        load: _region_load_pb2.RegionLoad | None = ...,
+        newest_window: _region_window_pb2.RegionWindow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "newest_window", b"newest_window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "newest_window", b"newest_window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRegionLoadResponse: _TypeAlias = GetRegionLoadResponse  # noqa: Y015
+
+@_typing.final
+class ListRegionLoadRequest(_message.Message):
+    """Request of ListRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region. Required."""
+    resolution: Global___RegionLoadResolution.ValueType
+    """Length of the windows. Required."""
+    page_size: _builtins.int
+    """Most windows to return: default 500, at most 2000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Earliest start of a window, UTC, inclusive. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Latest start of a window, UTC, exclusive, after start_time, at most 366 days later. Required."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        resolution: Global___RegionLoadResolution.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "region", b"region", "resolution", b"resolution", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegionLoadRequest: _TypeAlias = ListRegionLoadRequest  # noqa: Y015
+
+@_typing.final
+class ListRegionLoadResponse(_message.Message):
+    """Response of ListRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[_region_window_pb2.RegionWindow]:
+        """The windows that are closed, by start_time. An hour is its closed quarter-hours that start in the period asked for:
+        energies added up, the mean over them, meter counts and version the greatest, the capacity the last; its
+        covered_share is of the whole hour.
+        """
+
+    def __init__(
+        self,
+        *,
+        windows: _abc.Iterable[_region_window_pb2.RegionWindow] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRegionLoadResponse: _TypeAlias = ListRegionLoadResponse  # noqa: Y015
+
+@_typing.final
+class WatchRegionLoadRequest(_message.Message):
+    """Request of WatchRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These regions, at most 1000. Empty: every one."""
+
+    def __init__(
+        self,
+        *,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["regions", b"regions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRegionLoadRequest: _TypeAlias = WatchRegionLoadRequest  # noqa: Y015
+
+@_typing.final
+class WatchRegionLoadResponse(_message.Message):
+    """Response of WatchRegionLoad."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOADS_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    MISSED_WINDOW_COUNT_FIELD_NUMBER: _builtins.int
+    missed_window_count: _builtins.int
+    """Windows that were closed and are not told, for the caller read too slowly, of whatever regions; ListRegionLoad has them."""
+    @_builtins.property
+    def loads(self) -> _containers.RepeatedCompositeFieldContainer[_region_load_pb2.RegionLoad]:
+        """What the meters of each region do now."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[_region_window_pb2.RegionWindow]:
+        """Windows that were closed since the response before; in the first response the newest of each region that were closed in
+        the hour before, or since the service began.
+        """
+
+    def __init__(
+        self,
+        *,
+        loads: _abc.Iterable[_region_load_pb2.RegionLoad] | None = ...,
+        windows: _abc.Iterable[_region_window_pb2.RegionWindow] | None = ...,
+        missed_window_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loads", b"loads", "missed_window_count", b"missed_window_count", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRegionLoadResponse: _TypeAlias = WatchRegionLoadResponse  # noqa: Y015
+
+@_typing.final
+class SetRegionCapacityRequest(_message.Message):
+    """Request of SetRegionCapacity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    CAPACITY_KW_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """The region, 1..64 characters. Required; devices may be registered in it later."""
+    capacity_kw: _builtins.float
+    """What it can carry, kW, more than 0 and at most 1 000 000 000. Required."""
+    actor: _builtins.str
+    """Who sets it, 1..128 characters. Required."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on, UTC. Absent: from now on; where this capacity is valid now, nothing changes."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        capacity_kw: _builtins.float = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "capacity_kw", b"capacity_kw", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRegionCapacityRequest: _TypeAlias = SetRegionCapacityRequest  # noqa: Y015
+
+@_typing.final
+class SetRegionCapacityResponse(_message.Message):
+    """Response of SetRegionCapacity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def capacity(self) -> _region_load_pb2.RegionCapacity:
+        """The capacity on record."""
+
+    def __init__(
+        self,
+        *,
+        capacity: _region_load_pb2.RegionCapacity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRegionCapacityResponse: _TypeAlias = SetRegionCapacityResponse  # noqa: Y015

@@ -45,6 +45,31 @@ class AnalyticsServiceStub:
                 request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryRequest.SerializeToString,
                 response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryResponse.FromString,
                 _registered_method=True)
+        self.ListAggregates = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/ListAggregates',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListAggregatesRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListAggregatesResponse.FromString,
+                _registered_method=True)
+        self.GetRegionLoad = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/GetRegionLoad',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadResponse.FromString,
+                _registered_method=True)
+        self.ListRegionLoad = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/ListRegionLoad',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadResponse.FromString,
+                _registered_method=True)
+        self.WatchRegionLoad = channel.unary_stream(
+                '/energy.analytics.v1.AnalyticsService/WatchRegionLoad',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadResponse.FromString,
+                _registered_method=True)
+        self.SetRegionCapacity = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/SetRegionCapacity',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityResponse.FromString,
+                _registered_method=True)
 
 
 class AnalyticsServiceServicer:
@@ -67,6 +92,51 @@ class AnalyticsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAggregates(self, request, context):
+        """Lists what a device measured in intervals of one length. Intervals without a reading are absent.
+
+        Fails with NOT_FOUND for an unknown device.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRegionLoad(self, request, context):
+        """Gets the load of a region: now, from the stream, and in the newest closed window, from the stored readings.
+
+        Fails with NOT_FOUND for a region without devices, capacity and windows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRegionLoad(self, request, context):
+        """Lists the closed windows of a region by start, each in its newest version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchRegionLoad(self, request, context):
+        """Sends the load of regions now and their newest closed windows, then both as they become known: the load each few
+        seconds, a window once for each version.
+
+        Ends with UNAVAILABLE when the service shuts down.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetRegionCapacity(self, request, context):
+        """Sets what a region can carry, from now or another instant on; what was valid before stays on record.
+
+        Windows that are closed already keep the percentage they have. Fails with ALREADY_EXISTS when another capacity is on
+        record from the same instant on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalyticsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +149,31 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
                     servicer.GetFleetSummary,
                     request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryRequest.FromString,
                     response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryResponse.SerializeToString,
+            ),
+            'ListAggregates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAggregates,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListAggregatesRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListAggregatesResponse.SerializeToString,
+            ),
+            'GetRegionLoad': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRegionLoad,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadResponse.SerializeToString,
+            ),
+            'ListRegionLoad': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRegionLoad,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadResponse.SerializeToString,
+            ),
+            'WatchRegionLoad': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRegionLoad,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadResponse.SerializeToString,
+            ),
+            'SetRegionCapacity': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRegionCapacity,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -136,6 +231,141 @@ class AnalyticsService:
             '/energy.analytics.v1.AnalyticsService/GetFleetSummary',
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryRequest.SerializeToString,
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetSummaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAggregates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/ListAggregates',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListAggregatesRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListAggregatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRegionLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/GetRegionLoad',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetRegionLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRegionLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/ListRegionLoad',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListRegionLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRegionLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/WatchRegionLoad',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRegionCapacity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/SetRegionCapacity',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,30 @@ class AnalyticsServiceStub:
     """
     GetFleetSummary: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.GetFleetSummaryRequest, _analytics_service_pb2.GetFleetSummaryResponse]
     """Gets what the fleet does now."""
+    ListAggregates: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.ListAggregatesRequest, _analytics_service_pb2.ListAggregatesResponse]
+    """Lists what a device measured in intervals of one length. Intervals without a reading are absent.
+
+    Fails with NOT_FOUND for an unknown device.
+    """
+    GetRegionLoad: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.GetRegionLoadRequest, _analytics_service_pb2.GetRegionLoadResponse]
+    """Gets the load of a region: now, from the stream, and in the newest closed window, from the stored readings.
+
+    Fails with NOT_FOUND for a region without devices, capacity and windows.
+    """
+    ListRegionLoad: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.ListRegionLoadRequest, _analytics_service_pb2.ListRegionLoadResponse]
+    """Lists the closed windows of a region by start, each in its newest version."""
+    WatchRegionLoad: _grpc.UnaryStreamMultiCallable[_analytics_service_pb2.WatchRegionLoadRequest, _analytics_service_pb2.WatchRegionLoadResponse]
+    """Sends the load of regions now and their newest closed windows, then both as they become known: the load each few
+    seconds, a window once for each version.
+
+    Ends with UNAVAILABLE when the service shuts down.
+    """
+    SetRegionCapacity: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.SetRegionCapacityRequest, _analytics_service_pb2.SetRegionCapacityResponse]
+    """Sets what a region can carry, from now or another instant on; what was valid before stays on record.
+
+    Windows that are closed already keep the percentage they have. Fails with ALREADY_EXISTS when another capacity is on
+    record from the same instant on.
+    """
 
 @_typing.type_check_only
 class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
@@ -53,6 +77,30 @@ class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
     """
     GetFleetSummary: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.GetFleetSummaryRequest, _analytics_service_pb2.GetFleetSummaryResponse]  # type: ignore[assignment]
     """Gets what the fleet does now."""
+    ListAggregates: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.ListAggregatesRequest, _analytics_service_pb2.ListAggregatesResponse]  # type: ignore[assignment]
+    """Lists what a device measured in intervals of one length. Intervals without a reading are absent.
+
+    Fails with NOT_FOUND for an unknown device.
+    """
+    GetRegionLoad: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.GetRegionLoadRequest, _analytics_service_pb2.GetRegionLoadResponse]  # type: ignore[assignment]
+    """Gets the load of a region: now, from the stream, and in the newest closed window, from the stored readings.
+
+    Fails with NOT_FOUND for a region without devices, capacity and windows.
+    """
+    ListRegionLoad: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.ListRegionLoadRequest, _analytics_service_pb2.ListRegionLoadResponse]  # type: ignore[assignment]
+    """Lists the closed windows of a region by start, each in its newest version."""
+    WatchRegionLoad: _aio.UnaryStreamMultiCallable[_analytics_service_pb2.WatchRegionLoadRequest, _analytics_service_pb2.WatchRegionLoadResponse]  # type: ignore[assignment]
+    """Sends the load of regions now and their newest closed windows, then both as they become known: the load each few
+    seconds, a window once for each version.
+
+    Ends with UNAVAILABLE when the service shuts down.
+    """
+    SetRegionCapacity: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.SetRegionCapacityRequest, _analytics_service_pb2.SetRegionCapacityResponse]  # type: ignore[assignment]
+    """Sets what a region can carry, from now or another instant on; what was valid before stays on record.
+
+    Windows that are closed already keep the percentage they have. Fails with ALREADY_EXISTS when another capacity is on
+    record from the same instant on.
+    """
 
 class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tells operators how the fleet does."""
@@ -75,5 +123,59 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_analytics_service_pb2.GetFleetSummaryResponse, _abc.Awaitable[_analytics_service_pb2.GetFleetSummaryResponse]]:
         """Gets what the fleet does now."""
+
+    @_abc_1.abstractmethod
+    def ListAggregates(
+        self,
+        request: _analytics_service_pb2.ListAggregatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.ListAggregatesResponse, _abc.Awaitable[_analytics_service_pb2.ListAggregatesResponse]]:
+        """Lists what a device measured in intervals of one length. Intervals without a reading are absent.
+
+        Fails with NOT_FOUND for an unknown device.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRegionLoad(
+        self,
+        request: _analytics_service_pb2.GetRegionLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.GetRegionLoadResponse, _abc.Awaitable[_analytics_service_pb2.GetRegionLoadResponse]]:
+        """Gets the load of a region: now, from the stream, and in the newest closed window, from the stored readings.
+
+        Fails with NOT_FOUND for a region without devices, capacity and windows.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRegionLoad(
+        self,
+        request: _analytics_service_pb2.ListRegionLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.ListRegionLoadResponse, _abc.Awaitable[_analytics_service_pb2.ListRegionLoadResponse]]:
+        """Lists the closed windows of a region by start, each in its newest version."""
+
+    @_abc_1.abstractmethod
+    def WatchRegionLoad(
+        self,
+        request: _analytics_service_pb2.WatchRegionLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_analytics_service_pb2.WatchRegionLoadResponse], _abc.AsyncIterator[_analytics_service_pb2.WatchRegionLoadResponse]]:
+        """Sends the load of regions now and their newest closed windows, then both as they become known: the load each few
+        seconds, a window once for each version.
+
+        Ends with UNAVAILABLE when the service shuts down.
+        """
+
+    @_abc_1.abstractmethod
+    def SetRegionCapacity(
+        self,
+        request: _analytics_service_pb2.SetRegionCapacityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.SetRegionCapacityResponse, _abc.Awaitable[_analytics_service_pb2.SetRegionCapacityResponse]]:
+        """Sets what a region can carry, from now or another instant on; what was valid before stays on record.
+
+        Windows that are closed already keep the percentage they have. Fails with ALREADY_EXISTS when another capacity is on
+        record from the same instant on.
+        """
 
 def add_AnalyticsServiceServicer_to_server(servicer: AnalyticsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

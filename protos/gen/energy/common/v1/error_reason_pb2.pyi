@@ -110,6 +110,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: there is no override of this id. Metadata: `override_id`."""
     ERROR_REASON_PRICE_HISTORY_TOO_SHORT: _ErrorReason.ValueType  # 45
     """FAILED_PRECONDITION: the region has too few prices to say what they will be. Metadata: `region`."""
+    ERROR_REASON_REGION_NOT_FOUND: _ErrorReason.ValueType  # 60
+    """NOT_FOUND: nothing is known of a region of this name. Metadata: `region`."""
+    ERROR_REASON_REGION_CAPACITY_EXISTS: _ErrorReason.ValueType  # 61
+    """ALREADY_EXISTS: another capacity of the region is on record from this instant on. Metadata: `region`, `start_time`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reason of an error or of a refused reading: the one vocabulary of every service.
@@ -206,4 +210,8 @@ ERROR_REASON_PRICE_OVERRIDE_NOT_FOUND: ErrorReason.ValueType  # 44
 """NOT_FOUND: there is no override of this id. Metadata: `override_id`."""
 ERROR_REASON_PRICE_HISTORY_TOO_SHORT: ErrorReason.ValueType  # 45
 """FAILED_PRECONDITION: the region has too few prices to say what they will be. Metadata: `region`."""
+ERROR_REASON_REGION_NOT_FOUND: ErrorReason.ValueType  # 60
+"""NOT_FOUND: nothing is known of a region of this name. Metadata: `region`."""
+ERROR_REASON_REGION_CAPACITY_EXISTS: ErrorReason.ValueType  # 61
+"""ALREADY_EXISTS: another capacity of the region is on record from this instant on. Metadata: `region`, `start_time`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

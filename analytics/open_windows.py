@@ -1,0 +1,51 @@
+"""Which windows are to be closed next: the newest first, for prices follow from it, and those missed before it."""
+
+from __future__ import annotations
+
+from analytics.region_window import WINDOW_MS
+
+
+class OpenWindows:
+    """The starts of windows, UTC milliseconds, in which some region may not be closed; at most those of `reach_ms`."""
+
+    def __init__(self, reach_ms: int) -> None:
+        self._reach_ms = reach_ms
+        self._starts_ms: set[int] = set()
+        self._tried_ms: set[int] = set()
+        self._known_to_ms: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._starts_ms)
+
+    def know(self, closable_end_ms: int) -> None:
+        """Takes in that every window that ends by then may be closed; at first, all of those within reach are open."""
+        earliest_ms = closable_end_ms - self._reach_ms // WINDOW_MS * WINDOW_MS
+        from_ms = earliest_ms if self._known_to_ms is None else max(earliest_ms, self._known_to_ms)
+        self._starts_ms = {start_ms for start_ms in self._starts_ms if start_ms >= earliest_ms}
+        self._starts_ms.update(range(from_ms, closable_end_ms, WINDOW_MS))
+        self._known_to_ms = max(closable_end_ms, from_ms)
+
+    @property
+    def has_untried(self) -> bool:
+        """Whether there is one to be closed that was not tried yet in this round."""
+        return bool(self._starts_ms - self._tried_ms)
+
+    def newest(self) -> int | None:
+        """The start of the one to be closed next; None where none is open.
+
+        One that could not be closed comes again when the others had their turn.
+        """
+        if not self.has_untried:
+            self._tried_ms.clear()
+        return max(self._starts_ms - self._tried_ms, default=None)
+
+    def is_last_known(self, start_ms: int) -> bool:
+        """Whether no window after this one may be closed yet."""
+        return self._known_to_ms == start_ms + WINDOW_MS
+
+    def tried(self, start_ms: int, *, is_closed: bool) -> None:
+        """Takes in whether a window is closed in every region now."""
+        if is_closed:
+            self._starts_ms.discard(start_ms)
+        else:
+            self._tried_ms.add(start_ms)

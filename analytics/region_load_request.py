@@ -1,0 +1,144 @@
+"""Checks what people ask of the load of regions: every broken rule is named with its field, before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from energy.analytics.v1 import analytics_service_pb2 as pb
+from google.protobuf.message import Message
+
+from analytics.region_capacity import CAPACITY_KW_MAXIMUM, RegionCapacity, milliwatts
+from common.errors import FieldViolation, InvalidArgument, RequestTooExpensive
+from common.instants import to_ms
+
+REGION_LENGTH_MAXIMUM = 64
+ACTOR_LENGTH_MAXIMUM = 128
+REGIONS_MAXIMUM = 1000
+SPAN_DAYS_MAXIMUM = 366
+
+_DAY_MS = 86_400_000
+# The years that a date of the store can have.
+_LATEST_MS = 253_370_764_799_999
+_EARLIEST_MS = -62_135_596_800_000
+
+
+@dataclass(frozen=True, slots=True)
+class LoadQuestion:
+    """Closed windows of a region that start in [start_ms, end_ms), UTC milliseconds, as they are or by the hour."""
+
+    region: str
+    start_ms: int
+    end_ms: int
+    is_hourly: bool
+
+    def filters(self) -> dict[str, str | int | bool]:
+        """What the token of a page is bound to."""
+        return {"region": self.region, "start": self.start_ms, "end": self.end_ms, "hourly": self.is_hourly}
+
+
+def refuse(violations: Collection[FieldViolation]) -> None:
+    """Raises them, if there are any.
+
+    Raises:
+        InvalidArgument: there are.
+    """
+    if violations:
+        raise InvalidArgument(list(violations))
+
+
+def text_violations(field: str, text: str, length_maximum: int) -> list[FieldViolation]:
+    """What is wrong with a text that is required."""
+    if not text:
+        return [FieldViolation(field, "FIELD_REQUIRED", "is required")]
+    if len(text) > length_maximum:
+        return [FieldViolation(field, "OUT_OF_RANGE", f"must have at most {length_maximum} characters")]
+    return []
+
+
+def region_of(request: pb.GetRegionLoadRequest) -> str:
+    """The region that a request is about.
+
+    Raises:
+        InvalidArgument: it is absent or too long.
+    """
+    refuse(text_violations("region", request.region, REGION_LENGTH_MAXIMUM))
+    return request.region
+
+
+def regions_of(request: pb.WatchRegionLoadRequest) -> frozenset[str]:
+    """The regions that are to be watched; empty: every one.
+
+    Raises:
+        InvalidArgument: there are too many, or one is empty or too long.
+    """
+    if len(request.regions) > REGIONS_MAXIMUM:
+        raise InvalidArgument([FieldViolation("regions", "OUT_OF_RANGE", f"must be at most {REGIONS_MAXIMUM}")])
+    violations = []
+    for number, region in enumerate(request.regions):
+        violations += text_violations(f"regions[{number}]", region, REGION_LENGTH_MAXIMUM)
+    refuse(violations)
+    return frozenset(request.regions)
+
+
+def load_question(request: pb.ListRegionLoadRequest) -> LoadQuestion:
+    """Which closed windows a request asks for.
+
+    Raises:
+        InvalidArgument: a field is absent or out of its range.
+        RequestTooExpensive: the span is longer than 366 days.
+    """
+    violations = text_violations("region", request.region, REGION_LENGTH_MAXIMUM)
+    start_ms, end_ms = span_of(request, violations)
+    hourly = {
+        pb.REGION_LOAD_RESOLUTION_QUARTER_HOUR: False,
+        pb.REGION_LOAD_RESOLUTION_HOUR: True,
+    }.get(request.resolution)
+    if hourly is None:
+        violations.append(FieldViolation("resolution", "FIELD_REQUIRED", "is required, and one of the listed ones"))
+    refuse(violations)
+    if end_ms - start_ms > SPAN_DAYS_MAXIMUM * _DAY_MS:
+        raise RequestTooExpensive(f"at most {SPAN_DAYS_MAXIMUM} days at once")
+    return LoadQuestion(request.region, start_ms, end_ms, bool(hourly))
+
+
+def capacity_of(request: pb.SetRegionCapacityRequest, now_ms: int) -> RegionCapacity:
+    """The capacity that is to be set, from now on where no instant is named.
+
+    Raises:
+        InvalidArgument: a field is absent or out of its range.
+    """
+    violations = text_violations("region", request.region, REGION_LENGTH_MAXIMUM)
+    # False for what is not a number, too; less than a milliwatt is kept as nothing.
+    if not (0 < request.capacity_kw <= CAPACITY_KW_MAXIMUM and milliwatts(request.capacity_kw)):
+        must = f"must be more than 0 and at most {CAPACITY_KW_MAXIMUM:.0f} kW"
+        violations.append(FieldViolation("capacity_kw", "OUT_OF_RANGE", must))
+    start_ms = _instant(request, "start_time", violations) if request.HasField("start_time") else now_ms
+    violations += text_violations("actor", request.actor, ACTOR_LENGTH_MAXIMUM)
+    refuse(violations)
+    return RegionCapacity(request.region, milliwatts(request.capacity_kw), start_ms, request.actor, now_ms)
+
+
+def span_of(
+    request: pb.ListRegionLoadRequest | pb.ListAggregatesRequest, violations: list[FieldViolation]
+) -> tuple[int, int]:
+    """Start and end of the span of a request, UTC milliseconds; adds what is wrong with them."""
+    known = len(violations)
+    start_ms, end_ms = (_instant(request, field, violations) for field in ("start_time", "end_time"))
+    if len(violations) == known and start_ms >= end_ms:
+        violations.append(FieldViolation("end_time", "OUT_OF_RANGE", "must be after start_time"))
+    return start_ms, end_ms
+
+
+def _instant(request: Message, field: str, violations: list[FieldViolation]) -> int:
+    if not request.HasField(field):
+        violations.append(FieldViolation(field, "FIELD_REQUIRED", "is required"))
+        return 0
+    try:
+        instant_ms = to_ms(getattr(request, field))
+    except ValueError as fault:
+        violations.append(FieldViolation(field, "INVALID_FORMAT", str(fault)))
+        return 0
+    if not _EARLIEST_MS <= instant_ms <= _LATEST_MS:
+        violations.append(FieldViolation(field, "OUT_OF_RANGE", "must lie in the years 0001 to 9998"))
+    return instant_ms

@@ -1,0 +1,127 @@
+"""How the windows of regions are put together: who marks what came late, who closes, who tells, who is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import stamina
+from energy.billing.v1 import usage_service_pb2_grpc
+from prometheus_client import CollectorRegistry
+from pymongo.errors import PyMongoError
+
+from analytics.config import AnalyticsConfig
+from analytics.due_window_store import DueWindowStore
+from analytics.fleet_report import FleetReport
+from analytics.late_windows import LateWindows
+from analytics.region_capacity_store import RegionCapacityStore
+from analytics.region_load_codec import closed_event
+from analytics.region_load_feed import RegionLoadFeed
+from analytics.region_load_report import RegionLoadReport
+from analytics.region_window_store import COLLECTION, RegionWindowStore
+from analytics.window_closer import ClosingSettings, WindowCloser, WindowStores
+from analytics.window_metrics import RegionLoadMetrics, WindowMetrics
+from analytics.window_usage import WindowUsage
+from common.broker import BrokerConnection
+from common.event_outbox import EventOutbox
+from common.lifecycle import Lifecycle
+from common.mongo import Database
+from common.registry_cache import RegistryCache
+
+_STORE_WAIT_MAXIMUM_SECONDS = 5.0
+_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+
+Task = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionLoads:
+    """What the load of regions rests on, and who answers questions about it."""
+
+    stores: WindowStores
+    report: RegionLoadReport
+    feed: RegionLoadFeed
+
+
+def window_stores(database: Database) -> WindowStores:
+    """The stores of windows; opens nothing."""
+    return WindowStores(RegionWindowStore(database), DueWindowStore(database), RegionCapacityStore(database))
+
+
+def late_windows(
+    config: AnalyticsConfig, stores: WindowStores, registry: RegistryCache, metrics_registry: CollectorRegistry
+) -> LateWindows:
+    """Who marks the windows for which something came late."""
+    return LateWindows(
+        registry.get,
+        stores.due.mark,
+        metrics_registry,
+        lateness_ms=_lateness_ms(config),
+        kept_ms=config.window_correction_days * _DAY_MS,
+    )
+
+
+def region_loads(
+    config: AnalyticsConfig,
+    stores: WindowStores,
+    fleet: FleetReport,
+    metrics_registry: CollectorRegistry,
+    now_ms: Callable[[], int],
+) -> RegionLoads:
+    """The load of regions as calls see it; opens nothing."""
+    report = RegionLoadReport(fleet, stores, now_ms=now_ms)
+    feed = RegionLoadFeed(
+        loads=report.every,
+        windows=stores.windows,
+        metrics=RegionLoadMetrics(metrics_registry, now_ms),
+        look_seconds=config.region_load_refresh_seconds,
+        now_ms=now_ms,
+    )
+    return RegionLoads(stores, report, feed)
+
+
+def window_tasks(
+    config: AnalyticsConfig,
+    loads: RegionLoads,
+    usage: usage_service_pb2_grpc.UsageServiceAsyncStub,
+    *,
+    me: str,
+    database: Database,
+    registry: RegistryCache,
+    broker: BrokerConnection,
+    metrics_registry: CollectorRegistry,
+    now_ms: Callable[[], int],
+) -> Mapping[str, Task]:
+    """The tasks to be run for ever once the stores are prepared, by name: closing, telling, letting people know."""
+    outbox = EventOutbox(database, COLLECTION, closed_event, broker, metrics_registry)
+    closer = WindowCloser(
+        me=me,
+        registry=registry,
+        usage=WindowUsage(usage),
+        stores=loads.stores,
+        settings=ClosingSettings(
+            _lateness_ms(config), config.window_catch_up_hours * _HOUR_MS, config.window_concurrency
+        ),
+        metrics=WindowMetrics(metrics_registry),
+        told=outbox.notify,
+        now_ms=now_ms,
+    )
+    return {"region_windows": closer.run, "window_events": outbox.run, "region_load_feed": loads.feed.run}
+
+
+async def start_when_prepared(lifecycle: Lifecycle, stores: WindowStores, tasks: Mapping[str, Task]) -> None:
+    """Starts tasks once the stores have their indexes; a background task, which stays when its work is done."""
+    retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
+    async for attempt in retried:
+        with attempt:
+            await stores.prepare()
+    for name, run_forever in tasks.items():
+        lifecycle.start_task(name, run_forever())
+    await asyncio.Event().wait()
+
+
+def _lateness_ms(config: AnalyticsConfig) -> int:
+    return int(config.window_lateness_seconds * 1000)
