@@ -13,7 +13,8 @@ from loadgen.files.time_zone import LocalTimeParameters
 
 ESPI_NAMESPACE = "http://naesb.org/espi"
 
-_RESOURCES = ("UsagePoint", "LocalTimeParameters", "MeterReading", "ReadingType", "IntervalBlock")
+_SUMMARIES = ("UsageSummary", "ElectricPowerUsageSummary")  # the newer name and the one before it
+_RESOURCES = ("UsagePoint", "LocalTimeParameters", "MeterReading", "ReadingType", "IntervalBlock", *_SUMMARIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ class Feed:
             meter_reading = _owner(block, self.resources["MeterReading"])
             usage_point = _owner(meter_reading or block, self.resources["UsagePoint"])
             yield TiedBlock(block.element, self._type_of(block, meter_reading), usage_point)
+
+    def summaries(self) -> Iterator[tuple[Element, Resource | None]]:
+        """Every usage summary with its usage point, where that is known."""
+        for name in _SUMMARIES:
+            for summary in self.resources[name]:
+                yield summary.element, _owner(summary, self.resources["UsagePoint"])
 
     def local_times(self) -> list[LocalTimeParameters]:
         """The distinct local times that the file declares."""

@@ -242,6 +242,36 @@ async def test_a_usage_file_and_a_tariff_file_are_a_bill_in_one_command(mesh: Me
     assert "note: demandreactivepowercharge is not billed" in output.getvalue()
 
 
+async def test_a_bill_that_the_file_states_stands_beside_the_computed_one(
+    mesh: Mesh, samples_dir: Path, tmp_path: Path
+) -> None:
+    """Of the same four weeks: at the mean price of the stated bill it is met, at another one the price differs."""
+    usage = samples_dir / "green-button/nine_days_hourly_with_cost.xml"
+    hours = {f"energy{kind}schedule": [[0] * 24] * 12 for kind in ("weekday", "weekend")}
+    output = StringIO()
+
+    for price in (0.11064, 0.2):
+        tariff = tmp_path / f"{price}.json"
+        tariff.write_text(json.dumps({"items": [{"label": "r", "energyratestructure": [[{"rate": price}]], **hours}]}))
+        code = await bill_file(
+            usage,
+            TariffFile(tariff, UrdbChoices("")),
+            ReplayedMeter(device_id=f"stated-{price}"),
+            Sending(mesh.environment["GATEWAY_ADDRESS"], output),
+            mesh.environment["BILLING_ADDRESS"],
+        )
+        assert code == 0
+
+    told = output.getvalue()
+    stated = "stated in the file for 2014-01-01 up to 2014-01-29: bill 22.08 USD, energy 199.563 kWh"
+    assert told.count(stated) == 2
+    reach = "    period: the file has readings of 2014-01-01 up to 2014-01-10 only\n"
+    assert f"  computed for 2014-01-01 up to 2014-01-29: 22.08 USD, 199.563 kWh\n  met\n{reach}" in told
+    causes = "    energy: the same\n    price: unknown, the file names no tariff"
+    assert f"  not met: the computed bill is 17.83 USD more\n{reach}{causes}" in told
+    assert told.endswith("costs stated for 216 intervals of the file: 22.05567 USD\n")
+
+
 def minute(device_id: str, **meter: float) -> Reading:
     """A meter's reading of one minute."""
     return Reading(
