@@ -1,4 +1,4 @@
-"""The generator as a program: `python -m loadgen fleet|replay|demo|bench`."""
+"""The generator as a program: `python -m loadgen fleet|replay|bill|export|demo|bench`."""
 
 import os
 import sys

@@ -13,6 +13,7 @@ from common.instants import datetime_to_ms
 from loadgen.demo import SPEED
 from loadgen.disturbance import DisturbanceShares
 from loadgen.file_bill import TariffFile
+from loadgen.file_export import ExportRequest
 from loadgen.files.urdb_tariff import UrdbChoices
 from loadgen.fleet import FleetSpec, LoadMode
 from loadgen.pacing import Pacing
@@ -34,6 +35,7 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _add_fleet(commands.add_parser("fleet", help="send the readings of a simulated fleet"), environment)
     _add_replay(commands.add_parser("replay", help="send the readings of a real file"), environment)
     _add_bill(commands.add_parser("bill", help="send a usage file and bill it by a tariff file"), environment)
+    _add_export(commands.add_parser("export", help="write a meter's readings as a Green Button file"), environment)
     _add_demo(commands.add_parser("demo", help="send a fleet's day, then ask the mesh and report"), environment)
     _add_bench(commands.add_parser("bench", help="measure the mesh's path beside its bare limits"), environment)
     return top
@@ -177,6 +179,26 @@ def _add_replay(command: argparse.ArgumentParser, environment: Mapping[str, str]
     _add_rate(command)
     command.set_defaults(speed=None)
     _add_address(command, "gateway", environment)
+
+
+def export_request(arguments: argparse.Namespace) -> ExportRequest:
+    """Which readings to write; ValueError when a time is none."""
+    start, end = datetime.fromisoformat(arguments.start), datetime.fromisoformat(arguments.end)
+    return ExportRequest(arguments.device_id, start, end)
+
+
+def _add_export(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    command.add_argument("device_id", metavar="DEVICE_ID", help="the meter")
+    for name, place in (("from", "start"), ("to", "end")):
+        command.add_argument(
+            f"--{name}",
+            dest=place,
+            required=True,
+            metavar="TIME",
+            help="ISO 8601; the meter's local time, or with offset",
+        )
+    _add_address(command, "gateway", environment)
+    _add_address(command, "billing", environment)
 
 
 def _add_demo(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ from loadgen.files.file_readings import MalformedFile
 from loadgen.files.urdb_file import read_urdb
 from loadgen.files.urdb_tariff import UrdbChoices, UrdbTariff, urdb_tariff
 from loadgen.replay import ReplayedMeter
+from loadgen.stated_bills import compared_lines, earliest_start_ms
 
 _ARRIVAL_SECONDS = 60.0
 
@@ -59,9 +60,11 @@ async def bill_file(usage: Path, tariff_file: TariffFile, meter: ReplayedMeter, 
         await wait_until_stored(channel, [sent], lambda _: account.readings, limit_seconds=_ARRIVAL_SECONDS)
         tariffs = TariffServiceStub(channel)
         await tariffs.CreateTariff(CreateTariffRequest(tariff=found.tariff), timeout=UNARY_TIMEOUT_SECONDS)
-        await assign_tariff(channel, found.tariff.tariff_id, [device_id], start_ms=days.start_ms)
+        start_ms = earliest_start_ms(replay, days.time_zone, days.start_ms)
+        await assign_tariff(channel, found.tariff.tariff_id, [device_id], start_ms=start_ms)
         invoice = await preview_invoice(channel, device_id, days.first, days.end)
-    lines = [f"tariff {found.tariff.tariff_id}: {found.tariff.display_name}", *bill_lines(found, invoice)]
+        lines = [f"tariff {found.tariff.tariff_id}: {found.tariff.display_name}", *bill_lines(found, invoice)]
+        lines += [line async for line in compared_lines(channel, replay, invoice)]
     sending.output.write("\n".join(lines) + "\n")
     return exit_code
 

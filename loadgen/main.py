@@ -20,6 +20,7 @@ from loadgen.commands import FleetRun, Sending, send_file, send_fleet
 from loadgen.connection import Addresses, MeshAway
 from loadgen.demo import DemoSettings, run_demo
 from loadgen.file_bill import bill_file
+from loadgen.file_export import export_usage
 from loadgen.files.file_readings import FileError
 from loadgen.progress import shows_bar
 from loadgen.registration import RegistrationRefused
@@ -59,6 +60,11 @@ async def _run(parsed: argparse.Namespace, environment: Mapping[str, str], outpu
         from loadgen.bench.command import bench
 
         return await bench(parsed, environment, output)
+    if parsed.command == "export":
+        request, now = cli.export_request(parsed), datetime.now(UTC)
+        return await export_usage(
+            request, gateway=parsed.gateway, billing=parsed.billing, output=output, told=sys.stderr, now=now
+        )
     sending = Sending(parsed.gateway, output, live_bar, getattr(parsed, "streams", 1), cli.pacing(parsed))
     if parsed.command == "replay":
         return await send_file(parsed.file, cli.replayed_meter(parsed), sending)

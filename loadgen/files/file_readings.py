@@ -11,6 +11,7 @@ from pathlib import Path
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 
 from common.instants import duration_from_ms, from_ms
+from loadgen.files.stated_bill import Statements
 
 
 class FileFormat(StrEnum):
@@ -84,7 +85,7 @@ class FileReadings:
 
     A row is a line of the household format and of CSV, a line with a day of a register (300) of NEM12, and an
     `IntervalReading` of Green Button. `remarks` say what a person should know about the file as a whole, such as how
-    its time zone was found.
+    its time zone was found; `stated` is what it says of money.
     """
 
     format: FileFormat
@@ -93,6 +94,7 @@ class FileReadings:
     rows_in: int = 0
     refused: list[RowRefusal] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    stated: Statements = field(default_factory=Statements)
 
     def refuse(self, row: int, reason: RefusalReason, text: str) -> None:
         """Keeps the refusal of a row, or of a part of it."""

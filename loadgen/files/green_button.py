@@ -22,7 +22,8 @@ from loadgen.files.file_readings import (
     joined_quality,
 )
 from loadgen.files.green_button_feed import Feed, TiedBlock, read_feed
-from loadgen.files.safe_xml import child_text, local_name
+from loadgen.files.green_button_money import amount_of, currency_of, stated_bills
+from loadgen.files.safe_xml import child, child_text, local_name
 from loadgen.files.time_zone import checked_zone
 
 # Codes of ESPI: service kind electricity, commodity electricity (primary or secondary metered), unit watt-hour,
@@ -88,6 +89,9 @@ def read_green_button(path: Path, time_zone: str | None, usage_point: str | None
                 rows.append(_Row(result.rows_in, _reading(element, block)))
             except RowRefused as refused:
                 result.refuse(result.rows_in, refused.reason, refused.text)
+                continue
+            _note_cost(element, block, rows[-1], result)
+    result.stated.bills += stated_bills(feed, usage_point)
     readings = list(_merged(rows, result))
     result.refused.sort(key=lambda each: each.row)
     result.readings = iter(readings)
@@ -125,8 +129,8 @@ def _unsupported(block: TiedBlock) -> str | None:
     """Why no reading can be made of this block, or None."""
     kind = block.reading_type.element
     if block.usage_point:
-        service = [each for each in block.usage_point.element if local_name(each) == "ServiceCategory"]
-        code = child_text(service[0], "kind") if service else None
+        service = child(block.usage_point.element, "ServiceCategory")
+        code = None if service is None else child_text(service, "kind")
         if code not in (None, _ELECTRICITY_KIND):
             return f"belongs to a usage point of service kind {code}; only electricity (0) is read"
     for name, supported, meaning in (
@@ -145,7 +149,7 @@ def _unsupported(block: TiedBlock) -> str | None:
 
 def _reading(element: Element, block: TiedBlock) -> FileReading:
     kind = block.reading_type.element
-    period = next((each for each in element if local_name(each) == "timePeriod"), None)
+    period = child(element, "timePeriod")
     if period is None:
         raise RowRefused(RefusalReason.MALFORMED_ROW, "has no timePeriod")
     start = _whole(child_text(period, "start"), "start", lowest=0, highest=_LATEST_SECONDS)
@@ -162,6 +166,19 @@ def _reading(element: Element, block: TiedBlock) -> FileReading:
     received = child_text(kind, "flowDirection") in _RECEIVED
     reading = FileReading(start_ms=start * 1000, interval_ms=duration * 1000, quality=_quality(element, kind))
     return replace(reading, export_kwh=energy) if received else replace(reading, import_kwh=energy)
+
+
+def _note_cost(element: Element, block: TiedBlock, row: _Row, result: FileReadings) -> None:
+    text = child_text(element, "cost")
+    if text is None:
+        return
+    cost = amount_of(text)
+    if cost is None:
+        result.remarks.append(f"row {row.number}: cost {text[:40]!r} is no whole number and is left out")
+        return
+    result.stated.costs.append((row.reading.start_ms, cost))
+    code = currency_of(child_text(block.reading_type.element, "currency"))
+    result.stated.cost_currency_code = result.stated.cost_currency_code or code
 
 
 def _quality(element: Element, kind: Element) -> SourceQuality:

@@ -13,7 +13,8 @@ from loadgen.files.time_zone import LocalTimeParameters
 
 ESPI_NAMESPACE = "http://naesb.org/espi"
 
-_RESOURCES = ("UsagePoint", "LocalTimeParameters", "MeterReading", "ReadingType", "IntervalBlock")
+_SUMMARIES = ("UsageSummary", "ElectricPowerUsageSummary")  # the newer name and the one before it
+_RESOURCES = ("UsagePoint", "LocalTimeParameters", "MeterReading", "ReadingType", "IntervalBlock", *_SUMMARIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Resource:
     self_link: str
     up_link: str
     related_links: frozenset[str]
+    title: str = ""
 
     @property
     def name(self) -> str:
@@ -58,9 +60,15 @@ class Feed:
             usage_point = _owner(meter_reading or block, self.resources["UsagePoint"])
             yield TiedBlock(block.element, self._type_of(block, meter_reading), usage_point)
 
+    def summaries(self) -> Iterator[tuple[Element, Resource | None]]:
+        """Every usage summary with its usage point, where that is known."""
+        for name in _SUMMARIES:
+            for summary in self.resources[name]:
+                yield summary.element, _owner(summary, self.resources["UsagePoint"])
+
     def local_times(self) -> list[LocalTimeParameters]:
         """The distinct local times that the file declares."""
-        return list(dict.fromkeys(self._local_time(each.element) for each in self.resources["LocalTimeParameters"]))
+        return list(dict.fromkeys(self._local_time(each) for each in self.resources["LocalTimeParameters"]))
 
     def _type_of(self, block: Resource, meter_reading: Resource | None) -> Resource:
         types = self.resources["ReadingType"]
@@ -71,13 +79,15 @@ class Feed:
         problem = "no ReadingType" if not linked else f"{len(linked)} ReadingTypes and no link that picks one"
         raise MalformedFile(f"{self.path}: {problem} for the IntervalBlock {block.name}; its unit is unknown")
 
-    def _local_time(self, element: Element) -> LocalTimeParameters:
+    def _local_time(self, resource: Resource) -> LocalTimeParameters:
+        element = resource.element
         try:
             return LocalTimeParameters(
                 offset_seconds=int(child_text(element, "tzOffset") or ""),
                 dst_offset_seconds=int(child_text(element, "dstOffset") or "0"),
                 dst_start_rule=int(child_text(element, "dstStartRule") or "0", 16),
                 dst_end_rule=int(child_text(element, "dstEndRule") or "0", 16),
+                title=resource.title,
             )
         except ValueError as error:
             raise MalformedFile(f"{self.path}: LocalTimeParameters without valid numbers ({error})") from error
@@ -112,6 +122,7 @@ def _resources_of(entry: Element) -> Iterator[Resource]:
                     self_link=next((href for rel, href in links if rel == "self"), ""),
                     up_link=next((href for rel, href in links if rel == "up"), ""),
                     related_links=frozenset(href for rel, href in links if rel == "related" and href),
+                    title=child_text(entry, "title") or "",
                 )
 
 

@@ -41,12 +41,15 @@ def local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
+def child(element: Element, name: str) -> Element | None:
+    """The first child with this local name."""
+    return next((each for each in element if local_name(each) == name), None)
+
+
 def child_text(element: Element, name: str) -> str | None:
     """The text of the child with this local name, stripped; None when there is none or it is empty."""
-    for child in element:
-        if local_name(child) == name:
-            return (child.text or "").strip() or None
-    return None
+    found = child(element, name)
+    return None if found is None else (found.text or "").strip() or None
 
 
 def _cause(error: ParseError) -> str:

@@ -39,12 +39,16 @@ def checked_zone(name: str, path: Path) -> ZoneInfo:
 
 @dataclass(frozen=True, slots=True)
 class LocalTimeParameters:
-    """ESPI's local time: standard offset from UTC and daylight saving in seconds, and the two packed rules."""
+    """ESPI's local time: standard offset from UTC and daylight saving in seconds, and the two packed rules.
+
+    `title` is what its entry is called, which may be the name of the zone.
+    """
 
     offset_seconds: int
     dst_offset_seconds: int = 0
     dst_start_rule: int = 0
     dst_end_rule: int = 0
+    title: str = ""
 
     @property
     def has_us_rules(self) -> bool:
@@ -53,10 +57,12 @@ class LocalTimeParameters:
         return rules == (_HOUR_SECONDS, US_DST_START_RULE, US_DST_END_RULE)
 
     def zone_name(self) -> str | None:
-        """The IANA zone that has these rules, or None where that is not plain.
+        """The IANA zone that is named or has these rules, or None where that is not plain.
 
         Offset 0 is UTC whatever the rules: exports are seen that carry the American rules as boilerplate with it.
         """
+        if "/" in self.title and _is_zone(self.title):
+            return self.title
         if self.offset_seconds == 0 and (self.has_us_rules or not self.dst_offset_seconds):
             return "Etc/UTC"
         if self.has_us_rules:
@@ -73,4 +79,13 @@ class LocalTimeParameters:
             daylight = f"daylight saving of {self.dst_offset_seconds} s " + (
                 "by the rules of the United States" if self.has_us_rules else f"from {rules}"
             )
-        return f"offset {self.offset_seconds} s, {daylight}"
+        named = f"{self.title!r}, " if self.title else ""
+        return f"{named}offset {self.offset_seconds} s, {daylight}"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True

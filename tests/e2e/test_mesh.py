@@ -30,7 +30,7 @@ from google.type.money_pb2 import Money
 
 from common.energy import milliwatt_hours
 from common.errors import reason_of
-from common.instants import from_ms
+from common.instants import datetime_from_ms, from_ms
 from common.localstack.mesh import Mesh
 from loadgen.bench.bench import run_bench
 from loadgen.bench.settings import QUICK, BenchSettings
@@ -38,6 +38,8 @@ from loadgen.commands import Sending
 from loadgen.connection import Addresses
 from loadgen.disturbance import Disturbance, DisturbanceShares
 from loadgen.file_bill import TariffFile, bill_file
+from loadgen.file_export import ExportRequest, export_usage
+from loadgen.files import open_file, to_reading
 from loadgen.files.urdb_tariff import UrdbChoices
 from loadgen.fleet import Fleet
 from loadgen.fleet_spec import FleetSpec
@@ -173,10 +175,16 @@ async def test_a_battery_is_seen_live_and_in_usage(client: MeshClient) -> None:
         "green-button/nine_days_hourly_with_cost.xml",
         "green-button/one_year_daily_with_cost.xml",
         "green-button/sdge_2019-10_hourly.xml",
+        "nem12/month_solar_5min.csv",
     ],
 )
-async def test_energy_in_the_store_equals_energy_in_the_file(client: MeshClient, samples_dir: Path, name: str) -> None:
-    """A real file goes through the mesh whole; every row is rounded once, to the milliwatt-hour."""
+async def test_energy_in_the_store_equals_energy_in_the_file(
+    client: MeshClient, mesh: Mesh, samples_dir: Path, tmp_path: Path, name: str
+) -> None:
+    """A real file goes through the mesh whole; every row is rounded once, to the milliwatt-hour.
+
+    Written as Green Button and read again it is the same, reading by reading.
+    """
     meter = ReplayedMeter(time_zone="Europe/Paris" if name.endswith(".txt") else None)
     replay = await open_replay(samples_dir / name, meter, client.gateway)
     tally = Tally()
@@ -188,10 +196,24 @@ async def test_energy_in_the_store_equals_energy_in_the_file(client: MeshClient,
     usage = await client.stored([device.device_id], account.start_ms, account.end_ms, tally.distinct)
 
     found = usage[device.device_id]
-    assert (tally.acked, tally.refused) == (replay.file.rows_in, 0)
+    assert (tally.acked, tally.refused, replay.file.refused) == (account.readings, 0, [])
     assert milliwatt_hours(found.import_kwh) == account.import_milliwatt_hours > 0
     listed = await client.readings(device.device_id, account.start_ms, account.end_ms)
     assert sum(milliwatt_hours(one.reading.meter.import_kwh) for one in listed) == account.import_milliwatt_hours
+    assert sum(milliwatt_hours(one.reading.meter.export_kwh) for one in listed) == account.export_milliwatt_hours
+
+    written = tmp_path / "usage.xml"
+    request = ExportRequest(
+        device.device_id, datetime_from_ms(account.start_ms), datetime_from_ms(account.end_ms), page_size=1000
+    )
+    services = {name: mesh.environment[f"{name.upper()}_ADDRESS"] for name in ("gateway", "billing")}
+    with written.open("w", encoding="ascii") as output:
+        await export_usage(request, **services, output=output, told=StringIO(), now=datetime.now(UTC))
+    again = open_file(written)
+    assert [to_reading(one, device.device_id).meter.import_kwh for one in again.readings] == [
+        one.reading.meter.import_kwh for one in listed
+    ]
+    assert (again.time_zone, again.rows_in) == (device.time_zone, len(listed) * (2 if found.export_kwh else 1))
 
 
 async def test_a_usage_file_and_a_tariff_file_are_a_bill_in_one_command(mesh: Mesh, samples_dir: Path) -> None:
@@ -218,6 +240,36 @@ async def test_a_usage_file_and_a_tariff_file_are_a_bill_in_one_command(mesh: Me
     assert codes == [0, 0]
     assert totals == [f"{total:.2f}"] * 2
     assert "note: demandreactivepowercharge is not billed" in output.getvalue()
+
+
+async def test_a_bill_that_the_file_states_stands_beside_the_computed_one(
+    mesh: Mesh, samples_dir: Path, tmp_path: Path
+) -> None:
+    """Of the same four weeks: at the mean price of the stated bill it is met, at another one the price differs."""
+    usage = samples_dir / "green-button/nine_days_hourly_with_cost.xml"
+    hours = {f"energy{kind}schedule": [[0] * 24] * 12 for kind in ("weekday", "weekend")}
+    output = StringIO()
+
+    for price in (0.11064, 0.2):
+        tariff = tmp_path / f"{price}.json"
+        tariff.write_text(json.dumps({"items": [{"label": "r", "energyratestructure": [[{"rate": price}]], **hours}]}))
+        code = await bill_file(
+            usage,
+            TariffFile(tariff, UrdbChoices("")),
+            ReplayedMeter(device_id=f"stated-{price}"),
+            Sending(mesh.environment["GATEWAY_ADDRESS"], output),
+            mesh.environment["BILLING_ADDRESS"],
+        )
+        assert code == 0
+
+    told = output.getvalue()
+    stated = "stated in the file for 2014-01-01 up to 2014-01-29: bill 22.08 USD, energy 199.563 kWh"
+    assert told.count(stated) == 2
+    reach = "    period: the file has readings of 2014-01-01 up to 2014-01-10 only\n"
+    assert f"  computed for 2014-01-01 up to 2014-01-29: 22.08 USD, 199.563 kWh\n  met\n{reach}" in told
+    causes = "    energy: the same\n    price: unknown, the file names no tariff"
+    assert f"  not met: the computed bill is 17.83 USD more\n{reach}{causes}" in told
+    assert told.endswith("costs stated for 216 intervals of the file: 22.05567 USD\n")
 
 
 def minute(device_id: str, **meter: float) -> Reading:

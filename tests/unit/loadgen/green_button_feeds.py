@@ -42,11 +42,11 @@ def entry(content: str, *links: tuple[str, str]) -> str:
     return f"<entry>{tied}<content>{content}</content></entry>"
 
 
-def opened(folder: Path, *entries: str, time_zone: str | None = None) -> FileReadings:
+def opened(folder: Path, *entries: str, time_zone: str | None = None, usage_point: str | None = None) -> FileReadings:
     """A file with these entries; a bare resource stands in an entry without links."""
     inner = "".join(each if each.startswith("<entry") else entry(each) for each in entries)
     for name in ("UsagePoint", "LocalTimeParameters", "MeterReading", "ReadingType", "IntervalBlock"):
         inner = inner.replace(f"<{name}>", f'<{name} xmlns="http://naesb.org/espi">')
     path = folder / "usage.xml"
     path.write_text(f'<?xml version="1.0"?>\n<feed xmlns="http://www.w3.org/2005/Atom">{inner}</feed>', "utf-8")
-    return open_file(path, time_zone)
+    return open_file(path, time_zone, usage_point)

@@ -152,3 +152,31 @@ def test_harmful_and_damaged_xml_is_refused_by_file_and_place(tmp_path: Path, te
 
     with pytest.raises(MalformedFile, match=told):
         open_file(path)
+
+
+HEAD = '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:e="http://naesb.org/espi">\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            f'<?xml version="1.0" encoding="UTF-8"?>\n{HEAD}<t>caf\xe9</t></feed>'.encode("latin-1"),
+            "line 3, column 7: ",
+        ),
+        (f'<?xml version="1.0" encoding="klingon"?>\n{HEAD}</feed>'.encode(), "bad.xml.*encoding"),
+        (f'<?xml version="1.0" encoding="UTF-16"?>\n{HEAD}</feed>'.encode(), "bad.xml.*encoding"),
+        (f'<?xml version="1.0"?>\n{HEAD}<t>\0</t></feed>'.encode(), "line 3, column 4: "),
+        (f'<?xml version="1.0"?>\n{HEAD}</feed>'.encode("utf-16")[:-3], "bad.xml, line 3, column "),
+    ],
+    ids=["latin-1", "unknown", "another", "nul", "cut in a letter"],
+)
+def test_bytes_that_are_not_of_the_declared_encoding_are_refused_by_place(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    """Also an encoding that nobody knows."""
+    path = tmp_path / "bad.xml"
+    path.write_bytes(content)
+
+    with pytest.raises(MalformedFile, match=told):
+        open_file(path)

@@ -9,6 +9,7 @@ from defusedxml import ElementTree
 
 from common.energy import milliwatt_hours
 from loadgen.files import RefusalReason, open_file, to_reading
+from loadgen.files.stated_bill import StatedBill
 
 HOUSEHOLD = "readings/uci_household_1min.txt"
 ESPI = "{http://naesb.org/espi}"
@@ -150,3 +151,28 @@ def test_five_years_of_a_solar_home_are_read_to_the_milliwatt_hour(samples_dir: 
     assert {each.interval.seconds // 3600 for each in messages} == {23, 24, 25}
     assert file.rows_in == len(rows)
     assert [(each.row, each.reason) for each in file.refused] == [(1311, RefusalReason.OVERLAP)]
+
+
+@pytest.mark.parametrize(
+    ("name", "bills", "costs"),
+    [
+        ("nine_days_hourly_with_cost.xml", [("22.08", "199.563", 28)], "22.05567"),
+        ("one_year_daily_with_cost.xml", [("67.52", "625.716", 28)], "1072.12833"),
+        ("2011-01_hourly.xml", [], "0"),
+        ("sdge_2019-10_hourly.xml", [], "0"),
+    ],
+)
+def test_the_money_of_a_utility_export_is_read(
+    samples_dir: Path, name: str, bills: list[tuple[str, str, int]], costs: str
+) -> None:
+    """Stated bills with their energy and days, and the sum of the costs."""
+    stated = open_file(samples_dir / "green-button" / name).stated
+
+    assert [(str(bill.amount.normalize()), str(bill.energy_kwh), _days(bill)) for bill in stated.bills] == bills
+    assert sum(cost for _, cost in stated.costs) == Decimal(costs)
+
+
+def _days(bill: StatedBill) -> float:
+    assert bill.start_ms is not None
+    assert bill.end_ms is not None
+    return (bill.end_ms - bill.start_ms) / 86_400_000

@@ -123,7 +123,7 @@ def test_the_fleet_and_its_disturbances_are_as_asked_for() -> None:
     assert (cli.pacing(parsed).readings_per_second, parsed.streams) == (50, 2)
 
 
-@pytest.mark.parametrize("command", ["fleet", "replay", "demo"])
+@pytest.mark.parametrize("command", ["fleet", "replay", "bill", "export", "demo"])
 def test_every_option_has_a_help_text(command: str) -> None:
     """Nobody has to read the code to use the generator."""
     top = cli.parser({})
@@ -131,3 +131,22 @@ def test_every_option_has_a_help_text(command: str) -> None:
 
     assert chosen is not None
     assert all(action.help for action in dict(chosen)[command]._actions)
+
+
+def test_an_export_names_its_meter_and_its_times() -> None:
+    """A time without an offset stays so: it is the meter's local one."""
+    parsed = cli.parser({}).parse_args(["export", "meter-1", "--from", "2026-11-20", "--to", "2026-11-21T06:00+05:30"])
+
+    request = cli.export_request(parsed)
+
+    assert (request.device_id, request.start.isoformat()) == ("meter-1", "2026-11-20T00:00:00")
+    assert request.end.isoformat() == "2026-11-21T06:00:00+05:30"
+
+
+def test_a_replayed_file_may_name_its_usage_point() -> None:
+    """Beside whom its meter belongs to."""
+    parsed = cli.parser({}).parse_args(["replay", "f.csv", "--usage-point", "NMI1", "--time-zone", "Australia/Perth"])
+
+    meter = cli.replayed_meter(parsed)
+
+    assert (meter.usage_point, meter.time_zone, meter.account_id) == ("NMI1", "Australia/Perth", "replay")
