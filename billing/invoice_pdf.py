@@ -70,10 +70,7 @@ def _flow(invoice: PrintedInvoice) -> Sequence[Flowable]:
     if invoice.chart is None:
         flow.append(_paragraph(invoice.chart_note, small))
     else:
-        legend = (
-            "Dark blue: taken from the grid; light blue: with estimates; green: given to the grid; pale: no reading."
-        )
-        flow += [_drawing(invoice.chart), _paragraph(f"{legend} {invoice.chart.summary.capitalize()}.", small)]
+        flow += [_drawing(invoice.chart), _paragraph(f"{_LEGEND} {invoice.chart.summary.capitalize()}.", small)]
     return flow
 
 

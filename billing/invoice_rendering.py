@@ -92,6 +92,8 @@ class InvoiceRenderer:
             by_device = [await self._days_of(bill) for bill in bills]
         except NoReadings:
             return None, "The readings of that time are not kept any more."
+        except RequestTooExpensive:
+            return None, "Too many readings have changed since for the usage of then to be drawn."
         return (usage_chart(_together(by_device)), "") if by_device else (None, "No device.")
 
     async def _days_of(self, bill: invoice_pb2.Invoice) -> list[DayUsage]:

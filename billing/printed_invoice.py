@@ -95,7 +95,7 @@ def printed_invoice(invoice: AccountInvoice, chart: UsageChart | None, chart_not
         settlement=(
             *(Fact(f"Payment {one.payment_id}, {_day(one.create_ms)}", amount(-one.coins)) for one in invoice.payments),
             *(
-                Fact(f"Credit note {one.number or one.credit_note_id}: {one.reason}", amount(-one.coins))
+                Fact(f"Credit note {one.number or one.credit_note_id}: {_shown(one.reason)}", amount(-one.coins))
                 for one in invoice.credit_notes
             ),
         ),
@@ -107,20 +107,20 @@ def printed_invoice(invoice: AccountInvoice, chart: UsageChart | None, chart_not
 
 
 def _facts(invoice: AccountInvoice) -> Iterator[Fact]:
-    yield Fact("Account", invoice.account_id)
+    yield Fact("Account", _shown(invoice.account_id))
     yield Fact("Period", f"{invoice.start_date} to {invoice.end_date - timedelta(days=1)}")
     if invoice.adjustment:
-        yield Fact("Adjusts", invoice.adjusted_invoice_id)
+        yield Fact("Adjusts", _shown(invoice.adjusted_invoice_id))
     if invoice.issue_ms is not None:
         yield Fact("Issued", _day(invoice.issue_ms))
     if invoice.due_date is not None:
         yield Fact("Due", str(invoice.due_date))
-    yield Fact("Reference", invoice.invoice_id)
+    yield Fact("Reference", _shown(invoice.invoice_id))
 
 
 def _bill(bill: invoice_pb2.Invoice) -> PrintedBill:
     return PrintedBill(
-        device_id=bill.device_id,
+        device_id=_shown(bill.device_id),
         lines=tuple(_line(line) for line in bill.lines),
         sums=(
             Fact("Net", _money(bill.net)),
@@ -136,7 +136,7 @@ def _line(line: invoice_pb2.InvoiceLine) -> PrintedLine:
     if line.HasField("month_share"):
         quantity += f" x {line.month_share.numerator}/{line.month_share.denominator}"
     unit_price = _money(line.unit_price) if line.unit else ""
-    return PrintedLine(line.description, quantity, unit_price, _money(line.amount))
+    return PrintedLine(_shown(line.description), quantity, unit_price, _money(line.amount))
 
 
 def _bill_notes(bill: invoice_pb2.Invoice) -> Iterator[str]:
@@ -175,4 +175,9 @@ def _money(money: Money) -> str:
     # A price has as many places as it needs, and no fewer than the currency's coins.
     exponent = plain.as_tuple().exponent
     places = max(currency_exponent(money.currency_code), -exponent if isinstance(exponent, int) else 0)
-    return f"{plain.quantize(Decimal(1).scaleb(-places))} {money.currency_code}"
+    return f"{plain.quantize(Decimal(1).scaleb(-places)):f} {money.currency_code}"
+
+
+def _shown(text: str) -> str:
+    """A text that people have made up, with what cannot be seen written by its number: no two print alike."""
+    return "".join(sign if sign.isprintable() else f"[U+{ord(sign):04X}]" for sign in text)

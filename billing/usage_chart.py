@@ -47,11 +47,16 @@ class Label(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UsageChart:
-    """Bars, and the labels of both axes; `summary` says in words what is to be seen."""
+    """Bars, and the labels of both axes.
+
+    `figures` are the days in figures: day, kWh taken and kWh given, with what is to be said of it; `summary` says in
+    words what is to be seen.
+    """
 
     bars: tuple[Bar, ...]
     levels: tuple[Label, ...]
     days: tuple[Label, ...]
+    figures: tuple[tuple[str, str, str], ...]
     summary: str
 
 
@@ -86,7 +91,17 @@ def usage_chart(usage: Sequence[DayUsage]) -> UsageChart:
         Label(round(_LEFT + (index + 0.5) * place, 2), HEIGHT - _BOTTOM + 14, f"{usage[index].day:%d.%m.}")
         for index in range(0, len(usage), every)
     )
-    return UsageChart(tuple(bars), levels, days, _summary(usage))
+    return UsageChart(tuple(bars), levels, days, tuple(_figures(one) for one in usage), _summary(usage))
+
+
+def _figures(one: DayUsage) -> tuple[str, str, str]:
+    def shown(milliwatt_hours: int | None) -> str:
+        return "" if milliwatt_hours is None else _plain(Decimal(milliwatt_hours) / _KWH)
+
+    if one.is_gap:
+        return str(one.day), "no reading", ""
+    estimated = ", with estimates" if one.is_estimated else ""
+    return str(one.day), f"{shown(one.import_milliwatt_hours)}{estimated}", shown(one.export_milliwatt_hours)
 
 
 def _summary(usage: Sequence[DayUsage]) -> str:

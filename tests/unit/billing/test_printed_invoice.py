@@ -151,8 +151,26 @@ def test_what_people_have_named_cannot_change_the_page() -> None:
     page = Page(invoice_html(printed(replace(ISSUED, account_id=EVIL, bills=(bill(EVIL),)))))
 
     assert "script" not in page.opened
-    assert EVIL in page.texts
+    assert EVIL.replace("\u202e", "[U+202E]") in page.texts
     assert "bdi" in page.opened
+
+
+def test_two_names_that_look_alike_are_told_apart() -> None:
+    """What cannot be seen is written by its number, on the page and in the PDF."""
+    one, other = (printed(replace(ISSUED, account_id=name)) for name in ("acc-1", "acc-1\u200b"))
+
+    assert "acc-1[U+200B]" in Page(invoice_html(other)).texts
+    assert invoice_pdf(one) != invoice_pdf(other)
+
+
+def test_a_price_is_written_in_plain_digits() -> None:
+    """However small it is."""
+    tiny = invoice_pb2.Invoice.FromString(bill())
+    tiny.lines[0].unit_price.CopyFrom(money(0, 100))
+
+    page = Page(invoice_html(printed(replace(ISSUED, bills=(tiny.SerializeToString(),)))))
+
+    assert "0.0000001 EUR" in page.texts
 
 
 def test_the_coins_of_a_currency_decide_how_many_places_an_amount_has() -> None:

@@ -39,6 +39,12 @@ def test_a_day_without_a_reading_is_a_gap_and_one_without_use_is_not() -> None:
     chart = usage_chart([day(0, None), day(1, 0.0), day(2, 1.5, estimated=True), day(3, 1.0, 0.25)])
 
     assert [bar.style for bar in chart.bars] == ["gap", "import", "estimated", "import", "export"]
+    assert chart.figures == (
+        ("2026-01-01", "no reading", ""),
+        ("2026-01-02", "0", ""),
+        ("2026-01-03", "1.5, with estimates", ""),
+        ("2026-01-04", "1", "0.25"),
+    )
     assert chart.summary == (
         "2.5 kWh taken from the grid, 0.25 kWh given to it, no reading on 1 of 4 days, estimates on 1"
     )
