@@ -12,6 +12,7 @@ from google.type.money_pb2 import Money
 
 from billing.account_invoice import AccountInvoice, Stage, State, identity_of
 from billing.account_invoice_store import AccountInvoiceStore
+from billing.account_zone import account_zone
 from billing.bill_maker import BillMaker
 from billing.device_registry import RegisteredDevice
 from billing.invoice_codec import PreviewQuestion
@@ -82,6 +83,8 @@ class InvoiceMaker:
             is_held=any(bill.holds for bill in bills),
             create_ms=now_ms,
             update_ms=now_ms,
+            device_ids=tuple(bill.device_id for bill in bills),
+            time_zone=account_zone((bill.time_zone for bill in bills), now_ms),
         )
 
     async def _bill(self, device_id: str, period: AccountPeriod, now_ms: int) -> invoice_pb2.Invoice:

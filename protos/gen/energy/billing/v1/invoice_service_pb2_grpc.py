@@ -165,7 +165,8 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListInvoices(self, request, context):
-        """Lists invoices by invoice_id, as they were last kept and without their bills.
+        """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
+        asked for; by due_date and invoice_id where only those overdue are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,7 +207,8 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPayments(self, request, context):
-        """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice.
+        """Lists payments in the order they were recorded: of an invoice, an account or all. Fails with NOT_FOUND when there is no such
+        invoice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

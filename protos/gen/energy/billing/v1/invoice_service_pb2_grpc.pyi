@@ -61,7 +61,9 @@ class InvoiceServiceStub:
     Fails as ExplainInvoice does, and with FAILED_PRECONDITION when the bills are in different currencies.
     """
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
-    """Lists invoices by invoice_id, as they were last kept and without their bills."""
+    """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
+    asked for; by due_date and invoice_id where only those overdue are.
+    """
     ListOverdue: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]
     """Lists invoices that are overdue, those longest due first, without their bills."""
     IssueInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]
@@ -79,7 +81,9 @@ class InvoiceServiceStub:
     the same payment_id with other content.
     """
     ListPayments: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListPaymentsRequest, _invoice_service_pb2.ListPaymentsResponse]
-    """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice."""
+    """Lists payments in the order they were recorded: of an invoice, an account or all. Fails with NOT_FOUND when there is no such
+    invoice.
+    """
     CreateCreditNote: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateCreditNoteRequest, _invoice_service_pb2.CreateCreditNoteResponse]
     """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
 
@@ -133,7 +137,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     Fails as ExplainInvoice does, and with FAILED_PRECONDITION when the bills are in different currencies.
     """
     ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
-    """Lists invoices by invoice_id, as they were last kept and without their bills."""
+    """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
+    asked for; by due_date and invoice_id where only those overdue are.
+    """
     ListOverdue: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]  # type: ignore[assignment]
     """Lists invoices that are overdue, those longest due first, without their bills."""
     IssueInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]  # type: ignore[assignment]
@@ -151,7 +157,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     the same payment_id with other content.
     """
     ListPayments: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListPaymentsRequest, _invoice_service_pb2.ListPaymentsResponse]  # type: ignore[assignment]
-    """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice."""
+    """Lists payments in the order they were recorded: of an invoice, an account or all. Fails with NOT_FOUND when there is no such
+    invoice.
+    """
     CreateCreditNote: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateCreditNoteRequest, _invoice_service_pb2.CreateCreditNoteResponse]  # type: ignore[assignment]
     """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
 
@@ -238,7 +246,9 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.ListInvoicesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.ListInvoicesResponse, _abc.Awaitable[_invoice_service_pb2.ListInvoicesResponse]]:
-        """Lists invoices by invoice_id, as they were last kept and without their bills."""
+        """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
+        asked for; by due_date and invoice_id where only those overdue are.
+        """
 
     @_abc_1.abstractmethod
     def ListOverdue(
@@ -286,7 +296,9 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.ListPaymentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.ListPaymentsResponse, _abc.Awaitable[_invoice_service_pb2.ListPaymentsResponse]]:
-        """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice."""
+        """Lists payments in the order they were recorded: of an invoice, an account or all. Fails with NOT_FOUND when there is no such
+        invoice.
+        """
 
     @_abc_1.abstractmethod
     def CreateCreditNote(
