@@ -6,8 +6,9 @@ from enum import Enum
 from zoneinfo import ZoneInfo
 
 from billing.account_zone import UTC_ZONE
-from billing.local_time import local_midnight_ms
+from billing.local_time import local_midnight_ms, wall_clock
 from billing.number_series import INVOICES, number_of
+from billing.revenue_share import RevenueShare
 
 
 class Stage(Enum):
@@ -137,6 +138,7 @@ class AccountInvoice:
     series: str = INVOICES
     time_zone: str = UTC_ZONE
     device_ids: tuple[str, ...] = ()
+    shares: tuple[RevenueShare, ...] = ()
 
     @property
     def number(self) -> str:
@@ -184,6 +186,11 @@ class AccountInvoice:
         if self.balance_coins * self.total_coins <= 0:
             return State.PAID
         return State.PARTIALLY_PAID if self.payments else State.ISSUED
+
+    @property
+    def issue_date(self) -> date | None:
+        """The day it was issued on, where the account is."""
+        return None if self.issue_ms is None else wall_clock(self.issue_ms, ZoneInfo(self.time_zone)).day
 
     @property
     def due_end_ms(self) -> int | None:

@@ -21,6 +21,8 @@ from billing.account_invoice import (
 )
 from billing.account_zone import UTC_ZONE
 from billing.number_series import INVOICES
+from billing.revenue_document import revenue_fields, shares_from, unknown_shares
+from billing.revenue_share import RevenueShare
 from common.instants import datetime_from_ms, datetime_to_ms
 
 FORM = 2
@@ -58,6 +60,7 @@ def to_document(invoice: AccountInvoice) -> dict[str, Any]:
         "time_zone": invoice.time_zone,
         "due_end_time": None if invoice.due_end_ms is None else datetime_from_ms(invoice.due_end_ms),
         "unsettled_due_date": None if invoice.unsettled_due_date is None else invoice.unsettled_due_date.isoformat(),
+        **revenue_fields(invoice),
         "held_issue_reason": invoice.held_issue_reason,
         "adjustment": invoice.adjustment,
         "has_unlisted_payments": bool(invoice.payments),
@@ -92,6 +95,7 @@ def from_document(document: Mapping[str, Any]) -> AccountInvoice:
         due_date=None if due_date is None else date.fromisoformat(due_date),
         time_zone=document.get("time_zone", UTC_ZONE),
         device_ids=_device_ids(document),
+        shares=_shares(document),
         held_issue_reason=document["held_issue_reason"],
         adjustment=document["adjustment"],
         payments=tuple(Payment(**payment) for payment in document["payments"]),
@@ -106,6 +110,11 @@ def _device_ids(document: Mapping[str, Any]) -> tuple[str, ...]:
     if known is not None:
         return tuple(known)
     return tuple(invoice_pb2.Invoice.FromString(bytes(bill)).device_id for bill in document.get("bills", ()))
+
+
+def _shares(document: Mapping[str, Any]) -> tuple[RevenueShare, ...]:
+    known = document.get("shares")
+    return unknown_shares(document["net_coins"], document["tax_coins"]) if known is None else shares_from(known)
 
 
 def _dispute_to_document(dispute: Dispute) -> dict[str, Any]:

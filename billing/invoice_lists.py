@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from billing.invoice_list_store import InvoiceListStore
 from billing.payment_list_store import PaymentListStore
+from billing.revenue_store import RevenueStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +13,10 @@ class InvoiceLists:
 
     invoices: InvoiceListStore
     payments: PaymentListStore
+    revenue: RevenueStore
 
     async def prepare(self) -> None:
         """Makes their indexes."""
         await self.invoices.prepare()
         await self.payments.prepare()
+        await self.revenue.prepare()

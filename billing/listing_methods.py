@@ -22,6 +22,8 @@ from billing.invoice_filter import (
 from billing.invoice_list_store import InvoiceFilter, InvoicePlace, place_of
 from billing.invoice_lists import InvoiceLists
 from billing.payment_list_store import PaymentPlace
+from billing.revenue_codec import group_message, revenue_question
+from billing.revenue_store import RevenuePlace
 from billing.settlement_methods import SettlementMethods
 from billing.tariff_codec import refuse
 from common.errors import PageTokenInvalid
@@ -30,6 +32,9 @@ from common.rpc_guard import Context
 
 _PAGE_DEFAULT = 100
 _PAGE_MAXIMUM = 1000
+
+
+_Paged = pb.ListInvoicesRequest | pb.ListOverdueRequest | pb.ListPaymentsRequest | pb.GetRevenueAnalyticsRequest
 
 
 class ListingMethods(SettlementMethods):
@@ -81,6 +86,20 @@ class ListingMethods(SettlementMethods):
             more = encode_token({"create_ms": page[-1].payment.create_ms, "after": page[-1].key}, filters)
         return pb.ListPaymentsResponse(payments=[listed_payment_message(one) for one in page], next_page_token=more)
 
+    async def GetRevenueAnalytics(
+        self, request: pb.GetRevenueAnalyticsRequest, context: Context
+    ) -> pb.GetRevenueAnalyticsResponse:
+        """Sums what was issued."""
+        size, filters = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM), _filters(request)
+        span, grouping = revenue_question(request, self._clock())
+        key = decode_token(request.page_token, filters)
+        after = None if key is None else RevenuePlace(_text(key, "currency_code"), _text(key, "group"))
+        found = await self._lists.revenue.sums(span, grouping, after, size + 1)
+        page, more = found[:size], ""
+        if len(found) > size:
+            more = encode_token(page[-1][0]._asdict(), filters)
+        return pb.GetRevenueAnalyticsResponse(groups=[group_message(*one) for one in page], next_page_token=more)
+
     async def ExportInvoices(
         self, request: pb.ExportInvoicesRequest, context: Context
     ) -> AsyncIterator[pb.ExportInvoicesResponse]:
@@ -90,7 +109,7 @@ class ListingMethods(SettlementMethods):
             yield pb.ExportInvoicesResponse(chunk=chunk)
 
 
-def _filters(request: pb.ListInvoicesRequest | pb.ListOverdueRequest | pb.ListPaymentsRequest) -> dict[str, Any]:
+def _filters(request: _Paged) -> dict[str, Any]:
     """What a token is bound to: everything that is asked for but the page."""
     asked = deepcopy(request)
     asked.ClearField("page_size")

@@ -27,6 +27,7 @@ from billing.payment_list_store import PaymentListStore
 from billing.price_methods import RegionPricing
 from billing.reading_validation import ReadingValidation
 from billing.readings_at_rest import ReadingsAtRest
+from billing.revenue_store import RevenueStore
 from billing.schema import DAY_MS
 from billing.tail_reader import TailReader
 from billing.tariff_service import TariffService
@@ -150,4 +151,4 @@ def servicers_of(
 
 
 def _lists(database: Database) -> InvoiceLists:
-    return InvoiceLists(InvoiceListStore(database), PaymentListStore(database))
+    return InvoiceLists(InvoiceListStore(database), PaymentListStore(database), RevenueStore(database))

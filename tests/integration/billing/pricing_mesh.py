@@ -40,6 +40,7 @@ from billing.price_cache import PriceCache
 from billing.price_methods import RegionPricing
 from billing.pricing_wiring import prepare_prices, region_pricing
 from billing.rated_line import Quarter
+from billing.revenue_store import RevenueStore
 from billing.span import Span
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
@@ -231,7 +232,7 @@ async def pricing_mesh(
     answers = no_answers() if asked is None else asked
     invoices = AccountInvoiceStore(database)
     await invoices.prepare()
-    lists = InvoiceLists(InvoiceListStore(database), PaymentListStore(database))
+    lists = InvoiceLists(InvoiceListStore(database), PaymentListStore(database), RevenueStore(database))
     await lists.prepare()
     due = AdjustmentDueStore(database)
     await due.prepare()

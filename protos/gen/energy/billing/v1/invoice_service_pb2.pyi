@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from energy.billing.v1 import account_invoice_pb2 as _account_invoice_pb2
 from energy.billing.v1 import invoice_pb2 as _invoice_pb2
+from energy.billing.v1 import revenue_pb2 as _revenue_pb2
 from energy.billing.v1 import tariff_pb2 as _tariff_pb2
 from energy.billing.v1 import usage_pb2 as _usage_pb2
 from energy.common.v1 import error_reason_pb2 as _error_reason_pb2
@@ -1190,6 +1191,78 @@ class ResolveDisputeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveDisputeResponse: _TypeAlias = ResolveDisputeResponse  # noqa: Y015
+
+@_typing.final
+class GetRevenueAnalyticsRequest(_message.Message):
+    """Request of GetRevenueAnalytics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    group_by: _revenue_pb2.RevenueGrouping.ValueType
+    """What is told apart. Unspecified: only the currency."""
+    page_size: _builtins.int
+    """Most groups to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same question. Empty: from the beginning."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First day, inclusive, years 1970..9998: of invoices that were issued on it or later, by the date where the account is. Required."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Day after the last: after start_date, at most 1096 days later. Whole months are compared with as many months before, other
+        spans with as many days. Required.
+        """
+
+    def __init__(
+        self,
+        *,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        group_by: _revenue_pb2.RevenueGrouping.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "group_by", b"group_by", "page_size", b"page_size", "page_token", b"page_token", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRevenueAnalyticsRequest: _TypeAlias = GetRevenueAnalyticsRequest  # noqa: Y015
+
+@_typing.final
+class GetRevenueAnalyticsResponse(_message.Message):
+    """Response of GetRevenueAnalytics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[_revenue_pb2.GroupRevenue]:
+        """By currency_code and group."""
+
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[_revenue_pb2.GroupRevenue] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRevenueAnalyticsResponse: _TypeAlias = GetRevenueAnalyticsResponse  # noqa: Y015
 
 @_typing.final
 class ExportInvoicesRequest(_message.Message):

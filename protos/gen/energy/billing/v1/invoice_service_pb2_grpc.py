@@ -105,6 +105,11 @@ class InvoiceServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.FromString,
                 _registered_method=True)
+        self.GetRevenueAnalytics = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/GetRevenueAnalytics',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsResponse.FromString,
+                _registered_method=True)
         self.ExportInvoices = channel.unary_stream(
                 '/energy.billing.v1.InvoiceService/ExportInvoices',
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesRequest.SerializeToString,
@@ -243,6 +248,14 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRevenueAnalytics(self, request, context):
+        """Sums what was issued in a span of days: by currency and month, by account, region or tariff where asked, and beside the span
+        before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportInvoices(self, request, context):
         """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file.
         """
@@ -322,6 +335,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.ResolveDispute,
                     request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.SerializeToString,
+            ),
+            'GetRevenueAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevenueAnalytics,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsResponse.SerializeToString,
             ),
             'ExportInvoices': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportInvoices,
@@ -708,6 +726,33 @@ class InvoiceService:
             '/energy.billing.v1.InvoiceService/ResolveDispute',
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevenueAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/GetRevenueAnalytics',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

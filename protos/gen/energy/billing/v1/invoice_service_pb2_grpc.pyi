@@ -101,6 +101,10 @@ class InvoiceServiceStub:
 
     Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
     """
+    GetRevenueAnalytics: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.GetRevenueAnalyticsRequest, _invoice_service_pb2.GetRevenueAnalyticsResponse]
+    """Sums what was issued in a span of days: by currency and month, by account, region or tariff where asked, and beside the span
+    before.
+    """
     ExportInvoices: _grpc.UnaryStreamMultiCallable[_invoice_service_pb2.ExportInvoicesRequest, _invoice_service_pb2.ExportInvoicesResponse]
     """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
 
@@ -176,6 +180,10 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Resolves an open dispute. Doing it again with the same outcome changes nothing.
 
     Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
+    """
+    GetRevenueAnalytics: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.GetRevenueAnalyticsRequest, _invoice_service_pb2.GetRevenueAnalyticsResponse]  # type: ignore[assignment]
+    """Sums what was issued in a span of days: by currency and month, by account, region or tariff where asked, and beside the span
+    before.
     """
     ExportInvoices: _aio.UnaryStreamMultiCallable[_invoice_service_pb2.ExportInvoicesRequest, _invoice_service_pb2.ExportInvoicesResponse]  # type: ignore[assignment]
     """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
@@ -333,6 +341,16 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Resolves an open dispute. Doing it again with the same outcome changes nothing.
 
         Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRevenueAnalytics(
+        self,
+        request: _invoice_service_pb2.GetRevenueAnalyticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.GetRevenueAnalyticsResponse, _abc.Awaitable[_invoice_service_pb2.GetRevenueAnalyticsResponse]]:
+        """Sums what was issued in a span of days: by currency and month, by account, region or tariff where asked, and beside the span
+        before.
         """
 
     @_abc_1.abstractmethod
