@@ -94,10 +94,12 @@ status: $(INSTALLED) ## says what of the mesh runs
 # --- checking -------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-# The tests on real parts mostly wait, so two processes of them, each with servers of its own, take half the time.
+# The tests on real parts mostly wait, so two processes of them, each with servers of its own, take half the time; those of
+# whole meshes and of what travels when have the machine for themselves.
 test: setup ## runs every test on the real parts; SAMPLES_DIR names the folder of real files
 	@$(if $(ARGS),$(BIN)/pytest tests $(ARGS),$(BIN)/pytest tests/unit --numprocesses=auto && \
-	  $(BIN)/pytest tests --ignore=tests/unit --numprocesses=2 --dist=loadfile)
+	  $(BIN)/pytest tests/integration --numprocesses=2 --dist=loadfile && \
+	  $(BIN)/pytest tests --ignore=tests/unit --ignore=tests/integration)
 
 .PHONY: faults
 faults: setup ## kills and cuts everything under load and checks the history; leaves .run/faults/report.json

@@ -1,10 +1,14 @@
 """A kept invoice: its bills, payments, credit notes and disputes, and the state that follows from them."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import Enum
+from zoneinfo import ZoneInfo
 
+from billing.account_zone import UTC_ZONE
+from billing.local_time import local_midnight_ms, wall_clock
 from billing.number_series import INVOICES, number_of
+from billing.revenue_share import RevenueShare
 
 
 class Stage(Enum):
@@ -106,7 +110,7 @@ class AccountInvoice:
 
     `bills` are messages as bytes, so that what was issued stays what it is, bit for bit. `sequence` is its place in the
     `series` of numbers, 0 until it is issued. `version` rises with every change. Adjustments count from 1; the amounts
-    of one are what its bills differ from what was issued before.
+    of one are what its bills differ from what was issued before. `due_date` is a day of `time_zone`.
     """
 
     account_id: str
@@ -132,6 +136,9 @@ class AccountInvoice:
     adjustment: int = 0
     history: tuple[HistoryEntry, ...] = ()
     series: str = INVOICES
+    time_zone: str = UTC_ZONE
+    device_ids: tuple[str, ...] = ()
+    shares: tuple[RevenueShare, ...] = ()
 
     @property
     def number(self) -> str:
@@ -180,10 +187,26 @@ class AccountInvoice:
             return State.PAID
         return State.PARTIALLY_PAID if self.payments else State.ISSUED
 
-    def is_overdue(self, today: date) -> bool:
-        """Whether its day is over, something is still to be paid, and nobody objects."""
-        is_due = self.due_date is not None and self.due_date < today
-        return is_due and self.balance_coins > 0 and self.open_dispute is None
+    @property
+    def issue_date(self) -> date | None:
+        """The day it was issued on, where the account is."""
+        return None if self.issue_ms is None else wall_clock(self.issue_ms, ZoneInfo(self.time_zone)).day
+
+    @property
+    def due_end_ms(self) -> int | None:
+        """When the day is over by whose end it is to be paid, UTC milliseconds."""
+        if self.due_date is None:
+            return None
+        return local_midnight_ms(self.due_date + timedelta(days=1), ZoneInfo(self.time_zone))
+
+    @property
+    def unsettled_due_date(self) -> date | None:
+        """Its due date while something is to be paid and nobody objects."""
+        return self.due_date if self.balance_coins > 0 and self.open_dispute is None else None
+
+    def is_overdue(self, now_ms: int) -> bool:
+        """Whether its day is over where the account is, something is still to be paid, and nobody objects."""
+        return self.unsettled_due_date is not None and (self.due_end_ms or 0) <= now_ms
 
 
 def identity_of(account_id: str, start_date: date, end_date: date, adjustment: int = 0) -> str:

@@ -19,6 +19,7 @@ from billing.account_invoice import (
     State,
     Word,
 )
+from billing.payment_list_store import ListedPayment
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation
@@ -54,8 +55,8 @@ _ACTIONS = {
 }
 
 
-def account_invoice_message(invoice: AccountInvoice, today: date) -> pb.AccountInvoice:
-    """The message of an invoice, overdue or not as of a day."""
+def account_invoice_message(invoice: AccountInvoice, now_ms: int) -> pb.AccountInvoice:
+    """The message of an invoice, overdue or not as of an instant, UTC milliseconds."""
 
     def money(coins: int) -> Money:
         return from_coins(coins, invoice.currency_code)
@@ -79,7 +80,7 @@ def account_invoice_message(invoice: AccountInvoice, today: date) -> pb.AccountI
         update_time=from_ms(invoice.update_ms),
         issue_time=optional_from_ms(invoice.issue_ms),
         due_date=None if invoice.due_date is None else _date_message(invoice.due_date),
-        overdue=invoice.is_overdue(today),
+        overdue=invoice.is_overdue(now_ms),
         payments=payment_messages(invoice),
         credit_notes=[
             pb.CreditNote(
@@ -94,6 +95,7 @@ def account_invoice_message(invoice: AccountInvoice, today: date) -> pb.AccountI
         disputes=[_dispute_message(dispute) for dispute in invoice.disputes],
         held_issue_reason=invoice.held_issue_reason,
         adjusted_invoice_id=invoice.adjusted_invoice_id,
+        time_zone=invoice.time_zone,
         history=[_event_message(entry) for entry in invoice.history],
     )
 
@@ -109,6 +111,18 @@ def payment_messages(invoice: AccountInvoice) -> list[pb.Payment]:
         )
         for payment in invoice.payments
     ]
+
+
+def listed_payment_message(listed: ListedPayment) -> pb.Payment:
+    """The message of a payment among those of many invoices."""
+    return pb.Payment(
+        payment_id=listed.payment.payment_id,
+        amount=from_coins(listed.payment.coins, listed.currency_code),
+        reference=listed.payment.reference,
+        create_time=from_ms(listed.payment.create_ms),
+        invoice_id=listed.invoice_id,
+        account_id=listed.account_id,
+    )
 
 
 def payment_from_message(message: pb.Payment, now_ms: int, word: Word) -> tuple[Payment, str]:

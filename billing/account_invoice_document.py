@@ -5,6 +5,8 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from energy.billing.v1 import invoice_pb2
+
 from billing.account_invoice import (
     AccountInvoice,
     Action,
@@ -17,7 +19,10 @@ from billing.account_invoice import (
     State,
     Word,
 )
+from billing.account_zone import UTC_ZONE
 from billing.number_series import INVOICES
+from billing.revenue_document import revenue_fields, shares_from, unknown_shares
+from billing.revenue_share import RevenueShare
 from common.instants import datetime_from_ms, datetime_to_ms
 
 FORM = 2
@@ -52,8 +57,14 @@ def to_document(invoice: AccountInvoice) -> dict[str, Any]:
         "number": invoice.number or identity,
         "issue_time": None if invoice.issue_ms is None else datetime_from_ms(invoice.issue_ms),
         "due_date": None if invoice.due_date is None else invoice.due_date.isoformat(),
+        "time_zone": invoice.time_zone,
+        "due_end_time": None if invoice.due_end_ms is None else datetime_from_ms(invoice.due_end_ms),
+        "unsettled_due_date": None if invoice.unsettled_due_date is None else invoice.unsettled_due_date.isoformat(),
+        **revenue_fields(invoice),
         "held_issue_reason": invoice.held_issue_reason,
         "adjustment": invoice.adjustment,
+        "has_unlisted_payments": bool(invoice.payments),
+        "device_ids": list(invoice.device_ids),
         "payments": [asdict(payment) for payment in invoice.payments],
         "credit_notes": [asdict(note) for note in invoice.credit_notes],
         "disputes": [_dispute_to_document(dispute) for dispute in invoice.disputes],
@@ -82,6 +93,9 @@ def from_document(document: Mapping[str, Any]) -> AccountInvoice:
         series=document.get("series", INVOICES),
         issue_ms=None if issue_time is None else datetime_to_ms(issue_time),
         due_date=None if due_date is None else date.fromisoformat(due_date),
+        time_zone=document.get("time_zone", UTC_ZONE),
+        device_ids=_device_ids(document),
+        shares=_shares(document),
         held_issue_reason=document["held_issue_reason"],
         adjustment=document["adjustment"],
         payments=tuple(Payment(**payment) for payment in document["payments"]),
@@ -89,6 +103,18 @@ def from_document(document: Mapping[str, Any]) -> AccountInvoice:
         disputes=tuple(_dispute_from_document(dispute) for dispute in document["disputes"]),
         history=tuple(_entry_from_document(entry) for entry in document.get("history", ())),
     )
+
+
+def _device_ids(document: Mapping[str, Any]) -> tuple[str, ...]:
+    known = document.get("device_ids")
+    if known is not None:
+        return tuple(known)
+    return tuple(invoice_pb2.Invoice.FromString(bytes(bill)).device_id for bill in document.get("bills", ()))
+
+
+def _shares(document: Mapping[str, Any]) -> tuple[RevenueShare, ...]:
+    known = document.get("shares")
+    return unknown_shares(document["net_coins"], document["tax_coins"]) if known is None else shares_from(known)
 
 
 def _dispute_to_document(dispute: Dispute) -> dict[str, Any]:

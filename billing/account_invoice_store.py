@@ -4,15 +4,15 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
-from billing.account_invoice import AccountInvoice, Stage, State
+from billing.account_invoice import AccountInvoice, Stage
 from billing.account_invoice_document import from_document, to_document
 from billing.number_series import CREDIT_NOTES, number_of
 from common.errors import InvoiceNotFound, Overloaded
@@ -22,31 +22,6 @@ _READ_TIMEOUT_MS = 10_000
 _ATTEMPTS = 50
 _GIVE_WAY_SECONDS = 0.02
 _UPGRADED_AT_ONCE = 100
-_WITHOUT_BILLS = {"bills": 0}
-
-
-class OverduePlace(NamedTuple):
-    """The place of an invoice among those overdue."""
-
-    due_date: str
-    invoice_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class PeriodFilter:
-    """Invoices of an account (empty: all) and in a state (None: any) whose periods start in [start_date, end_date)."""
-
-    account_id: str = ""
-    state: State | None = None
-    start_date: date | None = None
-    end_date: date | None = None
-
-
-class PeriodPlace(NamedTuple):
-    """The place of an invoice among those by period."""
-
-    start_date: str
-    invoice_id: str
 
 
 class AccountInvoiceStore:
@@ -71,11 +46,6 @@ class AccountInvoiceStore:
         await self._invoices.create_index("number", unique=True)
         await self._invoices.create_index([("series", ASCENDING), ("sequence", DESCENDING)])
         await self._invoices.create_index([("form", ASCENDING)])
-        for filters in ((), ("account_id",), ("state",), ("account_id", "state")):
-            await self._invoices.create_index([(name, ASCENDING) for name in (*filters, "key")])
-        for filters in ((), ("account_id",)):
-            await self._invoices.create_index([(name, ASCENDING) for name in (*filters, "start_date", "key")])
-        await self._invoices.create_index([("due_date", ASCENDING), ("key", ASCENDING)])
         await self._note_numbers.create_index("note", unique=True)
         await self._note_numbers.create_index([("sequence", DESCENDING)])
         await self._upgrade()
@@ -199,50 +169,6 @@ class AccountInvoiceStore:
                 continue
             return number
         raise Overloaded("others are numbering credit notes; try again")
-
-    async def page(self, *, account_id: str, state: State | None, after: str, limit: int) -> list[AccountInvoice]:
-        """Invoices by id after one, without their bills, of an account and in a state where these are given."""
-        query: dict[str, Any] = {"key": {"$gt": after}}
-        if account_id:
-            query["account_id"] = account_id
-        if state is not None:
-            query["state"] = state.value
-        cursor = self._invoices.find(query, _WITHOUT_BILLS).sort("key", ASCENDING).limit(limit)
-        return [from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
-
-    async def by_period(self, wanted: PeriodFilter, after: PeriodPlace | None, limit: int) -> list[AccountInvoice]:
-        """Invoices after a place, by the start of their period and id, with their bills."""
-        first = "" if wanted.start_date is None else wanted.start_date.isoformat()
-        starts: dict[str, str] = {"$gte": first if after is None else max(first, after.start_date)}
-        if wanted.end_date is not None:
-            starts["$lt"] = wanted.end_date.isoformat()
-        query: dict[str, Any] = {"start_date": starts}
-        if wanted.account_id:
-            query["account_id"] = wanted.account_id
-        if wanted.state is not None:
-            query["state"] = wanted.state.value
-        stages: list[dict[str, Any]] = [{"$match": query}]
-        if after is not None:
-            later = [{"start_date": {"$gt": after.start_date}}, {"key": {"$gt": after.invoice_id}}]
-            stages.append({"$match": {"$or": later}})
-        stages += [{"$sort": {"start_date": ASCENDING, "key": ASCENDING}}, {"$limit": limit}]
-        return [from_document(found) async for found in self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)]
-
-    async def due_before(self, day: date, after: OverduePlace | None, limit: int) -> list[AccountInvoice]:
-        """Invoices that were due before a day and are not paid, after a place, by due date, without their bills."""
-        first = "" if after is None else after.due_date
-        stages: list[dict[str, Any]] = [{"$match": {"due_date": {"$gte": first, "$lt": day.isoformat()}}}]
-        if after is not None:
-            later = [{"due_date": {"$gt": after.due_date}}, {"key": {"$gt": after.invoice_id}}]
-            stages.append({"$match": {"$or": later}})
-        stages += [
-            {"$match": {"balance_coins": {"$gt": 0}}},
-            {"$sort": {"due_date": ASCENDING, "key": ASCENDING}},
-            {"$limit": limit},
-            {"$project": _WITHOUT_BILLS},
-        ]
-        cursor = self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)
-        return [from_document(document) async for document in cursor]
 
 
 async def _give_way() -> None:

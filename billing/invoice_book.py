@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from functools import partial
+from zoneinfo import ZoneInfo
 
 from energy.billing.v1 import invoice_pb2
 
@@ -31,7 +32,9 @@ from billing.invoice_maker import (
     is_nothing,
     made_again,
 )
+from billing.local_time import wall_clock
 from billing.number_series import NumberSeries
+from billing.payment_list_store import PaymentListStore
 from billing.schema import DAY_MS, HOUR_MS, METER
 from common.errors import (
     InvoiceHeld,
@@ -54,20 +57,18 @@ class InvoiceBook:
         store: AccountInvoiceStore,
         maker: InvoiceMaker,
         adjustments_due: AdjustmentDueStore,
+        payments: PaymentListStore,
         clock: Callable[[], int],
         due_days: int,
         series: NumberSeries = _ONE_SERIES,
     ) -> None:
         self._due = adjustments_due
+        self._payments = payments
         self.store = store
         self._maker = maker
         self._clock = clock
         self._due_days = due_days
         self._series = series
-
-    def today(self) -> date:
-        """The day it is, in UTC."""
-        return datetime.fromtimestamp(self._clock() / 1000, UTC).date()
 
     async def draft(self, period: AccountPeriod) -> AccountInvoice:
         """The invoice of an account and period: a draft made of what is known now, or what it has become since.
@@ -140,12 +141,13 @@ class InvoiceBook:
         reason, series = held_issue_reason if fresh.is_held else "", self._series.of(fresh.currency_code)
 
         def numbered(before: AccountInvoice, sequence: int) -> AccountInvoice:
+            now_ms = self._clock()
             made = replace(
                 fresh,
                 sequence=sequence,
                 series=series,
-                issue_ms=self._clock(),
-                due_date=self.today() + timedelta(days=self._due_days),
+                issue_ms=now_ms,
+                due_date=wall_clock(now_ms, ZoneInfo(fresh.time_zone)).day + timedelta(days=self._due_days),
                 held_issue_reason=reason,
             )
             return issued(before, made, word)
@@ -168,7 +170,9 @@ class InvoiceBook:
 
     async def pay(self, invoice_id: str, payment: Payment, word: Word = _NOBODY) -> AccountInvoice:
         """The invoice with a payment; raises as `invoice_changes.with_payment` does."""
-        return await self._change(invoice_id, lambda invoice: with_payment(invoice, payment, word))
+        paid = await self._change(invoice_id, lambda invoice: with_payment(invoice, payment, word))
+        await self._payments.take(paid)
+        return paid
 
     async def credit(self, invoice_id: str, note: CreditNote, word: Word = _NOBODY) -> AccountInvoice:
         """The invoice with a credit note and its number; raises as `invoice_changes.with_credit_note` does."""

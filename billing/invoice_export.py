@@ -1,7 +1,6 @@
 """Invoices for other programs: as rows for a spreadsheet or as JSON, in pieces of bounded size."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import date
 from enum import Enum
 from typing import NamedTuple
 
@@ -11,8 +10,8 @@ from google.type.money_pb2 import Money
 
 from billing.account_invoice import AccountInvoice
 from billing.account_invoice_codec import account_invoice_message
-from billing.account_invoice_store import AccountInvoiceStore, PeriodFilter, PeriodPlace
 from billing.formula_safe import csv_row
+from billing.invoice_list_store import InvoiceFilter, InvoiceListStore, InvoicePlace, place_of
 from common.instants import rfc3339
 from common.money import coins_decimal, to_coins, to_decimal
 
@@ -43,13 +42,13 @@ class ExportFormat(Enum):
 
 class _Writing(NamedTuple):
     begin: str
-    pieces: Callable[[AccountInvoice, date], Iterator[str]]
+    pieces: Callable[[AccountInvoice, int], Iterator[str]]
     between: str
     end: str
 
 
 async def export_chunks(
-    store: AccountInvoiceStore, wanted: PeriodFilter, written: ExportFormat, today: date
+    store: InvoiceListStore, wanted: InvoiceFilter, written: ExportFormat, now_ms: int
 ) -> AsyncIterator[bytes]:
     """The invoices by the start of their period and id, as they are kept, in UTF-8; the pieces together are one file.
 
@@ -59,7 +58,7 @@ async def export_chunks(
     writing = _WRITINGS[written]
     waiting, between = bytearray(writing.begin.encode()), ""
     async for invoice in _invoices(store, wanted):
-        for piece in writing.pieces(invoice, today):
+        for piece in writing.pieces(invoice, now_ms):
             waiting += (between + piece).encode()
             between = writing.between
             if len(waiting) >= CHUNK_BYTES:
@@ -68,18 +67,18 @@ async def export_chunks(
     yield bytes(waiting) + writing.end.encode()
 
 
-async def _invoices(store: AccountInvoiceStore, wanted: PeriodFilter) -> AsyncIterator[AccountInvoice]:
-    after: PeriodPlace | None = None
+async def _invoices(store: InvoiceListStore, wanted: InvoiceFilter) -> AsyncIterator[AccountInvoice]:
+    after: InvoicePlace | None = None
     while True:
-        page = await store.by_period(wanted, after, _PAGE_SIZE)
+        page = await store.page(wanted, after, _PAGE_SIZE, with_bills=True)
         for invoice in page:
             yield invoice
         if len(page) < _PAGE_SIZE:
             return
-        after = PeriodPlace(page[-1].start_date.isoformat(), page[-1].invoice_id)
+        after = place_of(page[-1], wanted)
 
 
-def _invoice_rows(invoice: AccountInvoice, today: date) -> Iterator[str]:
+def _invoice_rows(invoice: AccountInvoice, now_ms: int) -> Iterator[str]:
     amounts = (
         *(invoice.net_coins, invoice.tax_coins, invoice.total_coins),
         *(invoice.paid_coins, invoice.credited_coins, invoice.balance_coins),
@@ -91,7 +90,7 @@ def _invoice_rows(invoice: AccountInvoice, today: date) -> Iterator[str]:
             *(f"{coins_decimal(coins, invoice.currency_code):f}" for coins in amounts),
             "" if invoice.issue_ms is None else rfc3339(invoice.issue_ms),
             "" if invoice.due_date is None else invoice.due_date.isoformat(),
-            _yes(value=invoice.is_overdue(today)),
+            _yes(value=invoice.is_overdue(now_ms)),
             _yes(value=invoice.open_dispute is not None),
             _yes(value=invoice.is_held),
             invoice.held_issue_reason,
@@ -99,7 +98,7 @@ def _invoice_rows(invoice: AccountInvoice, today: date) -> Iterator[str]:
     )
 
 
-def _line_rows(invoice: AccountInvoice, today: date) -> Iterator[str]:  # noqa: ARG001 - lines know no day
+def _line_rows(invoice: AccountInvoice, now_ms: int) -> Iterator[str]:  # noqa: ARG001 - lines know no moment
     for bill in map(invoice_pb2.Invoice.FromString, invoice.bills):
         for line in bill.lines:
             yield csv_row(
@@ -121,8 +120,8 @@ def _line_rows(invoice: AccountInvoice, today: date) -> Iterator[str]:  # noqa: 
             )
 
 
-def _json(invoice: AccountInvoice, today: date) -> Iterator[str]:
-    yield MessageToJson(account_invoice_message(invoice, today), preserving_proto_field_name=True, indent=None)
+def _json(invoice: AccountInvoice, now_ms: int) -> Iterator[str]:
+    yield MessageToJson(account_invoice_message(invoice, now_ms), preserving_proto_field_name=True, indent=None)
 
 
 _WRITINGS = {

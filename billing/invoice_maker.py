@@ -12,9 +12,12 @@ from google.type.money_pb2 import Money
 
 from billing.account_invoice import AccountInvoice, Stage, State, identity_of
 from billing.account_invoice_store import AccountInvoiceStore
+from billing.account_zone import account_zone
 from billing.bill_maker import BillMaker
 from billing.device_registry import RegisteredDevice
 from billing.invoice_codec import PreviewQuestion
+from billing.revenue_of_bills import revenue_of
+from billing.revenue_share import less
 from common.errors import CurrencyMixed, InvoiceNotFound, MeshError, NoReadings
 from common.money import to_coins, to_decimal
 
@@ -60,12 +63,10 @@ class InvoiceMaker:
     async def fresh(self, period: AccountPeriod) -> AccountInvoice:
         """A draft of what is known now, of which as little as possible will change later."""
         now_ms = self._clock()
-        meters = [
-            one.device_id for one in self._registry.by_account(period.account_id) if one.kind == DEVICE_KIND_METER
-        ]
+        meters = [one for one in self._registry.by_account(period.account_id) if one.kind == DEVICE_KIND_METER]
         if not meters:
             raise NoReadings(period.account_id, "has no meter")
-        bills = [await self._bill(device_id, period, now_ms) for device_id in sorted(meters)]
+        bills = [await self._bill(device_id, period, now_ms) for device_id in sorted(one.device_id for one in meters)]
         currency_codes = list(dict.fromkeys(bill.currency_code for bill in bills))
         if len(currency_codes) > 1:
             raise CurrencyMixed(currency_codes)
@@ -82,6 +83,9 @@ class InvoiceMaker:
             is_held=any(bill.holds for bill in bills),
             create_ms=now_ms,
             update_ms=now_ms,
+            shares=revenue_of(bills, {one.device_id: one.region for one in meters}),
+            device_ids=tuple(bill.device_id for bill in bills),
+            time_zone=account_zone((bill.time_zone for bill in bills), now_ms),
         )
 
     async def _bill(self, device_id: str, period: AccountPeriod, now_ms: int) -> invoice_pb2.Invoice:
@@ -94,14 +98,14 @@ class InvoiceMaker:
     async def adjustment(self, original: AccountInvoice) -> AccountInvoice:
         """The next adjustment of an issued invoice, be it of nothing."""
         fresh, billed, number = await self.fresh(period_of(original)), original, 1
-        net, tax, total = fresh.net_coins, fresh.tax_coins, fresh.total_coins
+        net, tax, total, shares = fresh.net_coins, fresh.tax_coins, fresh.total_coins, fresh.shares
         while True:
             if billed.state not in TAKEN_BACK:
                 net, tax = net - billed.net_coins, tax - billed.tax_coins
-                total -= billed.total_coins
+                total, shares = total - billed.total_coins, less(shares, billed.shares)
             before = await self._store.find(replace(original, adjustment=number).invoice_id)
             if before is None or before.stage is not Stage.ISSUED:
-                return replace(fresh, adjustment=number, net_coins=net, tax_coins=tax, total_coins=total)
+                return replace(fresh, adjustment=number, net_coins=net, tax_coins=tax, total_coins=total, shares=shares)
             billed, number = before, number + 1
 
     async def made_now(self, draft: AccountInvoice) -> AccountInvoice:

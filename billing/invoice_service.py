@@ -10,7 +10,6 @@ from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 
 from billing.account_invoice_codec import invoice_id_violations
-from billing.account_invoice_store import OverduePlace
 from billing.answers import Answers
 from billing.bill_maker import BillMaker
 from billing.explaining import Explainer
@@ -18,19 +17,17 @@ from billing.invoice_book import InvoiceBook
 from billing.invoice_codec import PreviewQuestion, days_of, preview_question, question_of
 from billing.invoice_comparison import compare
 from billing.invoice_comparison_codec import comparison_message
-from billing.invoice_export import CHUNK_BYTES, export_chunks
-from billing.invoice_filter import export_question, state_of
+from billing.invoice_export import CHUNK_BYTES
 from billing.invoice_generation import Failure, generate
+from billing.invoice_lists import InvoiceLists
 from billing.invoice_rendering import InvoiceRenderer, PrintFormat
-from billing.settlement_methods import SettlementMethods, invoice_or_cause
+from billing.listing_methods import ListingMethods
+from billing.settlement_methods import invoice_or_cause
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
-from common.errors import DependencyUnavailable, FieldViolation, PageTokenInvalid
-from common.paging import decode_token, encode_token, page_size
+from common.errors import DependencyUnavailable, FieldViolation
 from common.rpc_guard import Context
 
-_PAGE_DEFAULT = 100
-_PAGE_MAXIMUM = 1000
 _PRINT_FORMATS = {
     pb.INVOICE_RENDER_FORMAT_HTML: PrintFormat.HTML,
     pb.INVOICE_RENDER_FORMAT_PDF: PrintFormat.PDF,
@@ -48,7 +45,7 @@ class AccountsRegistry(Protocol):
         """The accounts that have a device of a kind, in a region where one is named, in order."""
 
 
-class InvoiceService(SettlementMethods):
+class InvoiceService(ListingMethods):
     """Translates between the contract and the book of invoices; `clock` gives now in UTC milliseconds."""
 
     def __init__(
@@ -57,12 +54,13 @@ class InvoiceService(SettlementMethods):
         bills: BillMaker,
         answers: Answers,
         book: InvoiceBook,
+        lists: InvoiceLists,
         explainer: Explainer,
         renderer: InvoiceRenderer,
         registry: AccountsRegistry,
         clock: Callable[[], int],
     ) -> None:
-        super().__init__(book=book, clock=clock)
+        super().__init__(book=book, lists=lists, clock=clock)
         self._explainer = explainer
         self._renderer = renderer
         self._bills = bills
@@ -124,45 +122,6 @@ class InvoiceService(SettlementMethods):
         """Tells why one bill is not another."""
         before, after = await self._explainer.bill(request.before), await self._explainer.bill(request.after)
         return comparison_message(compare(before, after), before.currency_code)
-
-    async def ListInvoices(self, request: pb.ListInvoicesRequest, context: Context) -> pb.ListInvoicesResponse:
-        """Lists invoices as they were last kept."""
-        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
-        filters = {"account_id": request.account_id, "state": request.state}
-        key = decode_token(request.page_token, filters) or {"after": ""}
-        after = key.get("after")
-        if not isinstance(after, str):
-            raise PageTokenInvalid
-        found = await self._book.store.page(
-            account_id=request.account_id, state=state_of(request.state), after=after, limit=size + 1
-        )
-        page = found[:size]
-        more = encode_token({"after": page[-1].invoice_id}, filters) if len(found) > size else ""
-        return pb.ListInvoicesResponse(invoices=[self._message(one) for one in page], next_page_token=more)
-
-    async def ListOverdue(self, request: pb.ListOverdueRequest, context: Context) -> pb.ListOverdueResponse:
-        """Lists invoices whose day is over; those in dispute are left out."""
-        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
-        key = decode_token(request.page_token, {})
-        place = None
-        if key is not None:
-            place = OverduePlace(str(key.get("due_date")), str(key.get("after")))
-        today = self._book.today()
-        found = await self._book.store.due_before(today, place, size + 1)
-        page = found[:size]
-        more = ""
-        if len(found) > size and page[-1].due_date is not None:
-            more = encode_token({"due_date": page[-1].due_date.isoformat(), "after": page[-1].invoice_id}, {})
-        overdue = [self._message(one) for one in page if one.is_overdue(today)]
-        return pb.ListOverdueResponse(invoices=overdue, next_page_token=more)
-
-    async def ExportInvoices(
-        self, request: pb.ExportInvoicesRequest, context: Context
-    ) -> AsyncIterator[pb.ExportInvoicesResponse]:
-        """Writes invoices to a file."""
-        wanted, written = export_question(request)
-        async for chunk in export_chunks(self._book.store, wanted, written, self._book.today()):
-            yield pb.ExportInvoicesResponse(chunk=chunk)
 
     async def RenderInvoice(
         self, request: pb.RenderInvoiceRequest, context: Context

@@ -16,15 +16,19 @@ from billing.bill_maker import BillMaker
 from billing.config import BillingConfig
 from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
+from billing.invoice_list_store import InvoiceListStore
+from billing.invoice_lists import InvoiceLists
 from billing.invoice_maker import InvoiceMaker
 from billing.invoice_rendering import InvoiceRenderer
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
 from billing.number_series import NumberSeries
+from billing.payment_list_store import PaymentListStore
 from billing.price_methods import RegionPricing
 from billing.reading_validation import ReadingValidation
 from billing.readings_at_rest import ReadingsAtRest
+from billing.revenue_store import RevenueStore
 from billing.schema import DAY_MS
 from billing.tail_reader import TailReader
 from billing.tariff_service import TariffService
@@ -50,6 +54,7 @@ async def prepare_doors(database: Database) -> None:
     """Makes the indexes of what the doors keep; harmless when they are there."""
     await TariffStore(database).prepare()
     await AccountInvoiceStore(database).prepare()
+    await _lists(database).prepare()
     await AdjustmentDueStore(database).prepare()
 
 
@@ -93,11 +98,12 @@ def servicers_of(
         region_prices=pricing.reader,
         hold_limits=HoldLimits(config.hold_estimated_days * DAY_MS, config.hold_estimated_percent),
     )
-    invoices = AccountInvoiceStore(database)
+    invoices, lists = AccountInvoiceStore(database), _lists(database)
     book = InvoiceBook(
         store=invoices,
         maker=InvoiceMaker(store=invoices, bills=bills, registry=devices, clock=now_ms),
         adjustments_due=AdjustmentDueStore(database),
+        payments=lists.payments,
         clock=now_ms,
         due_days=config.invoice_due_days,
         series=NumberSeries(config.invoice_number_prefix, config.invoice_number_prefixes),
@@ -134,6 +140,7 @@ def servicers_of(
                 answers=answers,
                 book=book,
                 renderer=InvoiceRenderer(invoices, usage),
+                lists=lists,
                 explainer=Explainer(bills=bills, invoices=invoices, tariffs=tariffs, readings=usage),
                 registry=devices,
                 clock=now_ms,
@@ -143,3 +150,7 @@ def servicers_of(
         validation.servicer,
     ]
     return Doors(servicers, validation.validation, book)
+
+
+def _lists(database: Database) -> InvoiceLists:
+    return InvoiceLists(InvoiceListStore(database), PaymentListStore(database), RevenueStore(database))

@@ -19,7 +19,6 @@ from billing.account_invoice_codec import (
     invoice_id_violations,
     outcome_of,
     payment_from_message,
-    payment_messages,
     text_violations,
     word_violations,
 )
@@ -64,11 +63,6 @@ class SettlementMethods(InvoiceServiceServicer):
         payment, currency_code = payment_from_message(request.payment, self._clock(), word)
         await self._require_currency(request.invoice_id, "payment.amount", currency_code)
         return pb.RecordPaymentResponse(invoice=self._message(await self._book.pay(request.invoice_id, payment, word)))
-
-    async def ListPayments(self, request: pb.ListPaymentsRequest, context: Context) -> pb.ListPaymentsResponse:
-        """Lists the payments of an invoice."""
-        refuse(invoice_id_violations(request.invoice_id))
-        return pb.ListPaymentsResponse(payments=payment_messages(await self._book.store.get(request.invoice_id)))
 
     async def CreateCreditNote(
         self, request: pb.CreateCreditNoteRequest, context: Context
@@ -116,7 +110,7 @@ class SettlementMethods(InvoiceServiceServicer):
         refuse(currency_violations(path, currency_code, invoice.currency_code))
 
     def _message(self, invoice: AccountInvoice) -> account_invoice_pb2.AccountInvoice:
-        return account_invoice_message(invoice, self._book.today())
+        return account_invoice_message(invoice, self._clock())
 
 
 async def invoice_or_cause(made: Awaitable[AccountInvoice]) -> AccountInvoice:

@@ -31,15 +31,19 @@ from billing.bill_maker import BillMaker
 from billing.config import BillingConfig
 from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
+from billing.invoice_list_store import InvoiceListStore
+from billing.invoice_lists import InvoiceLists
 from billing.invoice_maker import InvoiceMaker
 from billing.invoice_rendering import InvoiceRenderer
 from billing.invoice_service import InvoiceService
 from billing.local_time import local_midnight_ms
 from billing.observation import SpanKey
+from billing.payment_list_store import PaymentListStore
 from billing.price_cache import PriceCache
 from billing.price_methods import RegionPricing
 from billing.pricing_wiring import prepare_prices, region_pricing
 from billing.rated_line import Quarter
+from billing.revenue_store import RevenueStore
 from billing.span import Span
 from billing.tariff_service import TariffService
 from billing.tariff_store import TariffStore
@@ -249,12 +253,15 @@ async def pricing_mesh(
     answers = no_answers() if asked is None else asked
     invoices = AccountInvoiceStore(database)
     await invoices.prepare()
+    lists = InvoiceLists(InvoiceListStore(database), PaymentListStore(database), RevenueStore(database))
+    await lists.prepare()
     due = AdjustmentDueStore(database)
     await due.prepare()
     book = InvoiceBook(
         store=invoices,
         maker=InvoiceMaker(store=invoices, bills=bills, registry=registry, clock=clock),
         adjustments_due=due,
+        payments=lists.payments,
         clock=clock,
         due_days=30,
     )
@@ -273,6 +280,7 @@ async def pricing_mesh(
             answers=answers,
             book=book,
             renderer=InvoiceRenderer(invoices, usage or readings),
+            lists=lists,
             explainer=Explainer(bills=bills, invoices=invoices, tariffs=store, readings=usage or readings),
             registry=registry,
             clock=clock,

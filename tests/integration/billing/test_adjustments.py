@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from billing.account_invoice import CreditNote
 from billing.adjustment_sweep import AdjustmentMetrics, AdjustmentSweep
 from billing.day_notice_store import Day
+from billing.invoice_list_store import InvoiceFilter, InvoiceListStore
 from billing.invoice_maker import AccountPeriod
 from billing.schema import METER, STORAGE
 from common.mongo import Database
@@ -253,7 +254,7 @@ async def test_the_original_and_its_adjustments_are_a_fresh_rating(
         last = await mesh.book.adjust(INVOICE_ID)
         if last is not None:
             await mesh.book.issue(last.invoice_id, "")
-        issued = await mesh.book.store.page(account_id="acc-1", state=None, after="", limit=100)
+        issued = await InvoiceListStore(database).page(InvoiceFilter(account_id="acc-1"), None, 100)
 
         energy = sum(one.import_milliwatt_hours or 0 for one in mesh.readings.of_device["meter-berlin"])
         # 0.10 a kWh is a coin for each 100 000 mWh.

@@ -220,6 +220,16 @@ async def test_issuing_gives_the_next_number_and_a_due_date_and_again_the_same(m
     assert to_ms(issued.issue_time) == mesh.clock.now_ms
 
 
+async def test_an_invoice_is_due_so_many_local_days_after_it_was_issued(mesh: PricingMesh) -> None:
+    """It is the 4th in Berlin already."""
+    await generate(mesh)
+    mesh.clock.now_ms = utc_ms("2026-02-03T23:30")
+
+    issued = await issue(mesh)
+
+    assert (issued.due_date, issued.time_zone) == (Date(year=2026, month=3, day=6), "Europe/Berlin")
+
+
 async def test_twenty_issued_at_once_have_the_numbers_1_to_20(mesh: PricingMesh) -> None:
     """Without a gap, whoever comes first."""
     starts = [Date(year=2026, month=1, day=day) for day in range(1, 21)]
@@ -408,16 +418,16 @@ async def test_a_full_credit_note_voids_what_nobody_paid(mesh: PricingMesh) -> N
 
 
 async def test_what_is_overdue_is_listed_until_it_is_paid_or_disputed(mesh: PricingMesh) -> None:
-    """Due on the 5th of March."""
+    """Due on the 5th of March, which is over in Berlin an hour before it is by UTC."""
     await generate(mesh)
     await issue(mesh)
 
     async def overdue() -> list[str]:
         return [one.invoice_id for one in (await mesh.invoices.ListOverdue(pb.ListOverdueRequest())).invoices]
 
-    mesh.clock.now_ms = utc_ms("2026-03-05T23:59")
+    mesh.clock.now_ms = utc_ms("2026-03-05T22:59")
     on_the_day = await overdue()
-    mesh.clock.now_ms = utc_ms("2026-03-06T00:00")
+    mesh.clock.now_ms = utc_ms("2026-03-05T23:00")
     after_it = await overdue()
     dispute = account_invoice_pb2.Dispute(dispute_id="d-1", reason="too much", opened_by="ann")
     await mesh.invoices.OpenDispute(pb.OpenDisputeRequest(invoice_id=INVOICE_ID, dispute=dispute))

@@ -58,16 +58,21 @@ class Observed:
 
     async def require_narrow(self, collection: str, most: int, least: int = 1) -> None:
         """All questions to a collection went by an index and examined so many documents together, at most."""
-        examined = 0
-        asked = [one for one in self.sent.questions if collection in (one.get("find"), one.get("aggregate"))]
-        assert asked
-        for question in asked:
-            plan = await self.database.command({"explain": question, "verbosity": "executionStats"})
-            stages = set(named(plan, "stage"))
-            assert stages & {"IXSCAN", "IDHACK", "EXPRESS_IXSCAN"}
-            assert "COLLSCAN" not in stages
-            examined += max(named(plan, "totalDocsExamined"))
-        assert least <= examined <= most
+        await require_narrow(self.sent, self.database, collection, most, least)
+
+
+async def require_narrow(sent: Sent, database: Database, collection: str, most: int, least: int = 1) -> None:
+    """All questions to a collection went by an index and examined so many documents together, at most."""
+    examined = 0
+    asked = [one for one in sent.questions if collection in (one.get("find"), one.get("aggregate"))]
+    assert asked
+    for question in asked:
+        plan = await database.command({"explain": question, "verbosity": "executionStats"})
+        stages = set(named(plan, "stage"))
+        assert stages & {"IXSCAN", "IDHACK", "EXPRESS_IXSCAN"}
+        assert "COLLSCAN" not in stages
+        examined += max(named(plan, "totalDocsExamined"))
+    assert least <= examined <= most
 
 
 def named(plan: Any, name: str) -> Iterator[Any]:

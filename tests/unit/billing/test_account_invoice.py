@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -20,8 +20,10 @@ from billing.account_invoice import (
     Word,
 )
 from billing.account_invoice_document import from_document, to_document
+from billing.account_zone import account_zone
 from billing.invoice_changes import discarded, issued, with_credit_note, with_dispute, with_payment, with_resolution
 from common.errors import AmountExceedsInvoice, InvoiceEntryExists, InvoiceNotFound, InvoiceState
+from common.instants import datetime_to_ms
 
 DRAFT = AccountInvoice(
     account_id="acc-1",
@@ -38,6 +40,11 @@ DRAFT = AccountInvoice(
     update_ms=1,
 )
 ISSUED = replace(DRAFT, stage=Stage.ISSUED, sequence=1, issue_ms=2, due_date=date(2026, 3, 3))
+
+
+def march(day: int, hour: int = 0) -> int:
+    """An instant of March 2026, epoch milliseconds."""
+    return datetime_to_ms(datetime(2026, 3, day, hour, tzinfo=UTC))
 
 
 def payment(coins: int, payment_id: str = "p-1") -> Payment:
@@ -177,15 +184,42 @@ def test_one_dispute_is_open_at_a_time_and_holds_up_what_is_overdue() -> None:
     disputed = with_dispute(ISSUED, dispute())
     settled = with_resolution(disputed, resolved())
 
-    assert [ISSUED.is_overdue(date(2026, 3, day)) for day in (3, 4)] == [False, True]
-    assert not disputed.is_overdue(date(2026, 3, 4))
-    assert settled.is_overdue(date(2026, 3, 4))
-    assert not with_payment(settled, payment(10_000)).is_overdue(date(2026, 3, 4))
+    assert [ISSUED.is_overdue(march(day)) for day in (3, 4)] == [False, True]
+    assert not disputed.is_overdue(march(4))
+    assert settled.is_overdue(march(4))
+    assert not with_payment(settled, payment(10_000)).is_overdue(march(4))
     with pytest.raises(InvoiceState):
         with_dispute(disputed, dispute("d-2"))
     with pytest.raises(InvoiceNotFound):
         with_resolution(disputed, resolved("d-2"))
     assert settled.disputes == (replace(resolved(), reason="too much", opened_by="ann", open_ms=5),)
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "last", "first"),
+    [
+        ("UTC", march(3, 23), march(4)),
+        ("Asia/Kolkata", march(3, 18), march(3, 19)),
+        ("America/New_York", march(4, 4), march(4, 5)),
+        ("Pacific/Kiritimati", march(3, 9), march(3, 10)),
+    ],
+)
+def test_it_is_overdue_when_its_day_is_over_where_the_account_is(time_zone: str, last: int, first: int) -> None:
+    """By that clock and no other."""
+    invoice = replace(ISSUED, time_zone=time_zone)
+
+    assert [invoice.is_overdue(at_ms) for at_ms in (last, first)] == [False, True]
+
+
+def test_an_account_in_several_zones_has_the_one_whose_days_end_last() -> None:
+    """London and Lisbon have the same clock, and in summer Phoenix and Los Angeles: the first by name."""
+    everywhere = ["Asia/Kolkata", "Europe/Berlin", "America/New_York"]
+
+    assert account_zone(everywhere, march(1)) == "America/New_York"
+    assert account_zone(["Europe/London", "Europe/Lisbon"], march(1)) == "Europe/Lisbon"
+    assert account_zone(["America/Phoenix", "America/Los_Angeles"], march(1)) == "America/Los_Angeles"
+    assert account_zone(["America/Phoenix", "America/Los_Angeles"], march(20)) == "America/Los_Angeles"
+    assert account_zone([], march(1)) == "UTC"
 
 
 @settings(deadline=None, derandomize=True)
@@ -238,12 +272,13 @@ def test_what_is_done_again_is_in_the_history_once_with_who_did_it_first() -> No
     assert discarded(discarded(DRAFT, 9, Word("ann")), 10, Word("bob")).history[0].word.actor == "ann"
 
 
-def test_an_invoice_kept_before_there_was_a_history_has_none() -> None:
-    """And is otherwise what it was."""
+def test_an_invoice_of_an_earlier_form_is_what_it_was() -> None:
+    """Without a history, in the one series there was, due by the end of a day of UTC."""
     document = to_document(ISSUED)
-    del document["history"]
+    for name in ("form", "history", "series", "time_zone", "due_end_time", "unsettled_due_date", "device_ids"):
+        del document[name]
 
-    assert from_document(document) == ISSUED
+    assert from_document({**document, "bills": []}) == replace(ISSUED, bills=())
 
 
 def test_an_invoice_comes_back_from_rest_as_it_was() -> None:

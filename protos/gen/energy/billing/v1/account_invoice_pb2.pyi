@@ -166,6 +166,7 @@ class AccountInvoice(_message.Message):
     HELD_ISSUE_REASON_FIELD_NUMBER: _builtins.int
     ADJUSTED_INVOICE_ID_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """Identity: account and period, such as `acc-1@2026-01-01@2026-02-01`. There is one invoice for each; the adjustments of an
     issued one have `+1`, `+2` ... after it.
@@ -187,6 +188,10 @@ class AccountInvoice(_message.Message):
     adjusted_invoice_id: _builtins.str
     """Invoice whose period it bills again: then it is an adjustment, its bills are those of the whole period as they are known now,
     and its amounts are what they differ from what was issued before. Empty: it is no adjustment.
+    """
+    time_zone: _builtins.str
+    """IANA time zone of due_date: that of its meters. Of meters in several zones it is the one furthest west when it is issued, whose
+    days end last: so it is overdue only when its day is over wherever one of them is.
     """
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
@@ -240,7 +245,7 @@ class AccountInvoice(_message.Message):
 
     @_builtins.property
     def due_date(self) -> _date_pb2.Date:
-        """Day by whose end, in UTC, it is to be paid. Absent until it is issued."""
+        """Day by whose end, in time_zone, it is to be paid. Absent until it is issued."""
 
     @_builtins.property
     def payments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payment]:
@@ -286,10 +291,11 @@ class AccountInvoice(_message.Message):
         held_issue_reason: _builtins.str = ...,
         adjusted_invoice_id: _builtins.str = ...,
         history: _abc.Iterable[Global___InvoiceEvent] | None = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "create_time", b"create_time", "credited", b"credited", "due_date", b"due_date", "end_date", b"end_date", "issue_time", b"issue_time", "net", b"net", "paid", b"paid", "start_date", b"start_date", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adjusted_invoice_id", b"adjusted_invoice_id", "balance", b"balance", "bills", b"bills", "create_time", b"create_time", "credit_notes", b"credit_notes", "credited", b"credited", "currency_code", b"currency_code", "disputes", b"disputes", "due_date", b"due_date", "end_date", b"end_date", "held_issue_reason", b"held_issue_reason", "history", b"history", "invoice_id", b"invoice_id", "issue_time", b"issue_time", "net", b"net", "number", b"number", "overdue", b"overdue", "paid", b"paid", "payments", b"payments", "start_date", b"start_date", "state", b"state", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adjusted_invoice_id", b"adjusted_invoice_id", "balance", b"balance", "bills", b"bills", "create_time", b"create_time", "credit_notes", b"credit_notes", "credited", b"credited", "currency_code", b"currency_code", "disputes", b"disputes", "due_date", b"due_date", "end_date", b"end_date", "held_issue_reason", b"held_issue_reason", "history", b"history", "invoice_id", b"invoice_id", "issue_time", b"issue_time", "net", b"net", "number", b"number", "overdue", b"overdue", "paid", b"paid", "payments", b"payments", "start_date", b"start_date", "state", b"state", "tax", b"tax", "time_zone", b"time_zone", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -349,10 +355,16 @@ class Payment(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     payment_id: _builtins.str
     """Identity within the invoice, chosen by the caller: 1..128 characters of A-Z a-z 0-9 . _ : -."""
     reference: _builtins.str
     """Where it came from, for people, up to 200 characters."""
+    invoice_id: _builtins.str
+    """The invoice that it pays. Output only, of ListPayments."""
+    account_id: _builtins.str
+    """The account of that invoice. Output only, of ListPayments."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
         """The amount, in whole coins; less than 0 where the account was paid back."""
@@ -368,10 +380,12 @@ class Payment(_message.Message):
         amount: _money_pb2.Money | None = ...,
         reference: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        invoice_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "payment_id", b"payment_id", "reference", b"reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "amount", b"amount", "create_time", b"create_time", "invoice_id", b"invoice_id", "payment_id", b"payment_id", "reference", b"reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

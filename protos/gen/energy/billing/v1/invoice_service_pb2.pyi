@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from energy.billing.v1 import account_invoice_pb2 as _account_invoice_pb2
 from energy.billing.v1 import invoice_pb2 as _invoice_pb2
+from energy.billing.v1 import revenue_pb2 as _revenue_pb2
 from energy.billing.v1 import tariff_pb2 as _tariff_pb2
 from energy.billing.v1 import usage_pb2 as _usage_pb2
 from energy.common.v1 import error_reason_pb2 as _error_reason_pb2
@@ -649,6 +650,11 @@ class ListInvoicesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most invoices to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
     page_token: _builtins.str
@@ -657,6 +663,20 @@ class ListInvoicesRequest(_message.Message):
     """Only those of this account. Empty: all."""
     state: _account_invoice_pb2.AccountInvoiceState.ValueType
     """Only those in this state. Unspecified: all."""
+    device_id: _builtins.str
+    """Only those with a bill of this device. Empty: all."""
+    currency_code: _builtins.str
+    """Only those in this currency, ISO 4217. Empty: all."""
+    overdue: _builtins.bool
+    """Whether only those that are overdue."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """Only those whose period ends after this day. Absent: all."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Only those whose period starts before this day, after start_date. Absent: all."""
+
     def __init__(
         self,
         *,
@@ -664,10 +684,15 @@ class ListInvoicesRequest(_message.Message):
         page_token: _builtins.str = ...,
         account_id: _builtins.str = ...,
         state: _account_invoice_pb2.AccountInvoiceState.ValueType = ...,
+        device_id: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        currency_code: _builtins.str = ...,
+        overdue: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "overdue", b"overdue", "page_size", b"page_size", "page_token", b"page_token", "start_date", b"start_date", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -685,7 +710,7 @@ class ListInvoicesResponse(_message.Message):
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
     def invoices(self) -> _containers.RepeatedCompositeFieldContainer[_account_invoice_pb2.AccountInvoice]:
-        """The invoices, by invoice_id, without their bills."""
+        """The invoices, in the order that the method tells, without their bills."""
 
     def __init__(
         self,
@@ -709,19 +734,35 @@ class ListOverdueRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most invoices to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
     page_token: _builtins.str
-    """`next_page_token` of the call before. Empty: from the beginning."""
+    """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    account_id: _builtins.str
+    """Only those of this account. Empty: all."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """Only those due on this day or later. Absent: all."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Only those due before this day, after start_date. Absent: all."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "end_date", b"end_date", "page_size", b"page_size", "page_token", b"page_token", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -934,16 +975,40 @@ class ListPaymentsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INVOICE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
-    """The invoice. Required."""
+    """Only those of this invoice, all at once; nothing else is to be given beside it. Empty: of any."""
+    page_size: _builtins.int
+    """Most payments to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    account_id: _builtins.str
+    """Only those of this account. Empty: all."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those recorded at or after this instant, UTC. Absent: all."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those recorded before this instant, UTC, after start_time. Absent: all."""
+
     def __init__(
         self,
         *,
         invoice_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice_id", b"invoice_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "end_time", b"end_time", "invoice_id", b"invoice_id", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -956,18 +1021,22 @@ class ListPaymentsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PAYMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
     @_builtins.property
     def payments(self) -> _containers.RepeatedCompositeFieldContainer[_account_invoice_pb2.Payment]:
-        """The payments, at most 1000."""
+        """The payments: of an invoice all, at most 1000; else those of the page."""
 
     def __init__(
         self,
         *,
         payments: _abc.Iterable[_account_invoice_pb2.Payment] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payments", b"payments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "payments", b"payments"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1146,6 +1215,78 @@ class ResolveDisputeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveDisputeResponse: _TypeAlias = ResolveDisputeResponse  # noqa: Y015
+
+@_typing.final
+class GetRevenueAnalyticsRequest(_message.Message):
+    """Request of GetRevenueAnalytics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    GROUP_BY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    group_by: _revenue_pb2.RevenueGrouping.ValueType
+    """What is told apart. Unspecified: only the currency."""
+    page_size: _builtins.int
+    """Most groups to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same question. Empty: from the beginning."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First day, inclusive, years 1970..9998: of invoices that were issued on it or later, by the date where the account is. Required."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Day after the last: after start_date, at most 1096 days later. Whole months are compared with as many months before, other
+        spans with as many days. Required.
+        """
+
+    def __init__(
+        self,
+        *,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        group_by: _revenue_pb2.RevenueGrouping.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "group_by", b"group_by", "page_size", b"page_size", "page_token", b"page_token", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRevenueAnalyticsRequest: _TypeAlias = GetRevenueAnalyticsRequest  # noqa: Y015
+
+@_typing.final
+class GetRevenueAnalyticsResponse(_message.Message):
+    """Response of GetRevenueAnalytics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[_revenue_pb2.GroupRevenue]:
+        """By currency_code and group."""
+
+    def __init__(
+        self,
+        *,
+        groups: _abc.Iterable[_revenue_pb2.GroupRevenue] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRevenueAnalyticsResponse: _TypeAlias = GetRevenueAnalyticsResponse  # noqa: Y015
 
 @_typing.final
 class ExportInvoicesRequest(_message.Message):

@@ -105,6 +105,11 @@ class InvoiceServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.FromString,
                 _registered_method=True)
+        self.GetRevenueAnalytics = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/GetRevenueAnalytics',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsResponse.FromString,
+                _registered_method=True)
         self.ExportInvoices = channel.unary_stream(
                 '/energy.billing.v1.InvoiceService/ExportInvoices',
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ExportInvoicesRequest.SerializeToString,
@@ -170,7 +175,8 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListInvoices(self, request, context):
-        """Lists invoices by invoice_id, as they were last kept and without their bills.
+        """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
+        asked for; by due_date and invoice_id where only those overdue are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,7 +217,8 @@ class InvoiceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPayments(self, request, context):
-        """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice.
+        """Lists payments in the order they were recorded: of an invoice, an account or all. Fails with NOT_FOUND when there is no such
+        invoice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -241,6 +248,14 @@ class InvoiceServiceServicer:
         """Resolves an open dispute. Doing it again with the same outcome changes nothing.
 
         Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRevenueAnalytics(self, request, context):
+        """Sums what was issued in a span of days: by currency and month, by account, region or tariff where asked, and beside the span
+        before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -335,6 +350,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.ResolveDispute,
                     request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.SerializeToString,
+            ),
+            'GetRevenueAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevenueAnalytics,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsResponse.SerializeToString,
             ),
             'ExportInvoices': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportInvoices,
@@ -726,6 +746,33 @@ class InvoiceService:
             '/energy.billing.v1.InvoiceService/ResolveDispute',
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ResolveDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevenueAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/GetRevenueAnalytics',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.GetRevenueAnalyticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

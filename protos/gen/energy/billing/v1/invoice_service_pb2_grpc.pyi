@@ -61,7 +61,9 @@ class InvoiceServiceStub:
     Fails as ExplainInvoice does, and with FAILED_PRECONDITION when the bills are in different currencies.
     """
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]
-    """Lists invoices by invoice_id, as they were last kept and without their bills."""
+    """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
+    asked for; by due_date and invoice_id where only those overdue are.
+    """
     ListOverdue: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]
     """Lists invoices that are overdue, those longest due first, without their bills."""
     IssueInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]
@@ -79,7 +81,9 @@ class InvoiceServiceStub:
     the same payment_id with other content.
     """
     ListPayments: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListPaymentsRequest, _invoice_service_pb2.ListPaymentsResponse]
-    """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice."""
+    """Lists payments in the order they were recorded: of an invoice, an account or all. Fails with NOT_FOUND when there is no such
+    invoice.
+    """
     CreateCreditNote: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateCreditNoteRequest, _invoice_service_pb2.CreateCreditNoteResponse]
     """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
 
@@ -96,6 +100,10 @@ class InvoiceServiceStub:
     """Resolves an open dispute. Doing it again with the same outcome changes nothing.
 
     Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
+    """
+    GetRevenueAnalytics: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.GetRevenueAnalyticsRequest, _invoice_service_pb2.GetRevenueAnalyticsResponse]
+    """Sums what was issued in a span of days: by currency and month, by account, region or tariff where asked, and beside the span
+    before.
     """
     ExportInvoices: _grpc.UnaryStreamMultiCallable[_invoice_service_pb2.ExportInvoicesRequest, _invoice_service_pb2.ExportInvoicesResponse]
     """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
@@ -139,7 +147,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     Fails as ExplainInvoice does, and with FAILED_PRECONDITION when the bills are in different currencies.
     """
     ListInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListInvoicesRequest, _invoice_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
-    """Lists invoices by invoice_id, as they were last kept and without their bills."""
+    """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
+    asked for; by due_date and invoice_id where only those overdue are.
+    """
     ListOverdue: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]  # type: ignore[assignment]
     """Lists invoices that are overdue, those longest due first, without their bills."""
     IssueInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]  # type: ignore[assignment]
@@ -157,7 +167,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     the same payment_id with other content.
     """
     ListPayments: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListPaymentsRequest, _invoice_service_pb2.ListPaymentsResponse]  # type: ignore[assignment]
-    """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice."""
+    """Lists payments in the order they were recorded: of an invoice, an account or all. Fails with NOT_FOUND when there is no such
+    invoice.
+    """
     CreateCreditNote: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateCreditNoteRequest, _invoice_service_pb2.CreateCreditNoteResponse]  # type: ignore[assignment]
     """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
 
@@ -174,6 +186,10 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Resolves an open dispute. Doing it again with the same outcome changes nothing.
 
     Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
+    """
+    GetRevenueAnalytics: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.GetRevenueAnalyticsRequest, _invoice_service_pb2.GetRevenueAnalyticsResponse]  # type: ignore[assignment]
+    """Sums what was issued in a span of days: by currency and month, by account, region or tariff where asked, and beside the span
+    before.
     """
     ExportInvoices: _aio.UnaryStreamMultiCallable[_invoice_service_pb2.ExportInvoicesRequest, _invoice_service_pb2.ExportInvoicesResponse]  # type: ignore[assignment]
     """Writes invoices to a file as they were last kept, by the start of their period, in pieces that together are the file."""
@@ -250,7 +266,9 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.ListInvoicesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.ListInvoicesResponse, _abc.Awaitable[_invoice_service_pb2.ListInvoicesResponse]]:
-        """Lists invoices by invoice_id, as they were last kept and without their bills."""
+        """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
+        asked for; by due_date and invoice_id where only those overdue are.
+        """
 
     @_abc_1.abstractmethod
     def ListOverdue(
@@ -298,7 +316,9 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _invoice_service_pb2.ListPaymentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_invoice_service_pb2.ListPaymentsResponse, _abc.Awaitable[_invoice_service_pb2.ListPaymentsResponse]]:
-        """Lists the payments of an invoice in the order they were recorded. Fails with NOT_FOUND when there is no such invoice."""
+        """Lists payments in the order they were recorded: of an invoice, an account or all. Fails with NOT_FOUND when there is no such
+        invoice.
+        """
 
     @_abc_1.abstractmethod
     def CreateCreditNote(
@@ -333,6 +353,16 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Resolves an open dispute. Doing it again with the same outcome changes nothing.
 
         Fails with NOT_FOUND for an unknown dispute and ALREADY_EXISTS when it was resolved otherwise.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRevenueAnalytics(
+        self,
+        request: _invoice_service_pb2.GetRevenueAnalyticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.GetRevenueAnalyticsResponse, _abc.Awaitable[_invoice_service_pb2.GetRevenueAnalyticsResponse]]:
+        """Sums what was issued in a span of days: by currency and month, by account, region or tariff where asked, and beside the span
+        before.
         """
 
     @_abc_1.abstractmethod
