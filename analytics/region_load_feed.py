@@ -91,7 +91,8 @@ class RegionLoadFeed:
             ShuttingDown: the process stops.
         """
         told, windows = self._closed_count, _among(self._newest.values(), regions)
-        missed_count, seen, surveyed_ms = 0, self._looks, None
+        missed_count, seen = 0, self._looks
+        surveyed_ms: int | None = None
         if not self._looks:
             seen = await self._next_look(seen)
             told, windows = self._closed_count, _among(self._newest.values(), regions)
@@ -99,9 +100,10 @@ class RegionLoadFeed:
             loads = [load for load in self._loads if not regions or load.region in regions]
             # The fleet may not have been surveyed since.
             news = News([load for load in loads if load.now_ms != surveyed_ms], windows, missed_count)
-            surveyed_ms = loads[0].now_ms if loads else None
-            if any(news):
+            # The first answer says what is known, though it be nothing.
+            if any(news) or surveyed_ms is None:
                 yield news
+            surveyed_ms = loads[0].now_ms if loads else surveyed_ms or 0
             seen = await self._next_look(seen)
             missed_count = max(0, self._closed_count - told - len(self._closed))
             untold = dropwhile(lambda numbered: numbered[0] <= told, tuple(self._closed))  # noqa: B023 - used at once
