@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pymongo import DESCENDING, UpdateOne
+from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from analytics.due_window import PATIENCE_MS, QUIET_MS, DueWindow
 from analytics.region_window_document import place_of
@@ -23,8 +23,9 @@ class DueWindowStore:
         self._due = database["region_windows_due"]
 
     async def prepare(self) -> None:
-        """Makes the index that finds the newest window first."""
-        await self._due.create_index([("start", DESCENDING)])
+        """Makes the indexes that find what is ripe."""
+        await self._due.create_index([("latest", ASCENDING)])
+        await self._due.create_index([("first", ASCENDING)])
 
     async def mark(self, windows: Iterable[DueWindow]) -> None:
         """Marks windows, or widens their marks."""
@@ -45,10 +46,15 @@ class DueWindowStore:
 
     async def ripe(self, complete_through_ms: int, limit: int) -> list[DueWindow]:
         """Windows that are ripe, the newest first, at most so many."""
-        quiet, patient = (datetime_from_ms(complete_through_ms - wait_ms) for wait_ms in (QUIET_MS, PATIENCE_MS))
-        ripe = {"$or": [{"latest": {"$lt": quiet}}, {"first": {"$lt": patient}}]}
-        cursor = self._due.find(ripe).sort("start", DESCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
-        return [_from_document(document) async for document in cursor]
+        found: dict[tuple[str, int], DueWindow] = {}
+        # One after the other, for each goes by an index of its own.
+        for name, wait_ms in (("latest", QUIET_MS), ("first", PATIENCE_MS)):
+            ripe = {name: {"$lt": datetime_from_ms(complete_through_ms - wait_ms)}}
+            cursor = self._due.find(ripe).sort("start", DESCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
+            async for document in cursor:
+                window = _from_document(document)
+                found[window.region, window.start_ms] = window
+        return sorted(found.values(), key=lambda window: window.start_ms, reverse=True)[:limit]
 
     async def done(self, window: DueWindow, complete_through_ms: int) -> None:
         """Takes a mark off that is done by a window complete through this instant; what came since stays to be done."""

@@ -85,22 +85,29 @@ class RegionLoadFeed:
         await self._wake()
 
     async def watch(self, regions: Collection[str]) -> AsyncGenerator[News, None]:
-        """The load of some regions, or of all where none is named, at once and after each look.
+        """The load of some regions, or of all where none is named, at once and whenever a look has found news.
 
         Raises:
             ShuttingDown: the process stops.
         """
         told, windows = self._closed_count, _among(self._newest.values(), regions)
         missed_count, seen = 0, self._looks
+        surveyed_ms: int | None = None
         if not self._looks:
             seen = await self._next_look(seen)
             told, windows = self._closed_count, _among(self._newest.values(), regions)
         while True:
-            yield News([load for load in self._loads if not regions or load.region in regions], windows, missed_count)
+            loads = [load for load in self._loads if not regions or load.region in regions]
+            # The fleet may not have been surveyed since.
+            news = News([load for load in loads if load.now_ms != surveyed_ms], windows, missed_count)
+            # The first answer says what is known, though it be nothing.
+            if any(news) or surveyed_ms is None:
+                yield news
+            surveyed_ms = loads[0].now_ms if loads else surveyed_ms or 0
             seen = await self._next_look(seen)
             missed_count = max(0, self._closed_count - told - len(self._closed))
-            news = dropwhile(lambda numbered: numbered[0] <= told, tuple(self._closed))  # noqa: B023 - used at once
-            windows = _among((window for _, window in news), regions)
+            untold = dropwhile(lambda numbered: numbered[0] <= told, tuple(self._closed))  # noqa: B023 - used at once
+            windows = _among((window for _, window in untold), regions)
             told = self._closed_count
 
     async def _look_at_windows(self) -> None:

@@ -35,7 +35,7 @@ class RegionLoadReport:
         """
         survey = await self._fleet.survey(region)
         capacity = await self._stores.capacities.valid_at(region, survey.now_ms)
-        window = await self._stores.windows.newest(region)
+        window = await self._stores.windows.newest(region, survey.now_ms)
         if not survey.groups and capacity is None and window is None:
             raise RegionNotFound(region)
         meters = survey.groups.get((region, _METER), FleetGroup())

@@ -8,7 +8,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
-from analytics.region_window import RegionWindow
+from analytics.region_window import HOUR_MS, WINDOW_MS, RegionWindow
 from analytics.region_window_document import place_of, window_from_document, window_to_document
 from common.event_outbox import PENDING, prepare_outbox
 from common.instants import datetime_from_ms
@@ -18,6 +18,7 @@ COLLECTION = "region_windows"
 
 _READ_TIMEOUT_MS = 5_000
 _NEWS_MAXIMUM = 10_000
+_DAYS_MS = 48 * HOUR_MS
 
 
 class RegionWindowStore:
@@ -61,17 +62,35 @@ class RegionWindowStore:
         cursor = self._windows.find({"start": datetime_from_ms(start_ms)}, {"region": 1, "_id": 0})
         return {document["region"] async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)}
 
-    async def newest(self, region: str) -> RegionWindow | None:
-        """The closed window of a region that starts last."""
-        cursor = self._windows.find({"region": region}).sort("start", DESCENDING).limit(1)
-        found = [window_from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
-        return found[0] if found else None
+    async def newest(self, region: str, now_ms: int) -> RegionWindow | None:
+        """The closed window of a region that starts last; it is looked for from now on backwards, further each time.
+
+        For not every server stops at the first that it finds in the order asked for.
+        """
+        for reach_ms in (2 * HOUR_MS, _DAYS_MS, None):
+            wanted: dict[str, Any] = {"region": region}
+            if reach_ms is not None:
+                wanted["start"] = {"$gte": datetime_from_ms(now_ms - reach_ms)}
+            cursor = self._windows.find(wanted).sort("start", DESCENDING).limit(1)
+            async for document in cursor.max_time_ms(_READ_TIMEOUT_MS):
+                return window_from_document(document)
+        return None
 
     async def between(self, region: str, start_ms: int, end_ms: int, limit: int) -> list[RegionWindow]:
-        """The closed windows of a region that start in [start_ms, end_ms), by start, at most so many."""
-        within = {"$gte": datetime_from_ms(start_ms), "$lt": datetime_from_ms(end_ms)}
-        cursor = self._windows.find({"region": region, "start": within}).sort("start", ASCENDING).limit(limit)
-        return [window_from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        """The closed windows of a region that start in [start_ms, end_ms), by start, at most so many.
+
+        As many as there would be without a gap are read, and then twice as many, for the same reason.
+        """
+        found: list[RegionWindow] = []
+        span_ms = limit * WINDOW_MS
+        while start_ms < end_ms and len(found) < limit:
+            part_end_ms = min(end_ms, start_ms + span_ms)
+            within = {"$gte": datetime_from_ms(start_ms), "$lt": datetime_from_ms(part_end_ms)}
+            cursor = self._windows.find({"region": region, "start": within}).sort("start", ASCENDING)
+            cursor = cursor.limit(limit - len(found)).max_time_ms(_READ_TIMEOUT_MS)
+            found += [window_from_document(document) async for document in cursor]
+            start_ms, span_ms = part_end_ms, 2 * span_ms
+        return found
 
     async def closed_since(self, close_ms: int) -> list[RegionWindow]:
         """The windows of every region of which a version was made at an instant or later, in that order."""

@@ -31,7 +31,9 @@ from common.registry_cache import RegistryCache
 
 _LOOK_SECONDS = 1.0
 _AWAY_SECONDS = 5.0
-_DUE_A_ROUND = 32
+# Newer windows have their turn after each few.
+_DUE_A_LOOK = 256
+_DUE_A_ROUND = 16
 _REST_SECONDS_MAXIMUM = 2.0
 _AWAY = (PyMongoError, grpc.aio.AioRpcError)
 
@@ -86,6 +88,7 @@ class WindowCloser:
         self._told = told
         self._now_ms = now_ms
         self._open = OpenWindows(settings.catch_up_ms)
+        self._due: list[DueWindow] = []
 
     async def run(self) -> None:
         """Closes until cancelled; billing or a store that is away is asked again."""
@@ -141,12 +144,14 @@ class WindowCloser:
 
     async def _close_due(self, through_ms: int) -> bool:
         """Sums up again what came late for; whether more of it waits."""
-        due = await self._stores.due.ripe(through_ms, _DUE_A_ROUND)
+        if not self._due:
+            self._due = await self._stores.due.ripe(through_ms, _DUE_A_LOOK)
+        due, self._due = self._due[:_DUE_A_ROUND], self._due[_DUE_A_ROUND:]
         if not due:
             return False
         capacities = await self._stores.capacities.history(())
         is_done = await self._each((self._close_again(one, capacities) for one in due), in_haste=False)
-        return is_done and len(due) == _DUE_A_ROUND
+        return is_done and bool(self._due)
 
     async def _close_again(self, due: DueWindow, capacities: Mapping[str, Sequence[RegionCapacity]]) -> bool:
         before = await self._stores.windows.find(due.region, due.start_ms)

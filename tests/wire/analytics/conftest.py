@@ -35,7 +35,7 @@ from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Health
 from common.interceptors import standard_interceptors
-from common.mongo import close, open_database
+from common.mongo import Database, close, open_database
 from common.registry_cache import RegistryCache
 from tests.wire.analytics.peers import Billing, Registry
 
@@ -53,6 +53,8 @@ class Desk:
         self.registry = Registry()  # type: ignore[abstract]
         self.picture = LivePicture()
         self.metrics = CollectorRegistry()
+        self.database: Database | None = None
+        """Where windows rest; without one they are asked of a store that is away."""
 
     async def serve(self, add_to_server: Any, servicer: object) -> str:
         """Starts a server for one servicer and gives its address."""
@@ -96,14 +98,17 @@ class Desk:
         fleet_report = FleetReport(
             registry_cache, self.picture, intake, FleetMetrics(self.metrics), now_ms=lambda: NOW_MS
         )
-        # Of a store that nothing here asks.
-        database = open_database("mongodb://127.0.0.1:9")
-        self._stack.callback(close, database)
+        database = self.database
+        if database is None:
+            database = open_database("mongodb://127.0.0.1:9")
+            self._stack.callback(close, database)
         config = AnalyticsConfig(grpc_port=0, metrics_port=0)
+        self.fleet_report = fleet_report
+        self.region_loads = region_loads(config, window_stores(database), fleet_report, self.metrics, lambda: NOW_MS)
         service = AnalyticsService(
             fleet_report=fleet_report,
             performance_report=PerformanceReport(registry_cache, usage),
-            region_loads=region_loads(config, window_stores(database), fleet_report, self.metrics, lambda: NOW_MS),
+            region_loads=self.region_loads,
             usage=usage,
             now_ms=lambda: NOW_MS,
         )

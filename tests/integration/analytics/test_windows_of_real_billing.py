@@ -1,0 +1,170 @@
+"""From the queue to the event: a real billing and a real analytics make windows of what was sent, late or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest_asyncio
+from energy.analytics.v1 import analytics_service_pb2 as pb
+from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
+from energy.analytics.v1.region_window_pb2 import RegionWindow
+from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
+from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
+from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
+
+from billing.app import billing_app
+from billing.config import BillingConfig
+from common.instants import from_ms
+from common.lifecycle import Lifecycle
+from common.localstack.mesh import Mesh
+from common.mongo import Database, close, open_database
+from tests.integration.analytics.closing import METER, MINUTE_MS, NOON_MS, WINDOW_START_MS
+from tests.integration.analytics.running_analytics import (
+    PARTITIONS,
+    Queues,
+    RunningAnalytics,
+    eventually,
+    reading_of,
+    running_analytics,
+)
+from tests.wire.analytics.peers import Registry
+
+CLOSABLE_MS = NOON_MS + 2 * MINUTE_MS
+REGION = "Windy-Hill"
+
+
+class Writer:
+    """Stands for ingestion: batches numbered without a gap, made when the test says."""
+
+    def __init__(self, queues: Queues) -> None:
+        self._queues = queues
+        self._sequences = [0] * PARTITIONS
+
+    async def write(self, create_ms: int, *readings: Reading) -> None:
+        """A batch to each partition, so that every one is complete before it; the readings in the first."""
+        for partition in range(PARTITIONS):
+            self._sequences[partition] += 1
+            sequence = self._sequences[partition]
+            parts = [Part(receive_time=from_ms(create_ms), readings=readings)] if readings and not partition else []
+            batch = ReadingBatch(
+                batch_id=f"windows-{partition}-{sequence}",
+                writer="windows-writer",
+                sequence=sequence,
+                partition=partition,
+                create_time=from_ms(create_ms),
+                partition_count=PARTITIONS,
+                parts=parts,
+            )
+            await self._queues.publish(batch.SerializeToString(), message_id=batch.batch_id, partition=partition)
+
+
+@dataclass
+class World:
+    """Billing, what goes into the queues, and what analytics needs to run."""
+
+    servers: Mesh
+    writer: Writer
+    database: Database
+    gateway_address: str
+    billing_address: str
+
+    def analytics(self) -> AbstractAsyncContextManager[RunningAnalytics]:
+        """A replica of analytics."""
+        return running_analytics(
+            self.servers.amqp_url,
+            self.servers.mongo_url,
+            gateway_address=self.gateway_address,
+            billing_address=self.billing_address,
+        )
+
+    async def heard_by_billing(self, version: int) -> dict[str, Any]:
+        """What billing makes prices from, once it was told of a version of the window."""
+        async with asyncio.timeout(20):
+            while True:
+                found = await self.database["load_windows"].find_one({"_id": f"{REGION}@{WINDOW_START_MS}"})
+                if found is not None and found["version"] >= version:
+                    return found
+                await asyncio.sleep(0.02)
+
+
+def quarter(device_id: str, minutes: range) -> list[Reading]:
+    """A tenth of a kWh in each of some minutes of the window."""
+    measured = MeterMeasurement(import_kwh=0.1, power_kw=6.0)
+    return [reading_of(device_id, WINDOW_START_MS + minute * MINUTE_MS, meter=measured) for minute in minutes]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(servers: Mesh, queues: Queues) -> AsyncIterator[World]:
+    """Two meters in one region, an empty store, and the real billing."""
+    database = open_database(servers.mongo_url)
+    await database.client.drop_database(database.name)
+    devices = Registry()  # type: ignore[abstract]
+    devices.add("windy-1", METER, region=REGION)
+    devices.add("windy-2", METER, region=REGION)
+    gateway = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    add_RegistryServiceServicer_to_server(devices, gateway)
+    address = f"127.0.0.1:{gateway.add_insecure_port('127.0.0.1:0')}"
+    await gateway.start()
+    config = BillingConfig(
+        grpc_port=0,
+        metrics_port=0,
+        amqp_url=servers.amqp_url,  # type: ignore[arg-type]
+        mongo_url=servers.mongo_url,  # type: ignore[arg-type]
+        redis_url=servers.redis_url,  # type: ignore[arg-type]
+        partitions=PARTITIONS,
+        gateway_address=address,
+        shutdown_grace_seconds=5.0,
+    )
+    async with billing_app(config, Lifecycle(config.shutdown_grace_seconds)) as (billing, _):
+        yield World(servers, Writer(queues), database, address, billing.server.address)
+    await gateway.stop(None)
+    await database.client.drop_database(database.name)
+    close(database)
+
+
+async def newest(stub: Any) -> RegionWindow:
+    """The newest closed window of the region."""
+    answer = await stub.GetRegionLoad(pb.GetRegionLoadRequest(region=REGION), timeout=10)
+    return RegionWindow.FromString(answer.newest_window.SerializeToString())
+
+
+async def test_what_was_sent_is_what_prices_are_made_from_and_so_is_what_came_late(world: World) -> None:
+    """Closed, told to billing, corrected by what came while analytics was away, and not by what is there already."""
+    async with world.analytics() as analytics:
+        stub: Any = AnalyticsServiceStub(analytics.channel)
+        await stub.SetRegionCapacity(
+            pb.SetRegionCapacityRequest(
+                region=REGION, capacity_kw=25.0, actor="jo", start_time=from_ms(WINDOW_START_MS)
+            ),
+            timeout=10,
+        )
+        await world.writer.write(NOON_MS + 1_000, *quarter("windy-1", range(15)), *quarter("windy-2", range(10)))
+        await world.writer.write(CLOSABLE_MS)
+
+        assert (await world.heard_by_billing(version=1))["load_percent"] == "40.0"
+        window = await newest(stub)
+        assert (window.version, window.import_kwh, window.mean_load_kw, window.load_percent) == (1, 2.5, 10.0, 40.0)
+        assert (window.meter_count, window.reporting_meter_count) == (2, 2)
+        assert window.covered_share == 25 / 30
+
+    await world.writer.write(CLOSABLE_MS + 1_000, *quarter("windy-2", range(10, 15)))
+
+    async with world.analytics() as analytics:
+        stub = AnalyticsServiceStub(analytics.channel)
+        await eventually(lambda: analytics.value("late_readings_total", outcome="marked") == 5)
+        await world.writer.write(CLOSABLE_MS + MINUTE_MS)
+        assert (await world.heard_by_billing(version=2))["load_percent"] == "48.0"
+        window = await newest(stub)
+        assert (window.version, window.import_kwh, window.covered_share) == (2, 3.0, 1.0)
+
+        await world.writer.write(CLOSABLE_MS + 2 * MINUTE_MS, *quarter("windy-2", range(10, 15)))
+        await eventually(lambda: analytics.value("late_readings_total", outcome="marked") == 10)
+        await world.writer.write(CLOSABLE_MS + 3 * MINUTE_MS)
+        await eventually(lambda: analytics.value("region_window_checks_unchanged_total") == 1)
+
+        assert (await newest(stub)).version == 2
