@@ -250,7 +250,13 @@ async def pricing_mesh(
     ]
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     tariff_service = TariffService(
-        store=store, registry=registry, bills=bills, pricing=pricing, answers=answers, clock=clock
+        store=store,
+        registry=registry,
+        bills=bills,
+        pricing=pricing,
+        answers=answers,
+        revenue=lists.revenue,
+        clock=clock,
     )
     add_TariffServiceServicer_to_server(tariff_service, server)
     add_InvoiceServiceServicer_to_server(
