@@ -123,7 +123,11 @@ class MadeUpRegistry:
 
     is_complete = True
 
-    def account_ids(self, kind: int, region: str = "") -> list[str]:
+    def account_count(self, kind: int, region: str = "") -> int:
+        """How many accounts there are."""
+        return len(self.accounts(kind, region))
+
+    def accounts(self, kind: int, region: str = "") -> list[str]:
         """The accounts of these."""
         return sorted({one.account_id for one in DEVICES.values() if one.kind == kind and region in {"", one.region}})
 
