@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
+from typing import Protocol
 
-from billing.account_invoice import Stage
-from billing.invoice_book import InvoiceBook
+from billing.account_invoice import AccountInvoice, Stage
 from billing.invoice_maker import AccountPeriod, DeviceBillFailed
 from common.errors import DeadlineExceeded, DependencyUnavailable, MeshError
 
@@ -16,6 +16,16 @@ _AT_ONCE = 4
 _AWAY = (DependencyUnavailable, DeadlineExceeded)
 # So many accounts an answer, at most; an operator wants to see it move.
 _ACCOUNTS_A_REPORT = 20
+
+
+class Drafts(Protocol):
+    """Makes drafts of invoices and of adjustments."""
+
+    async def draft(self, period: AccountPeriod) -> AccountInvoice:
+        """The invoice of an account and period; raises as `InvoiceBook.draft` does."""
+
+    async def adjust(self, invoice_id: str) -> AccountInvoice | None:
+        """The adjustment of an issued invoice, if there is to be one; raises as `InvoiceBook.adjust` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class _Outcome:
 
 
 async def generate(
-    book: InvoiceBook, account_ids: Iterable[str], account_count: int, start_date: date, end_date: date
+    book: Drafts, account_ids: Iterable[str], account_count: int, start_date: date, end_date: date
 ) -> AsyncIterator[Progress]:
     """Makes the drafts of some accounts over local days [start_date, end_date); reports at least once.
 
@@ -69,7 +79,7 @@ async def generate(
         yield progress
 
 
-async def _outcomes(book: InvoiceBook, periods: Iterable[AccountPeriod]) -> AsyncIterator[_Outcome]:
+async def _outcomes(book: Drafts, periods: Iterable[AccountPeriod]) -> AsyncIterator[_Outcome]:
     for some in _batches(periods):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_outcome(book, period)) for period in some]
@@ -83,7 +93,7 @@ def _batches(periods: Iterable[AccountPeriod]) -> Iterator[list[AccountPeriod]]:
         yield some
 
 
-async def _outcome(book: InvoiceBook, period: AccountPeriod) -> _Outcome:
+async def _outcome(book: Drafts, period: AccountPeriod) -> _Outcome:
     try:
         invoice = await book.draft(period)
         is_issued = invoice.stage is Stage.ISSUED
@@ -104,7 +114,8 @@ def _added(progress: Progress, outcomes: list[_Outcome]) -> Progress:
     failures = tuple(outcome.failure for outcome in outcomes if outcome.failure)
     settled = sum(outcome.is_settled for outcome in outcomes)
     return Progress(
-        account_count=progress.account_count,
+        # Accounts that came meanwhile are done with, too.
+        account_count=max(progress.account_count, progress.done_count + len(outcomes)),
         done_count=progress.done_count + len(outcomes),
         draft_count=progress.draft_count + len(outcomes) - settled - len(failures),
         settled_count=progress.settled_count + settled,

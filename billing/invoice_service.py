@@ -2,7 +2,7 @@
 
 # ruff: noqa: N802, ARG002 - methods are named as in the contract, and each gets a context
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol
 
 from energy.billing.v1 import invoice_service_pb2 as pb
@@ -41,8 +41,11 @@ class AccountsRegistry(Protocol):
     def is_complete(self) -> bool:
         """Whether all of them are known."""
 
-    def account_ids(self, kind: int, region: str = "") -> Sequence[str]:
-        """The accounts that have a device of a kind, in a region where one is named, in order."""
+    def account_count(self, kind: int, region: str = "") -> int:
+        """How many accounts have a device of a kind, in a region where one is named."""
+
+    def accounts(self, kind: int, region: str = "") -> Iterable[str]:
+        """These accounts in order."""
 
 
 class InvoiceService(ListingMethods):
@@ -90,10 +93,13 @@ class InvoiceService(ListingMethods):
         refuse(violations)
         if not self._registry.is_complete:
             raise DependencyUnavailable("gateway")
-        accounts: Sequence[str] = [request.account_id]
+        accounts: Iterable[str] = [request.account_id]
+        count = 1
         if not request.account_id:
-            accounts = self._registry.account_ids(DEVICE_KIND_METER, request.region)
-        async for progress in generate(self._book, accounts, len(accounts), start_date, end_date):
+            # There may be very many: they are counted and walked, and never at hand all at once.
+            count = self._registry.account_count(DEVICE_KIND_METER, request.region)
+            accounts = self._registry.accounts(DEVICE_KIND_METER, request.region)
+        async for progress in generate(self._book, accounts, count, start_date, end_date):
             yield pb.GenerateInvoicesResponse(
                 account_count=progress.account_count,
                 done_count=progress.done_count,

@@ -7,12 +7,14 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from energy.billing.v1 import revenue_pb2
 from energy.billing.v1.invoice_service_pb2 import GetRevenueAnalyticsRequest
+from energy.billing.v1.tariff_service_pb2 import GetTariffAnalyticsRequest
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
 from billing.invoice_codec import YEAR_MAXIMUM, YEAR_MINIMUM
 from billing.revenue_store import Grouping, RevenuePlace, RevenueSpan, RevenueSums
 from billing.tariff_codec import refuse
+from billing.tariff_holders import Holders
 from billing.tariff_reader import decimal_message
 from common.errors import FieldViolation, InvalidArgument
 from common.money import coins_decimal, from_coins, from_decimal
@@ -54,7 +56,9 @@ def revenue_question(request: GetRevenueAnalyticsRequest, now_ms: int) -> tuple[
     return RevenueSpan(before(days), days.start_date, days.end_date, now_ms), grouping
 
 
-def span_of_days(request: GetRevenueAnalyticsRequest, violations: list[FieldViolation]) -> SpanOfDays:
+def span_of_days(
+    request: GetRevenueAnalyticsRequest | GetTariffAnalyticsRequest, violations: list[FieldViolation]
+) -> SpanOfDays:
     """The days that are asked for.
 
     Raises:
@@ -115,6 +119,27 @@ def group_message(place: RevenuePlace, by_month: Mapping[str, RevenueSums]) -> r
             revenue_pb2.MonthRevenue(month=_month_message(month), revenue=_revenue_message(by_month[month], code))
             for month in months
         ],
+    )
+
+
+def tariff_message(tariff_id: str, currency_code: str, sums: RevenueSums, held: Holders) -> revenue_pb2.TariffRevenue:
+    """The message of a tariff."""
+    return revenue_pb2.TariffRevenue(
+        tariff_id=tariff_id,
+        currency_code=currency_code,
+        assigned_device_count=held.device_count,
+        assigned_account_count=len(held.account_ids),
+        invoice_count=sums.invoice_count,
+        energy_kwh=decimal_message(kilowatt_hours(sums.milliwatt_hours)),
+        export_kwh=decimal_message(kilowatt_hours(sums.export_milliwatt_hours)),
+        energy=from_coins(sums.energy, currency_code),
+        demand=from_coins(sums.demand, currency_code),
+        fixed=from_coins(sums.fixed, currency_code),
+        export=from_coins(sums.export, currency_code),
+        rounding=from_coins(sums.other, currency_code),
+        tax=from_coins(sums.tax, currency_code),
+        billed=from_coins(sums.billed, currency_code),
+        average_price_per_kwh=average_price(sums, currency_code),
     )
 
 

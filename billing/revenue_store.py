@@ -1,5 +1,6 @@
 """Sums what was issued, in the database: by currency and month, and by account, region or tariff where asked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -83,16 +84,16 @@ class RevenueStore:
         await self._invoices.create_index([("issue_date", ASCENDING), ("key", ASCENDING)])
 
     async def sums(
-        self, span: RevenueSpan, grouping: Grouping, after: RevenuePlace | None, limit: int, only: str = ""
+        self, span: RevenueSpan, grouping: Grouping, after: RevenuePlace | None, limit: int, only: Sequence[str] = ()
     ) -> list[tuple[RevenuePlace, dict[str, RevenueSums]]]:
-        """So many groups after a place, by currency and group (`only`: that one), with what each comes to.
+        """So many groups after a place, by currency and group (`only`: of these), with what each comes to.
 
         By month such as `2026-01`, and of the span before by the empty text.
         """
         days = {"$gte": span.before_date.isoformat(), "$lt": span.end_date.isoformat()}
         stages: list[dict[str, Any]] = [{"$match": {"issue_date": days}}, *_rows(span, grouping)]
         if only:
-            stages.append({"$match": {"group": only}})
+            stages.append({"$match": {"group": {"$in": list(only)}}})
         if after is not None:
             later = {"currency_code": after.currency_code, "group": {"$gt": after.group}}
             stages.append({"$match": {"$or": [{"currency_code": {"$gt": after.currency_code}}, later]}})

@@ -129,6 +129,7 @@ def servicers_of(
                 bills=bills,
                 pricing=pricing,
                 answers=answers,
+                revenue=lists.revenue,
                 clock=now_ms,
             ),
             tariff_service_pb2.DESCRIPTOR.services_by_name["TariffService"].full_name,

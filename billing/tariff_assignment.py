@@ -24,6 +24,13 @@ class TariffAssignment:
         return self.device_id or (f"site:{self.site_id}" if self.site_id else f"group:{self.group_id}")
 
 
+def scopes_of(device_id: str, site_id: str, group_ids: Iterable[str]) -> list[str]:
+    """The scopes that may assign a tariff to a device."""
+    sites = [TariffAssignment("", "", 0, site_id=site_id)] if site_id else []
+    groups = [TariffAssignment("", "", 0, group_id=group_id) for group_id in group_ids]
+    return [device_id, *(one.scope for one in (*sites, *groups))]
+
+
 def effective_assignments(device_id: str, given: Iterable[TariffAssignment]) -> list[TariffAssignment]:
     """The assignments of a device, of its site and of its groups as changes of what the device has, by start.
 

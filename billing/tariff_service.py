@@ -14,6 +14,8 @@ from energy.billing.v1.tariff_service_pb2 import (
     EstimateCostResponse,
     GetCurrentPriceRequest,
     GetCurrentPriceResponse,
+    GetTariffAnalyticsRequest,
+    GetTariffAnalyticsResponse,
     GetTariffRequest,
     GetTariffResponse,
     ListTariffsRequest,
@@ -29,6 +31,9 @@ from billing.estimate_codec import estimate_answer, estimate_question
 from billing.invoice_codec import Knowledge, PreviewQuestion
 from billing.price_codec import price_answer, price_question
 from billing.price_methods import PriceMethods, RegionPricing
+from billing.revenue_codec import span_of_days
+from billing.revenue_store import RevenueStore
+from billing.tariff_analytics import TariffAnalytics
 from billing.tariff_assignment import TariffAssignment
 from billing.tariff_codec import (
     assignment_from_message,
@@ -58,6 +63,7 @@ class TariffService(PriceMethods):
         bills: BillMaker,
         pricing: RegionPricing,
         answers: Answers,
+        revenue: RevenueStore,
         clock: Callable[[], int],
     ) -> None:
         device_prices = DevicePrices(store=store, registry=registry, region_prices=pricing.reader)
@@ -67,6 +73,7 @@ class TariffService(PriceMethods):
         self._registry = registry
         self._price_cache = pricing.cache
         self._answers = answers
+        self._analytics = TariffAnalytics(tariffs=store, registry=registry, revenue=revenue, clock=clock)
 
     async def CreateTariff(self, request: CreateTariffRequest, context: Context) -> CreateTariffResponse:
         """Keeps a tariff that breaks no rule."""
@@ -102,6 +109,24 @@ class TariffService(PriceMethods):
         known = Knowledge(None)
         found = await asyncio.to_thread(lambda: [estimate(period, quarters, 0, tariff, known) for tariff in tariffs])
         return estimate_answer(found)
+
+    async def GetTariffAnalytics(
+        self, request: GetTariffAnalyticsRequest, context: Context
+    ) -> GetTariffAnalyticsResponse:
+        """Tells who has a tariff and what was billed by it."""
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
+        days = span_of_days(request, list(id_violations("tariff_id", request.tariff_id)) if request.tariff_id else [])
+        if request.tariff_id:
+            tariff, _ = await self._store.get(request.tariff_id)
+            return GetTariffAnalyticsResponse(tariffs=await self._analytics.of([tariff], days))
+        filters = {"days": [days.start_date.isoformat(), days.end_date.isoformat()]}
+        after = (decode_token(request.page_token, filters) or {"after": ""}).get("after")
+        if not isinstance(after, str):
+            raise PageTokenInvalid
+        found = [tariff for tariff, _ in await self._store.page(after, size + 1)]
+        page = found[:size]
+        more = encode_token({"after": page[-1].tariff_id}, filters) if len(found) > size else ""
+        return GetTariffAnalyticsResponse(tariffs=await self._analytics.of(page, days), next_page_token=more)
 
     async def AssignTariff(self, request: AssignTariffRequest, context: Context) -> AssignTariffResponse:
         """Assigns a tariff that exists to a device that exists, or to a site or a group."""

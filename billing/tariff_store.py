@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 
 from billing.device_registry import RegisteredDevice
 from billing.tariff import Tariff
-from billing.tariff_assignment import TariffAssignment, effective_assignments
+from billing.tariff_assignment import TariffAssignment, effective_assignments, scopes_of
 from billing.tariff_document import (
     assignment_from_document,
     assignment_to_document,
@@ -21,6 +21,7 @@ from common.instants import datetime_to_ms
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 10_000
+_SCAN_TIMEOUT_MS = 30_000
 _CACHED_TARIFFS_MAXIMUM = 10_000
 
 
@@ -93,11 +94,19 @@ class TariffStore:
 
         As of an instant, epoch milliseconds, by the assignments that were made by then.
         """
-        sites = [TariffAssignment("", "", 0, site_id=device.site_id)] if device.site_id else []
-        groups = [TariffAssignment("", "", 0, group_id=group_id) for group_id in device.group_ids]
-        scopes = [device.device_id, *(one.scope for one in (*sites, *groups))]
+        scopes = scopes_of(device.device_id, device.site_id, device.group_ids)
         found = await asyncio.gather(*(self._of_scope(scope, as_of_ms) for scope in scopes))
         return effective_assignments(device.device_id, chain.from_iterable(found))
+
+    async def latest(self, before_ms: int) -> dict[str, TariffAssignment]:
+        """The assignment that began last in each scope before an instant, epoch milliseconds: reads all there are."""
+        cursor = self._assignments.find({}).sort([("scope", ASCENDING), ("start_time", ASCENDING)])
+        found: dict[str, TariffAssignment] = {}
+        async for document in cursor.max_time_ms(_SCAN_TIMEOUT_MS):
+            assignment = assignment_from_document(document)
+            if assignment.start_ms < before_ms:
+                found[assignment.scope] = assignment
+        return found
 
     async def _of_scope(self, scope: str, as_of_ms: int | None) -> list[TariffAssignment]:
         # One range of the index a question: for several at once not every server goes by it.

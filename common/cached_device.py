@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from energy.registry.v1 import device_pb2
 
@@ -45,6 +47,9 @@ class CachedDevice:
     group_ids: tuple[str, ...] = ()
 
 
+_SHARED_NAMES_MAXIMUM = 2000
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _Links = dict[tuple[str, int], VehicleCharge]
 
 
@@ -56,10 +61,11 @@ class DeviceIndex:
         self._by_region: dict[str, dict[str, CachedDevice]] = {}
         self._by_account: dict[str, dict[str, CachedDevice]] = {}
         self._links_of_vehicle: dict[str, _Links] = {}
+        self._names: dict[str, str] = {}
 
     def put(self, message: device_pb2.Device) -> CachedDevice:
         """Takes a device, unless what is here is newer, and returns what is here then."""
-        device = _cached(message)
+        device = _cached(message, self._shared)
         before = self.by_id.get(device.device_id)
         if before is not None:
             if before.update_time_ms > device.update_time_ms:
@@ -86,39 +92,61 @@ class DeviceIndex:
         by_region = self._by_region.items()
         return sorted(name for name, some in by_region if any(device.kind == kind for device in some.values()))
 
-    def account_ids(self, kind: int, region: str = "") -> list[str]:
-        """The accounts that have a device of a kind, in a region where one is named, in order."""
-        some = self._by_region.get(region, {}) if region else self.by_id
-        return sorted({device.account_id for device in some.values() if device.kind == kind})
+    def account_count(self, kind: int, region: str = "") -> int:
+        """How many accounts have a device of a kind, in a region where one is named."""
+        return sum(1 for _ in self._accounts(kind, region))
+
+    def accounts_after(self, after: str, limit: int, kind: int, region: str = "") -> list[str]:
+        """So many of these accounts in order, after one."""
+        return heapq.nsmallest(limit, (one for one in self._accounts(kind, region) if one > after))
+
+    def _accounts(self, kind: int, region: str) -> Iterator[str]:
+        for account_id, devices in self._by_account.items():
+            if any(device.kind == kind and region in {"", device.region} for device in devices.values()):
+                yield account_id
 
     def links_of_vehicle(self, vehicle_id: str) -> tuple[VehicleCharge, ...]:
         """The links of a vehicle by start, whether the vehicle or its meter told of them."""
         charges = self._links_of_vehicle.get(vehicle_id, {}).values()
         return tuple(sorted(charges, key=lambda charge: (charge.start_ms, charge.meter_id)))
 
+    def _shared(self, name: str) -> str:
+        # Many devices have the same, and each message brings it as an object of its own.
+        if len(self._names) >= _SHARED_NAMES_MAXIMUM:
+            self._names.clear()
+        return self._names.setdefault(name, name)
+
     def _forget(self, device: CachedDevice) -> None:
-        self._by_region[device.region].pop(device.device_id)
-        self._by_account[device.account_id].pop(device.device_id)
+        _drop(self._by_region, device.region, device.device_id)
+        _drop(self._by_account, device.account_id, device.device_id)
         # A link is the meter's to end; what a vehicle once told of its links is only ever added to.
         if device.kind == device_pb2.DEVICE_KIND_METER:
             for link in device.links:
-                self._links_of_vehicle[link.vehicle_id].pop((link.meter_id, link.start_ms), None)
+                _drop(self._links_of_vehicle, link.vehicle_id, (link.meter_id, link.start_ms))
 
 
-def _cached(message: device_pb2.Device) -> CachedDevice:
+def _drop(index: dict[str, dict[_Key, _Value]], group: str, key: _Key) -> None:
+    """Takes one out of a group, and the group with its last one: accounts and vehicles come and go."""
+    some = index.get(group, {})
+    some.pop(key, None)
+    if not some:
+        index.pop(group, None)
+
+
+def _cached(message: device_pb2.Device, shared: Callable[[str], str]) -> CachedDevice:
     return CachedDevice(
         device_id=message.device_id,
         kind=message.kind,
         account_id=message.account_id,
         site_id=message.site_id,
-        region=message.region,
-        time_zone=message.time_zone,
+        region=shared(message.region),
+        time_zone=shared(message.time_zone),
         expected_interval_ms=duration_to_ms(message.expected_interval),
         links=tuple(_link(link) for link in message.links),
         update_time_ms=to_ms(message.update_time),
         connection_kw=message.connection_kw if message.HasField("connection_kw") else None,
         register_digits=message.register_digits,
-        group_ids=tuple(message.group_ids),
+        group_ids=tuple(map(shared, message.group_ids)),
     )
 
 

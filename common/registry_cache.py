@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import grpc
@@ -25,6 +25,7 @@ __all__ = ["CachedDevice", "RegistryCache", "VehicleCharge"]
 
 _RECONNECT_WAIT_INITIAL_SECONDS = 0.1
 _RECONNECT_WAIT_MAXIMUM_SECONDS = 2.0
+_ACCOUNTS_AT_ONCE = 2000
 
 _log = get_logger(__name__)
 
@@ -99,9 +100,16 @@ class RegistryCache:
             return False
         return True
 
-    def account_ids(self, kind: int, region: str = "") -> list[str]:
-        """The accounts that have a device of a kind, in a region where one is named, in order."""
-        return self._index.account_ids(kind, region)
+    def account_count(self, kind: int, region: str = "") -> int:
+        """How many accounts have a device of a kind, in a region where one is named."""
+        return self._index.account_count(kind, region)
+
+    def accounts(self, kind: int, region: str = "") -> Iterator[str]:
+        """These accounts in order, some at a time: whoever comes meanwhile is among them if it is their turn yet."""
+        after = ""
+        while some := self._index.accounts_after(after, _ACCOUNTS_AT_ONCE, kind, region):
+            yield from some
+            after = some[-1]
 
     def regions(self, kind: int) -> list[str]:
         """The regions that have a device of a kind, in order."""

@@ -128,7 +128,11 @@ class MadeUpRegistry:
 
     is_complete = True
 
-    def account_ids(self, kind: int, region: str = "") -> list[str]:
+    def account_count(self, kind: int, region: str = "") -> int:
+        """How many accounts there are."""
+        return len(self.accounts(kind, region))
+
+    def accounts(self, kind: int, region: str = "") -> list[str]:
         """The accounts of these."""
         return sorted({one.account_id for one in DEVICES.values() if one.kind == kind and region in {"", one.region}})
 
@@ -271,7 +275,13 @@ async def pricing_mesh(
     ]
     server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
     tariff_service = TariffService(
-        store=store, registry=registry, bills=bills, pricing=pricing, answers=answers, clock=clock
+        store=store,
+        registry=registry,
+        bills=bills,
+        pricing=pricing,
+        answers=answers,
+        revenue=lists.revenue,
+        clock=clock,
     )
     add_TariffServiceServicer_to_server(tariff_service, server)
     add_InvoiceServiceServicer_to_server(

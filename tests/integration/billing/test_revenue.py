@@ -170,7 +170,7 @@ async def test_one_group_may_be_asked_for_alone(kept: Kept) -> None:
     """As it is among all."""
     every = dict(await kept.revenue.sums(SPAN, Grouping.TARIFF, None, 100))
 
-    alone = dict(await kept.revenue.sums(SPAN, Grouping.TARIFF, None, 100, only="flat"))
+    alone = dict(await kept.revenue.sums(SPAN, Grouping.TARIFF, None, 100, only=["flat"]))
 
     assert alone == {place: sums for place, sums in every.items() if place.group == "flat"}
     assert alone

@@ -169,12 +169,12 @@ async def test_accounts_are_found_by_kind_and_region(registry: ScriptedRegistry,
     ]
     await asyncio.wait_for(watching.wait_complete(), 10)
 
-    assert watching.account_ids(DEVICE_KIND_METER) == ["acc-0", "acc-1"]
-    assert watching.account_ids(DEVICE_KIND_METER, "north") == ["acc-1"]
-    assert watching.account_ids(DEVICE_KIND_METER, "west") == []
+    assert list(watching.accounts(DEVICE_KIND_METER)) == ["acc-0", "acc-1"]
+    assert list(watching.accounts(DEVICE_KIND_METER, "north")) == ["acc-1"]
+    assert list(watching.accounts(DEVICE_KIND_METER, "west")) == []
     registry.tell(meter("meter-2", update_ms=2, region="north", account_id="acc-0"))
     await eventually(lambda: watching.by_region("south") == ())
-    assert watching.account_ids(DEVICE_KIND_METER, "south") == []
+    assert list(watching.accounts(DEVICE_KIND_METER, "south")) == []
 
 
 async def test_a_change_replaces_what_was_known(registry: ScriptedRegistry, watching: RegistryCache) -> None:

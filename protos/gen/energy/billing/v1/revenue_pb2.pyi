@@ -219,3 +219,101 @@ class Revenue(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Revenue: _TypeAlias = Revenue  # noqa: Y015
+
+@_typing.final
+class TariffRevenue(_message.Message):
+    """Who has a tariff, and what was billed by it on invoices that were issued in a span of days."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARIFF_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    ASSIGNED_DEVICE_COUNT_FIELD_NUMBER: _builtins.int
+    ASSIGNED_ACCOUNT_COUNT_FIELD_NUMBER: _builtins.int
+    INVOICE_COUNT_FIELD_NUMBER: _builtins.int
+    ENERGY_KWH_FIELD_NUMBER: _builtins.int
+    EXPORT_KWH_FIELD_NUMBER: _builtins.int
+    ENERGY_FIELD_NUMBER: _builtins.int
+    DEMAND_FIELD_NUMBER: _builtins.int
+    FIXED_FIELD_NUMBER: _builtins.int
+    EXPORT_FIELD_NUMBER: _builtins.int
+    ROUNDING_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    BILLED_FIELD_NUMBER: _builtins.int
+    AVERAGE_PRICE_PER_KWH_FIELD_NUMBER: _builtins.int
+    tariff_id: _builtins.str
+    """The tariff."""
+    currency_code: _builtins.str
+    """Currency of every amount, ISO 4217."""
+    assigned_device_count: _builtins.int
+    """Meters that have it at the end of the span, or now if that is earlier: their own, by their site or by a group."""
+    assigned_account_count: _builtins.int
+    """Accounts of these."""
+    invoice_count: _builtins.int
+    """Invoices, adjustments included, with a line by it."""
+    @_builtins.property
+    def energy_kwh(self) -> _decimal_pb2.Decimal:
+        """Energy that was billed by it, kWh; adjustments count by what they differ by."""
+
+    @_builtins.property
+    def export_kwh(self) -> _decimal_pb2.Decimal:
+        """Energy given to the grid that was paid for, kWh."""
+
+    @_builtins.property
+    def energy(self) -> _money_pb2.Money:
+        """The lines of energy, before tax as all that follow."""
+
+    @_builtins.property
+    def demand(self) -> _money_pb2.Money:
+        """The demand charges."""
+
+    @_builtins.property
+    def fixed(self) -> _money_pb2.Money:
+        """The daily, monthly and minimum charges."""
+
+    @_builtins.property
+    def export(self) -> _money_pb2.Money:
+        """The lines of export; less than 0 where it was paid for."""
+
+    @_builtins.property
+    def rounding(self) -> _money_pb2.Money:
+        """What rounding adds."""
+
+    @_builtins.property
+    def tax(self) -> _money_pb2.Money:
+        """The tax on all these lines."""
+
+    @_builtins.property
+    def billed(self) -> _money_pb2.Money:
+        """The sum of the six above."""
+
+    @_builtins.property
+    def average_price_per_kwh(self) -> _money_pb2.Money:
+        """billed without tax for each kWh of energy_kwh, rounded to eight decimals. Absent: no energy was billed."""
+
+    def __init__(
+        self,
+        *,
+        tariff_id: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        assigned_device_count: _builtins.int = ...,
+        assigned_account_count: _builtins.int = ...,
+        invoice_count: _builtins.int = ...,
+        energy_kwh: _decimal_pb2.Decimal | None = ...,
+        export_kwh: _decimal_pb2.Decimal | None = ...,
+        energy: _money_pb2.Money | None = ...,
+        demand: _money_pb2.Money | None = ...,
+        fixed: _money_pb2.Money | None = ...,
+        export: _money_pb2.Money | None = ...,
+        rounding: _money_pb2.Money | None = ...,
+        tax: _money_pb2.Money | None = ...,
+        billed: _money_pb2.Money | None = ...,
+        average_price_per_kwh: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average_price_per_kwh", b"average_price_per_kwh", "billed", b"billed", "demand", b"demand", "energy", b"energy", "energy_kwh", b"energy_kwh", "export", b"export", "export_kwh", b"export_kwh", "fixed", b"fixed", "rounding", b"rounding", "tax", b"tax"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned_account_count", b"assigned_account_count", "assigned_device_count", b"assigned_device_count", "average_price_per_kwh", b"average_price_per_kwh", "billed", b"billed", "currency_code", b"currency_code", "demand", b"demand", "energy", b"energy", "energy_kwh", b"energy_kwh", "export", b"export", "export_kwh", b"export_kwh", "fixed", b"fixed", "invoice_count", b"invoice_count", "rounding", b"rounding", "tariff_id", b"tariff_id", "tax", b"tax"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TariffRevenue: _TypeAlias = TariffRevenue  # noqa: Y015

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from energy.billing.v1 import invoice_pb2 as _invoice_pb2
 from energy.billing.v1 import price_pb2 as _price_pb2
+from energy.billing.v1 import revenue_pb2 as _revenue_pb2
 from energy.billing.v1 import tariff_pb2 as _tariff_pb2
 from energy.common.v1 import error_reason_pb2 as _error_reason_pb2
 from google.protobuf import descriptor as _descriptor
@@ -279,6 +280,76 @@ class EstimateCostResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EstimateCostResponse: _TypeAlias = EstimateCostResponse  # noqa: Y015
+
+@_typing.final
+class GetTariffAnalyticsRequest(_message.Message):
+    """Request of GetTariffAnalytics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARIFF_ID_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    tariff_id: _builtins.str
+    """The tariff. Empty: all."""
+    page_size: _builtins.int
+    """Most tariffs to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same question. Empty: from the beginning."""
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First day, inclusive, years 1970..9998: of invoices that were issued on it or later, by the date where the account is. Required."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Day after the last: after start_date, at most 1096 days later. Required."""
+
+    def __init__(
+        self,
+        *,
+        tariff_id: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "page_size", b"page_size", "page_token", b"page_token", "start_date", b"start_date", "tariff_id", b"tariff_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTariffAnalyticsRequest: _TypeAlias = GetTariffAnalyticsRequest  # noqa: Y015
+
+@_typing.final
+class GetTariffAnalyticsResponse(_message.Message):
+    """Response of GetTariffAnalytics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARIFFS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[_revenue_pb2.TariffRevenue]:
+        """The tariffs, by id, those by which nothing was billed included."""
+
+    def __init__(
+        self,
+        *,
+        tariffs: _abc.Iterable[_revenue_pb2.TariffRevenue] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "tariffs", b"tariffs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTariffAnalyticsResponse: _TypeAlias = GetTariffAnalyticsResponse  # noqa: Y015
 
 @_typing.final
 class CostEstimate(_message.Message):

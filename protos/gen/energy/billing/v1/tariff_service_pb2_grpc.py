@@ -55,6 +55,11 @@ class TariffServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostResponse.FromString,
                 _registered_method=True)
+        self.GetTariffAnalytics = channel.unary_unary(
+                '/energy.billing.v1.TariffService/GetTariffAnalytics',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffAnalyticsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffAnalyticsResponse.FromString,
+                _registered_method=True)
         self.AssignTariff = channel.unary_unary(
                 '/energy.billing.v1.TariffService/AssignTariff',
                 request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.AssignTariffRequest.SerializeToString,
@@ -144,6 +149,13 @@ class TariffServiceServicer:
 
         Fails with NOT_FOUND for an unknown device or tariff, and with FAILED_PRECONDITION when the device has no reading in the
         period. A tariff that cannot price the usage is told with the reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTariffAnalytics(self, request, context):
+        """Tells who has a tariff and what was billed by it: of one, or of all by tariff_id. Fails with NOT_FOUND for an unknown tariff.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -261,6 +273,11 @@ def add_TariffServiceServicer_to_server(servicer, server):
                     servicer.EstimateCost,
                     request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostResponse.SerializeToString,
+            ),
+            'GetTariffAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTariffAnalytics,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffAnalyticsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffAnalyticsResponse.SerializeToString,
             ),
             'AssignTariff': grpc.unary_unary_rpc_method_handler(
                     servicer.AssignTariff,
@@ -427,6 +444,33 @@ class TariffService:
             '/energy.billing.v1.TariffService/EstimateCost',
             energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_tariff__service__pb2.EstimateCostResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTariffAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/GetTariffAnalytics',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffAnalyticsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetTariffAnalyticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,8 @@ class TariffServiceStub:
     Fails with NOT_FOUND for an unknown device or tariff, and with FAILED_PRECONDITION when the device has no reading in the
     period. A tariff that cannot price the usage is told with the reason.
     """
+    GetTariffAnalytics: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.GetTariffAnalyticsRequest, _tariff_service_pb2.GetTariffAnalyticsResponse]
+    """Tells who has a tariff and what was billed by it: of one, or of all by tariff_id. Fails with NOT_FOUND for an unknown tariff."""
     AssignTariff: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.AssignTariffRequest, _tariff_service_pb2.AssignTariffResponse]
     """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
@@ -110,6 +112,8 @@ class TariffServiceAsyncStub(TariffServiceStub):
     Fails with NOT_FOUND for an unknown device or tariff, and with FAILED_PRECONDITION when the device has no reading in the
     period. A tariff that cannot price the usage is told with the reason.
     """
+    GetTariffAnalytics: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.GetTariffAnalyticsRequest, _tariff_service_pb2.GetTariffAnalyticsResponse]  # type: ignore[assignment]
+    """Tells who has a tariff and what was billed by it: of one, or of all by tariff_id. Fails with NOT_FOUND for an unknown tariff."""
     AssignTariff: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.AssignTariffRequest, _tariff_service_pb2.AssignTariffResponse]  # type: ignore[assignment]
     """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
@@ -193,6 +197,14 @@ class TariffServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with NOT_FOUND for an unknown device or tariff, and with FAILED_PRECONDITION when the device has no reading in the
         period. A tariff that cannot price the usage is told with the reason.
         """
+
+    @_abc_1.abstractmethod
+    def GetTariffAnalytics(
+        self,
+        request: _tariff_service_pb2.GetTariffAnalyticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.GetTariffAnalyticsResponse, _abc.Awaitable[_tariff_service_pb2.GetTariffAnalyticsResponse]]:
+        """Tells who has a tariff and what was billed by it: of one, or of all by tariff_id. Fails with NOT_FOUND for an unknown tariff."""
 
     @_abc_1.abstractmethod
     def AssignTariff(
