@@ -14,9 +14,13 @@ SLOW_TIMEOUT_SECONDS = 30.0
 
 MAX_RECEIVE_BYTES = 16 << 20
 
+# A name may stand for several replicas (a headless service in Kubernetes, `dns:///billing:50053`): a call goes to the
+# next of those that answer. Without this all calls would go to the first.
+#
 # Every method of ours is idempotent by its key, so a call that may have arrived may be sent again. Four attempts, waits
 # of 0.1 to 1 s with the jitter that gRPC adds; the throttle stops retrying when most calls fail.
 _SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
             "name": [{}],
@@ -51,13 +55,16 @@ def channel_options() -> list[tuple[str, int | str]]:
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 500),
         ("grpc.max_reconnect_backoff_ms", 2_000),
+        # A replica that was replaced has another address, so the name is asked again as soon, not after 30 s.
+        ("grpc.dns_min_time_between_resolutions_ms", 2_000),
     ]
 
 
 def open_channel(address: str, *, own_connection: bool = False) -> grpc.aio.Channel:
-    """A channel to `host:port`; it connects at the first call and again whenever needed. Close it in the end.
+    """A channel to `host:port` or `dns:///name:port`; it connects at the first call and again whenever needed.
 
-    Channels to one address share a connection, and so one worker behind it, unless they are to have their own.
+    Close it in the end. Channels to one address share a connection, and so one worker behind it, unless they are to
+    have their own.
     """
     options = channel_options()
     if own_connection:

@@ -1,5 +1,6 @@
 """The devices at hand: what many share is kept once, and what nobody has any more not at all."""
 
+import gc
 import tracemalloc
 from collections.abc import Iterator
 
@@ -69,17 +70,18 @@ def test_a_walk_takes_no_more_memory_for_more_accounts(region: str) -> None:
         index = DeviceIndex()
         for number in range(count):
             index.put(device(f"meter-{number}", f"acc-{number}"))
+        gc.collect()
         tracemalloc.start()
         seen = sum(1 for _ in walked(index, 500, region))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert seen == count == index.account_count(METER, region)
 
-    assert peaks[1] < peaks[0] + 20_000
+    assert peaks[1] < peaks[0] + 50_000
 
 
 def test_a_device_that_moves_on_leaves_nothing_behind() -> None:
-    """A thousand accounts that one meter has had: as much memory as one."""
+    """A thousand accounts that one meter has had: what is left of each would be 200 bytes and more."""
     index = DeviceIndex()
 
     def move(times: range) -> None:
@@ -87,11 +89,13 @@ def test_a_device_that_moves_on_leaves_nothing_behind() -> None:
             index.put(device("meter-1", f"acc-{number}", f"region-{number % 10}", number))
 
     move(range(10))
+    gc.collect()
     tracemalloc.start()
     move(range(10, 1010))
+    gc.collect()
     kept_bytes = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
 
-    assert kept_bytes < 20_000
+    assert kept_bytes < 60_000
     assert index.of_account("acc-1008") == ()
     assert [one.device_id for one in index.of_account("acc-1009")] == ["meter-1"]
