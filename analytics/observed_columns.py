@@ -56,7 +56,7 @@ def observed(columns: ReadingColumns, receive_ms: Integers) -> ObservedColumns:
         kind=np.full(count, KINDS.index(kind), np.int64),
         start_ms=columns.start_ms,
         end_ms=columns.start_ms if columns.interval_ms is None else columns.start_ms + columns.interval_ms,
-        revision=_int32(columns.revision),
+        revision=columns.revision,
         receive_ms=receive_ms,
         state=_state(columns),
         power_kw=np.full(count, np.nan) if power is None else power.astype(np.float64, copy=False),

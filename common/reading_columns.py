@@ -161,7 +161,8 @@ def _columns(shape: Shape, rows: Integers, matrix: Bytes) -> tuple[ReadingColumn
         device_ids=_texts(matrix, shape.device_id),
         start_ms=start_ms,
         interval_ms=interval_ms,
-        revision=_integers(matrix, shape.revision),
+        # A parser cuts a longer varint off.
+        revision=_integers(matrix, shape.revision).astype(np.int32).astype(np.int64),
         values={name: _value(matrix, place) for name, place in shape.values.items()},
     )
     return columns, is_whole

@@ -25,7 +25,7 @@ __all__ = ["CachedDevice", "RegistryCache", "VehicleCharge"]
 
 _RECONNECT_WAIT_INITIAL_SECONDS = 0.1
 _RECONNECT_WAIT_MAXIMUM_SECONDS = 2.0
-_ACCOUNTS_AT_ONCE = 2000
+_ACCOUNTS_AT_ONCE = 20_000
 
 _log = get_logger(__name__)
 

@@ -26,7 +26,7 @@ def keeps_rules(columns: ReadingColumns, slots: Slots, table: DeviceTable, recei
     """Which of the readings are of a known device and keep every rule."""
     good: Truths = (slots != UNKNOWN) & (table.kind[slots] == KIND_NUMBERS[columns.kind])
     good &= (columns.start_ms >= 0) & (columns.start_ms <= receive_time_ms + AHEAD_MAXIMUM_MS)
-    good &= columns.revision <= REVISION_MAXIMUM
+    good &= (columns.revision >= 0) & (columns.revision <= REVISION_MAXIMUM)
     if columns.interval_ms is not None:
         good &= (columns.interval_ms >= INTERVAL_MINIMUM_MS) & (columns.interval_ms <= INTERVAL_MAXIMUM_MS)
     limits = LIMIT_OF_FIELD[columns.kind]

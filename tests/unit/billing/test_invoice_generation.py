@@ -44,7 +44,7 @@ async def last_of(count: int, told: int) -> Progress:
 
 
 async def test_memory_is_flat_in_the_number_of_accounts() -> None:
-    """Fifty times as many take at their most hardly more: a few drafts and reports, and no list of all accounts."""
+    """Fifty times as many take at their most hardly more: their drafts alone would be 50 MB, a list of them 320 kB."""
     await last_of(100, 100)
     peaks = []
     for count in (100, 5_000):
@@ -54,7 +54,7 @@ async def test_memory_is_flat_in_the_number_of_accounts() -> None:
         tracemalloc.stop()
         assert (last.done_count, last.draft_count, last.failed_count) == (count, count * 9 // 10, count // 10)
 
-    assert peaks[1] < peaks[0] + 2 * BILL_BYTES
+    assert peaks[1] < peaks[0] + 20 * BILL_BYTES
 
 
 async def test_accounts_that_came_meanwhile_are_counted() -> None:

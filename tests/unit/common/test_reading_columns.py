@@ -6,7 +6,7 @@ import math
 import struct
 
 import pytest
-from energy.telemetry.v1.reading_pb2 import Reading
+from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
@@ -214,3 +214,16 @@ def test_bytes_that_no_parser_takes_never_become_columns() -> None:
     assert left == [1]
     with pytest.raises(DecodeError):
         Reading.FromString(broken)
+
+
+def test_a_revision_of_more_bits_than_it_has_is_cut_off_as_by_the_parser() -> None:
+    """Five bytes of a varint hold 35 bits; a message has 32 of them."""
+    sent = Reading(device_id="m-1", revision=0x7FFFFFFF, meter=MeterMeasurement(import_kwh=1.0))
+    sent.start_time.seconds = 128
+    encoded = sent.SerializeToString().replace(b"\xff\xff\xff\xff\x07", b"\xff\xff\xff\xff\x08")
+
+    columns, left = columns_of([encoded])
+
+    assert left == []
+    assert columns[0].revision.tolist() == [Reading.FromString(encoded).revision]
+    assert columns[0].revision[0] < 0
