@@ -94,7 +94,7 @@ def test_the_secrets_that_the_readme_makes_are_those_that_one_node_needs(dev: Ov
     """Its commands are run as they stand, with a kubectl that asks no cluster."""
     kubectl = Path(sys.executable).parent / "kubectl"
     asks_nobody = (
-        f'kubectl() {{ [[ $* != *"create secret"* ]] || {{ echo ---; "{kubectl}" "$@" --dry-run=client -o yaml; }}; }}\n'
+        f'kubectl() {{ [[ $* != *"create secret"* ]] || {{ echo ---; "{kubectl}" "$@" --dry-run=client -oyaml; }}; }}\n'
         "docker() { :; }\n"
         "openssl() { echo 0a1b2c; }\n"
     )
