@@ -105,6 +105,15 @@ test: setup ## runs every test on the real parts; SAMPLES_DIR names the folder o
 faults: setup ## kills and cuts everything under load and checks the history; leaves .run/faults/report.json
 	@$(BIN)/python -m tests.faults $(ARGS)
 
+.PHONY: k8s
+k8s: $(INSTALLED) ## renders the manifests into .run/k8s and checks them, the Dockerfile and compose.yaml
+	@mkdir -p .run/k8s
+	@for overlay in dev prod; do \
+	  $(BIN)/kubectl kustomize k8s/overlays/$$overlay >.run/k8s/$$overlay.yaml; \
+	  echo "k8s/overlays/$$overlay: $$(grep -c '^kind:' .run/k8s/$$overlay.yaml) manifests in .run/k8s/$$overlay.yaml"; \
+	done
+	@$(BIN)/pytest tests/unit/k8s $(ARGS)
+
 .PHONY: check
 check: $(INSTALLED) ## checks format, lint, types, protos, docstrings of tests and the unit tests, in parallel
 	@$(MAKE) --jobs=4 --output-sync=target --keep-going $(CHECKS)

@@ -1,0 +1,166 @@
+"""Who may speak to whom: the arrows that the code needs, and no other."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import pytest
+
+from tests.unit.k8s.manifests import ROOT, SERVICES, Manifest, Overlay
+
+_OURS = "gridmesh"
+_SERVERS = {"mongodb": 27017, "rabbitmq": 5672, "redis": 6379}
+# What a service's `app.py` does where it needs a server or a peer.
+_SIGNS = {"mongodb": "open_database(", "rabbitmq": "config.amqp_url", "redis": "open_redis("}
+_PUBLIC = ("gateway", "billing", "analytics")
+
+
+@dataclass(frozen=True)
+class Party:
+    """A pod as a policy sees it."""
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    namespace_labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def outside(name: str, namespace: str, labels: Mapping[str, str] | None = None, *, is_client: bool = False) -> Party:
+    """A pod that is not ours."""
+    labelled = {"gridmesh/clients": "true"} if is_client else {}
+    return Party(name, namespace, labels or {}, {"kubernetes.io/metadata.name": namespace, **labelled})
+
+
+CLIENT = outside("client", "fleet", is_client=True)
+STRANGER = outside("stranger", "elsewhere", {"app.kubernetes.io/name": "gateway"})
+PROMETHEUS = outside("prometheus", "monitoring", {"app.kubernetes.io/name": "prometheus"})
+NEIGHBOUR = outside("neighbour", "monitoring")
+NAMES = outside("names", "kube-system", {"k8s-app": "kube-dns"})
+MANAGED = outside("managed", "gridmesh-servers")
+INTRUDER = Party("intruder", _OURS, {}, {"kubernetes.io/metadata.name": _OURS})
+OTHERS = (CLIENT, STRANGER, PROMETHEUS, NEIGHBOUR, NAMES, MANAGED, INTRUDER)
+
+
+class Policies:
+    """The network policies of an overlay, answering as a cluster would that enforces them."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        self._policies = list(overlay.of_kind("NetworkPolicy").values())
+        (namespace,) = overlay.of_kind("Namespace").values()
+        labels = {"kubernetes.io/metadata.name": _OURS, **namespace["metadata"]["labels"]}
+        self.pods = [
+            Party(name, _OURS, workload["spec"]["template"]["metadata"]["labels"], labels)
+            for name, workload in overlay.workloads().items()
+        ]
+        self.ports = {
+            name: {port["name"]: port["containerPort"] for port in container["ports"]}
+            for name, container in overlay.containers()
+        }
+
+    def arrows(self) -> set[tuple[str, str, int]]:
+        """Every (from, to, port) that is let through, over all parties and all ports that anybody has."""
+        ports = {port for each in self.ports.values() for port in each.values()} | {53, 15672, *_SERVERS.values()}
+        parties = (*self.pods, *OTHERS)
+        return {
+            (source.name, target.name, port)
+            for source, target, port in product(parties, parties, ports)
+            if source != target
+            and _OURS in {source.namespace, target.namespace}
+            and self._lets("Egress", source, target, target, port)
+            and self._lets("Ingress", target, source, target, port)
+        }
+
+    def _lets(self, direction: str, here: Party, there: Party, listener: Party, port: int) -> bool:
+        if here.namespace != _OURS:
+            return True
+        applied = [
+            each["spec"]
+            for each in self._policies
+            if direction in each["spec"]["policyTypes"] and _selects(each["spec"]["podSelector"], here.labels)
+        ]
+        rules = [rule for spec in applied for rule in spec.get(direction.lower(), [])]
+        peers = "to" if direction == "Egress" else "from"
+        return not applied or any(
+            self._is_port(rule, listener, port) and any(_is_peer(peer, there) for peer in rule[peers]) for rule in rules
+        )
+
+    def _is_port(self, rule: Manifest, listener: Party, port: int) -> bool:
+        named = self.ports.get(listener.name, {}) if listener.namespace == _OURS else {}
+        return any(named.get(each["port"], each["port"]) == port for each in rule["ports"])
+
+
+def _selects(selector: Manifest, labels: Mapping[str, str]) -> bool:
+    expressions: list[Any] = selector.get("matchExpressions", [])
+    assert all(each["operator"] == "In" for each in expressions)
+    return selector.get("matchLabels", {}).items() <= labels.items() and all(
+        labels.get(each["key"]) in each["values"] for each in expressions
+    )
+
+
+def _is_peer(peer: Manifest, party: Party) -> bool:
+    assert peer.keys() <= {"podSelector", "namespaceSelector"}
+    if "namespaceSelector" in peer:
+        in_namespace = _selects(peer["namespaceSelector"], party.namespace_labels)
+    else:
+        in_namespace = party.namespace == _OURS
+    return in_namespace and _selects(peer.get("podSelector", {}), party.labels)
+
+
+def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
+    """The arrows that the services' own code draws, and those of the people and programs that use and watch them."""
+    grpc = {service: overlay.config(service).grpc_port for service in SERVICES}
+    for service in SERVICES:
+        application = (ROOT / service / "app.py").read_text()
+        for peer, port in grpc.items():
+            if f"open_channel(config.{peer}_address" in application:
+                yield service, peer, port
+        for server, port in _SERVERS.items():
+            if _SIGNS[server] in application:
+                yield service, server if server in overlay.workloads() else MANAGED.name, port
+        yield PROMETHEUS.name, service, overlay.config(service).metrics_port
+    for service in _PUBLIC:
+        yield CLIENT.name, service, grpc[service]
+    for pod in (*overlay.workloads(), INTRUDER.name):
+        yield pod, NAMES.name, 53
+
+
+def test_just_the_arrows_of_the_code_are_let_through(overlay: Overlay) -> None:
+    """Over every pair of parties and every port, strangers and a stray pod in the namespace among them."""
+    assert Policies(overlay).arrows() == set(needed(overlay))
+
+
+def test_the_code_draws_the_arrows_of_the_design(dev: Overlay) -> None:
+    """Said once more in full, so that a new one is noticed."""
+    drawn = {(source, target) for source, target, port in needed(dev) if port != 53 and source in SERVICES}
+
+    assert drawn == {
+        ("gateway", "ingestion"),
+        ("gateway", "mongodb"),
+        ("ingestion", "rabbitmq"),
+        ("billing", "gateway"),
+        ("billing", "mongodb"),
+        ("billing", "rabbitmq"),
+        ("billing", "redis"),
+        ("analytics", "gateway"),
+        ("analytics", "billing"),
+        ("analytics", "mongodb"),
+        ("analytics", "rabbitmq"),
+    }
+
+
+def test_everything_is_forbidden_first(overlay: Overlay) -> None:
+    """In both directions, for every pod that there is or will be."""
+    assert overlay.of_kind("NetworkPolicy")["default-deny"]["spec"] == {
+        "podSelector": {},
+        "policyTypes": ["Ingress", "Egress"],
+    }
+
+
+@pytest.mark.parametrize("kind", ["LoadBalancer", "NodePort"])
+def test_nothing_is_open_to_the_world(overlay: Overlay, kind: str) -> None:
+    """While callers have no identity there is no way in from outside of the cluster."""
+    types = {each["spec"].get("type", "ClusterIP") for each in overlay.of_kind("Service").values()}
+
+    assert kind not in types
+    assert overlay.of_kind("Ingress") == {}

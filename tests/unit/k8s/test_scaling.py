@@ -1,0 +1,121 @@
+"""How large the mesh is, and who decides that."""
+
+import re
+
+import pytest
+
+from common.topology import ANALYTICS_QUEUE_BYTES, BILLING_QUEUE_BYTES, event_queue_name, queue_name
+from ingestion.config import IngestionConfig
+from tests.unit.k8s.manifests import ROOT, SERVICES, Overlay, pod_spec, rendered
+
+_MEBIBYTE = 1 << 20
+_UNITS = {"Mi": _MEBIBYTE, "Gi": 1 << 30}
+_QUEUE_BYTES = {"billing": BILLING_QUEUE_BYTES, "analytics": ANALYTICS_QUEUE_BYTES}
+
+
+def bytes_of(quantity: str) -> int:
+    """A quantity of memory in bytes."""
+    return int(quantity[:-2]) * _UNITS[quantity[-2:]]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_production_has_one_autoscaler_a_service_and_at_least_two_replicas(prod: Overlay, service: str) -> None:
+    """Two that scale the same deployment would fight."""
+    scalers = [each["spec"] for each in prod.manifests if each["kind"] in {"HorizontalPodAutoscaler", "ScaledObject"}]
+
+    (mine,) = [each for each in scalers if each["scaleTargetRef"]["name"] == service]
+
+    assert min(each for key, each in mine.items() if key.startswith("minReplica")) >= 2
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_manifest_says_how_many_replicas_of_a_service_there_are(overlay: Overlay, service: str) -> None:
+    """Else applying it would take back what the autoscaler has decided."""
+    assert "replicas" not in overlay.of_kind("Deployment")[service]["spec"]
+
+
+@pytest.mark.parametrize("service", ["billing", "analytics"])
+def test_consumers_are_scaled_by_their_own_queues(prod: Overlay, service: str) -> None:
+    """All of them, however many partitions there will be, and none else."""
+    scaled = prod.of_kind("ScaledObject")[service]["spec"]
+    (trigger,) = [each["metadata"] for each in scaled["triggers"] if each["type"] == "rabbitmq"]
+    pattern = re.compile(trigger["queueName"])
+
+    others = [queue_name(each, 0) for each in ("billing", "analytics") if each != service]
+
+    assert all(pattern.search(queue_name(service, partition)) for partition in (0, 7, 1023))
+    assert not any(pattern.search(name) for name in (*others, event_queue_name(service), "energy.dead-letters"))
+
+
+@pytest.mark.parametrize("service", ["billing", "analytics"])
+def test_there_are_never_more_consumers_than_partitions(prod: Overlay, service: str) -> None:
+    """One more would lease nothing."""
+    assert prod.of_kind("ScaledObject")[service]["spec"]["maxReplicaCount"] <= prod.config(service).partitions
+
+
+@pytest.mark.parametrize("service", ["billing", "analytics"])
+def test_replicas_are_added_long_before_a_queue_is_full(prod: Overlay, service: str) -> None:
+    """At a quarter of it, even if all that waits were in one queue and every batch as large as it may be."""
+    scaled = prod.of_kind("ScaledObject")[service]["spec"]
+    (trigger,) = [each["metadata"] for each in scaled["triggers"] if each["type"] == "rabbitmq"]
+
+    waiting_bytes = int(trigger["value"]) * IngestionConfig.load({}).batch_maximum_bytes
+
+    assert waiting_bytes <= _QUEUE_BYTES[service] / 4
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_production_reserves_the_memory_that_was_measured(prod: Overlay, service: str) -> None:
+    """The README's benchmark has it, in megabytes; half as much again may be taken."""
+    measured = re.search(rf"\| memory_{service} \| ([0-9,]+) \| MB", (ROOT / "README.md").read_text())
+    assert measured is not None
+    resources = prod.service_container(service)["resources"]
+
+    measured_bytes = int(measured[1].replace(",", "")) * 1_000_000
+
+    assert bytes_of(resources["requests"]["memory"]) >= measured_bytes
+    assert bytes_of(resources["limits"]["memory"]) >= 1.5 * measured_bytes
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_replicas_of_production_are_spread(prod: Overlay, service: str) -> None:
+    """Over nodes, each revision of each service by itself; over zones where there are any."""
+    spec = pod_spec(prod.of_kind("Deployment")[service])
+    labels = prod.of_kind("Deployment")[service]["spec"]["template"]["metadata"]["labels"]
+
+    host, zone = spec["topologySpreadConstraints"]
+    apart = spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+
+    assert (host["topologyKey"], host["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "DoNotSchedule")
+    assert (zone["topologyKey"], zone["whenUnsatisfiable"]) == ("topology.kubernetes.io/zone", "ScheduleAnyway")
+    assert [each["podAffinityTerm"]["topologyKey"] for each in apart] == ["kubernetes.io/hostname"]
+    for each in (host, zone, apart[0]["podAffinityTerm"]):
+        assert each["labelSelector"]["matchLabels"].items() <= labels.items()
+        assert set(each["matchLabelKeys"]) - {"pod-template-hash"} <= labels.keys()
+
+
+def test_one_node_has_the_servers_inside_and_production_has_not() -> None:
+    """There they are clusters that somebody runs."""
+    inside = {name: set(rendered(name).workloads()) - set(SERVICES) for name in ("dev", "prod")}
+
+    assert inside == {"dev": {"mongodb", "rabbitmq", "redis"}, "prod": set()}
+
+
+def test_one_node_is_small(dev: Overlay) -> None:
+    """Everything together reserves less than a core and 2.5 GiB."""
+    requests = [container["resources"]["requests"] for _, container in dev.containers()]
+
+    assert sum(int(each["cpu"].removesuffix("m")) for each in requests) < 1000
+    assert sum(bytes_of(each["memory"]) for each in requests) < 2560 * _MEBIBYTE
+
+
+def test_figures_of_every_service_are_collected(prod: Overlay) -> None:
+    """The monitor selects each of them and names a port that they have."""
+    (monitor,) = prod.of_kind("ServiceMonitor").values()
+    selected = monitor["spec"]["selector"]["matchLabels"]
+    (endpoint,) = monitor["spec"]["endpoints"]
+
+    for service in prod.of_kind("Service").values():
+        assert selected.items() <= service["metadata"]["labels"].items()
+        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+        assert monitor["spec"]["jobLabel"] in service["metadata"]["labels"]
