@@ -19,9 +19,9 @@ from billing.invoice_list_store import InvoiceFilter, InvoiceListStore
 from billing.invoice_maker import AccountPeriod
 from billing.schema import METER, STORAGE
 from common.mongo import Database
+from tests.integration.billing.invoice_calls import INVOICE_ID, generate, get, issue
 from tests.integration.billing.pricing_mesh import PricingMesh, assign, at, error_of, flat_tariff, money, pricing_mesh
 from tests.integration.billing.test_invoice_service import steady, utc_ms
-from tests.integration.billing.test_kept_invoices import INVOICE_ID, generate, get, issue
 
 FIRST = f"{INVOICE_ID}+1"
 SECOND = f"{INVOICE_ID}+2"

@@ -18,9 +18,9 @@ from billing import invoice_export
 from billing.account_invoice import AccountInvoice, Stage
 from billing.account_invoice_store import AccountInvoiceStore
 from common.mongo import Database
+from tests.integration.billing.invoice_calls import INVOICE_ID, generate, get, issue
 from tests.integration.billing.pricing_mesh import PricingMesh, assign, at, error_of, flat_tariff, money, pricing_mesh
 from tests.integration.billing.test_invoice_service import steady, utc_ms
-from tests.integration.billing.test_kept_invoices import INVOICE_ID, generate, get, issue
 
 EVIL = '=HYPERLINK("http://evil","x")'
 

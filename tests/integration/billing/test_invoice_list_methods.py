@@ -11,9 +11,9 @@ from google.type.date_pb2 import Date
 
 from common.instants import from_ms
 from common.mongo import Database
+from tests.integration.billing.invoice_calls import INVOICE_ID, generate, issue, pay
 from tests.integration.billing.pricing_mesh import assign, at, error_of, flat_tariff, money, pricing_mesh
 from tests.integration.billing.test_invoice_service import steady, utc_ms
-from tests.integration.billing.test_kept_invoices import INVOICE_ID, generate, issue, pay
 
 MARCH = {"start_date": Date(year=2026, month=3, day=1), "end_date": Date(year=2026, month=4, day=1)}
 JANUARY = {"start_date": Date(year=2026, month=1, day=31), "end_date": Date(year=2026, month=2, day=1)}

@@ -21,9 +21,9 @@ from billing.revenue_store import Grouping, RevenuePlace, RevenueSpan, RevenueSt
 from common.instants import datetime_to_ms
 from common.localstack.mesh import Mesh
 from common.mongo import Database
+from tests.integration.billing.invoice_calls import INVOICE_ID, credit, generate, issue, pay
 from tests.integration.billing.pricing_mesh import assign, at, flat_tariff, money, pricing_mesh
 from tests.integration.billing.test_invoice_service import steady, utc_ms
-from tests.integration.billing.test_kept_invoices import INVOICE_ID, credit, generate, issue, pay
 from tests.integration.billing.test_query_plans import Sent, require_narrow
 
 COUNT = 120

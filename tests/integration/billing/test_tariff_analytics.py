@@ -7,9 +7,9 @@ from energy.billing.v1.tariff_service_pb2 import AssignTariffRequest, GetTariffA
 from google.type.date_pb2 import Date
 
 from common.mongo import Database
+from tests.integration.billing.invoice_calls import generate, issue
 from tests.integration.billing.pricing_mesh import BY_CLOCK, assign, at, error_of, flat_tariff, money, pricing_mesh
 from tests.integration.billing.test_invoice_service import steady, utc_ms
-from tests.integration.billing.test_kept_invoices import generate, issue
 
 FEBRUARY = {"start_date": Date(year=2026, month=2, day=1), "end_date": Date(year=2026, month=3, day=1)}
 EARLIER = {"start_date": Date(year=2025, month=12, day=1), "end_date": Date(year=2026, month=1, day=10)}
