@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter
@@ -77,11 +78,9 @@ class EventOutbox:
                 _log.warning("events_not_told", collection=self._collection.name, cause=type(away).__name__)
                 told = 0
             if told < _ROUND_MAXIMUM:
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(_PAUSE_SECONDS):
                         await self._wanted.wait()
-                except TimeoutError:
-                    pass
 
     async def tell_once(self) -> int:
         """Tells what is not told yet, a bounded number; returns how many.

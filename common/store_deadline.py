@@ -10,6 +10,8 @@ from common.rpc_guard import CallShape, Context, GuardInterceptor
 
 # No single question is worth more, whatever its caller would wait.
 _LONGEST_SECONDS = 25.0
+# On its way a deadline is rounded up to three digits, so by less than a hundredth: so much is not the caller's.
+_SHARE_OF_DEADLINE = 0.99
 
 
 class StoreDeadlineInterceptor(GuardInterceptor):
@@ -25,6 +27,6 @@ class StoreDeadlineInterceptor(GuardInterceptor):
             yield
             return
         left_seconds = context.time_remaining()
-        limit_seconds = _LONGEST_SECONDS if left_seconds is None else max(0.001, min(left_seconds, _LONGEST_SECONDS))
-        with time_limit(limit_seconds):
+        limit_seconds = _LONGEST_SECONDS if left_seconds is None else left_seconds * _SHARE_OF_DEADLINE
+        with time_limit(max(0.001, min(limit_seconds, _LONGEST_SECONDS))):
             yield
