@@ -27,7 +27,7 @@ from billing.live_publisher import LivePublisher
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.price_cache import PriceCache
-from billing.pricing_wiring import prepare_prices, pricing_tasks, region_pricing
+from billing.pricing_wiring import event_consumer, prepare_prices, pricing_tasks, region_pricing
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
 from billing.retention_wiring import retention_tasks
 from billing.roller import Roller, RollerMetrics
@@ -109,10 +109,12 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             on_change=partial(_day_changed, progress, adjustments_due),
         )
 
+        events = event_consumer(database, broker, registry)
         checks = {
             "rabbitmq": Check(broker.ping),
             "partitions": Check(sharing.require_consuming),
             "mongodb": Check(lambda: ping(database)),
+            "events": Check(events.require_progress),
             "redis": Check(lambda: ping_redis(redis), required=False),
         }
         pricing = region_pricing(config, database, PriceCache(redis), _now_ms)
@@ -146,7 +148,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         )
         background = {"merger": merger.run, "roller": roller.run, "adjustments": adjustments.run}
         background |= retention_tasks(config, database, readings, registry)
-        background |= pricing_tasks(pricing, database, broker, registry, _now_ms)
+        background |= pricing_tasks(pricing, events, database, broker, registry=registry, clock_ms=_now_ms)
         if config.validation_automatic:
             background["validation"] = ValidationSweep(
                 validation=doors.validation,

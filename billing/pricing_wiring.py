@@ -46,30 +46,36 @@ async def prepare_prices(database: Database) -> None:
     await prepare_outbox(database, COLLECTION)
 
 
+def event_consumer(database: Database, broker: BrokerConnection, registry: CollectorRegistry) -> EventConsumer:
+    """Who takes the events that billing is told of: closed windows of regions, whose load prices follow."""
+    windows = LoadWindowStore(database)
+
+    async def take_window(body: bytes) -> None:
+        await windows.take(window_of_event(body))
+
+    return EventConsumer(broker, "billing", {RegionWindowClosed.DESCRIPTOR.full_name: take_window}, registry)
+
+
 def pricing_tasks(
     pricing: RegionPricing,
+    events: EventConsumer,
     database: Database,
     broker: BrokerConnection,
+    *,
     registry: CollectorRegistry,
     clock_ms: Callable[[], int],
 ) -> dict[str, Task]:
     """The tasks to be run for ever, by name: told of load, fixing prices, telling of them."""
-    windows = LoadWindowStore(database)
     outbox = EventOutbox(database, COLLECTION, _fixed_event, broker, registry)
     fixer = PriceFixer(
         rules=pricing.rules,
         prices=pricing.prices,
-        windows=windows,
+        windows=LoadWindowStore(database),
         notice_ms=pricing.notice_ms,
         clock_ms=clock_ms,
         told=outbox.notify,
         registry=registry,
     )
-
-    async def take_window(body: bytes) -> None:
-        await windows.take(window_of_event(body))
-
-    events = EventConsumer(broker, "billing", {RegionWindowClosed.DESCRIPTOR.full_name: take_window}, registry)
 
     return {
         "price_fixer": fixer.run,

@@ -46,6 +46,10 @@ class EventConsumer:
         """Keeps the subscription until cancelled."""
         await self._consumer.run()
 
+    async def require_progress(self) -> None:
+        """For health checks; raises as `Consumer.require_progress` does."""
+        self._consumer.require_progress()
+
     async def run(self) -> None:
         """Takes events until cancelled."""
         while True:

@@ -30,8 +30,6 @@ from tests.integration.billing.pricing_mesh import (
 )
 from tests.integration.billing.test_invoice_service import steady, utc_ms
 
-DAY_MS = 86_400_000
-
 
 @pytest.fixture
 async def mesh(database: Database) -> AsyncIterator[PricingMesh]:

@@ -11,11 +11,12 @@ from google.protobuf.message import DecodeError
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
-from common import event_consumer
+from common import broker_consumer, event_consumer
 from common.broker import BrokerConnection
 from common.event_consumer import EventConsumer
 from common.event_outbox import PENDING, Event, EventOutbox, prepare_outbox
 from common.mongo import Database
+from common.progress import NoProgress
 from common.topology import DEAD_LETTER_QUEUE, EVENT_KEYS, declare, event_queue_name
 from tests.integration.common.broker_route import Eventually, running
 from tests.integration.common.wire import Wire
@@ -144,6 +145,35 @@ async def test_an_event_that_cannot_be_used_is_set_aside_and_holds_nobody_up(
             waiting = (await channel.queue_declare(DEAD_LETTER_QUEUE, passive=True)).message_count or 0
 
     assert (heard.bodies, waiting) == ([b"b"], 1)
+
+
+async def test_a_consumer_whose_event_waits_for_long_is_not_well(
+    database: Database,
+    outbox: EventOutbox,
+    events_connection: BrokerConnection,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Connected and subscribed, it makes no progress; when the event is taken it is well again."""
+    monkeypatch.setattr(broker_consumer, "_STALL_SECONDS", 0.0)
+    held, begun = asyncio.Event(), asyncio.Event()
+
+    async def hold(_body: bytes) -> None:
+        begun.set()
+        await held.wait()
+
+    consumer = EventConsumer(events_connection, "billing", {TYPE_NAME: hold}, registry := CollectorRegistry())
+    async with running(consumer.subscribe()), running(consumer.run()):
+        await _store(database, "a")
+        await outbox.tell_once()
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await begun.wait()
+        with pytest.raises(NoProgress):
+            await consumer.require_progress()
+        held.set()
+        taken = {"type": TYPE_NAME, "outcome": "taken"}
+        await eventually(lambda: registry.get_sample_value("events_taken_total", taken) == 1)
+        await consumer.require_progress()
 
 
 async def test_an_event_waits_for_a_store_that_is_away(
