@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from energy.ingestion.v1 import reading_batch_pb2
 from energy.telemetry.v1 import reading_pb2
@@ -117,40 +118,57 @@ def observe(reading: reading_pb2.Reading, receive_ms: int) -> Observation:
     # The gateway lets whole milliseconds through only, so that plain arithmetic is exact and needs no checks here.
     start_ms = start.seconds * 1000 + start.nanos // _NANOS_PER_MS
     end_ms = start_ms + interval.seconds * 1000 + interval.nanos // _NANOS_PER_MS
-    kind, state, power_kw, taken_kwh, given_kwh = _measured(reading)
+    measured = _measured(reading)
+    power_kw = measured.power_kw
     if power_kw is not None and not math.isfinite(power_kw):
         raise ValueError("must be a finite number")
     return Observation(
         reading.device_id,
-        kind,
+        measured.kind,
         start_ms,
         end_ms,
         reading.revision,
         receive_ms,
-        state,
+        measured.state,
         power_kw,
         # Most meters feed nothing in; 0 needs no rounding.
-        milliwatt_hours(taken_kwh) if taken_kwh else 0,
-        milliwatt_hours(given_kwh) if given_kwh else 0,
+        milliwatt_hours(measured.taken_kwh) if measured.taken_kwh else 0,
+        milliwatt_hours(measured.given_kwh) if measured.given_kwh else 0,
+        measured.voltage_v,
+        measured.temperature_celsius,
     )
 
 
-def _measured(reading: reading_pb2.Reading) -> tuple[str, str, float | None, float, float]:
-    """Kind, state, power in kW, energy taken and given in kWh."""
+class _Measured(NamedTuple):
+    kind: str
+    state: str
+    power_kw: float | None
+    taken_kwh: float
+    given_kwh: float
+    voltage_v: float | None = None
+    temperature_celsius: float | None = None
+
+
+def _measured(reading: reading_pb2.Reading) -> _Measured:
     match reading.WhichOneof("measurement"):
         case "meter":
             meter = reading.meter
             power_kw = meter.power_kw if meter.HasField("power_kw") else None
-            return METER, REPORTING_STATE, power_kw, meter.import_kwh, meter.export_kwh
+            voltage_v = meter.voltage_v if meter.HasField("voltage_v") else None
+            return _Measured(METER, REPORTING_STATE, power_kw, meter.import_kwh, meter.export_kwh, voltage_v)
         case "vehicle":
             vehicle = reading.vehicle
             power_kw = vehicle.power_kw if vehicle.HasField("power_kw") else None
             state = CHARGING_STATES.get(vehicle.charging_state, UNKNOWN_STATE)
-            return VEHICLE, state, power_kw, vehicle.energy_delivered_kwh, 0.0
+            has_temperature = vehicle.HasField("battery_temperature_celsius")
+            celsius = vehicle.battery_temperature_celsius if has_temperature else None
+            return _Measured(VEHICLE, state, power_kw, vehicle.energy_delivered_kwh, 0.0, None, celsius)
         case "storage":
             storage = reading.storage
             power_kw = storage.power_kw if storage.HasField("power_kw") else None
             state = OPERATING_STATES.get(storage.operating_state, UNKNOWN_STATE)
-            return STORAGE, state, power_kw, storage.charge_kwh, storage.discharge_kwh
+            voltage_v = storage.voltage_v if storage.HasField("voltage_v") else None
+            celsius = storage.temperature_celsius if storage.HasField("temperature_celsius") else None
+            return _Measured(STORAGE, state, power_kw, storage.charge_kwh, storage.discharge_kwh, voltage_v, celsius)
         case _:
-            return UNKNOWN_KIND, UNKNOWN_STATE, None, 0.0, 0.0
+            return _Measured(UNKNOWN_KIND, UNKNOWN_STATE, None, 0.0, 0.0)

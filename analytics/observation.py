@@ -23,8 +23,8 @@ KINDS = (METER, VEHICLE, STORAGE, UNKNOWN_KIND)
 class Observation(NamedTuple):
     """One reading; instants are milliseconds since 1970 in UTC. A tuple, for one is made of every reading.
 
-    `kind` is `meter`, `vehicle`, `storage`, or `unknown` for a measurement that this release does not know. `power_kw`
-    is None when it was not measured. `taken_milliwatt_hours` is the energy that flowed in (import, delivered, charge)
+    `kind` is `meter`, `vehicle`, `storage`, or `unknown` for a measurement that this release does not know. `power_kw`,
+    `voltage_v` and `temperature_celsius`, which is that of a battery, are None when not measured. `taken_milliwatt_hours` is the energy that flowed in (import, delivered, charge)
     and `given_milliwatt_hours` the energy that flowed out (export, discharge); a value not measured adds nothing, so
     both are 0 then.
     """
@@ -39,13 +39,15 @@ class Observation(NamedTuple):
     power_kw: float | None
     taken_milliwatt_hours: int
     given_milliwatt_hours: int
+    voltage_v: float | None = None
+    temperature_celsius: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedColumns:
     """Many observations, a row each, in the columns of `Observation`.
 
-    `kind` is an index into `KINDS` and `state` one into `STATES`; a power that was not measured is NaN.
+    `kind` is an index into `KINDS` and `state` one into `STATES`; what was not measured is NaN.
     """
 
     device_ids: list[str]
@@ -58,6 +60,8 @@ class ObservedColumns:
     power_kw: Numbers
     taken_milliwatt_hours: Integers
     given_milliwatt_hours: Integers
+    voltage_v: Numbers
+    temperature_celsius: Numbers
 
 
 class OpenedBatch(NamedTuple):

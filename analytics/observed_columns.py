@@ -28,6 +28,8 @@ def _numbers(states: Mapping[int, str]) -> Integers:
 # Of each kind: the energy that flows in and out, and the state.
 _TAKEN = {METER: "import_kwh", VEHICLE: "energy_delivered_kwh", STORAGE: "charge_kwh"}
 _GIVEN = {METER: "export_kwh", STORAGE: "discharge_kwh"}
+# The temperature of a meter says nothing of a battery.
+_TEMPERATURE = {VEHICLE: "battery_temperature_celsius", STORAGE: "temperature_celsius"}
 _STATES = {
     VEHICLE: ("charging_state", _numbers(CHARGING_STATES)),
     STORAGE: ("operating_state", _numbers(OPERATING_STATES)),
@@ -50,7 +52,6 @@ def observed(columns: ReadingColumns, receive_ms: Integers) -> ObservedColumns:
     """What analytics keeps of plain readings that the gateway received at these times."""
     kind = columns.kind
     count = columns.rows.size
-    power = columns.values.get("power_kw")
     return ObservedColumns(
         device_ids=list(map(bytes.decode, columns.device_ids)),
         kind=np.full(count, KINDS.index(kind), np.int64),
@@ -59,9 +60,11 @@ def observed(columns: ReadingColumns, receive_ms: Integers) -> ObservedColumns:
         revision=columns.revision,
         receive_ms=receive_ms,
         state=_state(columns),
-        power_kw=np.full(count, np.nan) if power is None else power.astype(np.float64, copy=False),
+        power_kw=_measured(columns, "power_kw"),
         taken_milliwatt_hours=_energy(columns, _TAKEN[kind]),
         given_milliwatt_hours=_energy(columns, _GIVEN.get(kind, "")),
+        voltage_v=_measured(columns, "voltage_v"),
+        temperature_celsius=_measured(columns, _TEMPERATURE.get(kind, "")),
     )
 
 
@@ -80,7 +83,14 @@ def joined(groups: Sequence[ObservedColumns]) -> ObservedColumns:
         np.concatenate([group.power_kw for group in groups]),
         np.concatenate([group.taken_milliwatt_hours for group in groups]),
         np.concatenate([group.given_milliwatt_hours for group in groups]),
+        np.concatenate([group.voltage_v for group in groups]),
+        np.concatenate([group.temperature_celsius for group in groups]),
     )
+
+
+def _measured(columns: ReadingColumns, name: str) -> Numbers:
+    sent = columns.values.get(name)
+    return np.full(columns.rows.size, np.nan) if sent is None else sent.astype(np.float64, copy=False)
 
 
 def _energy(columns: ReadingColumns, name: str) -> Integers:

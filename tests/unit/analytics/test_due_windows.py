@@ -95,6 +95,8 @@ def columns_of(seen: Sequence[tuple[str, int]], kind: str) -> ObservedColumns:
         zeros.astype(np.float64),
         zeros,
         zeros,
+        np.full(len(seen), np.nan),
+        np.full(len(seen), np.nan),
     )
 
 

@@ -160,13 +160,11 @@ class _AlertActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertActi
     """Its cause was seen, and none like it was open."""
     ALERT_ACTION_ESCALATED: _AlertAction.ValueType  # 2
     """Its cause is graver than before."""
-    ALERT_ACTION_RECURRED: _AlertAction.ValueType  # 3
-    """Its cause was gone and is back before the alert was over."""
-    ALERT_ACTION_ACKNOWLEDGED: _AlertAction.ValueType  # 4
+    ALERT_ACTION_ACKNOWLEDGED: _AlertAction.ValueType  # 3
     """Somebody takes it on."""
-    ALERT_ACTION_RESOLVED: _AlertAction.ValueType  # 5
+    ALERT_ACTION_RESOLVED: _AlertAction.ValueType  # 4
     """It is over: its cause has been gone for a while, or somebody says so."""
-    ALERT_ACTION_REOPENED: _AlertAction.ValueType  # 6
+    ALERT_ACTION_REOPENED: _AlertAction.ValueType  # 5
     """It was called over too early."""
 
 class AlertAction(_AlertAction, metaclass=_AlertActionEnumTypeWrapper):
@@ -178,13 +176,11 @@ ALERT_ACTION_RAISED: AlertAction.ValueType  # 1
 """Its cause was seen, and none like it was open."""
 ALERT_ACTION_ESCALATED: AlertAction.ValueType  # 2
 """Its cause is graver than before."""
-ALERT_ACTION_RECURRED: AlertAction.ValueType  # 3
-"""Its cause was gone and is back before the alert was over."""
-ALERT_ACTION_ACKNOWLEDGED: AlertAction.ValueType  # 4
+ALERT_ACTION_ACKNOWLEDGED: AlertAction.ValueType  # 3
 """Somebody takes it on."""
-ALERT_ACTION_RESOLVED: AlertAction.ValueType  # 5
+ALERT_ACTION_RESOLVED: AlertAction.ValueType  # 4
 """It is over: its cause has been gone for a while, or somebody says so."""
-ALERT_ACTION_REOPENED: AlertAction.ValueType  # 6
+ALERT_ACTION_REOPENED: AlertAction.ValueType  # 5
 """It was called over too early."""
 Global___AlertAction: _TypeAlias = AlertAction  # noqa: Y015
 

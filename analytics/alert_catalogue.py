@@ -1,0 +1,77 @@
+"""Every type of alert with the numbers that decide when it is raised: their defaults, their limits and where they are from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from analytics.alert import AlertType
+
+_T = AlertType
+
+
+class Threshold(NamedTuple):
+    """A number of a type: its name, which ends in its unit, its default and what it may be, both ends included."""
+
+    type: AlertType
+    name: str
+    default: float
+    minimum: float
+    maximum: float
+
+
+# Over so many seconds without its cause an alert is over by itself.
+_HOLDS = tuple(Threshold(one, "hold_seconds", 60.0, 0.0, 86_400.0) for one in AlertType)
+
+THRESHOLDS: tuple[Threshold, ...] = (
+    *_HOLDS,
+    # As a fleet counts a device as stale.
+    Threshold(_T.DEVICE_SILENT, "expected_intervals", 3, 1, 1000),
+    Threshold(_T.DEVICE_SILENT, "minimum_seconds", 30, 1, 86_400),
+    Threshold(_T.REGION_SILENT, "silent_percent", 80, 1, 100),
+    Threshold(_T.REGION_SILENT, "minimum_devices", 2, 1, 1e9),
+    Threshold(_T.REGION_OVERLOAD, "raise_percent", 90, 0, 1000),
+    Threshold(_T.REGION_OVERLOAD, "clear_percent", 85, 0, 1000),
+    Threshold(_T.REGION_OVERLOAD, "consecutive_windows", 2, 1, 96),
+    # The percentages and kilowatts of the smart grid that this took over; a reading must besides be unusual for a
+    # device whose power changes much anyway, by standard deviations.
+    Threshold(_T.POWER_OUTAGE, "power_kw", 0.1, 0, 1e6),
+    Threshold(_T.POWER_OUTAGE, "baseline_kw", 1, 0, 1e6),
+    Threshold(_T.POWER_SPIKE, "medium_percent", 100, 1, 1e6),
+    Threshold(_T.POWER_SPIKE, "high_percent", 200, 1, 1e6),
+    Threshold(_T.POWER_SPIKE, "deviations", 4, 0, 1000),
+    Threshold(_T.POWER_DROP, "low_percent", 50, 1, 100),
+    Threshold(_T.POWER_DROP, "medium_percent", 80, 1, 100),
+    Threshold(_T.POWER_DROP, "deviations", 4, 0, 1000),
+    # Flat line: the same value, not zero, over 24 intervals.
+    Threshold(_T.FROZEN_VALUE, "readings", 24, 2, 100_000),
+    Threshold(_T.POWER_OUT_OF_RANGE, "connection_percent", 110, 1, 10_000),
+    # Cells: warn at 45, derate at 50, trip at 55.
+    Threshold(_T.OVER_TEMPERATURE, "medium_celsius", 45, -100, 200),
+    Threshold(_T.OVER_TEMPERATURE, "high_celsius", 50, -100, 200),
+    Threshold(_T.OVER_TEMPERATURE, "critical_celsius", 55, -100, 200),
+    Threshold(_T.OVER_TEMPERATURE, "hysteresis_celsius", 2, 0, 100),
+    # 230 V within 10 percent, and EN 50160's lowest of all.
+    Threshold(_T.VOLTAGE_OUT_OF_BAND, "low_v", 207, 0, 1e6),
+    Threshold(_T.VOLTAGE_OUT_OF_BAND, "high_v", 253, 0, 1e6),
+    Threshold(_T.VOLTAGE_OUT_OF_BAND, "grave_low_v", 195.5, 0, 1e6),
+    Threshold(_T.VOLTAGE_OUT_OF_BAND, "hysteresis_v", 1, 0, 1e6),
+    Threshold(_T.EFFICIENCY_LOW, "efficiency_percent", 85, 0, 100),
+    Threshold(_T.EFFICIENCY_LOW, "minimum_kwh", 0.5, 0, 1e6),
+)
+
+TYPES: tuple[AlertType, ...] = tuple(AlertType)
+"""The types in a fixed order, so that a column of an array can stand for each."""
+
+TYPE_PLACE: Mapping[AlertType, int] = {one: place for place, one in enumerate(TYPES)}
+
+PLACES: Mapping[tuple[AlertType, str], int] = {(one.type, one.name): place for place, one in enumerate(THRESHOLDS)}
+"""Where a threshold stands among all."""
+
+DEFAULTS: tuple[float, ...] = tuple(one.default for one in THRESHOLDS)
+
+
+def threshold_of(alert_type: AlertType, name: str) -> Threshold | None:
+    """A threshold of a type; None if the type has none of this name."""
+    place = PLACES.get((alert_type, name))
+    return None if place is None else THRESHOLDS[place]

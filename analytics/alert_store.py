@@ -1,0 +1,90 @@
+"""Where alerts rest: one document each, and one open alert of a cause at a time by a unique index."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import DuplicateKeyError
+
+from analytics.alert import Alert
+from analytics.alert_document import alert_from_document, alert_to_document
+from common.event_outbox import PENDING, prepare_outbox
+from common.instants import datetime_from_ms
+from common.mongo import Database
+
+COLLECTION = "alerts"
+
+_READ_TIMEOUT_MS = 5_000
+_KEYS_A_QUESTION = 1_000
+
+
+class AlertStore:
+    """The collection `alerts`; instants are UTC milliseconds.
+
+    Every transition carries the mark of its event, so that one that is stored is told, whoever dies in between.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._alerts = database[COLLECTION]
+
+    async def prepare(self) -> None:
+        """Makes the indexes: of open causes, and of what people ask by, the newest first."""
+        await self._alerts.create_index([("open_key", ASCENDING)], unique=True)
+        await self._alerts.create_index([("update_time", ASCENDING)])
+        await self._alerts.create_index([("start", DESCENDING), ("_id", DESCENDING)])
+        for field in ("region", "device_id", "account_id", "state"):
+            await self._alerts.create_index([(field, ASCENDING), ("start", DESCENDING), ("_id", DESCENDING)])
+        await prepare_outbox(self._database, COLLECTION)
+
+    async def insert(self, alert: Alert) -> bool:
+        """Keeps a new alert; False if one of its cause is open."""
+        try:
+            await self._alerts.insert_one(alert_to_document(alert) | {PENDING: 1})
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def replace(self, before: Alert, after: Alert) -> bool:
+        """Keeps an alert in place of what it was; False if that is not what is here, or its cause has another one."""
+        document = alert_to_document(after)
+        if after.version != before.version:
+            document[PENDING] = 1
+        place = {
+            "_id": document.pop("_id"),
+            "version": before.version,
+            "last_seen": datetime_from_ms(before.last_seen_ms),
+        }
+        try:
+            return bool((await self._alerts.update_one(place, {"$set": document})).matched_count)
+        except DuplicateKeyError:
+            return False
+
+    async def find(self, alert_id: str) -> Alert | None:
+        """The alert of an id."""
+        found = await self._alerts.find_one({"_id": alert_id}, max_time_ms=_READ_TIMEOUT_MS)
+        return None if found is None else alert_from_document(found)
+
+    async def find_open(self, keys: Collection[str]) -> dict[str, Alert]:
+        """The open alerts of some causes, by the keys of these."""
+        found: dict[str, Alert] = {}
+        wanted = list(keys)
+        for first in range(0, len(wanted), _KEYS_A_QUESTION):
+            some = {"open_key": {"$in": wanted[first : first + _KEYS_A_QUESTION]}}
+            async for document in self._alerts.find(some).max_time_ms(_READ_TIMEOUT_MS):
+                found[document["open_key"]] = alert_from_document(document)
+        return found
+
+    async def all_open(self) -> list[Alert]:
+        """Every open alert."""
+        wanted = {"state": {"$in": ["RAISED", "ACKNOWLEDGED"]}}
+        cursor = self._alerts.find(wanted).max_time_ms(_READ_TIMEOUT_MS)
+        return [alert_from_document(document) async for document in cursor]
+
+    async def changed_since(self, update_ms: int, limit: int) -> list[Alert]:
+        """The alerts that changed at an instant or later, the oldest change first."""
+        changed: Mapping[str, Any] = {"update_time": {"$gte": datetime_from_ms(update_ms)}}
+        cursor = self._alerts.find(changed).sort("update_time", ASCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
+        return [alert_from_document(document) async for document in cursor]
