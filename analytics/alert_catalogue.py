@@ -1,4 +1,4 @@
-"""Every type of alert with the numbers that decide when it is raised: their defaults, their limits and where they are from."""
+"""Every type of alert with the numbers that decide when it is raised: their defaults, their limits, their origin."""
 
 from __future__ import annotations
 

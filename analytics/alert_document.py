@@ -34,6 +34,9 @@ def alert_to_document(alert: Alert) -> dict[str, Any]:
         "version": alert.version,
         "update_time": datetime_from_ms(alert.update_ms),
         "silence_id": alert.silence_id,
+        # Derived, for statistics that the database makes.
+        "acknowledged_after_ms": _after_ms(alert, AlertAction.ACKNOWLEDGED),
+        "resolved_after_ms": None if alert.is_open else _after_ms(alert, AlertAction.RESOLVED),
     }
 
 
@@ -54,6 +57,11 @@ def alert_from_document(document: Mapping[str, Any]) -> Alert:
         update_ms=datetime_to_ms(document["update_time"]),
         silence_id=document["silence_id"],
     )
+
+
+def _after_ms(alert: Alert, action: AlertAction) -> int | None:
+    instant_ms = alert.instant_of(action)
+    return None if instant_ms is None else instant_ms - alert.transitions[0].time_ms
 
 
 def _transition_to_document(transition: Transition) -> dict[str, Any]:

@@ -29,6 +29,10 @@ class Ruled(Protocol):
     def group_ids(self) -> tuple[str, ...]:
         """The groups it is in."""
 
+    @property
+    def is_active(self) -> bool:
+        """Whether it is in operation; of others nothing is raised."""
+
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
@@ -80,6 +84,7 @@ class Profile(NamedTuple):
 
 
 DEFAULT_PROFILE = Profile(DEFAULTS, (True,) * len(TYPES))
+NOTHING_RAISED = Profile(DEFAULTS, (False,) * len(TYPES))
 
 
 class AlertRules:
@@ -90,8 +95,15 @@ class AlertRules:
         self._of_devices = {rule.device_id for rule in self._rules if rule.device_id}
         self._known: dict[tuple[str, str, tuple[str, ...], str], Profile] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the defaults hold for all."""
+        return not self._rules
+
     def profile_of(self, device: Ruled) -> Profile:
         """What holds for a device; a more particular rule goes before another, threshold by threshold."""
+        if not device.is_active:
+            return NOTHING_RAISED
         if not self._rules:
             return DEFAULT_PROFILE
         one = device.device_id if device.device_id in self._of_devices else ""

@@ -29,6 +29,7 @@ class AlertStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._alerts = database[COLLECTION]
+        self._is_prepared = False
 
     async def prepare(self) -> None:
         """Makes the indexes: of open causes, and of what people ask by, the newest first."""
@@ -38,9 +39,13 @@ class AlertStore:
         for field in ("region", "device_id", "account_id", "state"):
             await self._alerts.create_index([(field, ASCENDING), ("start", DESCENDING), ("_id", DESCENDING)])
         await prepare_outbox(self._database, COLLECTION)
+        self._is_prepared = True
 
     async def insert(self, alert: Alert) -> bool:
         """Keeps a new alert; False if one of its cause is open."""
+        # What is seen in the stream does not wait for the tasks that prepare stores.
+        if not self._is_prepared:
+            await self.prepare()
         try:
             await self._alerts.insert_one(alert_to_document(alert) | {PENDING: 1})
         except DuplicateKeyError:

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from energy.analytics.v1 import analytics_service_pb2
+from energy.analytics.v1 import alert_service_pb2, analytics_service_pb2
+from energy.analytics.v1.alert_service_pb2_grpc import add_AlertServiceServicer_to_server
 from energy.analytics.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub
 from prometheus_client import CollectorRegistry
 
+from analytics.alert_service import AlertService
+from analytics.alert_wiring import Alerts, StreamSight
 from analytics.analytics_service import AnalyticsService
 from analytics.batch_memory import BatchMemory
 from analytics.config import AnalyticsConfig
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
     from energy.billing.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
 
 SERVICE_NAME = analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
+
+ALERT_SERVICE_NAME = alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"].full_name
 
 _DEFAULT_QUEUE_LIMITS = QueueLimits()
 
@@ -99,6 +104,7 @@ async def analytics_app(
         database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
         stores = window_stores(database)
+        alerts = Alerts(config, database, registry_cache, metrics_registry, now_ms)
         picture = LivePicture()
         lifecycle.start_task("live_picture", keep_filled(picture, usage, registry_cache))
         intake = BatchIntake(
@@ -107,6 +113,7 @@ async def analytics_app(
             ReadingRate(),
             BatchMemory(config.remembered_batches),
             late_windows(config, stores, registry_cache, metrics_registry),
+            detection=alerts.detection,
             now_ms=now_ms,
         )
         topology = GrowingTopology(config.partitions, queue_limits)
@@ -137,7 +144,7 @@ async def analytics_app(
         lifecycle.start_task("fleet_gauges", fleet_report.keep_gauges(config.fleet_refresh_seconds))
 
         checks = {"rabbitmq": Check(connection.ping), "partitions": Check(sharing.require_consuming)}
-        health = Health([SERVICE_NAME], checks, metrics_registry)
+        health = Health([SERVICE_NAME, ALERT_SERVICE_NAME], checks, metrics_registry)
         lifecycle.use_health(health)
 
         loads = region_loads(config, stores, fleet_report, metrics_registry, now_ms)
@@ -153,7 +160,14 @@ async def analytics_app(
         server = GrpcServer(
             config,
             "analytics",
-            [(add_AnalyticsServiceServicer_to_server, service, SERVICE_NAME)],
+            [
+                (add_AnalyticsServiceServicer_to_server, service, SERVICE_NAME),
+                (
+                    add_AlertServiceServicer_to_server,
+                    AlertService(alerts.parts(), now_ms=now_ms),
+                    ALERT_SERVICE_NAME,
+                ),
+            ],
             [
                 *standard_interceptors("analytics.energy", logs.get_logger(__name__), metrics_registry),
                 StoreDeadlineInterceptor(),
@@ -184,6 +198,7 @@ async def analytics_app(
             now_ms=now_ms,
         )
         lifecycle.start_task("prepare_windows", start_when_prepared(lifecycle, stores, windows))
+        alerts.start(lifecycle, picture, StreamSight(sharing, consumers, unleased, now_ms), loads, connection)
 
         await health.ready()
         lifecycle.start_task("health", health.run())

@@ -34,3 +34,7 @@ class AnalyticsConfig(ServiceConfig):
     """Windows that are summed up at a time, by one call to billing each."""
     region_load_refresh_seconds: float = Field(default=2.0, gt=0, le=300)
     """How often those who watch the load of regions are told."""
+    alerts_timely_seconds: float = Field(default=900.0, gt=0, le=86_400)
+    """Readings that are received longer after the end of their interval are history and raise no alert."""
+    baseline_save_seconds: float = Field(default=30.0, gt=0, le=3600)
+    """How often what the power of devices usually is gets written; a kill loses what was learnt since."""

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 
 from analytics.batch_memory import BatchMemory
 from analytics.batch_reader import BatchReader, Undecodable
+from analytics.detection import Detection
 from analytics.late_windows import LateWindows
 from analytics.live_picture import LivePicture
 from analytics.new_devices import NewDevices
@@ -42,6 +43,7 @@ class BatchIntake:
         memory: BatchMemory,
         late: LateWindows | None = None,
         *,
+        detection: Detection | None = None,
         now_ms: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,6 +52,7 @@ class BatchIntake:
         self._rate = rate
         self._memory = memory
         self._late = late
+        self._detection = detection
         self._now_ms = now_ms
         self._monotonic = monotonic
         self._reader = BatchReader()
@@ -90,6 +93,8 @@ class BatchIntake:
         self._picture.apply(batches.observations)
         if self._late:
             self._late.look(batches)
+        if self._detection:
+            self._detection.look(batches)
         self._rate.add(batches.readings_count, self._monotonic())
 
     async def store(self) -> None:
@@ -100,14 +105,16 @@ class BatchIntake:
         """
         if self._late:
             await self._late.write()
+        if self._detection:
+            await self._detection.write()
 
     async def make_room(self) -> None:
         """Returns when more batches may be taken: too much that waits to be stored holds the queues up."""
-        while self._late and self._late.is_full:
+        while (self._late and self._late.is_full) or (self._detection and self._detection.is_full):
             try:
-                await self._late.write()
+                await self.store()
             except PyMongoError as away:
-                _log.warning("late_windows_not_marked", cause=type(away).__name__)
+                _log.warning("batches_not_taken", cause=type(away).__name__)
                 await asyncio.sleep(STORE_RETRY_SECONDS)
 
     def readings_per_second(self) -> float:
@@ -129,6 +136,8 @@ class QueueConsumer:
         known: Callable[[int], None],
     ) -> None:
         self.queue = queue_name("analytics", partition)
+        self.newest_create_ms = 0
+        """When the newest batch taken here was made, UTC ms; who has nothing to tell makes empty ones."""
         self.subscription = Consumer(connection, self.queue, prefetch)
         self._intake = intake
         self._devices = devices
@@ -232,6 +241,7 @@ class QueueConsumer:
             )
         await self._devices.told(received)
         self._intake.take(received)
+        self.newest_create_ms = max(self.newest_create_ms, *(batch.create_ms for batch in opened))
         self._unacked = last
         self._unacked_count += len(opened)
         if self._unacked_count >= self._ack_after_deliveries:

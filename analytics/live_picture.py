@@ -40,6 +40,8 @@ class LivePicture:
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
+        self.is_filled = False
+        """Whether what devices did before this process began is here, too."""
         self._start_ms: Integers = np.full(_ROOM_AT_FIRST, _BEFORE_ALL, np.int64)
         self._revision: Integers = np.zeros(_ROOM_AT_FIRST, np.int64)
         self._receive_ms: Integers = np.zeros(_ROOM_AT_FIRST, np.int64)

@@ -38,6 +38,7 @@ async def keep_filled(
     await registry.wait_complete()
     device_ids = [device.device_id for device in registry.devices()]
     found = await fill_from_record(picture, usage, device_ids)
+    picture.is_filled = True
     _log.info("live_picture_filled", device_count=len(device_ids), readings_found=found)
     await asyncio.Event().wait()
 

@@ -24,9 +24,9 @@ class Observation(NamedTuple):
     """One reading; instants are milliseconds since 1970 in UTC. A tuple, for one is made of every reading.
 
     `kind` is `meter`, `vehicle`, `storage`, or `unknown` for a measurement that this release does not know. `power_kw`,
-    `voltage_v` and `temperature_celsius`, which is that of a battery, are None when not measured. `taken_milliwatt_hours` is the energy that flowed in (import, delivered, charge)
-    and `given_milliwatt_hours` the energy that flowed out (export, discharge); a value not measured adds nothing, so
-    both are 0 then.
+    `voltage_v` and `temperature_celsius`, which is that of a battery, are None when not measured.
+    `taken_milliwatt_hours` is the energy that flowed in (import, delivered, charge) and `given_milliwatt_hours` the
+    energy that flowed out (export, discharge); a value not measured adds nothing, so both are 0 then.
     """
 
     device_id: str

@@ -97,12 +97,8 @@ def judge(state: Baselines, power_kw: Numbers, limits: Limits) -> Unusual:
     # First, for an outage is a drop, too.
     is_outage = is_warm & (np.abs(power_kw) < limits.outage_kw) & (expected_kw > limits.outage_baseline_kw)
     rest = is_warm & ~is_outage
-    is_spike = (
-        rest & (change_percent > limits.spike_percent) & (distance_kw > limits.spike_deviations * deviation_kw)
-    )
-    is_drop = (
-        rest & (change_percent < -limits.drop_percent) & (-distance_kw > limits.drop_deviations * deviation_kw)
-    )
+    is_spike = rest & (change_percent > limits.spike_percent) & (distance_kw > limits.spike_deviations * deviation_kw)
+    is_drop = rest & (change_percent < -limits.drop_percent) & (-distance_kw > limits.drop_deviations * deviation_kw)
     is_lasting = _follow_runs(state, power_kw, is_spike.astype(np.int64) - is_drop.astype(np.int64))
     is_spike &= ~is_lasting
     is_drop &= ~is_lasting

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import stamina
 from energy.billing.v1 import usage_service_pb2_grpc
@@ -112,7 +112,14 @@ def window_tasks(
     return {"region_windows": closer.run, "window_events": outbox.run, "region_load_feed": loads.feed.run}
 
 
-async def start_when_prepared(lifecycle: Lifecycle, stores: WindowStores, tasks: Mapping[str, Task]) -> None:
+class Prepared(Protocol):
+    """Stores that have to be prepared."""
+
+    async def prepare(self) -> None:
+        """Makes their indexes; raises PyMongoError while the store is away."""
+
+
+async def start_when_prepared(lifecycle: Lifecycle, stores: Prepared, tasks: Mapping[str, Task]) -> None:
     """Starts tasks once the stores have their indexes; a background task, which stays when its work is done."""
     retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
     async for attempt in retried:

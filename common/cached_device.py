@@ -31,7 +31,10 @@ class CachedLink(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CachedDevice:
-    """One device; `kind` is the number of `energy.registry.v1.DeviceKind`, instants in milliseconds since 1970 UTC."""
+    """One device; `kind` is the number of `energy.registry.v1.DeviceKind`, instants in milliseconds since 1970 UTC.
+
+    `is_active`: in operation, neither serviced nor out of operation for good.
+    """
 
     device_id: str
     kind: int
@@ -45,6 +48,7 @@ class CachedDevice:
     connection_kw: float | None = None
     register_digits: int = 0
     group_ids: tuple[str, ...] = ()
+    is_active: bool = True
 
 
 _SHARED_NAMES_MAXIMUM = 2000
@@ -91,6 +95,10 @@ class DeviceIndex:
         """The regions that have a device of a kind, in order."""
         by_region = self._by_region.items()
         return sorted(name for name, some in by_region if any(device.kind == kind for device in some.values()))
+
+    def all_regions(self) -> list[str]:
+        """The regions that have a device, in order."""
+        return sorted(self._by_region)
 
     def account_count(self, kind: int, region: str = "") -> int:
         """How many accounts have a device of a kind, in a region where one is named."""
@@ -147,6 +155,7 @@ def _cached(message: device_pb2.Device, shared: Callable[[str], str]) -> CachedD
         connection_kw=message.connection_kw if message.HasField("connection_kw") else None,
         register_digits=message.register_digits,
         group_ids=tuple(map(shared, message.group_ids)),
+        is_active=message.state in {device_pb2.DEVICE_STATE_ACTIVE, device_pb2.DEVICE_STATE_UNSPECIFIED},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 
+from common.alert_errors import AlertNotFound, AlertStateConflict
 from common.invoice_errors import (
     AmountExceedsInvoice,
     InvoiceEntryExists,
@@ -35,6 +36,8 @@ from common.tariff_errors import (
 )
 
 __all__ = [
+    "AlertNotFound",
+    "AlertStateConflict",
     "AmountExceedsInvoice",
     "CurrencyMixed",
     "DeadlineExceeded",

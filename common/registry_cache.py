@@ -115,6 +115,10 @@ class RegistryCache:
         """The regions that have a device of a kind, in order."""
         return self._index.regions(kind)
 
+    def all_regions(self) -> list[str]:
+        """The regions that have a device, in order."""
+        return self._index.all_regions()
+
     def any_device_id(self) -> str | None:
         """The id of some device; None while there is none."""
         return next(iter(self._index.by_id), None)

@@ -114,6 +114,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: nothing is known of a region of this name. Metadata: `region`."""
     ERROR_REASON_REGION_CAPACITY_EXISTS: _ErrorReason.ValueType  # 61
     """ALREADY_EXISTS: another capacity of the region is on record from this instant on. Metadata: `region`, `start_time`."""
+    ERROR_REASON_ALERT_NOT_FOUND: _ErrorReason.ValueType  # 62
+    """NOT_FOUND: there is no such alert, or no such silence. Metadata: `name`."""
+    ERROR_REASON_ALERT_STATE: _ErrorReason.ValueType  # 63
+    """FAILED_PRECONDITION: the alert does not accept this in its state. Metadata: `alert_id`, `state`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reason of an error or of a refused reading: the one vocabulary of every service.
@@ -214,4 +218,8 @@ ERROR_REASON_REGION_NOT_FOUND: ErrorReason.ValueType  # 60
 """NOT_FOUND: nothing is known of a region of this name. Metadata: `region`."""
 ERROR_REASON_REGION_CAPACITY_EXISTS: ErrorReason.ValueType  # 61
 """ALREADY_EXISTS: another capacity of the region is on record from this instant on. Metadata: `region`, `start_time`."""
+ERROR_REASON_ALERT_NOT_FOUND: ErrorReason.ValueType  # 62
+"""NOT_FOUND: there is no such alert, or no such silence. Metadata: `name`."""
+ERROR_REASON_ALERT_STATE: ErrorReason.ValueType  # 63
+"""FAILED_PRECONDITION: the alert does not accept this in its state. Metadata: `alert_id`, `state`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

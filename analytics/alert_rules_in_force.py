@@ -1,0 +1,76 @@
+"""The rules and silences as they are now, at hand for whoever looks at readings; read anew every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from pymongo.errors import PyMongoError
+
+from analytics.alert import AlertType, Cause
+from analytics.alert_rule import AlertRule, AlertRules
+from analytics.alert_rule_store import AlertRuleStore
+from analytics.alert_silence import AlertSilence, silence_of
+from common.logs import get_logger
+from common.registry_cache import RegistryCache
+
+_EVERY_SECONDS = 2.0
+_SECOND_MS = 1000
+
+_log = get_logger(__name__)
+
+
+class RulesInForce:
+    """Knows the rules; `changed` is called with those that are new."""
+
+    def __init__(
+        self,
+        store: AlertRuleStore,
+        registry: RegistryCache,
+        *,
+        changed: Callable[[AlertRules], None],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._changed = changed
+        self._now_ms = now_ms
+        self._read: Sequence[AlertRule] = ()
+        self._silences: Sequence[AlertSilence] = ()
+        self._rules = AlertRules()
+
+    def rules(self) -> AlertRules:
+        """The rules in force."""
+        return self._rules
+
+    def silence_of(self, cause: Cause, account_id: str, now_ms: int) -> str:
+        """The id of the silence in force; empty if none is."""
+        return silence_of(self._silences, cause, account_id, now_ms)
+
+    def hold_ms(self, cause: Cause) -> int:
+        """How long a cause must be gone until its alert is over, milliseconds."""
+        device = self._registry.get(cause.device_id) if cause.device_id else None
+        profile = self._rules.profile_of_region(cause.region) if device is None else self._rules.profile_of(device)
+        return int(_SECOND_MS * profile.value(AlertType(cause.type), "hold_seconds"))
+
+    async def run(self) -> None:
+        """Reads until cancelled; while the store is away what was read last holds."""
+        while True:
+            try:
+                await self.read()
+            except PyMongoError as away:
+                _log.warning("alert_rules_not_read", cause=type(away).__name__)
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    async def read(self) -> None:
+        """Reads once.
+
+        Raises:
+            PyMongoError: the store is away.
+        """
+        self._silences = await self._store.silences(self._now_ms())
+        read = await self._store.rules()
+        if read != self._read:
+            self._read = read
+            self._rules = AlertRules(read)
+            self._changed(self._rules)

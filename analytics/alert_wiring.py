@@ -1,0 +1,171 @@
+"""How alerts are put together: who sees, who writes, who ends, who tells, who is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from analytics.alert import Alert
+from analytics.alert_book import AlertBook
+from analytics.alert_codec import changed_event
+from analytics.alert_desk import AlertDesk
+from analytics.alert_endings import AlertEndings
+from analytics.alert_feed import AlertFeed
+from analytics.alert_metrics import OpenAlertMetrics
+from analytics.alert_query_store import AlertQueryStore
+from analytics.alert_rule import AlertRules
+from analytics.alert_rule_store import AlertRuleStore
+from analytics.alert_rules_in_force import RulesInForce
+from analytics.alert_service import AlertParts
+from analytics.alert_store import COLLECTION, AlertStore
+from analytics.baseline_keeper import BaselineKeeper
+from analytics.baseline_store import BaselineStore
+from analytics.config import AnalyticsConfig
+from analytics.consumer import QueueConsumer
+from analytics.detection import Detection
+from analytics.detector import Detector
+from analytics.live_picture import LivePicture
+from analytics.region_overload import OverloadWatch
+from analytics.silence_sweep import SilenceSweep
+from analytics.unleased_devices import UnleasedDevices
+from analytics.window_wiring import RegionLoads, Task, start_when_prepared
+from common.broker import BrokerConnection
+from common.event_outbox import EventOutbox
+from common.lifecycle import Lifecycle
+from common.mongo import Database
+from common.partition_consumers import PartitionConsumers
+from common.partition_sharing import PartitionSharing
+from common.registry_cache import RegistryCache
+
+# Writers that have nothing to tell say so every second.
+_BLIND_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSight:
+    """What this replica sees of the stream."""
+
+    sharing: PartitionSharing[QueueConsumer]
+    consumers: PartitionConsumers[QueueConsumer]
+    unleased: UnleasedDevices
+    now_ms: Callable[[], int]
+
+    def sees_all(self) -> bool:
+        """Whether every partition that it leases told something made just now."""
+        running = self.consumers.running
+        oldest_ms = self.now_ms() - _BLIND_MS
+        is_whole = len(running) == len(self.sharing.leased)
+        return is_whole and all(one.newest_create_ms >= oldest_ms for one in running)
+
+    def unseen_among(self, device_ids: Iterable[str]) -> Collection[str]:
+        """Those of some devices whose readings may come to another replica."""
+        return frozenset(self.unleased.among(device_ids))
+
+
+class Alerts:
+    """The parts of alerts; opens nothing."""
+
+    def __init__(
+        self,
+        config: AnalyticsConfig,
+        database: Database,
+        registry: RegistryCache,
+        metrics_registry: CollectorRegistry,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._config = config
+        self._database = database
+        self._registry = registry
+        self._metrics_registry = metrics_registry
+        self._now_ms = now_ms
+        self._outbox: EventOutbox | None = None
+        self.store = AlertStore(database)
+        self.rule_store = AlertRuleStore(database)
+        self.feed = AlertFeed(self.store, now_ms=now_ms)
+        OpenAlertMetrics(metrics_registry, lambda: self.feed.open)
+        self.rules = RulesInForce(self.rule_store, registry, changed=self._use_rules, now_ms=now_ms)
+        self.desk = AlertDesk(
+            self.store,
+            metrics_registry,
+            hold_ms=self.rules.hold_ms,
+            silence_of=self.rules.silence_of,
+            told=self._told,
+            now_ms=now_ms,
+        )
+        self.detector = Detector(registry.get, self.desk, timely_within_ms=int(1000 * config.alerts_timely_seconds))
+        self.detection = Detection(self.detector, self.desk)
+
+    def parts(self) -> AlertParts:
+        """What answers questions about alerts."""
+        return AlertParts(
+            AlertBook(self.store, changed=self._changed, now_ms=self._now_ms),
+            AlertQueryStore(self._database),
+            self.feed,
+            self.rule_store,
+            self.rules,
+        )
+
+    async def prepare(self) -> None:
+        """Makes the indexes of the stores."""
+        await self.store.prepare()
+        await self.rule_store.prepare()
+
+    def start(
+        self,
+        lifecycle: Lifecycle,
+        picture: LivePicture,
+        sight: StreamSight,
+        loads: RegionLoads,
+        broker: BrokerConnection,
+    ) -> None:
+        """Starts what runs in the background, once the stores are prepared."""
+        lifecycle.on_drain("alert_feed", self.feed.close)
+        tasks = self._tasks(picture, sight, loads, broker)
+        lifecycle.start_task("prepare_alerts", start_when_prepared(lifecycle, self, tasks))
+
+    def _tasks(
+        self, picture: LivePicture, sight: StreamSight, loads: RegionLoads, broker: BrokerConnection
+    ) -> Mapping[str, Task]:
+        outbox = self._outbox = EventOutbox(self._database, COLLECTION, changed_event, broker, self._metrics_registry)
+        sweep = SilenceSweep(
+            self._registry,
+            picture,
+            sight,
+            self.desk,
+            rules=self.rules.rules,
+            open_alerts=self._open_alerts,
+            now_ms=self._now_ms,
+        )
+        overload = OverloadWatch(
+            loads.feed, loads.stores.windows, self.desk, rules=self.rules.rules, open_alerts=self._open_alerts
+        )
+        endings = AlertEndings(self.desk, self.detector, self._registry, self._open_alerts)
+        baselines = BaselineKeeper(
+            self.detector, BaselineStore(self._database), sight.sharing, self._config.baseline_save_seconds
+        )
+        return {
+            "alert_rules": self.rules.run,
+            "alert_feed": self.feed.run,
+            "alert_events": outbox.run,
+            "alert_endings": endings.run,
+            "silence_sweep": sweep.run,
+            "overload_watch": overload.run,
+            "baselines": baselines.run,
+        }
+
+    def _use_rules(self, rules: AlertRules) -> None:
+        self.detector.use_rules(rules)
+
+    def _open_alerts(self) -> Mapping[str, Alert] | None:
+        return self.feed.open if self.feed.is_known else None
+
+    def _changed(self, alert: Alert) -> None:
+        self.desk.count(alert)
+        self._told()
+
+    def _told(self) -> None:
+        self.feed.notify()
+        if self._outbox is not None:
+            self._outbox.notify()

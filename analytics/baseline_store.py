@@ -1,0 +1,68 @@
+"""Where the usual power of devices rests: one document for each partition and piece, its devices as columns.
+
+A document for each device would cost a write each; so many at once cost one. A device whose partition has changed is in
+two of them: what was learnt later counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from analytics.power_baseline import Baselines
+from common.mongo import Database
+from common.reading_location import Integers
+
+_READ_TIMEOUT_MS = 10_000
+# About 100 bytes a device, and a document may have 16 million.
+PIECE_DEVICES = 50_000
+_NUMBERS = {"Numbers": "<f8", "Integers": "<i8"}
+
+
+class LearntBaselines(NamedTuple):
+    """The baselines of some devices, a row each, and the start of the newest reading learnt from, UTC ms."""
+
+    device_ids: list[str]
+    newest_ms: Integers
+    baselines: Baselines
+
+
+class BaselineStore:
+    """The collection `device_baselines`."""
+
+    def __init__(self, database: Database) -> None:
+        self._pieces = database["device_baselines"]
+
+    async def save(self, partition: int, learnt: LearntBaselines) -> None:
+        """Keeps what was learnt of the devices of a partition in place of what was there."""
+        for first in range(0, len(learnt.device_ids), PIECE_DEVICES):
+            rows = np.arange(first, min(first + PIECE_DEVICES, len(learnt.device_ids)))
+            piece = LearntBaselines(
+                learnt.device_ids[first : first + PIECE_DEVICES], learnt.newest_ms[rows], learnt.baselines.take(rows)
+            )
+            place = {"_id": f"{partition}/{first // PIECE_DEVICES}"}
+            await self._pieces.replace_one(place, _to_document(piece), upsert=True)
+
+    async def load(self) -> AsyncIterator[LearntBaselines]:
+        """Everything that was kept, piece by piece."""
+        async for document in self._pieces.find({}).max_time_ms(_READ_TIMEOUT_MS):
+            yield _from_document(document)
+
+
+def _to_document(learnt: LearntBaselines) -> dict[str, Any]:
+    columns = {
+        field.name: getattr(learnt.baselines, field.name).astype(_NUMBERS[str(field.type)]).tobytes()
+        for field in fields(Baselines)
+    }
+    return {"device_ids": learnt.device_ids, "newest": learnt.newest_ms.astype("<i8").tobytes(), "columns": columns}
+
+
+def _from_document(document: Mapping[str, Any]) -> LearntBaselines:
+    columns = document["columns"]
+    baselines = Baselines(
+        *(np.frombuffer(columns[field.name], _NUMBERS[str(field.type)]).copy() for field in fields(Baselines))
+    )
+    return LearntBaselines(document["device_ids"], np.frombuffer(document["newest"], "<i8").copy(), baselines)

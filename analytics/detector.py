@@ -1,0 +1,247 @@
+"""Sees in the stream what operators should know of: the readings of each device against its rules and its usual power.
+
+Readings that come long after their interval are history and raise nothing. Of each device only what is later than what
+was looked at before counts, so redelivery and reordering cannot make it see a thing twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from analytics.alert import Alert, Cause, Severity, Sighting
+from analytics.alert_catalogue import TYPE_PLACE
+from analytics.alert_rule import AlertRules, Profile, Ruled
+from analytics.condition_table import ConditionTable
+from analytics.device_states import STATE_NUMBERS
+from analytics.observation import KINDS, Observation, ObservedColumns, ReceivedBatches
+from analytics.power_baseline import WARM_UP_READINGS, Baselines
+from analytics.reading_checks import Finding, Readings, check
+from common.reading_columns import Numbers, Truths
+from common.reading_location import Integers
+
+_ROOM_AT_FIRST = 1024
+_BEFORE_ALL = np.iinfo(np.int64).min
+_UNKNOWN_ROW = -1
+
+
+class Watched(Ruled, Protocol):
+    """What is needed of a registered device."""
+
+    @property
+    def connection_kw(self) -> float | None:
+        """The power of its grid connection, kW."""
+
+    @property
+    def links(self) -> Sequence[object]:
+        """Which vehicles it charges, if it is the meter of a charger."""
+
+
+class Findings(Protocol):
+    """Who is told what is seen."""
+
+    def seen(self, sighting: Sighting, *, is_new: bool) -> None:
+        """A cause was seen; `is_new`: it was not there before."""
+
+    def gone(self, cause: Cause) -> None:
+        """A cause is not there any more."""
+
+
+class Detector:
+    """Looks at every timely reading; `find_device` gives None for a device that is not known (yet)."""
+
+    def __init__(
+        self, find_device: Callable[[str], Watched | None], findings: Findings, *, timely_within_ms: int = 900_000
+    ) -> None:
+        self._find_device = find_device
+        self._findings = findings
+        self._timely_within_ms = timely_within_ms
+        self._rules = AlertRules()
+        self._rows: dict[str, int] = {}
+        self._devices: list[Watched] = []
+        self.newest_ms: Integers = np.full(_ROOM_AT_FIRST, _BEFORE_ALL, np.int64)
+        self.baselines = Baselines.empty(_ROOM_AT_FIRST)
+        self._conditions = ConditionTable(_ROOM_AT_FIRST)
+        self._profile: Integers = np.zeros(_ROOM_AT_FIRST, np.int64)
+        self._connection_kw: Numbers = np.full(_ROOM_AT_FIRST, np.nan)
+        self._is_charger: Truths = np.zeros(_ROOM_AT_FIRST, np.bool_)
+        self._profiles: dict[Profile, int] = {}
+        self._values = np.zeros((0, 0))
+        self._is_enabled = np.zeros((0, 0), np.bool_)
+
+    def use_rules(self, rules: AlertRules) -> None:
+        """Other rules from now on."""
+        self._rules = rules
+        self.refresh(tuple(self._rows))
+
+    def refresh(self, device_ids: Iterable[str]) -> None:
+        """Takes what the registry says now of some devices that were seen before."""
+        for device_id in device_ids:
+            row, device = self._rows.get(device_id), self._find_device(device_id)
+            if row is not None and device is not None:
+                self._know(row, device)
+
+    def stale_devices(self) -> list[str]:
+        """Those of which the registry says something else than what is known here."""
+        find = self._find_device
+        return [one.device_id for one in self._devices if (now := find(one.device_id)) is not None and now is not one]
+
+    def device_ids(self) -> Sequence[str]:
+        """Every device that was looked at, in the order of its row."""
+        return tuple(self._rows)
+
+    def row_of(self, device_id: str) -> int | None:
+        """The row of a registered device; None if it is not registered."""
+        row = self._rows.get(device_id)
+        if row is None:
+            device = self._find_device(device_id)
+            return None if device is None else self._add(device_id, device)
+        return row
+
+    def restore(self, alerts: Iterable[Alert]) -> None:
+        """Takes open alerts as causes that are there, unless they were seen here already."""
+        for alert in alerts:
+            row = self.row_of(alert.cause.device_id) if alert.cause.device_id else None
+            if row is not None:
+                place = TYPE_PLACE[alert.cause.type]
+                self._conditions.restore(row, place, int(alert.severity), alert.last_seen_ms)
+
+    def learn(self, device_ids: Sequence[str], newest_ms: Integers, learnt: Baselines) -> None:
+        """Takes baselines that were learnt elsewhere, where they are later or next to nothing was learnt here."""
+        found = [self.row_of(device_id) for device_id in device_ids]
+        rows = np.array([_UNKNOWN_ROW if row is None else row for row in found], np.int64)
+        own_count = self.baselines.count[rows]
+        is_more = (newest_ms > self.newest_ms[rows]) | ((own_count < WARM_UP_READINGS) & (own_count < learnt.count))
+        newer = np.flatnonzero((rows != _UNKNOWN_ROW) & is_more)
+        self.newest_ms[rows[newer]] = np.maximum(self.newest_ms[rows[newer]], newest_ms[newer])
+        self.baselines.put(rows[newer], learnt.take(newer))
+
+    def look(self, batches: ReceivedBatches) -> None:
+        """Looks at the readings of some batches."""
+        if batches.columns is not None:
+            self._look(batches.columns)
+        if batches.observations:
+            self._look(_columns_of(batches.observations))
+
+    def _look(self, seen: ObservedColumns) -> None:
+        places = np.flatnonzero(seen.receive_ms - seen.end_ms <= self._timely_within_ms)
+        found = [self.row_of(seen.device_ids[place]) for place in places.tolist()]
+        rows = np.array([_UNKNOWN_ROW if row is None else row for row in found], np.int64)
+        is_next = rows != _UNKNOWN_ROW
+        is_next &= seen.start_ms[places] > self.newest_ms[rows]
+        places, rows = places[is_next], rows[is_next]
+        # Each device's in order of time, and of those of the same start the one that supersedes.
+        order = np.lexsort((-seen.revision[places], seen.start_ms[places], rows))
+        places, rows = places[order], rows[order]
+        for turn in _turns(rows, seen.start_ms[places]):
+            self._look_once(seen, places[turn], rows[turn])
+
+    def _look_once(self, seen: ObservedColumns, places: Integers, rows: Integers) -> None:
+        profile = self._profile[rows]
+        readings = Readings(
+            seen.kind[places],
+            seen.state[places],
+            seen.power_kw[places],
+            seen.voltage_v[places],
+            seen.temperature_celsius[places],
+            self._connection_kw[rows],
+            self._is_charger[rows],
+            self._values[profile],
+            self._is_enabled[profile],
+        )
+        start_ms = seen.start_ms[places]
+        self.newest_ms[rows] = start_ms
+        state = self.baselines.take(rows)
+        for finding in check(readings, state):
+            self._tell(finding, rows, start_ms)
+        self.baselines.put(rows, state)
+
+    def _tell(self, finding: Finding, rows: Integers, start_ms: Integers) -> None:
+        changes = self._conditions.look(TYPE_PLACE[finding.type], rows, start_ms, finding.look)
+        for place, is_new in zip(changes.told.tolist(), changes.is_new.tolist(), strict=True):
+            device = self._devices[rows[place]]
+            sighting = Sighting(
+                Cause(finding.type, device.region, device.device_id),
+                Severity(int(finding.look.severity[place])),
+                int(start_ms[place]),
+                _number(finding.measured[place]),
+                _number(finding.expected[place]),
+                device.account_id,
+            )
+            self._findings.seen(sighting, is_new=is_new)
+        for place in changes.gone.tolist():
+            device = self._devices[rows[place]]
+            self._findings.gone(Cause(finding.type, device.region, device.device_id))
+
+    def _add(self, device_id: str, device: Watched) -> int:
+        row = self._rows[device_id] = len(self._rows)
+        self._devices.append(device)
+        if row == self.newest_ms.size:
+            self._grow()
+        self._know(row, device)
+        return row
+
+    def _know(self, row: int, device: Watched) -> None:
+        self._devices[row] = device
+        profile = self._rules.profile_of(device)
+        number = self._profiles.get(profile)
+        if number is None:
+            number = self._profiles[profile] = len(self._profiles)
+            self._values = np.array([one.values for one in self._profiles])
+            self._is_enabled = np.array([one.is_enabled for one in self._profiles])
+        self._profile[row] = number
+        self._connection_kw[row] = math.nan if device.connection_kw is None else device.connection_kw
+        self._is_charger[row] = bool(device.links)
+
+    def _grow(self) -> None:
+        room = self.newest_ms.size
+        self.newest_ms = np.concatenate((self.newest_ms, np.full(room, _BEFORE_ALL, np.int64)))
+        self._profile = np.concatenate((self._profile, np.zeros(room, np.int64)))
+        self._connection_kw = np.concatenate((self._connection_kw, np.full(room, np.nan)))
+        self._is_charger = np.concatenate((self._is_charger, np.zeros(room, np.bool_)))
+        self.baselines = self.baselines.grown(2 * room)
+        self._conditions.grow(2 * room)
+
+
+def _turns(rows: Integers, start_ms: Integers) -> Iterable[Integers]:
+    """Places of rows that are sorted by row and time, cut so that no row is in one turn twice and time goes forward."""
+    if not rows.size:
+        return
+    is_first = np.concatenate(([True], rows[1:] != rows[:-1]))
+    is_kept = is_first | np.concatenate(([True], start_ms[1:] != start_ms[:-1]))
+    kept = np.flatnonzero(is_kept)
+    first = np.flatnonzero(is_first[kept])
+    turn = np.arange(kept.size) - np.repeat(first, np.diff(np.append(first, kept.size)))
+    for number in range(int(turn.max()) + 1):
+        yield kept[turn == number]
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _columns_of(observations: Sequence[Observation]) -> ObservedColumns:
+    def integers(name: str) -> Integers:
+        return np.array([getattr(seen, name) for seen in observations], np.int64)
+
+    def numbers(name: str) -> Numbers:
+        # None becomes NaN.
+        return np.array([getattr(seen, name) for seen in observations], np.float64)
+
+    return ObservedColumns(
+        [seen.device_id for seen in observations],
+        np.array([KINDS.index(seen.kind) for seen in observations], np.int64),
+        integers("start_ms"),
+        integers("end_ms"),
+        integers("revision"),
+        integers("receive_ms"),
+        np.array([STATE_NUMBERS[seen.state] for seen in observations], np.int64),
+        numbers("power_kw"),
+        integers("taken_milliwatt_hours"),
+        integers("given_milliwatt_hours"),
+        numbers("voltage_v"),
+        numbers("temperature_celsius"),
+    )

@@ -1,0 +1,161 @@
+"""What one reading of a device says about each type of alert: pure rules over columns, a row a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from analytics.alert import AlertType, Severity
+from analytics.alert_catalogue import PLACES, TYPE_PLACE
+from analytics.condition_table import Look
+from analytics.device_states import STATE_NUMBERS
+from analytics.observation import KINDS, METER, STORAGE
+from analytics.power_baseline import Baselines, Limits, count_equal, judge
+from common.reading_columns import Numbers, Truths
+from common.reading_location import Integers
+
+_METER, _STORAGE = KINDS.index(METER), KINDS.index(STORAGE)
+_FAULT = STATE_NUMBERS["FAULT"]
+_UNKNOWN = STATE_NUMBERS["UNKNOWN"]
+
+_LOW, _MEDIUM, _HIGH, _CRITICAL = map(int, Severity)
+
+
+class Readings(NamedTuple):
+    """One reading of each row, in the columns of `ObservedColumns`, with what is known of its device.
+
+    `values` has a row of thresholds for each, `is_enabled` one truth for each type. `connection_kw` is NaN where it is
+    not known. `is_charger`: the meter of a charger, whose power jumps whenever a vehicle comes or goes.
+    """
+
+    kind: Integers
+    state: Integers
+    power_kw: Numbers
+    voltage_v: Numbers
+    temperature_celsius: Numbers
+    connection_kw: Numbers
+    is_charger: Truths
+    values: np.ndarray[tuple[int, int], np.dtype[np.float64]]
+    is_enabled: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
+
+    def threshold(self, alert_type: AlertType, name: str) -> Numbers:
+        """The threshold of each row."""
+        values: Numbers = self.values[:, PLACES[alert_type, name]]
+        return values
+
+
+class Finding(NamedTuple):
+    """What the readings say about one type, and what was held against what, NaN where there is no such number."""
+
+    type: AlertType
+    look: Look
+    measured: Numbers
+    expected: Numbers
+
+
+def check(readings: Readings, state: Baselines) -> Iterator[Finding]:
+    """Every finding; what rules have switched off is sound, so that an alert of before ends."""
+    for finding in (
+        *_power(readings, state),
+        _range(readings),
+        _temperature(readings),
+        _voltage(readings),
+        _fault(readings),
+    ):
+        is_enabled = readings.is_enabled[:, TYPE_PLACE[finding.type]]
+        severity, is_sound = finding.look
+        look = Look(np.where(is_enabled, severity, 0), is_sound | ~is_enabled)
+        yield finding._replace(look=look)
+
+
+def _power(readings: Readings, state: Baselines) -> Iterator[Finding]:
+    power_kw = readings.power_kw
+    # What vehicles and batteries take depends on what they are told to do.
+    is_judged = (readings.kind == _METER) & ~readings.is_charger & ~np.isnan(power_kw)
+    places = np.flatnonzero(is_judged)
+    some, values = state.take(places), readings.values[places]
+
+    def threshold(alert_type: AlertType, name: str) -> Numbers:
+        chosen: Numbers = values[:, PLACES[alert_type, name]]
+        return chosen
+
+    spike, drop, outage = AlertType.POWER_SPIKE, AlertType.POWER_DROP, AlertType.POWER_OUTAGE
+    limits = Limits(
+        threshold(outage, "power_kw"),
+        threshold(outage, "baseline_kw"),
+        threshold(spike, "medium_percent"),
+        threshold(spike, "deviations"),
+        threshold(drop, "low_percent"),
+        threshold(drop, "deviations"),
+    )
+    unusual = judge(some, power_kw[places], limits)
+    equal_count = count_equal(some, power_kw[places])
+    state.put(places, some)
+    change = unusual.change_percent
+    grave_spike = np.where(change > threshold(spike, "high_percent"), _HIGH, _MEDIUM)
+    grave_drop = np.where(change < -threshold(drop, "medium_percent"), _MEDIUM, _LOW)
+    frozen = equal_count >= threshold(AlertType.FROZEN_VALUE, "readings")
+    nothing = np.full(places.size, np.nan)
+    for alert_type, is_there, severity, expected in (
+        (outage, unusual.is_outage, np.full(places.size, _HIGH), unusual.expected_kw),
+        (spike, unusual.is_spike, grave_spike, unusual.expected_kw),
+        (drop, unusual.is_drop, grave_drop, unusual.expected_kw),
+        (AlertType.FROZEN_VALUE, frozen, np.full(places.size, _MEDIUM), nothing),
+    ):
+        yield Finding(
+            alert_type,
+            Look(
+                _spread(places, power_kw.size, np.where(is_there, severity, 0)),
+                _spread(places, power_kw.size, ~is_there),
+            ),
+            power_kw,
+            _spread(places, power_kw.size, expected, np.nan),
+        )
+
+
+def _range(readings: Readings) -> Finding:
+    alert_type = AlertType.POWER_OUT_OF_RANGE
+    limit_kw = readings.connection_kw * readings.threshold(alert_type, "connection_percent") / 100
+    # Comparisons with what is not known are false.
+    is_over = np.abs(readings.power_kw) > limit_kw
+    is_sound = np.abs(readings.power_kw) <= limit_kw
+    return Finding(alert_type, Look(np.where(is_over, _HIGH, 0), is_sound), readings.power_kw, limit_kw)
+
+
+def _temperature(readings: Readings) -> Finding:
+    alert_type, celsius = AlertType.OVER_TEMPERATURE, readings.temperature_celsius
+    medium, high, critical, hysteresis = (
+        readings.threshold(alert_type, f"{name}_celsius") for name in ("medium", "high", "critical", "hysteresis")
+    )
+    severity = np.select([celsius >= critical, celsius >= high, celsius >= medium], [_CRITICAL, _HIGH, _MEDIUM], 0)
+    expected = np.select([celsius >= critical, celsius >= high], [critical, high], medium)
+    return Finding(alert_type, Look(severity, celsius < medium - hysteresis), celsius, expected)
+
+
+def _voltage(readings: Readings) -> Finding:
+    alert_type = AlertType.VOLTAGE_OUT_OF_BAND
+    # What a battery has at its terminals is its own.
+    voltage_v = np.where(readings.kind == _METER, readings.voltage_v, np.nan)
+    low, high, grave, hysteresis = (
+        readings.threshold(alert_type, f"{name}_v") for name in ("low", "high", "grave_low", "hysteresis")
+    )
+    severity = np.select([voltage_v < grave, voltage_v < low, voltage_v > high], [_HIGH, _MEDIUM, _MEDIUM], 0)
+    is_sound = (voltage_v >= low + hysteresis) & (voltage_v <= high - hysteresis)
+    expected = np.where(voltage_v > high, high, low)
+    return Finding(alert_type, Look(severity, is_sound), voltage_v, expected)
+
+
+def _fault(readings: Readings) -> Finding:
+    is_known = (readings.kind == _STORAGE) & (readings.state != _UNKNOWN)
+    is_fault = is_known & (readings.state == _FAULT)
+    nothing = np.full(readings.kind.size, np.nan)
+    look = Look(np.where(is_fault, _CRITICAL, 0), is_known & ~is_fault)
+    return Finding(AlertType.STORAGE_FAULT, look, nothing, nothing)
+
+
+def _spread(places: Integers, size: int, values: np.ndarray[Any, Any], otherwise: float = 0) -> np.ndarray[Any, Any]:
+    whole = np.full(size, otherwise, values.dtype)
+    whole[places] = values
+    return whole

@@ -1,0 +1,86 @@
+"""When a region is overloaded: a pure rule over its closed windows, and who looks at these as they are closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
+from analytics.alert_desk import AlertDesk
+from analytics.alert_rule import AlertRules
+from analytics.region_load_feed import RegionLoadFeed
+from analytics.region_window import WINDOW_MS, RegionWindow
+from analytics.region_window_store import RegionWindowStore
+
+
+def is_overloaded(
+    windows: Sequence[RegionWindow], *, raise_percent: float, clear_percent: float, consecutive_windows: int
+) -> bool | None:
+    """Whether the newest windows of a region, by start, say that it is overloaded.
+
+    It is when so many in a row, without a gap, are over the limit, and it is not when the newest is under the lower
+    one. None: neither, so that it is what it was before.
+    """
+    percents = [window.load_percent for window in windows]
+    if percents and percents[-1] is not None and percents[-1] < clear_percent:
+        return False
+    row = windows[-consecutive_windows:]
+    if len(row) < consecutive_windows or row[-1].start_ms - row[0].start_ms != (consecutive_windows - 1) * WINDOW_MS:
+        return None
+    over = [window.load_percent is not None and window.load_percent > raise_percent for window in row]
+    return True if all(over) else None
+
+
+class OverloadWatch:
+    """Looks at each window that is closed, in whatever version, as a background task."""
+
+    def __init__(
+        self,
+        feed: RegionLoadFeed,
+        windows: RegionWindowStore,
+        desk: AlertDesk,
+        *,
+        rules: Callable[[], AlertRules],
+        open_alerts: Callable[[], Mapping[str, Alert] | None],
+    ) -> None:
+        self._feed = feed
+        self._windows = windows
+        self._desk = desk
+        self._rules = rules
+        self._open_alerts = open_alerts
+
+    async def run(self) -> None:
+        """Looks until the feed ends."""
+        async for news in self._feed.watch(()):
+            for region in dict.fromkeys(window.region for window in news.windows):
+                await self.look_at(region, max(one.start_ms for one in news.windows if one.region == region))
+
+    async def look_at(self, region: str, start_ms: int) -> None:
+        """Looks at the windows of a region up to the one of this start.
+
+        Raises:
+            pymongo.errors.PyMongoError: the store is away.
+        """
+        cause = Cause(AlertType.REGION_OVERLOAD, region)
+        profile = self._rules().profile_of_region(region)
+        if not profile.raises(cause.type):
+            return
+        count = int(profile.value(cause.type, "consecutive_windows"))
+        raise_percent = profile.value(cause.type, "raise_percent")
+        windows = await self._windows.between(
+            region, start_ms - (count - 1) * WINDOW_MS, start_ms + WINDOW_MS, limit=count
+        )
+        says = is_overloaded(
+            windows,
+            raise_percent=raise_percent,
+            clear_percent=profile.value(cause.type, "clear_percent"),
+            consecutive_windows=count,
+        )
+        if says is None or not windows:
+            return
+        is_known = cause.key in (self._open_alerts() or {})
+        newest = windows[-1]
+        if says:
+            sighting = Sighting(cause, Severity.HIGH, newest.start_ms, newest.load_percent, raise_percent)
+            self._desk.seen(sighting, is_new=not is_known)
+        elif is_known:
+            self._desk.gone(cause)
