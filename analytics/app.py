@@ -143,8 +143,11 @@ async def analytics_app(
         fleet_report = FleetReport(registry_cache, picture, intake, FleetMetrics(metrics_registry), now_ms=now_ms)
         lifecycle.start_task("fleet_gauges", fleet_report.keep_gauges(config.fleet_refresh_seconds))
 
-        checks = {"rabbitmq": Check(connection.ping), "partitions": Check(sharing.require_consuming)}
-        health = Health([SERVICE_NAME, ALERT_SERVICE_NAME], checks, metrics_registry)
+        health = Health(
+            [SERVICE_NAME, ALERT_SERVICE_NAME],
+            {"rabbitmq": Check(connection.ping), "partitions": Check(sharing.require_consuming)},
+            metrics_registry,
+        )
         lifecycle.use_health(health)
 
         loads = region_loads(config, stores, fleet_report, metrics_registry, now_ms)
