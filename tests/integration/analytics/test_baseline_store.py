@@ -1,0 +1,81 @@
+"""What the power of devices usually is outlives a process, and goes with a partition from one replica to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from analytics import baseline_store
+from analytics.baseline_keeper import BaselineKeeper
+from analytics.baseline_store import BaselineStore
+from common.mongo import Database
+from common.topology import partition_of
+from tests.unit.analytics.test_detector import Desk, Device
+
+PARTITIONS = 4
+
+
+@dataclass
+class Leases:
+    """What a replica leases."""
+
+    leased: set[int] = field(default_factory=set)
+    partition_count: int = PARTITIONS
+
+
+def keeper(desk: Desk, database: Database, *leased: int) -> BaselineKeeper:
+    """A keeper of a replica."""
+    return BaselineKeeper(desk.detector, BaselineStore(database), Leases(set(leased)), 30.0)
+
+
+async def test_the_next_process_knows_what_is_usual(database: Database) -> None:
+    """To the last digit, of every device."""
+    before, after = Desk(), Desk()
+    for name in ("meter-1", "meter-2"):
+        before.usual(name)
+    await keeper(before, database, *range(PARTITIONS)).save()
+
+    await keeper(after, database).read()
+
+    for name in ("meter-1", "meter-2"):
+        rows = [desk.detector.row_of(name) for desk in (before, after)]
+        kept, read = (desk.detector.baselines for desk in (before, after))
+        assert read.mean_kw[rows[1]] == kept.mean_kw[rows[0]] != 0
+        assert read.variance[rows[1]] == kept.variance[rows[0]] != 0
+        assert read.count[rows[1]] == kept.count[rows[0]]
+    after.clock_ms = before.clock_ms
+    after.look([after.next("meter-1", power_kw=9.0)])
+    assert after.take() == [("meter-1", "POWER_SPIKE", True)]
+
+
+async def test_a_replica_writes_only_what_it_leases(database: Database) -> None:
+    """So that it does not put old knowledge in place of another's new."""
+    mine, theirs = Desk(), Desk()
+    mine.usual(power_kw=2.0)
+    theirs.usual(power_kw=7.0)
+    partition = partition_of("meter-1", PARTITIONS)
+    await keeper(theirs, database, partition).save()
+    await keeper(mine, database, *set(range(PARTITIONS)) - {partition}).save()
+
+    after = Desk()
+    await keeper(after, database).read()
+
+    assert after.detector.baselines.mean_kw[0] == pytest.approx(7.1, abs=0.1)
+
+
+async def test_many_devices_are_kept_in_pieces(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of which is too large."""
+    monkeypatch.setattr(baseline_store, "PIECE_DEVICES", 3)
+    before, after = Desk(), Desk()
+    names = [f"meter-{number}" for number in range(1, 11)]
+    for desk in (before, after):
+        desk.devices.update({name: Device(name) for name in names})
+    for name in names:
+        before.usual(name, count=3)
+    await keeper(before, database, *range(PARTITIONS)).save()
+
+    await keeper(after, database).read()
+
+    assert await database["device_baselines"].count_documents({}) > len(names) // 3
+    assert sorted(after.detector.device_ids()) == sorted(names)

@@ -1,0 +1,183 @@
+"""Devices and regions that are not heard of any more become alerts by the clock, until they are heard again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable
+from dataclasses import dataclass, field
+
+import pytest_asyncio
+
+from analytics.alert import AlertState
+from analytics.batch_reader import observe
+from analytics.live_picture import LivePicture
+from analytics.silence_sweep import SilenceSweep
+from common.cached_device import CachedDevice
+from common.mongo import Database
+from tests.integration.analytics.alert_room import START_MS, Room, open_room
+from tests.integration.analytics.running_analytics import MINUTE_MS, reading_of
+
+METERS = 10
+
+
+@dataclass
+class Fleet:
+    """The registered devices."""
+
+    devices: list[CachedDevice]
+
+    def all_regions(self) -> list[str]:
+        """Their regions."""
+        return sorted({device.region for device in self.devices})
+
+    def by_region(self, region: str) -> tuple[CachedDevice, ...]:
+        """Those of a region."""
+        return tuple(device for device in self.devices if device.region == region)
+
+
+@dataclass
+class Stream:
+    """What this replica sees."""
+
+    others: Collection[str] = field(default_factory=set)
+
+    def sees_all(self) -> bool:
+        """It does."""
+        return True
+
+    def unseen_among(self, device_ids: Iterable[str]) -> Collection[str]:
+        """Those of another replica."""
+        return set(device_ids) & set(self.others)
+
+
+@dataclass
+class Watch:
+    """A sweep over ten meters of the north, and what it raises."""
+
+    room: Room
+    fleet: Fleet
+    picture: LivePicture
+    stream: Stream
+    sweep: SilenceSweep
+
+    def hear(self, numbers: Iterable[int]) -> None:
+        """Some meters send now."""
+        now_ms = self.room.clock[0]
+        self.picture.apply(observe(reading_of(f"m-{number}", now_ms - MINUTE_MS), now_ms) for number in numbers)
+
+    async def minutes(self, count: int, *, heard: Collection[int] = ()) -> None:
+        """Time passes, in which some meters are heard every minute and it is looked twice a minute."""
+        for _ in range(count):
+            self.hear(heard)
+            for _ in range(2):
+                await self.sweep.sweep()
+                await self.room.alerts.desk.write()
+                await self.room.alerts.desk.resolve_gone()
+                await self.room.alerts.feed.look()
+                self.room.pass_time(MINUTE_MS // 2)
+
+    async def raised(self) -> list[tuple[str, AlertState]]:
+        """The alerts, by type and scope, and their states."""
+        found = await self.room.alerts.store.changed_since(0, 1000)
+        return sorted((alert.cause.key, alert.state) for alert in found)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def watch(database: Database) -> AsyncIterator[Watch]:
+    """All meters were heard just now."""
+    async with open_room(database) as room:
+        await room.alerts.feed.look()
+        fleet = Fleet(
+            [CachedDevice(f"m-{number}", 1, "acc", "", "North", "UTC", MINUTE_MS, (), 0) for number in range(METERS)]
+        )
+        picture, stream = LivePicture(), Stream()
+        sweep = SilenceSweep(
+            fleet,
+            picture,
+            stream,
+            room.alerts.desk,
+            rules=room.alerts.rules.rules,
+            open_alerts=lambda: room.alerts.feed.open,
+            now_ms=lambda: room.clock[0],
+        )
+        opened = Watch(room, fleet, picture, stream, sweep)
+        opened.hear(range(METERS))
+        yield opened
+
+
+ALL = range(METERS)
+REGION = "REGION_SILENT/region/North"
+ONE = "DEVICE_SILENT/device/m-0"
+
+
+async def test_devices_that_are_heard_raise_nothing(watch: Watch) -> None:
+    """Nor does one that was never heard."""
+    watch.fleet.devices.append(CachedDevice("m-99", 1, "acc", "", "North", "UTC", MINUTE_MS, (), 0))
+    await watch.minutes(10, heard=ALL)
+
+    assert await watch.raised() == []
+
+
+async def test_one_silent_device_is_one_alert_that_ends_when_it_is_heard(watch: Watch) -> None:
+    """However long it lasts."""
+    await watch.minutes(30, heard=ALL[1:])
+    assert await watch.raised() == [(ONE, AlertState.RAISED)]
+
+    await watch.minutes(3, heard=ALL)
+    assert await watch.raised() == [(ONE, AlertState.RESOLVED)]
+
+
+async def test_a_region_whose_devices_all_stop_is_one_alert(watch: Watch) -> None:
+    """Not one for each of its devices; and it ends when they are heard."""
+    assert watch.room.clock[0] == START_MS
+    await watch.minutes(30)
+    assert await watch.raised() == [(REGION, AlertState.RAISED)]
+
+    await watch.minutes(3, heard=ALL)
+    assert await watch.raised() == [(REGION, AlertState.RESOLVED)]
+
+
+async def test_devices_that_stay_silent_when_their_region_is_back_count_alone(watch: Watch) -> None:
+    """Three of ten."""
+    await watch.minutes(10)
+    await watch.minutes(3, heard=ALL[3:])
+
+    assert await watch.raised() == [
+        (ONE, AlertState.RAISED),
+        ("DEVICE_SILENT/device/m-1", AlertState.RAISED),
+        ("DEVICE_SILENT/device/m-2", AlertState.RAISED),
+        (REGION, AlertState.RESOLVED),
+    ]
+
+
+async def test_devices_of_another_replica_are_its_own_to_tell_of(watch: Watch) -> None:
+    """A region as a whole is anybody's."""
+    watch.stream.others = {"m-0"}
+    await watch.minutes(10, heard=ALL[1:])
+    assert await watch.raised() == []
+
+    await watch.minutes(10)
+    assert await watch.raised() == [(REGION, AlertState.RAISED)]
+
+
+async def test_a_device_that_is_serviced_may_be_silent(watch: Watch) -> None:
+    """And so may one that is out of operation."""
+    device = watch.fleet.devices[0]
+    watch.fleet.devices[0] = CachedDevice(
+        device.device_id, 1, "acc", "", "North", "UTC", MINUTE_MS, (), 0, is_active=False
+    )
+    await watch.minutes(10, heard=ALL[1:])
+
+    assert await watch.raised() == []
+
+
+async def test_a_device_that_somebody_has_given_up_is_not_raised_again(watch: Watch) -> None:
+    """Until it was heard and is silent again."""
+    await watch.minutes(10, heard=ALL[1:])
+    (alert,) = watch.room.alerts.feed.open.values()
+    await watch.room.alerts.parts().book.resolve(alert.alert_id, ("jo", "stolen"))  # type: ignore[arg-type]
+    await watch.minutes(10, heard=ALL[1:])
+    assert await watch.raised() == [(ONE, AlertState.RESOLVED)]
+
+    await watch.minutes(2, heard=ALL)
+    await watch.minutes(10, heard=ALL[1:])
+    assert await watch.raised() == [(ONE, AlertState.RAISED), (ONE, AlertState.RESOLVED)]
