@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from pymongo.errors import PyMongoError
 
 from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_desk import AlertDesk
@@ -10,6 +14,10 @@ from analytics.alert_rule import AlertRules
 from analytics.region_load_feed import RegionLoadFeed
 from analytics.region_window import WINDOW_MS, RegionWindow
 from analytics.region_window_store import RegionWindowStore
+from common.errors import ShuttingDown
+from common.logs import get_logger
+
+_log = get_logger(__name__)
 
 
 def is_overloaded(
@@ -49,10 +57,15 @@ class OverloadWatch:
         self._open_alerts = open_alerts
 
     async def run(self) -> None:
-        """Looks until the feed ends."""
-        async for news in self._feed.watch(()):
-            for region in dict.fromkeys(window.region for window in news.windows):
-                await self.look_at(region, max(one.start_ms for one in news.windows if one.region == region))
+        """Looks until cancelled; a window that cannot be looked at now is, with those before it, at the next one."""
+        with suppress(ShuttingDown):
+            async for news in self._feed.watch(()):
+                for region in dict.fromkeys(window.region for window in news.windows):
+                    try:
+                        await self.look_at(region, max(one.start_ms for one in news.windows if one.region == region))
+                    except PyMongoError as away:
+                        _log.warning("overload_not_looked_at", region=region, cause=type(away).__name__)
+        await asyncio.Event().wait()
 
     async def look_at(self, region: str, start_ms: int) -> None:
         """Looks at the windows of a region up to the one of this start.

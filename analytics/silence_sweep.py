@@ -1,7 +1,7 @@
 """Looks by the clock for what no reading tells: devices and regions that are not heard of any more.
 
 While this process does not see the stream, be it that the broker is away or that it is behind, it says nothing: then it
-is blind, and the devices need not be silent.
+is blind, and the devices need not be silent. When it sees again they have time to be heard.
 """
 
 from __future__ import annotations
@@ -72,19 +72,28 @@ class SilenceSweep:
         self._open_alerts = open_alerts
         self._now_ms = now_ms
         self._told: dict[str, str] = {}
+        self._sees_since_ms: int | None = None
 
     async def run(self) -> None:
         """Looks until cancelled."""
         while True:
             if self._picture.is_filled and self._stream.sees_all():
                 await self.sweep()
+            else:
+                self.blind()
             await asyncio.sleep(_EVERY_SECONDS)
+
+    def blind(self) -> None:
+        """Nothing can be heard; what is silent is so from the next sweep on."""
+        self._sees_since_ms = None
 
     async def sweep(self) -> None:
         """Looks once, region by region; other work comes in between."""
         known = self._open_alerts()
         if known is None:
             return
+        if self._sees_since_ms is None:
+            self._sees_since_ms = self._now_ms()
         troubled = {alert.cause.region for alert in known.values() if alert.cause.type in _TYPES}
         troubled.update(self._told.values())
         for region in self._fleet.all_regions():
@@ -116,6 +125,7 @@ class SilenceSweep:
         found = region_silence(
             heard,
             now_ms,
+            since_ms=self._sees_since_ms or 0,
             silent_percent=profile.value(AlertType.REGION_SILENT, "silent_percent"),
             minimum_devices=profile.value(AlertType.REGION_SILENT, "minimum_devices"),
         )

@@ -35,18 +35,19 @@ class RegionSilence(NamedTuple):
 
 
 def region_silence(
-    devices: Sequence[Heard], now_ms: int, *, silent_percent: float, minimum_devices: float
+    devices: Sequence[Heard], now_ms: int, *, since_ms: int, silent_percent: float, minimum_devices: float
 ) -> RegionSilence:
     """What the devices of a region say together.
 
-    The region is silent if of the devices that can be told apart, those that are silent and those that were heard since
+    Nobody counts as silent for longer than since `since_ms`: before, nobody could have been heard. The region is silent if of the devices that can be told apart, those that are silent and those that were heard since
     the last of these was, at least so many per cent and so many are silent. `silent` has those that count alone, none
     while the region is silent.
     """
     fresh = [
         one
         for one in devices
-        if one.silent_after_ms <= now_ms - one.last_ms < max(LONG_AGO_MS, 2 * one.alone_after_ms)
+        if one.silent_after_ms <= now_ms - max(one.last_ms, since_ms)
+        and now_ms - one.last_ms < max(LONG_AGO_MS, 2 * one.alone_after_ms)
         and not one.is_known_silent
     ]
     last_ms = max((one.last_ms for one in fresh), default=now_ms)
@@ -54,7 +55,7 @@ def region_silence(
     alive_count = sum(one.last_ms > last_ms for one in heard)
     counted_count = len(fresh) + alive_count
     is_region_silent = len(fresh) >= minimum_devices and 100 * len(fresh) >= silent_percent * counted_count
-    silent = [one for one in devices if now_ms - one.last_ms >= one.alone_after_ms]
+    silent = [one for one in devices if now_ms - max(one.last_ms, since_ms) >= one.alone_after_ms]
     if is_region_silent:
         silent = [one for one in silent if one.is_known_silent]
     return RegionSilence(silent, heard, len(fresh), counted_count, is_region_silent)

@@ -181,3 +181,13 @@ async def test_a_device_that_somebody_has_given_up_is_not_raised_again(watch: Wa
     await watch.minutes(2, heard=ALL)
     await watch.minutes(10, heard=ALL[1:])
     assert await watch.raised() == [(ONE, AlertState.RAISED), (ONE, AlertState.RESOLVED)]
+
+
+async def test_after_the_mesh_itself_was_away_devices_have_time_to_be_heard(watch: Watch) -> None:
+    """An hour in which nobody could be heard is no silence of theirs."""
+    watch.room.pass_time(60 * MINUTE_MS)
+    watch.sweep.blind()
+    await watch.minutes(2)
+    await watch.minutes(10, heard=ALL)
+
+    assert await watch.raised() == []

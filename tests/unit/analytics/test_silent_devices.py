@@ -20,8 +20,8 @@ class Meter:
     is_known_silent: bool = False
 
 
-def look(meters: Sequence[Meter], *, after_ms: int = 0) -> RegionSilence:
-    """What the devices of a region say, after a while in which none of them was heard."""
+def look(meters: Sequence[Meter], *, after_ms: int = 0, since_ms: int = 0) -> RegionSilence:
+    """What the devices of a region say, after a while in which none of them was heard, or could be."""
     heard = [
         Heard(
             f"m-{number}",
@@ -32,7 +32,7 @@ def look(meters: Sequence[Meter], *, after_ms: int = 0) -> RegionSilence:
         )
         for number, meter in enumerate(meters)
     ]
-    return region_silence(heard, NOW_MS + after_ms, silent_percent=80, minimum_devices=2)
+    return region_silence(heard, NOW_MS + after_ms, since_ms=since_ms, silent_percent=80, minimum_devices=2)
 
 
 def silent(found: RegionSilence) -> list[str]:
@@ -106,3 +106,13 @@ def test_a_device_that_was_given_up_a_day_ago_says_nothing_about_its_region() ->
     found = look([Meter(90_000_000), Meter(90_000_000), Meter(0)])
 
     assert (found.is_region_silent, silent(found)) == (False, ["m-0", "m-1"])
+
+
+def test_devices_have_time_to_be_heard_once_they_can_be() -> None:
+    """After an outage of the mesh itself none of them is silent, until each has had its three intervals."""
+    long_ago = [Meter(3_600_000) for _ in range(10)]
+
+    assert not look(long_ago, since_ms=NOW_MS - 179_999).is_region_silent
+    assert look(long_ago, since_ms=NOW_MS - 180_000).is_region_silent
+    assert silent(look(long_ago[:1], since_ms=NOW_MS - 239_999)) == []
+    assert silent(look(long_ago[:1], since_ms=NOW_MS - 240_000)) == ["m-0"]
