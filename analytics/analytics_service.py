@@ -17,6 +17,8 @@ from analytics.fleet_report import FleetReport
 from analytics.performance import Performance
 from analytics.performance_report import PerformanceReport
 from analytics.performance_window import performance_window
+from analytics.reading_methods import ReadingMethods
+from analytics.readings_tap import ReadingsTap
 from analytics.region_load_methods import RegionLoadMethods
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import RegionLoads
@@ -25,7 +27,7 @@ from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, to_ms
 
 
-class AnalyticsService(RegionLoadMethods, AggregateMethods):
+class AnalyticsService(RegionLoadMethods, AggregateMethods, ReadingMethods):
     """Serves `energy.analytics.v1.AnalyticsService`."""
 
     def __init__(
@@ -35,10 +37,12 @@ class AnalyticsService(RegionLoadMethods, AggregateMethods):
         performance_report: PerformanceReport,
         region_loads: RegionLoads,
         usage: UsageClient,
+        tap: ReadingsTap,
         now_ms: Callable[[], int],
     ) -> None:
         RegionLoadMethods.__init__(self, region_loads=region_loads.report, feed=region_loads.feed, now_ms=now_ms)
         AggregateMethods.__init__(self, usage)
+        ReadingMethods.__init__(self, tap)
         self._fleet_report = fleet_report
         self._performance_report = performance_report
         self._now_ms = now_ms

@@ -30,6 +30,7 @@ from analytics.new_devices import NewDevices
 from analytics.performance_report import PerformanceReport
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
+from analytics.readings_tap import ReadingsTap
 from analytics.unleased_devices import UnleasedDevices
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import late_windows, region_loads, start_when_prepared, window_stores, window_tasks
@@ -74,6 +75,7 @@ class AnalyticsApp:
     connection: BrokerConnection
     sharing: PartitionSharing[QueueConsumer]
     consumers: PartitionConsumers[QueueConsumer]
+    tap: ReadingsTap
 
 
 async def run(config: AnalyticsConfig, stop: asyncio.Event) -> None:
@@ -94,9 +96,7 @@ async def analytics_app(
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
 
-        registry_cache = RegistryCache(open_channel(config.gateway_address))
-        lifecycle.on_close("registry", registry_cache.close)
-        lifecycle.start_task("registry", registry_cache.run())
+        registry_cache = _registry_cache(lifecycle, config)
         billing = open_channel(config.billing_address)
         lifecycle.on_close("billing", billing.close)
         usage: UsageServiceAsyncStub = UsageServiceStub(billing)
@@ -152,12 +152,14 @@ async def analytics_app(
 
         loads = region_loads(config, stores, fleet_report, metrics_registry, now_ms)
         lifecycle.on_drain("region_load_feed", loads.feed.close)
+        tap = _readings_tap(lifecycle, connection, sharing, registry_cache)
         usage_client = UsageClient(usage, config.usage_concurrency)
         service = AnalyticsService(
             fleet_report=fleet_report,
             performance_report=PerformanceReport(registry_cache, usage_client),
             region_loads=loads,
             usage=usage_client,
+            tap=tap,
             now_ms=now_ms,
         )
         server = GrpcServer(
@@ -205,10 +207,31 @@ async def analytics_app(
 
         await health.ready()
         lifecycle.start_task("health", health.run())
-        app = AnalyticsApp(
-            server, metrics, health, registry_cache, picture, metrics_registry, connection, sharing, consumers
+        yield (
+            AnalyticsApp(
+                server, metrics, health, registry_cache, picture, metrics_registry, connection, sharing, consumers, tap
+            ),
+            lifecycle,
         )
-        yield app, lifecycle
+
+
+def _registry_cache(lifecycle: Lifecycle, config: AnalyticsConfig) -> RegistryCache:
+    cache = RegistryCache(open_channel(config.gateway_address))
+    lifecycle.on_close("registry", cache.close)
+    lifecycle.start_task("registry", cache.run())
+    return cache
+
+
+def _readings_tap(
+    lifecycle: Lifecycle,
+    connection: BrokerConnection,
+    sharing: PartitionSharing[QueueConsumer],
+    registry: RegistryCache,
+) -> ReadingsTap:
+    tap = ReadingsTap(connection, lambda: sharing.partition_count, registry.get)
+    lifecycle.on_drain("readings_tap", tap.close)
+    lifecycle.start_task("readings_tap", tap.run())
+    return tap
 
 
 def now_ms() -> int:

@@ -39,9 +39,10 @@ def region_silence(
 ) -> RegionSilence:
     """What the devices of a region say together.
 
-    Nobody counts as silent for longer than since `since_ms`: before, nobody could have been heard. The region is silent if of the devices that can be told apart, those that are silent and those that were heard since
-    the last of these was, at least so many per cent and so many are silent. `silent` has those that count alone, none
-    while the region is silent.
+    Nobody counts as silent for longer than since `since_ms`: before, nobody could have been heard. The region is silent
+    if of the devices that can be told apart, those that are silent and those that were heard since the last of these
+    was, at least so many per cent and so many are silent. `silent` has those that count alone, none while the region is
+    silent.
     """
     fresh = [
         one

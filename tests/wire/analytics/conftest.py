@@ -28,9 +28,11 @@ from analytics.live_picture import LivePicture
 from analytics.performance_report import PerformanceReport
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
+from analytics.readings_tap import ReadingsTap
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import region_loads, window_stores
 from common import logs
+from common.broker import BrokerConnection
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Health
@@ -110,6 +112,7 @@ class Desk:
             performance_report=PerformanceReport(registry_cache, usage),
             region_loads=self.region_loads,
             usage=usage,
+            tap=ReadingsTap(BrokerConnection("amqp://127.0.0.1:9", "nobody"), lambda: 1, registry_cache.get),
             now_ms=lambda: NOW_MS,
         )
         server = GrpcServer(

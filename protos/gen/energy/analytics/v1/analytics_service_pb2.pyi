@@ -7,8 +7,10 @@ from collections import abc as _abc
 from energy.analytics.v1 import device_aggregate_pb2 as _device_aggregate_pb2
 from energy.analytics.v1 import fleet_pb2 as _fleet_pb2
 from energy.analytics.v1 import performance_pb2 as _performance_pb2
+from energy.analytics.v1 import received_reading_pb2 as _received_reading_pb2
 from energy.analytics.v1 import region_load_pb2 as _region_load_pb2
 from energy.analytics.v1 import region_window_pb2 as _region_window_pb2
+from energy.registry.v1 import device_pb2 as _device_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -455,6 +457,70 @@ class WatchRegionLoadResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchRegionLoadResponse: _TypeAlias = WatchRegionLoadResponse  # noqa: Y015
+
+@_typing.final
+class WatchReadingsRequest(_message.Message):
+    """Request of WatchReadings; what is left empty is not asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    region: _builtins.str
+    """Only devices of this region."""
+    kind: _device_pb2.DeviceKind.ValueType
+    """Only devices of this kind."""
+    @_builtins.property
+    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these devices, at most 1000."""
+
+    def __init__(
+        self,
+        *,
+        region: _builtins.str = ...,
+        kind: _device_pb2.DeviceKind.ValueType = ...,
+        device_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_ids", b"device_ids", "kind", b"kind", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchReadingsRequest: _TypeAlias = WatchReadingsRequest  # noqa: Y015
+
+@_typing.final
+class WatchReadingsResponse(_message.Message):
+    """Response of WatchReadings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READINGS_FIELD_NUMBER: _builtins.int
+    MISSED_READING_COUNT_FIELD_NUMBER: _builtins.int
+    MISSED_BATCH_COUNT_FIELD_NUMBER: _builtins.int
+    missed_reading_count: _builtins.int
+    """Readings that would have been sent and are not, for the caller read too slowly."""
+    missed_batch_count: _builtins.int
+    """Batches of readings, of whatever devices, that this service could not look at: 1 to some thousand readings each."""
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[_received_reading_pb2.ReceivedReading]:
+        """Readings, at most 1000, in the order in which they came. The first response, and others in quiet times, have none."""
+
+    def __init__(
+        self,
+        *,
+        readings: _abc.Iterable[_received_reading_pb2.ReceivedReading] | None = ...,
+        missed_reading_count: _builtins.int = ...,
+        missed_batch_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missed_batch_count", b"missed_batch_count", "missed_reading_count", b"missed_reading_count", "readings", b"readings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchReadingsResponse: _TypeAlias = WatchReadingsResponse  # noqa: Y015
 
 @_typing.final
 class SetRegionCapacityRequest(_message.Message):

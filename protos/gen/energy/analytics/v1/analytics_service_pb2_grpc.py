@@ -65,6 +65,11 @@ class AnalyticsServiceStub:
                 request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadRequest.SerializeToString,
                 response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadResponse.FromString,
                 _registered_method=True)
+        self.WatchReadings = channel.unary_stream(
+                '/energy.analytics.v1.AnalyticsService/WatchReadings',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchReadingsRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchReadingsResponse.FromString,
+                _registered_method=True)
         self.SetRegionCapacity = channel.unary_unary(
                 '/energy.analytics.v1.AnalyticsService/SetRegionCapacity',
                 request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.SerializeToString,
@@ -127,6 +132,16 @@ class AnalyticsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchReadings(self, request, context):
+        """Sends readings as they come, from when the first response is sent on: what is accepted, before it is stored, and what is sent
+        twice comes twice. Who reads slowly, or is sent more than can be looked at, is told how much is missing.
+
+        Ends with UNAVAILABLE when the service shuts down.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetRegionCapacity(self, request, context):
         """Sets what a region can carry, from now or another instant on; what was valid before stays on record.
 
@@ -169,6 +184,11 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
                     servicer.WatchRegionLoad,
                     request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadRequest.FromString,
                     response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadResponse.SerializeToString,
+            ),
+            'WatchReadings': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchReadings,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchReadingsRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchReadingsResponse.SerializeToString,
             ),
             'SetRegionCapacity': grpc.unary_unary_rpc_method_handler(
                     servicer.SetRegionCapacity,
@@ -339,6 +359,33 @@ class AnalyticsService:
             '/energy.analytics.v1.AnalyticsService/WatchRegionLoad',
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadRequest.SerializeToString,
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchRegionLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchReadings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/WatchReadings',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchReadingsRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.WatchReadingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -58,6 +58,12 @@ class AnalyticsServiceStub:
 
     Ends with UNAVAILABLE when the service shuts down.
     """
+    WatchReadings: _grpc.UnaryStreamMultiCallable[_analytics_service_pb2.WatchReadingsRequest, _analytics_service_pb2.WatchReadingsResponse]
+    """Sends readings as they come, from when the first response is sent on: what is accepted, before it is stored, and what is sent
+    twice comes twice. Who reads slowly, or is sent more than can be looked at, is told how much is missing.
+
+    Ends with UNAVAILABLE when the service shuts down.
+    """
     SetRegionCapacity: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.SetRegionCapacityRequest, _analytics_service_pb2.SetRegionCapacityResponse]
     """Sets what a region can carry, from now or another instant on; what was valid before stays on record.
 
@@ -92,6 +98,12 @@ class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
     WatchRegionLoad: _aio.UnaryStreamMultiCallable[_analytics_service_pb2.WatchRegionLoadRequest, _analytics_service_pb2.WatchRegionLoadResponse]  # type: ignore[assignment]
     """Sends the load of regions now and their newest closed windows, then both as they become known: the load each few
     seconds, a window once for each version.
+
+    Ends with UNAVAILABLE when the service shuts down.
+    """
+    WatchReadings: _aio.UnaryStreamMultiCallable[_analytics_service_pb2.WatchReadingsRequest, _analytics_service_pb2.WatchReadingsResponse]  # type: ignore[assignment]
+    """Sends readings as they come, from when the first response is sent on: what is accepted, before it is stored, and what is sent
+    twice comes twice. Who reads slowly, or is sent more than can be looked at, is told how much is missing.
 
     Ends with UNAVAILABLE when the service shuts down.
     """
@@ -162,6 +174,18 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_analytics_service_pb2.WatchRegionLoadResponse], _abc.AsyncIterator[_analytics_service_pb2.WatchRegionLoadResponse]]:
         """Sends the load of regions now and their newest closed windows, then both as they become known: the load each few
         seconds, a window once for each version.
+
+        Ends with UNAVAILABLE when the service shuts down.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchReadings(
+        self,
+        request: _analytics_service_pb2.WatchReadingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_analytics_service_pb2.WatchReadingsResponse], _abc.AsyncIterator[_analytics_service_pb2.WatchReadingsResponse]]:
+        """Sends readings as they come, from when the first response is sent on: what is accepted, before it is stored, and what is sent
+        twice comes twice. Who reads slowly, or is sent more than can be looked at, is told how much is missing.
 
         Ends with UNAVAILABLE when the service shuts down.
         """
