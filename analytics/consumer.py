@@ -94,7 +94,7 @@ class BatchIntake:
         if self._late:
             self._late.look(batches)
         if self._detection:
-            self._detection.look(batches)
+            self._detection.take(batches)
         self._rate.add(batches.readings_count, self._monotonic())
 
     async def store(self) -> None:

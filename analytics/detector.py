@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Protocol
 
 import numpy as np
@@ -16,8 +17,8 @@ from analytics.alert import Alert, Cause, Severity, Sighting
 from analytics.alert_catalogue import TYPE_PLACE
 from analytics.alert_rule import AlertRules, Profile, Ruled
 from analytics.condition_table import ConditionTable
-from analytics.device_states import STATE_NUMBERS
-from analytics.observation import KINDS, Observation, ObservedColumns, ReceivedBatches
+from analytics.observation import Observation, ObservedColumns
+from analytics.observed_columns import columns_of, joined
 from analytics.power_baseline import WARM_UP_READINGS, Baselines
 from analytics.reading_checks import Finding, Readings, check
 from common.reading_columns import Numbers, Truths
@@ -119,17 +120,22 @@ class Detector:
         self.newest_ms[rows[newer]] = np.maximum(self.newest_ms[rows[newer]], newest_ms[newer])
         self.baselines.put(rows[newer], learnt.take(newer))
 
-    def look(self, batches: ReceivedBatches) -> None:
-        """Looks at the readings of some batches."""
-        if batches.columns is not None:
-            self._look(batches.columns)
-        if batches.observations:
-            self._look(_columns_of(batches.observations))
+    def look(self, columns: ObservedColumns | None, observations: Sequence[Observation]) -> None:
+        """Looks at readings."""
+        if observations:
+            others = columns_of(observations)
+            columns = others if columns is None else joined([columns, others])
+        if columns is not None:
+            self._look(columns)
 
     def _look(self, seen: ObservedColumns) -> None:
-        places = np.flatnonzero(seen.receive_ms - seen.end_ms <= self._timely_within_ms)
-        found = [self.row_of(seen.device_ids[place]) for place in places.tolist()]
-        rows = np.array([_UNKNOWN_ROW if row is None else row for row in found], np.int64)
+        is_timely = seen.receive_ms - seen.end_ms <= self._timely_within_ms
+        rows = np.fromiter(map(self._rows.get, seen.device_ids, repeat(_UNKNOWN_ROW)), np.int64, len(seen.device_ids))
+        for place in np.flatnonzero((rows == _UNKNOWN_ROW) & is_timely).tolist():
+            row = self.row_of(seen.device_ids[place])
+            rows[place] = _UNKNOWN_ROW if row is None else row
+        places = np.flatnonzero(is_timely)
+        rows = rows[places]
         is_next = rows != _UNKNOWN_ROW
         is_next &= seen.start_ms[places] > self.newest_ms[rows]
         places, rows = places[is_next], rows[is_next]
@@ -141,6 +147,9 @@ class Detector:
 
     def _look_once(self, seen: ObservedColumns, places: Integers, rows: Integers) -> None:
         profile = self._profile[rows]
+        if profile.min() == profile.max():
+            # One set of thresholds for all, as nearly always, is not copied for each.
+            profile = profile[:1]
         readings = Readings(
             seen.kind[places],
             seen.state[places],
@@ -221,27 +230,3 @@ def _turns(rows: Integers, start_ms: Integers) -> Iterable[Integers]:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _columns_of(observations: Sequence[Observation]) -> ObservedColumns:
-    def integers(name: str) -> Integers:
-        return np.array([getattr(seen, name) for seen in observations], np.int64)
-
-    def numbers(name: str) -> Numbers:
-        # None becomes NaN.
-        return np.array([getattr(seen, name) for seen in observations], np.float64)
-
-    return ObservedColumns(
-        [seen.device_id for seen in observations],
-        np.array([KINDS.index(seen.kind) for seen in observations], np.int64),
-        integers("start_ms"),
-        integers("end_ms"),
-        integers("revision"),
-        integers("receive_ms"),
-        np.array([STATE_NUMBERS[seen.state] for seen in observations], np.int64),
-        numbers("power_kw"),
-        integers("taken_milliwatt_hours"),
-        integers("given_milliwatt_hours"),
-        numbers("voltage_v"),
-        numbers("temperature_celsius"),
-    )

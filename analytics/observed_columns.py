@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analytics.device_states import CHARGING_STATES, OPERATING_STATES, STATE_NUMBERS
-from analytics.observation import KINDS, METER, REPORTING_STATE, STORAGE, UNKNOWN_STATE, VEHICLE, ObservedColumns
+from analytics.observation import (
+    KINDS,
+    METER,
+    REPORTING_STATE,
+    STORAGE,
+    UNKNOWN_STATE,
+    VEHICLE,
+    Observation,
+    ObservedColumns,
+)
 from common.energy import milliwatt_hours_of
 from common.reading_columns import Numbers, ReadingColumns, Truths
 from common.reading_location import Integers
@@ -85,6 +94,32 @@ def joined(groups: Sequence[ObservedColumns]) -> ObservedColumns:
         np.concatenate([group.given_milliwatt_hours for group in groups]),
         np.concatenate([group.voltage_v for group in groups]),
         np.concatenate([group.temperature_celsius for group in groups]),
+    )
+
+
+def columns_of(observations: Sequence[Observation]) -> ObservedColumns:
+    """Observations as columns."""
+
+    def integers(name: str) -> Integers:
+        return np.array([getattr(seen, name) for seen in observations], np.int64)
+
+    def numbers(name: str) -> Numbers:
+        # None becomes NaN.
+        return np.array([getattr(seen, name) for seen in observations], np.float64)
+
+    return ObservedColumns(
+        [seen.device_id for seen in observations],
+        np.array([KINDS.index(seen.kind) for seen in observations], np.int64),
+        integers("start_ms"),
+        integers("end_ms"),
+        integers("revision"),
+        integers("receive_ms"),
+        np.array([STATE_NUMBERS[seen.state] for seen in observations], np.int64),
+        numbers("power_kw"),
+        integers("taken_milliwatt_hours"),
+        integers("given_milliwatt_hours"),
+        numbers("voltage_v"),
+        numbers("temperature_celsius"),
     )
 
 

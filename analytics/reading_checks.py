@@ -26,8 +26,9 @@ _LOW, _MEDIUM, _HIGH, _CRITICAL = map(int, Severity)
 class Readings(NamedTuple):
     """One reading of each row, in the columns of `ObservedColumns`, with what is known of its device.
 
-    `values` has a row of thresholds for each, `is_enabled` one truth for each type. `connection_kw` is NaN where it is
-    not known. `is_charger`: the meter of a charger, whose power jumps whenever a vehicle comes or goes.
+    `values` has a row of thresholds for each, `is_enabled` one truth for each type; or both have one row for all.
+    `connection_kw` is NaN where it is not known. `is_charger`: the meter of a charger, whose power jumps whenever a
+    vehicle comes or goes.
     """
 
     kind: Integers
@@ -75,7 +76,8 @@ def _power(readings: Readings, state: Baselines) -> Iterator[Finding]:
     # What vehicles and batteries take depends on what they are told to do.
     is_judged = (readings.kind == _METER) & ~readings.is_charger & ~np.isnan(power_kw)
     places = np.flatnonzero(is_judged)
-    some, values = state.take(places), readings.values[places]
+    some = state.take(places)
+    values = readings.values if len(readings.values) == 1 else readings.values[places]
 
     def threshold(alert_type: AlertType, name: str) -> Numbers:
         chosen: Numbers = values[:, PLACES[alert_type, name]]

@@ -10,18 +10,16 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
-import aiormq
-from aiormq.abc import DeliveredMessage
 from energy.ingestion.v1 import reading_batch_pb2
 from google.protobuf.message import DecodeError
 
 from analytics.reading_watch import Came, Page, Placed, ReadingFilter, ReadingWatch
-from common.broker_connection import RPC_TIMEOUT_SECONDS, BrokerConnection
-from common.broker_failures import BrokerAway, broker_failures
+from common.broker import BrokerConnection
+from common.broker_failures import BrokerAway
+from common.broker_tap import open_tap
 from common.errors import Overloaded, ShuttingDown
 from common.instants import to_ms
 from common.logs import get_logger
-from common.topology import READINGS_EXCHANGE, routing_key
 
 WATCHES_MAXIMUM = 200
 _QUEUE_BYTES = 16 << 20
@@ -120,51 +118,22 @@ class ReadingsTap:
 
     async def _tap(self) -> None:
         """Hands readings on until nobody watches; raises BrokerAway when the connection is lost."""
-        channel = await self._connection.open_channel(publisher_confirms=False)
         self._sequences.clear()
+        async with open_tap(self._connection, self._take, queue_bytes=_QUEUE_BYTES) as tap:
+            while self._watches:
+                await tap.bind(self._partition_count())
+                self._tapped.set()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._idle.wait()
+
+    def _take(self, key: str, body: bytes) -> None:
         try:
-            with broker_failures():
-                queue, bound = await self._open_queue(channel), 0
-                while self._watches:
-                    if channel.is_closed:
-                        raise BrokerAway("the channel was closed")
-                    bound = await self._bind(channel, queue, bound)
-                    self._tapped.set()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_LOOK_SECONDS):
-                            await self._idle.wait()
-        finally:
-            with suppress(Exception):
-                await channel.close(timeout=RPC_TIMEOUT_SECONDS)
-
-    async def _open_queue(self, channel: aiormq.Channel) -> str:
-        declared = await channel.queue_declare(
-            "",
-            exclusive=True,
-            auto_delete=True,
-            arguments={"x-max-length-bytes": _QUEUE_BYTES, "x-overflow": "drop-head"},
-            timeout=RPC_TIMEOUT_SECONDS,
-        )
-        queue = declared.queue or ""
-        await channel.basic_consume(queue, self._take, no_ack=True, timeout=RPC_TIMEOUT_SECONDS)
-        return queue
-
-    async def _bind(self, channel: aiormq.Channel, queue: str, bound: int) -> int:
-        """Binds the partitions that are known beside the first `bound`; returns how many are bound now."""
-        count = self._partition_count()
-        for partition in range(bound, count):
-            await channel.queue_bind(
-                queue, READINGS_EXCHANGE, routing_key=routing_key(partition), timeout=RPC_TIMEOUT_SECONDS
-            )
-        return count
-
-    async def _take(self, message: DeliveredMessage) -> None:
-        try:
-            batch = reading_batch_pb2.ReadingBatch.FromString(bytes(message.body))
+            batch = reading_batch_pb2.ReadingBatch.FromString(body)
         except DecodeError:
             # Whoever stores readings reports it.
             return
-        self._look_for_gaps(batch.writer, str(message.routing_key), batch.sequence)
+        self._look_for_gaps(batch.writer, key, batch.sequence)
         for part in batch.parts:
             receive_ms = to_ms(part.receive_time)
             for reading in part.readings:

@@ -15,7 +15,7 @@ from analytics.alert_life import raised
 from analytics.alert_rule import AlertRule, AlertRules
 from analytics.condition_table import TELL_AGAIN_MS
 from analytics.detector import Detector
-from analytics.observation import METER, STORAGE, VEHICLE, Observation, ReceivedBatches
+from analytics.observation import METER, STORAGE, VEHICLE, Observation
 
 START_MS = 1_750_000_000_000
 MINUTE_MS = 60_000
@@ -60,7 +60,7 @@ class Desk:
 
     def look(self, readings: Iterable[Observation]) -> None:
         """Looks at some readings together."""
-        self.detector.look(ReceivedBatches(("b",), [], None, list(readings)))
+        self.detector.look(None, list(readings))
 
     def usual(self, device_id: str = "meter-1", count: int = 20, power_kw: float = 2.0) -> None:
         """A while in which nothing is unusual."""
