@@ -26,7 +26,9 @@ from analytics.config import AnalyticsConfig
 from analytics.consumer import QueueConsumer
 from analytics.detection import Detection
 from analytics.detector import Detector
+from analytics.efficiency_sweep import EfficiencySweep
 from analytics.live_picture import LivePicture
+from analytics.performance_report import PerformanceReport
 from analytics.region_overload import OverloadWatch
 from analytics.silence_sweep import SilenceSweep
 from analytics.unleased_devices import UnleasedDevices
@@ -117,16 +119,24 @@ class Alerts:
         lifecycle: Lifecycle,
         picture: LivePicture,
         sight: StreamSight,
+        *,
         loads: RegionLoads,
+        performance: PerformanceReport,
         broker: BrokerConnection,
     ) -> None:
         """Starts what runs in the background, once the stores are prepared."""
         lifecycle.on_drain("alert_feed", self.feed.close)
-        tasks = self._tasks(picture, sight, loads, broker)
+        tasks = self._tasks(picture, sight, loads=loads, performance=performance, broker=broker)
         lifecycle.start_task("prepare_alerts", start_when_prepared(lifecycle, self, tasks))
 
     def _tasks(
-        self, picture: LivePicture, sight: StreamSight, loads: RegionLoads, broker: BrokerConnection
+        self,
+        picture: LivePicture,
+        sight: StreamSight,
+        *,
+        loads: RegionLoads,
+        performance: PerformanceReport,
+        broker: BrokerConnection,
     ) -> Mapping[str, Task]:
         outbox = self._outbox = EventOutbox(self._database, COLLECTION, changed_event, broker, self._metrics_registry)
         sweep = SilenceSweep(
@@ -141,6 +151,16 @@ class Alerts:
         overload = OverloadWatch(
             loads.feed, loads.stores.windows, self.desk, rules=self.rules.rules, open_alerts=self._open_alerts
         )
+        efficiency = EfficiencySweep(
+            self._registry.devices,
+            picture,
+            performance,
+            self.desk,
+            unseen_among=sight.unseen_among,
+            rules=self.rules.rules,
+            open_alerts=self._open_alerts,
+            now_ms=self._now_ms,
+        )
         endings = AlertEndings(self.desk, self.detector, self._registry, self._open_alerts)
         baselines = BaselineKeeper(
             self.detector, BaselineStore(self._database), sight.sharing, self._config.baseline_save_seconds
@@ -152,6 +172,7 @@ class Alerts:
             "alert_endings": endings.run,
             "silence_sweep": sweep.run,
             "overload_watch": overload.run,
+            "efficiency_sweep": efficiency.run,
             "baselines": baselines.run,
         }
 

@@ -154,9 +154,10 @@ async def analytics_app(
         lifecycle.on_drain("region_load_feed", loads.feed.close)
         tap = _readings_tap(lifecycle, connection, sharing, registry_cache)
         usage_client = UsageClient(usage, config.usage_concurrency)
+        performance = PerformanceReport(registry_cache, usage_client)
         service = AnalyticsService(
             fleet_report=fleet_report,
-            performance_report=PerformanceReport(registry_cache, usage_client),
+            performance_report=performance,
             region_loads=loads,
             usage=usage_client,
             tap=tap,
@@ -203,7 +204,8 @@ async def analytics_app(
             now_ms=now_ms,
         )
         lifecycle.start_task("prepare_windows", start_when_prepared(lifecycle, stores, windows))
-        alerts.start(lifecycle, picture, StreamSight(sharing, consumers, unleased, now_ms), loads, connection)
+        sight = StreamSight(sharing, consumers, unleased, now_ms)
+        alerts.start(lifecycle, picture, sight, loads=loads, performance=performance, broker=connection)
 
         await health.ready()
         lifecycle.start_task("health", health.run())
