@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from energy.analytics.v1 import analytics_service_pb2
 from energy.analytics.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
+from energy.billing.v1 import usage_service_pb2
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub
 from prometheus_client import CollectorRegistry
 
@@ -43,7 +44,7 @@ from common.metrics import MetricsServer, create_registry
 from common.mongo import close, open_database
 from common.partition_consumers import PartitionConsumers
 from common.partition_sharing import PartitionSharing, replica_name
-from common.registry_cache import RegistryCache
+from common.registry_cache import REGISTRY_SERVICE, RegistryCache
 from common.store_deadline import StoreDeadlineInterceptor
 from common.topology import QueueLimits
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     # Exists only for the type checker.
     from energy.billing.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
 
+_USAGE = usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name
 SERVICE_NAME = analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
 
 _DEFAULT_QUEUE_LIMITS = QueueLimits()
@@ -89,10 +91,10 @@ async def analytics_app(
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
 
-        registry_cache = RegistryCache(open_channel(config.gateway_address))
+        registry_cache = RegistryCache(open_channel(config.gateway_address, serving=REGISTRY_SERVICE))
         lifecycle.on_close("registry", registry_cache.close)
         lifecycle.start_task("registry", registry_cache.run())
-        billing = open_channel(config.billing_address)
+        billing = open_channel(config.billing_address, serving=_USAGE)
         lifecycle.on_close("billing", billing.close)
         usage: UsageServiceAsyncStub = UsageServiceStub(billing)
 
