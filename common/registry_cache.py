@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import grpc
 import stamina
-from energy.registry.v1 import device_pb2
+from energy.registry.v1 import device_pb2, registry_service_pb2
 from energy.registry.v1.registry_service_pb2 import GetDeviceRequest, WatchDevicesRequest, WatchDevicesResponse
 from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
 from common.cached_device import CachedDevice, DeviceIndex, VehicleCharge
+from common.call_deadline import patience
 from common.errors import DependencyUnavailable, DeviceNotFound
 from common.grpc_client import UNARY_TIMEOUT_SECONDS
 from common.logs import get_logger
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     # Exists only for the type checker.
     from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
 
-__all__ = ["CachedDevice", "RegistryCache", "VehicleCharge"]
+__all__ = ["REGISTRY_SERVICE", "CachedDevice", "RegistryCache", "VehicleCharge"]
+
+REGISTRY_SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
+"""What a gateway has to be serving for the cache to ask it."""
 
 _RECONNECT_WAIT_INITIAL_SECONDS = 0.1
 _RECONNECT_WAIT_MAXIMUM_SECONDS = 2.0
@@ -129,12 +133,14 @@ class RegistryCache:
         Raises:
             DeviceNotFound: it is not registered.
             DependencyUnavailable: it is not here, and the gateway is away.
+        DeadlineExceeded: the caller's time is over.
         """
         cached = self.get(device_id)
         if cached is not None:
             return cached
         try:
-            response = await self._stub.GetDevice(GetDeviceRequest(device_id=device_id), timeout=UNARY_TIMEOUT_SECONDS)
+            timeout_seconds = patience(UNARY_TIMEOUT_SECONDS)
+            response = await self._stub.GetDevice(GetDeviceRequest(device_id=device_id), timeout=timeout_seconds)
         except grpc.aio.AioRpcError as failure:
             if failure.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 raise DeviceNotFound(device_id) from None

@@ -12,10 +12,12 @@ from energy.ingestion.v1.ingestion_service_pb2_grpc import add_IngestionServiceS
 
 from common import logs
 from common.broker import BrokerAway, BrokerConnection
+from common.connection_age import ConnectionAge
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
+from common.message_sizes import PARTS_MAXIMUM_BYTES
 from common.metrics import MetricsServer, create_registry
 from common.topology import QueueLimits
 from ingestion.batch_pace import PaceLimits
@@ -29,9 +31,6 @@ from ingestion.ingestion_service import IngestionService
 from ingestion.readings_publisher import ReadingsPublisher, open_connection
 
 SERVICE_NAME = ingestion_service_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name
-
-# A device's frame has at most 1 MiB; on its way the gateway adds intervals, times and the frames of Parts.
-_REQUEST_MAXIMUM_BYTES = 4 << 20
 
 _DEFAULT_QUEUE_LIMITS = QueueLimits()
 
@@ -94,6 +93,7 @@ async def ingestion_app(
             dead_letters,
             dead_letter_metrics,
             stream_requests_maximum=config.stream_requests_maximum,
+            age=ConnectionAge(config.connection_age_seconds),
         )
         server = GrpcServer(
             config,
@@ -102,7 +102,7 @@ async def ingestion_app(
             standard_interceptors("ingestion.energy", logs.get_logger(__name__), registry),
             health=health,
             registry=registry,
-            max_message_bytes=_REQUEST_MAXIMUM_BYTES,
+            max_message_bytes=PARTS_MAXIMUM_BYTES,
         )
         await server.start()
         lifecycle.use_server(server)
