@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -152,9 +151,7 @@ def silence_of_request(message: alert_rule_pb2.AlertSilence, now_ms: int) -> Ale
     Raises:
         InvalidArgument: a field is absent or out of its range.
     """
-    violations = []
-    if message.silence_id:
-        violations.append(FieldViolation("silence.silence_id", "OUT_OF_RANGE", "must be empty: the service sets it"))
+    violations = text_violations("silence.silence_id", message.silence_id, ID_LENGTH_MAXIMUM)
     if message.type and message.type not in TYPES_BY_NUMBER:
         violations.append(FieldViolation("silence.type", "OUT_OF_RANGE", "must be one of the listed ones"))
     violations += _scope_violations(message, "silence.")
@@ -170,7 +167,7 @@ def silence_of_request(message: alert_rule_pb2.AlertSilence, now_ms: int) -> Ale
     violations += text_violations("silence.reason", message.reason, NOTE_LENGTH_MAXIMUM)
     refuse(violations)
     return AlertSilence(
-        silence_id=uuid.uuid4().hex,
+        silence_id=message.silence_id,
         start_ms=start_ms,
         end_ms=end_ms or 0,
         actor=message.actor,

@@ -243,7 +243,7 @@ async def test_many_are_ended_at_once_each_by_itself(room: Room) -> None:
         (
             "CreateAlertSilence",
             pb.CreateAlertSilenceRequest(silence=alert_rule_pb2.AlertSilence(end_time=from_ms(1))),
-            ["silence.end_time", "silence.actor", "silence.reason"],
+            ["silence.silence_id", "silence.end_time", "silence.actor", "silence.reason"],
         ),
     ],
 )
@@ -288,9 +288,14 @@ async def test_rules_are_kept_listed_and_in_force(room: Room) -> None:
 async def test_silences_are_made_listed_and_ended(room: Room) -> None:
     """Ending one twice changes nothing."""
     asked = alert_rule_pb2.AlertSilence(
-        region="North", end_time=from_ms(START_MS + 3_600_000), actor="jo", reason="transformer swap"
+        silence_id="swap",
+        region="North",
+        end_time=from_ms(START_MS + 3_600_000),
+        actor="jo",
+        reason="transformer swap",
     )
-    silence = (await room.stub.CreateAlertSilence(pb.CreateAlertSilenceRequest(silence=asked))).silence
+    for _ in range(2):
+        silence = (await room.stub.CreateAlertSilence(pb.CreateAlertSilenceRequest(silence=asked))).silence
     assert (silence.start_time, silence.reason) == (from_ms(START_MS), "transformer swap")
     assert list((await room.stub.ListAlertSilences(pb.ListAlertSilencesRequest())).silences) == [silence]
 

@@ -164,7 +164,7 @@ class AlertSilence(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     silence_id: _builtins.str
-    """Identity, set by the service."""
+    """Identity, chosen by the caller: 1..128 characters. Required."""
     type: _alert_pb2.AlertType.ValueType
     """Only this type. Unspecified: all."""
     region: _builtins.str

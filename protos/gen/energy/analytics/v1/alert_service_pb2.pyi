@@ -704,7 +704,7 @@ class CreateAlertSilenceRequest(_message.Message):
     SILENCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def silence(self) -> _alert_rule_pb2.AlertSilence:
-        """The silence, without an id; end_time at most 31 days after start_time, which is now where it is absent. Required."""
+        """The silence; end_time at most 31 days after start_time, which is now where it is absent. Required."""
 
     def __init__(
         self,

@@ -185,7 +185,8 @@ class AlertServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateAlertSilence(self, request, context):
-        """Silences causes for a time: their alerts are raised, and say so, and nobody is notified.
+        """Silences causes for a time: their alerts are raised, and say so, and nobody is notified. One of the same id takes the place
+        of the one before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -66,7 +66,9 @@ class AlertServiceStub:
     ListAlertRules: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertRulesRequest, _alert_service_pb2.ListAlertRulesResponse]
     """Lists all rules, and what holds where none says otherwise."""
     CreateAlertSilence: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.CreateAlertSilenceRequest, _alert_service_pb2.CreateAlertSilenceResponse]
-    """Silences causes for a time: their alerts are raised, and say so, and nobody is notified."""
+    """Silences causes for a time: their alerts are raised, and say so, and nobody is notified. One of the same id takes the place
+    of the one before.
+    """
     EndAlertSilence: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.EndAlertSilenceRequest, _alert_service_pb2.EndAlertSilenceResponse]
     """Ends a silence now. A second call changes nothing. Fails with NOT_FOUND."""
     ListAlertSilences: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertSilencesRequest, _alert_service_pb2.ListAlertSilencesResponse]
@@ -110,7 +112,9 @@ class AlertServiceAsyncStub(AlertServiceStub):
     ListAlertRules: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertRulesRequest, _alert_service_pb2.ListAlertRulesResponse]  # type: ignore[assignment]
     """Lists all rules, and what holds where none says otherwise."""
     CreateAlertSilence: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.CreateAlertSilenceRequest, _alert_service_pb2.CreateAlertSilenceResponse]  # type: ignore[assignment]
-    """Silences causes for a time: their alerts are raised, and say so, and nobody is notified."""
+    """Silences causes for a time: their alerts are raised, and say so, and nobody is notified. One of the same id takes the place
+    of the one before.
+    """
     EndAlertSilence: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.EndAlertSilenceRequest, _alert_service_pb2.EndAlertSilenceResponse]  # type: ignore[assignment]
     """Ends a silence now. A second call changes nothing. Fails with NOT_FOUND."""
     ListAlertSilences: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertSilencesRequest, _alert_service_pb2.ListAlertSilencesResponse]  # type: ignore[assignment]
@@ -217,7 +221,9 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_service_pb2.CreateAlertSilenceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.CreateAlertSilenceResponse, _abc.Awaitable[_alert_service_pb2.CreateAlertSilenceResponse]]:
-        """Silences causes for a time: their alerts are raised, and say so, and nobody is notified."""
+        """Silences causes for a time: their alerts are raised, and say so, and nobody is notified. One of the same id takes the place
+        of the one before.
+        """
 
     @_abc_1.abstractmethod
     def EndAlertSilence(
