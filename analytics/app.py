@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from energy.analytics.v1 import alert_service_pb2, analytics_service_pb2
 from energy.analytics.v1.alert_service_pb2_grpc import add_AlertServiceServicer_to_server
 from energy.analytics.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
+from energy.billing.v1 import usage_service_pb2
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub
 from prometheus_client import CollectorRegistry
 
@@ -47,7 +48,7 @@ from common.metrics import MetricsServer, create_registry
 from common.mongo import close, open_database
 from common.partition_consumers import PartitionConsumers
 from common.partition_sharing import PartitionSharing, replica_name
-from common.registry_cache import RegistryCache
+from common.registry_cache import REGISTRY_SERVICE, RegistryCache
 from common.store_deadline import StoreDeadlineInterceptor
 from common.topology import QueueLimits
 
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     # Exists only for the type checker.
     from energy.billing.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
 
+_USAGE = usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name
 SERVICE_NAME = analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
 
 ALERT_SERVICE_NAME = alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"].full_name
@@ -97,7 +99,7 @@ async def analytics_app(
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
 
         registry_cache = _registry_cache(lifecycle, config)
-        billing = open_channel(config.billing_address)
+        billing = open_channel(config.billing_address, serving=_USAGE)
         lifecycle.on_close("billing", billing.close)
         usage: UsageServiceAsyncStub = UsageServiceStub(billing)
 
@@ -218,7 +220,7 @@ async def analytics_app(
 
 
 def _registry_cache(lifecycle: Lifecycle, config: AnalyticsConfig) -> RegistryCache:
-    cache = RegistryCache(open_channel(config.gateway_address))
+    cache = RegistryCache(open_channel(config.gateway_address, serving=REGISTRY_SERVICE))
     lifecycle.on_close("registry", cache.close)
     lifecycle.start_task("registry", cache.run())
     return cache

@@ -52,7 +52,7 @@ from common.partition_consumers import PartitionConsumers
 from common.partition_sharing import PartitionSharing, replica_name
 from common.redis_client import open_redis
 from common.redis_client import ping as ping_redis
-from common.registry_cache import RegistryCache
+from common.registry_cache import REGISTRY_SERVICE, RegistryCache
 from common.store_deadline import StoreDeadlineInterceptor
 
 _STORE_WAIT_MAXIMUM_SECONDS = 2.0
@@ -91,7 +91,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         cache, answer_cache = LiveCache(redis), AnswerCache(redis, config.answer_cache_seconds)
         publisher = LivePublisher(cache, answer_cache, registry)
         readings = readings_at_rest(config, database, publisher, registry)
-        devices = RegistryCache(open_channel(config.gateway_address))
+        devices = RegistryCache(open_channel(config.gateway_address, serving=REGISTRY_SERVICE))
         lifecycle.on_close("registry", devices.close)
         lifecycle.start_task("registry", devices.run())
 

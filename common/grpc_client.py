@@ -1,10 +1,11 @@
-"""How one service calls another: channels that retry what is safe to retry and notice a dead peer."""
+"""How one service calls another: channels that follow the call policy and notice a dead peer."""
 
 from __future__ import annotations
 
-import json
-
 import grpc
+
+from common.call_policy import call_policy
+from common.message_sizes import ANSWER_MAXIMUM_BYTES, PARTS_MAXIMUM_BYTES
 
 UNARY_TIMEOUT_SECONDS = 5.0
 """The deadline of a call to a peer, unless the caller's own is nearer."""
@@ -12,38 +13,16 @@ UNARY_TIMEOUT_SECONDS = 5.0
 SLOW_TIMEOUT_SECONDS = 30.0
 """The deadline of a call that reads long periods."""
 
-MAX_RECEIVE_BYTES = 16 << 20
 
-# A name may stand for several replicas (a headless service in Kubernetes, `dns:///billing:50053`): a call goes to the
-# next of those that answer. Without this all calls would go to the first.
-#
-# Every method of ours is idempotent by its key, so a call that may have arrived may be sent again. Four attempts, waits
-# of 0.1 to 1 s with the jitter that gRPC adds; the throttle stops retrying when most calls fail.
-_SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
-}
-
-
-def channel_options() -> list[tuple[str, int | str]]:
+def channel_options(serving: str | None = None) -> list[tuple[str, int | str]]:
     """The channel arguments of a client; times in milliseconds."""
     return [
-        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+        ("grpc.service_config", call_policy(serving)),
+        # Who writes the records of a name could add to what holds for its callers.
+        ("grpc.service_config_disable_resolution", 1),
         ("grpc.enable_retries", 1),
-        ("grpc.max_receive_message_length", MAX_RECEIVE_BYTES),
-        ("grpc.max_send_message_length", MAX_RECEIVE_BYTES),
+        ("grpc.max_receive_message_length", ANSWER_MAXIMUM_BYTES),
+        ("grpc.max_send_message_length", PARTS_MAXIMUM_BYTES),
         # A connection that died without a word is given up within 7 s; servers of ours allow such frequent pings.
         ("grpc.keepalive_time_ms", 3_000),
         ("grpc.keepalive_timeout_ms", 4_000),
@@ -60,13 +39,16 @@ def channel_options() -> list[tuple[str, int | str]]:
     ]
 
 
-def open_channel(address: str, *, own_connection: bool = False) -> grpc.aio.Channel:
+def open_channel(address: str, *, serving: str | None = None, own_connection: bool = False) -> grpc.aio.Channel:
     """A channel to `host:port` or `dns:///name:port`; it connects at the first call and again whenever needed.
+
+    Of several replicas only those are called whose health says that they are serving `serving` (the full name of a
+    service, where one is given). A replica that drains says no first, so that no call is on its way when it stops.
 
     Close it in the end. Channels to one address share a connection, and so one worker behind it, unless they are to
     have their own.
     """
-    options = channel_options()
+    options = channel_options(serving)
     if own_connection:
         options.append(("grpc.use_local_subchannel_pool", 1))
     return grpc.aio.insecure_channel(address, options=options)

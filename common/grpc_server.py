@@ -13,9 +13,8 @@ from prometheus_client import CollectorRegistry, Info
 from common.config import ServiceConfig
 from common.health import Health
 from common.logs import get_logger
+from common.message_sizes import REQUEST_MAXIMUM_BYTES
 from common.ports import PortTaken, require_free
-
-MAX_MESSAGE_BYTES = 1 << 20
 
 _log = get_logger(__name__)
 
@@ -52,7 +51,7 @@ class GrpcServer:
         *,
         health: Health,
         registry: CollectorRegistry,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        max_message_bytes: int = REQUEST_MAXIMUM_BYTES,
     ) -> None:
         Info("service", "Which service answers here.", registry=registry).info({"name": service_name})
         self._host = config.bind_host

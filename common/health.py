@@ -16,6 +16,12 @@ from common.logs import get_logger
 LIVENESS = "liveness"
 EVALUATION_INTERVAL_SECONDS = 1.0
 
+NOTICE_SECONDS = 0.3
+"""How long callers have to hear that a replica drains, and to turn to another, before it refuses anything.
+
+A call that meets a server at the very moment of its stop is cancelled, which nobody sends again.
+"""
+
 _log = get_logger(__name__)
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -66,9 +72,15 @@ class Health:
         await self.evaluate()
 
     async def drain(self) -> None:
-        """Turns every name but `liveness` red for good; the first step of a shutdown."""
+        """Turns every name but `liveness` red for good, the first step of a shutdown; returns when callers have heard.
+
+        Whoever could not be called before has nobody to tell.
+        """
+        was_serving = self._serving
         self._draining = True
         await self._tell(serving=False)
+        if was_serving:
+            await asyncio.sleep(NOTICE_SECONDS)
 
     async def run(self) -> None:
         """Evaluates the checks every second, for ever; a background task of the process."""

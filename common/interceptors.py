@@ -14,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from common.call_policy import UNARY_DEADLINE_SECONDS
 from common.errors import Internal, MeshError, to_status
 from common.failure_translation import known_failure, retry_after_ms
 from common.malformed import MalformedInterceptor
@@ -26,8 +27,6 @@ __all__ = [
     "MetricsInterceptor",
     "standard_interceptors",
 ]
-
-UNARY_DEADLINE_SECONDS = 30.0
 
 _PUSHBACK_KEY = "grpc-retry-pushback-ms"
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

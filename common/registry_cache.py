@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import stamina
-from energy.registry.v1 import device_pb2
+from energy.registry.v1 import device_pb2, registry_service_pb2
 from energy.registry.v1.registry_service_pb2 import GetDeviceRequest, WatchDevicesRequest, WatchDevicesResponse
 from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     # Exists only for the type checker.
     from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceAsyncStub
 
-__all__ = ["CachedDevice", "RegistryCache", "VehicleCharge"]
+__all__ = ["REGISTRY_SERVICE", "CachedDevice", "RegistryCache", "VehicleCharge"]
+
+REGISTRY_SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
+"""What a gateway has to be serving for the cache to ask it."""
 
 _RECONNECT_WAIT_INITIAL_SECONDS = 0.1
 _RECONNECT_WAIT_MAXIMUM_SECONDS = 2.0

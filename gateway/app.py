@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from energy.ingestion.v1 import ingestion_service_pb2
 from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from energy.registry.v1 import registry_service_pb2
 from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
@@ -36,6 +37,7 @@ from gateway.telemetry_service import STREAM_METHOD, TelemetryService
 
 TELEMETRY = telemetry_service_pb2.DESCRIPTOR.services_by_name["TelemetryService"].full_name
 REGISTRY = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
+_INGESTION = ingestion_service_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def _open_devices(config: GatewayConfig, lifecycle: Lifecycle) -> _Devices:
 def _open_ingestion(config: GatewayConfig, lifecycle: Lifecycle) -> IngestionStreams:
     clients = []
     for number in range(config.ingestion_streams):
-        channel = open_channel(config.ingestion_address, own_connection=True)
+        channel = open_channel(config.ingestion_address, serving=_INGESTION, own_connection=True)
         lifecycle.on_close(f"ingestion_channel_{number}", channel.close)
         client = IngestionClient(IngestionServiceStub(channel))
         lifecycle.start_task(f"ingestion_stream_{number}", client.run())

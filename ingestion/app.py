@@ -16,6 +16,7 @@ from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
+from common.message_sizes import PARTS_MAXIMUM_BYTES
 from common.metrics import MetricsServer, create_registry
 from common.topology import QueueLimits
 from ingestion.batch_pace import PaceLimits
@@ -29,9 +30,6 @@ from ingestion.ingestion_service import IngestionService
 from ingestion.readings_publisher import ReadingsPublisher, open_connection
 
 SERVICE_NAME = ingestion_service_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name
-
-# A device's frame has at most 1 MiB; on its way the gateway adds intervals, times and the frames of Parts.
-_REQUEST_MAXIMUM_BYTES = 4 << 20
 
 _DEFAULT_QUEUE_LIMITS = QueueLimits()
 
@@ -102,7 +100,7 @@ async def ingestion_app(
             standard_interceptors("ingestion.energy", logs.get_logger(__name__), registry),
             health=health,
             registry=registry,
-            max_message_bytes=_REQUEST_MAXIMUM_BYTES,
+            max_message_bytes=PARTS_MAXIMUM_BYTES,
         )
         await server.start()
         lifecycle.use_server(server)

@@ -14,7 +14,8 @@ import grpc
 import uvloop
 from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsResponse
 
-from common.grpc_server import MAX_MESSAGE_BYTES, server_options
+from common.grpc_server import server_options
+from common.message_sizes import REQUEST_MAXIMUM_BYTES
 from loadgen.bench.raw_streams import STREAM_METHOD, UNARY_METHOD
 
 _LOOPBACK = "127.0.0.1"
@@ -47,7 +48,7 @@ async def _echo(request: bytes, _context: Any) -> bytes:
 
 async def serve() -> None:
     """Serves until the input ends."""
-    server = grpc.aio.server(options=server_options(MAX_MESSAGE_BYTES))
+    server = grpc.aio.server(options=server_options(REQUEST_MAXIMUM_BYTES))
     server.add_generic_rpc_handlers((EchoHandlers(),))
     port = server.add_insecure_port(f"{_LOOPBACK}:0")
     await server.start()

@@ -187,8 +187,8 @@ async def _wait_for(call: Any) -> StringValue:
     return answer
 
 
-async def test_a_call_to_a_server_that_comes_back_is_retried(health: Health, echo: _Echo) -> None:
-    """UNAVAILABLE is tried again by the channel itself, a bounded number of times."""
+async def test_a_call_that_waits_for_a_server_is_answered_when_it_comes_back(health: Health, echo: _Echo) -> None:
+    """The channel connects again by itself."""
     first = _server(echo, health)
     await first.start()
     async with open_channel(first.address) as channel:
