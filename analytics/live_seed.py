@@ -11,6 +11,7 @@ from energy.billing.v1 import usage_service_pb2, usage_service_pb2_grpc
 
 from analytics.batch_reader import observe
 from analytics.live_picture import LivePicture
+from common.call_deadline import patience
 from common.grpc_client import SLOW_TIMEOUT_SECONDS
 from common.logs import get_logger
 from common.registry_cache import RegistryCache
@@ -78,7 +79,7 @@ async def _fill_some(
     try:
         async for attempt in retried:
             with attempt:
-                response = await usage.BatchGetLiveReadings(request, timeout=SLOW_TIMEOUT_SECONDS)
+                response = await usage.BatchGetLiveReadings(request, timeout=patience(SLOW_TIMEOUT_SECONDS))
     except grpc.aio.AioRpcError as refused:
         _log.error("live_picture_refused", code=refused.code().name, device_count=len(device_ids))
         return 0

@@ -10,6 +10,7 @@ import grpc
 from energy.billing.v1 import usage_pb2, usage_service_pb2, usage_service_pb2_grpc
 
 from analytics.performance import MeasuredEnergy, Window
+from common.call_deadline import shortened
 from common.energy import milliwatt_hours
 from common.errors import DeadlineExceeded, DependencyUnavailable, reason_of
 from common.grpc_client import SLOW_TIMEOUT_SECONDS
@@ -19,9 +20,6 @@ DEVICES_MAXIMUM = 1000
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
-
-# Kept back from the caller's time, so that our answer still reaches it.
-_ANSWER_SECONDS = 0.05
 
 
 class UsageClient:
@@ -41,7 +39,7 @@ class UsageClient:
             DependencyUnavailable: billing is away.
             grpc.aio.AioRpcError: billing refused.
         """
-        deadline = asyncio.get_running_loop().time() + _timeout_seconds(time_remaining_seconds)
+        deadline = asyncio.get_running_loop().time() + shortened(SLOW_TIMEOUT_SECONDS, time_remaining_seconds)
         answers = []
         for chunk in _chunks(device_ids):
             answers.extend(await self._summarize(chunk, window, deadline))
@@ -57,7 +55,7 @@ class UsageClient:
             DependencyUnavailable: billing is away.
             grpc.aio.AioRpcError: billing refused.
         """
-        deadline = asyncio.get_running_loop().time() + _timeout_seconds(time_remaining_seconds)
+        deadline = asyncio.get_running_loop().time() + shortened(SLOW_TIMEOUT_SECONDS, time_remaining_seconds)
         return await self._asked(self._usage.ListUsage, question, deadline)
 
     async def _summarize(self, device_ids: Sequence[str], window: Window, deadline: float) -> list[MeasuredEnergy]:
@@ -81,14 +79,6 @@ class UsageClient:
             if failure.code() is grpc.StatusCode.UNAVAILABLE and reason_of(failure) is None:
                 raise DependencyUnavailable("billing") from failure
             raise
-
-
-def _timeout_seconds(time_remaining_seconds: float | None) -> float:
-    if time_remaining_seconds is None:
-        return SLOW_TIMEOUT_SECONDS
-    if time_remaining_seconds <= _ANSWER_SECONDS:
-        raise DeadlineExceeded
-    return min(time_remaining_seconds - _ANSWER_SECONDS, SLOW_TIMEOUT_SECONDS)
 
 
 def _chunks(device_ids: Sequence[str]) -> Iterator[Sequence[str]]:

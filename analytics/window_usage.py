@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from energy.billing.v1 import usage_pb2, usage_service_pb2, usage_service_pb2_grpc
 
 from analytics.region_window import HOUR_MS, WINDOW_MS, WindowSums
+from common.call_deadline import patience
 from common.energy import milliwatt_hours
 from common.grpc_client import SLOW_TIMEOUT_SECONDS, UNARY_TIMEOUT_SECONDS
 from common.instants import duration_to_ms, from_ms, to_ms
@@ -29,7 +30,7 @@ class WindowUsage:
         None: billing does not know. A device has to be named, whichever it is.
         """
         request = usage_service_pb2.BatchGetLiveReadingsRequest(device_ids=[device_id])
-        response = await self._usage.BatchGetLiveReadings(request, timeout=UNARY_TIMEOUT_SECONDS)
+        response = await self._usage.BatchGetLiveReadings(request, timeout=patience(UNARY_TIMEOUT_SECONDS))
         return to_ms(response.complete_through) if response.HasField("complete_through") else None
 
     async def sums(self, meter_ids: Sequence[str], start_ms: int) -> tuple[WindowSums, int | None]:
@@ -41,7 +42,7 @@ class WindowUsage:
                 start_time=from_ms(start_ms),
                 end_time=from_ms(start_ms + WINDOW_MS),
             )
-            response = await self._usage.SummarizeUsage(request, timeout=SLOW_TIMEOUT_SECONDS)
+            response = await self._usage.SummarizeUsage(request, timeout=patience(SLOW_TIMEOUT_SECONDS))
             if not response.HasField("complete_through"):
                 return sums, None
             through_ms.append(to_ms(response.complete_through))

@@ -14,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from common.call_deadline import answer_within
 from common.call_policy import UNARY_DEADLINE_SECONDS
 from common.errors import Internal, MeshError, to_status
 from common.failure_translation import known_failure, retry_after_ms
@@ -175,10 +176,14 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class DeadlineInterceptor(GuardInterceptor):
-    """Gives a unary call without a deadline of the caller's a cap of 30 seconds."""
+    """Gives a unary call without a deadline of the caller's a cap of 30 seconds, and tells the rest of what is left."""
 
     def guard(self, shape: CallShape, context: Context) -> AbstractAsyncContextManager[Any]:
         """A time limit, where the caller set none."""
-        if shape.request_streaming or shape.response_streaming or context.time_remaining() is not None:
+        left_seconds = context.time_remaining()
+        is_unary = not shape.request_streaming and not shape.response_streaming
+        if left_seconds is not None or not is_unary:
+            answer_within(left_seconds)
             return nullcontext()
+        answer_within(UNARY_DEADLINE_SECONDS)
         return asyncio.timeout(UNARY_DEADLINE_SECONDS)

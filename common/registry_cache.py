@@ -13,6 +13,7 @@ from energy.registry.v1.registry_service_pb2 import GetDeviceRequest, WatchDevic
 from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
 from common.cached_device import CachedDevice, DeviceIndex, VehicleCharge
+from common.call_deadline import patience
 from common.errors import DependencyUnavailable, DeviceNotFound
 from common.grpc_client import UNARY_TIMEOUT_SECONDS
 from common.logs import get_logger
@@ -132,12 +133,14 @@ class RegistryCache:
         Raises:
             DeviceNotFound: it is not registered.
             DependencyUnavailable: it is not here, and the gateway is away.
+        DeadlineExceeded: the caller's time is over.
         """
         cached = self.get(device_id)
         if cached is not None:
             return cached
         try:
-            response = await self._stub.GetDevice(GetDeviceRequest(device_id=device_id), timeout=UNARY_TIMEOUT_SECONDS)
+            timeout_seconds = patience(UNARY_TIMEOUT_SECONDS)
+            response = await self._stub.GetDevice(GetDeviceRequest(device_id=device_id), timeout=timeout_seconds)
         except grpc.aio.AioRpcError as failure:
             if failure.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 raise DeviceNotFound(device_id) from None

@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from common import errors
+from common.call_deadline import patience
 from common.rich_status import error_info_of, status_of
 
 _SHAPES = ["Get", "Watch", "Upload", "Chat"]
@@ -147,3 +148,16 @@ async def test_an_unknown_method_is_unimplemented(echo: Any) -> None:
         await echo.call("Nothing", _HELLO)
 
     assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_the_rest_of_a_call_knows_what_is_left_of_its_deadline(echo: Any) -> None:
+    """So that peers are asked for less; a caller without one has the default."""
+
+    async def act(_request: Any, _context: Any) -> StringValue:
+        return StringValue(value=f"{patience(100.0):.0f}")
+
+    echo.act = act
+
+    assert await echo.call("Get", _HELLO, timeout=10.0) == ["10"]
+    assert await echo.call("Watch", _HELLO, timeout=20.0) == ["first", "20"]
+    assert await echo.call("Get", _HELLO, timeout=None) == ["30"]
