@@ -36,6 +36,8 @@ class ServiceConfig(BaseModel):
     partitions: int = Field(default=8, ge=1, le=PARTITIONS_MAXIMUM)
     """The gateway's decides where a reading goes; for others it is only what they begin with."""
     shutdown_grace_seconds: float = Field(default=10.0, gt=0, le=300)
+    connection_age_seconds: float = Field(default=600.0, ge=1, le=86_400)
+    """After so long a caller is told to connect again, and so meets the replicas that have come meanwhile."""
     workers: int = Field(default=1, ge=1, le=64)
     """Processes that share the gRPC port, where a service can be several."""
     so_reuseport: bool = False

@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry, Info
 
 from common.config import ServiceConfig
+from common.connection_age import DEFAULT_AGE, ConnectionAge
 from common.health import Health
 from common.logs import get_logger
 from common.message_sizes import REQUEST_MAXIMUM_BYTES
@@ -22,7 +23,9 @@ _log = get_logger(__name__)
 ServicerEntry = tuple[Callable[[Any, Any], None], Any, str]
 
 
-def server_options(max_message_bytes: int, *, so_reuseport: bool = False) -> list[tuple[str, int]]:
+def server_options(
+    max_message_bytes: int, *, so_reuseport: bool = False, age: ConnectionAge = DEFAULT_AGE
+) -> list[tuple[str, int]]:
     """The channel arguments of a server; times in milliseconds."""
     return [
         # On by default: a second server would bind the same port and take half the calls. Workers do so on purpose.
@@ -36,6 +39,7 @@ def server_options(max_message_bytes: int, *, so_reuseport: bool = False) -> lis
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.max_concurrent_streams", 1024),
+        *age.options(),
     ]
 
 
@@ -57,6 +61,7 @@ class GrpcServer:
         self._host = config.bind_host
         self.port = config.grpc_port
         self._so_reuseport = config.so_reuseport
+        self._age = ConnectionAge(config.connection_age_seconds)
         self._servicers = tuple(servicers)
         self._interceptors = tuple(interceptors)
         self._health = health
@@ -78,7 +83,7 @@ class GrpcServer:
         # Asked first, for gRPC itself tells a taken port in a paragraph on stderr. Of workers the parent has asked.
         if not self._so_reuseport:
             require_free(self._host, self.port, "GRPC_PORT")
-        options = server_options(self._max_message_bytes, so_reuseport=self._so_reuseport)
+        options = server_options(self._max_message_bytes, so_reuseport=self._so_reuseport, age=self._age)
         server = grpc.aio.server(interceptors=self._interceptors, options=options)
         for add_to_server, servicer, _ in self._servicers:
             add_to_server(servicer, server)

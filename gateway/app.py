@@ -16,6 +16,7 @@ from energy.telemetry.v1 import telemetry_service_pb2
 from energy.telemetry.v1.telemetry_service_pb2_grpc import add_TelemetryServiceServicer_to_server
 
 from common import logs, mongo
+from common.connection_age import ConnectionAge
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
@@ -76,7 +77,8 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
 
         room = IntakeRoom(config.unanswered_maximum_bytes)
         intake_metrics = IntakeMetrics(registry, room)
-        telemetry = TelemetryService(Intake(devices.directory, client, intake_metrics, _now_ms), room, intake_metrics)
+        intake = Intake(devices.directory, client, intake_metrics, _now_ms)
+        telemetry = TelemetryService(intake, room, intake_metrics, ConnectionAge(config.connection_age_seconds))
         registry_service = RegistryService(devices.store, devices.directory, devices.watches)
         server = GrpcServer(
             config,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 
 from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsResponse
 from energy.telemetry.v1.verdict_pb2 import Verdict
@@ -38,7 +39,7 @@ class _Unacked:
 
 
 class ReadingStream:
-    """The state of one stream; `draining` is set when the process wants its devices to leave."""
+    """The state of one stream; its device is asked to leave when `draining` is set, and after `stay_seconds` anyway."""
 
     def __init__(
         self,
@@ -47,12 +48,15 @@ class ReadingStream:
         reader: FrameReader,
         metrics: IntakeMetrics,
         draining: asyncio.Event,
+        *,
+        stay_seconds: float,
     ) -> None:
         self._intake = intake
         self._room = room
         self._reader = reader
         self._metrics = metrics
         self._draining = draining
+        self._stay_seconds = stay_seconds
         self._unacked: deque[_Unacked] = deque()
         # Full: no further frame is read, and the flow control of HTTP/2 slows the device down.
         self._window = asyncio.Semaphore(WINDOW_FRAMES)
@@ -60,10 +64,11 @@ class ReadingStream:
         self._last_sequence = 0
         self._acked_sequence = 0
         self._is_over = False
+        self._is_to_leave = False
         self._failure: BaseException | None = None
 
     async def responses(self, frames: AsyncIterator[bytes]) -> AsyncGenerator[StreamReadingsResponse, None]:
-        """The acks, until the device has ended the stream and all is acked, or the gateway drains.
+        """The acks, until the device has ended the stream, or is asked to leave, and all is acked.
 
         Raises the first failure of a frame, after the acks of the frames before it; what was not acked must be sent
         again.
@@ -79,14 +84,14 @@ class ReadingStream:
                         self._window.release()
         if self._failure is not None:
             raise self._failure
-        if self._draining.is_set():
+        if self._is_to_leave or self._draining.is_set():
             yield StreamReadingsResponse(acked_sequence=self._acked_sequence, drain=True)
 
     async def _pump(self, frames: AsyncIterator[bytes]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 reader = group.create_task(self._read(frames, group))
-                watcher = group.create_task(self._stop_reading_when_draining(reader))
+                watcher = group.create_task(self._stop_reading_in_time(reader))
                 await asyncio.wait([reader])
                 watcher.cancel()
         except* Exception as failures:  # noqa: BLE001 - told to whoever iterates the acks, who raises it
@@ -95,8 +100,11 @@ class ReadingStream:
             self._is_over = True
             self._changed.set()
 
-    async def _stop_reading_when_draining(self, reader: asyncio.Task[None]) -> None:
-        await self._draining.wait()
+    async def _stop_reading_in_time(self, reader: asyncio.Task[None]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._stay_seconds):
+                await self._draining.wait()
+        self._is_to_leave = True
         reader.cancel()
 
     async def _read(self, frames: AsyncIterator[bytes], group: asyncio.TaskGroup) -> None:

@@ -18,6 +18,7 @@ from energy.telemetry.v1.telemetry_service_pb2 import (
 from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceServicer
 from energy.telemetry.v1.verdict_pb2 import Verdict
 
+from common.connection_age import DEFAULT_AGE, ConnectionAge
 from common.errors import DeviceNotFound, FieldViolation, InvalidArgument, MeshError
 from common.instants import from_ms
 from common.rpc_guard import Context
@@ -38,11 +39,14 @@ _UNARY_PATIENCE_SECONDS = 5.0
 class TelemetryService(TelemetryServiceServicer):
     """Translates between the calls and the intake."""
 
-    def __init__(self, intake: Intake, room: IntakeRoom, metrics: IntakeMetrics) -> None:
+    def __init__(
+        self, intake: Intake, room: IntakeRoom, metrics: IntakeMetrics, age: ConnectionAge = DEFAULT_AGE
+    ) -> None:
         self._intake = intake
         self._room = room
         self._reader = FrameReader()
         self._metrics = metrics
+        self._age = age
         self._draining = asyncio.Event()
         self._no_streams = asyncio.Event()
         self._no_streams.set()
@@ -74,7 +78,10 @@ class TelemetryService(TelemetryServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> AsyncIterator[StreamReadingsResponse]:
         """Takes frames for as long as the device sends them."""
-        stream = ReadingStream(self._intake, self._room, self._reader, self._metrics, self._draining)
+        stay_seconds = self._age.stay_seconds()
+        stream = ReadingStream(
+            self._intake, self._room, self._reader, self._metrics, self._draining, stay_seconds=stay_seconds
+        )
         self._count_stream(1)
         try:
             async with aclosing(stream.responses(request_iterator)) as responses:

@@ -12,6 +12,7 @@ from energy.ingestion.v1.ingestion_service_pb2_grpc import add_IngestionServiceS
 
 from common import logs
 from common.broker import BrokerAway, BrokerConnection
+from common.connection_age import ConnectionAge
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
@@ -92,6 +93,7 @@ async def ingestion_app(
             dead_letters,
             dead_letter_metrics,
             stream_requests_maximum=config.stream_requests_maximum,
+            age=ConnectionAge(config.connection_age_seconds),
         )
         server = GrpcServer(
             config,

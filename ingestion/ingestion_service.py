@@ -17,6 +17,7 @@ from energy.ingestion.v1.ingestion_service_pb2 import (
 )
 from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServicer
 
+from common.connection_age import DEFAULT_AGE, ConnectionAge
 from common.errors import FieldViolation, InvalidArgument, ShuttingDown
 from common.rpc_guard import Context
 from ingestion.dead_letter_message import chosen, page_of, require_choice
@@ -40,11 +41,13 @@ class IngestionService(IngestionServiceServicer):
         dead_letter_metrics: DeadLetterMetrics,
         *,
         stream_requests_maximum: int,
+        age: ConnectionAge = DEFAULT_AGE,
     ) -> None:
         self._group_commit = group_commit
         self._dead_letters = dead_letters
         self._dead_letter_metrics = dead_letter_metrics
         self._stream_requests_maximum = stream_requests_maximum
+        self._age = age
         self._streams: set[IngestStream] = set()
         self._is_draining = False
 
@@ -53,11 +56,15 @@ class IngestionService(IngestionServiceServicer):
     async def IngestReadings(  # type: ignore[override]  # noqa: N802 - the contract's name
         self, request_iterator: AsyncIterator[IngestReadingsRequest], context: Context
     ) -> None:
-        """Answers every request that it has read, as soon as its outcome is known, several at a time."""
+        """Answers every request that it has read, as soon as its outcome is known, several at a time.
+
+        After a while the stream ends, so that the gateway opens the next one, maybe to another replica.
+        """
         if self._is_draining:
             raise ShuttingDown
         stream = IngestStream(self._stream_requests_maximum)
         self._streams.add(stream)
+        leaving = asyncio.get_running_loop().call_later(self._age.stay_seconds(), stream.end)
         try:
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(self._read(request_iterator, stream), name="read_ingest_requests")
@@ -65,6 +72,7 @@ class IngestionService(IngestionServiceServicer):
                     await context.write(_response(outcomes))
                 reading.cancel()
         finally:
+            leaving.cancel()
             self._streams.discard(stream)
         if stream.failure is not None:
             raise stream.failure

@@ -34,11 +34,12 @@ class Config(ServiceConfig):
 
 @dataclass
 class Replica:
-    """One of them: `received` counts by method what has reached it, `failure` is what it answers with, if anything."""
+    """One of them: `received` counts by method what `peers` have sent, `failure` is what it answers with, if any."""
 
     name: str
     config: Config = field(default_factory=Config)
     received: Counter[str] = field(default_factory=Counter)
+    peers: set[str] = field(default_factory=set)
     failure: grpc.StatusCode | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -70,6 +71,7 @@ class Replica:
     def _answering(self, path: str) -> Any:
         async def answer(_request: bytes, context: Any) -> bytes:
             self.received[path] += 1
+            self.peers.add(context.peer())
             await self.gate.wait()
             if self.failure is not None:
                 await context.abort(self.failure, "as told")

@@ -10,8 +10,11 @@ import pytest
 from energy.common.v1 import error_reason_pb2 as reasons
 from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest, StreamReadingsResponse
 
+from common.connection_age import ConnectionAge
 from gateway.reading_stream import WINDOW_FRAMES
 from gateway.telemetry_service import STREAM_METHOD
+from loadgen.acked_frame import AckedFrame
+from loadgen.stream_client import StreamClient
 from tests.unit.gateway.readings import meter_reading
 from tests.wire.gateway.conftest import ServedTelemetry
 from tests.wire.gateway.frames import acks_until, end_of, frame, verdicts
@@ -166,4 +169,32 @@ async def test_an_ack_with_many_verdicts_stays_a_small_message(
 
     assert len(refused) == 10_000
     assert len(acked) >= 5
+    assert await end_of(call) is grpc.StatusCode.OK
+
+
+async def test_a_stream_that_has_lasted_is_asked_to_leave_and_its_device_goes_on(
+    telemetry: ServedTelemetry, ingestion: ScriptedIngestion
+) -> None:
+    """It opens the next stream, again and again, while it sends; every reading is acked, none refused."""
+    telemetry.service._age = ConnectionAge(0.2)
+    acked: list[AckedFrame] = []
+    async with StreamClient(telemetry.channel, acked.append, frame_size=1) as client, asyncio.timeout(30):
+        while client.streams_lost < 5:
+            await client.send([meter_reading(import_kwh=0.001 * (client.sent + 1))])
+            await asyncio.sleep(0)
+        await client.flush(10)
+
+    assert len(acked) == client.sent
+    assert not any(one.refusals() for one in acked)
+    assert len({reading.meter.import_kwh for reading in ingestion.durable}) == client.sent
+
+
+async def test_a_device_that_says_nothing_is_asked_to_leave_as_well(telemetry: ServedTelemetry) -> None:
+    """Its stream ends well, with the word that it should come again."""
+    telemetry.service._age = ConnectionAge(0.2)
+    call = telemetry.stub.StreamReadings()
+
+    response: Any = await asyncio.wait_for(call.read(), 10)
+
+    assert response == StreamReadingsResponse(drain=True)
     assert await end_of(call) is grpc.StatusCode.OK

@@ -11,6 +11,7 @@ from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.ingestion.v1.ingestion_service_pb2 import IngestReadingsRequest, IngestReadingsResponse, PartitionPart
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 
+from common.connection_age import ConnectionAge
 from common.rich_status import status_of as rich_status_of
 from tests.unit.ingestion.scripted_publisher import eventually, part_named
 from tests.wire.ingestion.conftest import REQUESTS_MAXIMUM, ServedIngestion
@@ -233,3 +234,22 @@ async def test_a_stream_after_the_drain_is_refused(ingestion: ServedIngestion) -
     code, info, _ = await status_of(call)
 
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
+
+
+async def test_a_stream_that_has_lasted_ends_once_all_is_answered(ingestion: ServedIngestion) -> None:
+    """It takes nothing more then, answers what it has read, and ends well; the next one goes on as ever."""
+    ingestion.service._age = ConnectionAge(0.2)
+    ingestion.publisher.confirms.clear()
+    call = ingestion.stub.IngestReadings()
+    await call.write(request_with(1, (0, "a")))
+    await eventually(lambda: any(stream.is_ended for stream in ingestion.service._streams))
+    ingestion.publisher.confirms.set()
+
+    durable, failed = await answers_to(call, 1)
+    await read_to_end(call)
+    following = ingestion.stub.IngestReadings()
+    await following.write(request_with(2, (0, "b")))
+
+    assert (durable, failed) == ([1], {})
+    assert await call.code() is grpc.StatusCode.OK
+    assert await answers_to(following, 1) == ([2], {})

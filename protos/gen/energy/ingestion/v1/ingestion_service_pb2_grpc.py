@@ -58,6 +58,8 @@ class IngestionServiceServicer:
 
     def IngestReadings(self, request_iterator, context):
         """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service.
+        After some minutes it ends once every request that was read is answered: open the next one, and send again what
+        was not answered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,10 @@ class IngestionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestionServiceAsyncStub: ...
     IngestReadings: _grpc.StreamStreamMultiCallable[_ingestion_service_pb2.IngestReadingsRequest, _ingestion_service_pb2.IngestReadingsResponse]
-    """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service."""
+    """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service.
+    After some minutes it ends once every request that was read is answered: open the next one, and send again what
+    was not answered.
+    """
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.ListDeadLettersRequest, _ingestion_service_pb2.ListDeadLettersResponse]
     """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
     or 64 MiB of them; letters that another call holds at that moment wait for their turn.
@@ -52,7 +55,10 @@ class IngestionServiceAsyncStub(IngestionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     IngestReadings: _aio.StreamStreamMultiCallable[_ingestion_service_pb2.IngestReadingsRequest, _ingestion_service_pb2.IngestReadingsResponse]  # type: ignore[assignment]
-    """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service."""
+    """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service.
+    After some minutes it ends once every request that was read is answered: open the next one, and send again what
+    was not answered.
+    """
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.ListDeadLettersRequest, _ingestion_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
     or 64 MiB of them; letters that another call holds at that moment wait for their turn.
@@ -73,7 +79,10 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_ingestion_service_pb2.IngestReadingsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ingestion_service_pb2.IngestReadingsResponse], _abc.AsyncIterator[_ingestion_service_pb2.IngestReadingsResponse]]:
-        """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service."""
+        """Takes Parts on a long-lived stream and says which requests are durable in the queues of every consuming service.
+        After some minutes it ends once every request that was read is answered: open the next one, and send again what
+        was not answered.
+        """
 
     @_abc_1.abstractmethod
     def ListDeadLetters(

@@ -167,7 +167,9 @@ class StreamReadingsResponse(_message.Message):
     acked_sequence: _builtins.int
     """Every frame up to and including this sequence is done: each of its readings is durable or refused. 0: none yet."""
     drain: _builtins.bool
-    """True when the gateway is about to stop: send no further frame, connect again, and send again what was not acked."""
+    """True when the gateway is about to stop, or the stream has lasted some minutes and the next one may meet another
+    replica: send no further frame, open a stream again, and send again what was not acked.
+    """
     @_builtins.property
     def refused(self) -> _containers.RepeatedCompositeFieldContainer[_verdict_pb2.Verdict]:
         """Refusals in the frames this ack covers and no earlier ack did."""
