@@ -65,9 +65,12 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(arguments: argparse.Namespace, mesh_dir: Path, faults: list[Fault]) -> dict[str, Any]:
     begin = time.monotonic()
-    async with faulty_mesh(mesh_dir, os.environ) as mesh:
-        load = Load(readings_per_second=arguments.rate)
-        results = await play(mesh, faults, seed=arguments.seed, load=load, tell=_tell)
+    load = Load(readings_per_second=arguments.rate)
+    results: list[RoundResult] = []
+    for replicas in sorted({fault.replicas for fault in faults}):
+        chosen = [fault for fault in faults if fault.replicas == replicas]
+        async with faulty_mesh(mesh_dir / f"of-{replicas}", os.environ, replicas=replicas) as mesh:
+            results += await play(mesh, chosen, seed=arguments.seed, load=load, tell=_tell)
     return report_of(results, seed=arguments.seed, seconds=time.monotonic() - begin)
 
 

@@ -12,6 +12,7 @@ from tests.faults.fault import (
     raise_alarm,
     refuse,
     reset_after_silence,
+    roll,
     swallow,
     terminate,
 )
@@ -33,7 +34,7 @@ _DISK = "set_disk_free_limit"
 
 def catalogue() -> list[Fault]:
     """The rounds in the order they are run."""
-    return [*_killed(), *_ended(), *_hung(), *_reset(), *_slow(), *_swallowed(), *_refused(), *_full()]
+    return [*_killed(), *_ended(), *_hung(), *_reset(), *_slow(), *_swallowed(), *_refused(), *_full(), *_rolled()]
 
 
 def _killed() -> list[Fault]:
@@ -112,6 +113,11 @@ def _full() -> list[Fault]:
         ),
         Fault("full disk of mongodb", fill_disk(seconds=_LONG_SECONDS), red=frozenset({"billing"})),
     ]
+
+
+def _rolled() -> list[Fault]:
+    replicas = [name for service in SERVICE_NAMES for name in (service, f"{service}-2")]
+    return [Fault("roll all services", roll(*SERVICE_NAMES), may_be_red=frozenset(replicas), replicas=2)]
 
 
 def _touched(name: str) -> frozenset[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from common.localstack.addresses import SERVICE_NAMES
 from tests.faults.mesh import FaultyMesh
+from tests.faults.questions import Questions
 
 DRAIN_LIMIT_SECONDS = 10.0
 """How long a service may take from SIGTERM to its end."""
@@ -22,12 +23,22 @@ class Strike(Protocol):
     mesh: FaultyMesh
     random: Random
 
+    @property
+    def device_ids(self) -> list[str]:
+        """The devices that send."""
+
     async def struck(self) -> None:
         """Returns at a moment when frames are in flight; to be called right before the blow, with no await between."""
 
     def complain(self, problem: str) -> None:
         """Notes what went wrong besides the history."""
 
+    def note(self, name: str, figure: float) -> None:
+        """Notes a figure for the report; in seconds where it is a time."""
+
+
+# How long a replica has to be ready before the next one goes; the manifests say longer (`minReadySeconds`).
+_READY_SECONDS = 3.0
 
 Inflict = Callable[[Strike], Awaitable[None]]
 
@@ -38,7 +49,7 @@ class Fault:
 
     `inflict` returns when whatever was killed takes connections again, or the network is whole: recovery counts from
     there. `red` are the services whose health must have said so meanwhile, `may_be_red` those whose health may have; no
-    other may. `at_full_load` readings are sent as fast as they are acked.
+    other may. `at_full_load` readings are sent as fast as they are acked. There are `replicas` of each service.
     """
 
     name: str
@@ -46,6 +57,7 @@ class Fault:
     red: frozenset[str] = frozenset()
     may_be_red: frozenset[str] = frozenset()
     at_full_load: bool = False
+    replicas: int = 1
 
 
 def kill(*names: str) -> Inflict:
@@ -72,6 +84,33 @@ def terminate(*names: str) -> Inflict:
     return inflict
 
 
+def roll(*names: str) -> Inflict:
+    """SIGTERM to one replica after the other; the next follows when the one before has been ready for a while.
+
+    Meanwhile people ask, and none may get an error. Harsher than the manifests, where the new one comes first.
+    """
+
+    async def inflict(strike: Strike) -> None:
+        mesh = strike.mesh
+        async with Questions.asked(mesh.answering(), strike.device_ids) as questions:
+            await questions.all_answered()
+            for name in (replica for service in names for replica in mesh.replicas[service]):
+                await strike.struck()
+                begin = time.monotonic()
+                await _terminate(strike, name)
+                drained = time.monotonic()
+                await mesh.keepers[name].ready()
+                strike.note(f"drain of {name}", drained - begin)
+                strike.note(f"return of {name}", time.monotonic() - drained)
+                await asyncio.sleep(_READY_SECONDS)
+        for failure, count in questions.failed.items():
+            strike.complain(f"{count} of {failure}")
+        strike.note("answers", questions.answered.total())
+        strike.note("slowest answer", questions.slowest_seconds)
+
+    return inflict
+
+
 def hang(name: str, *, seconds: float) -> Inflict:
     """SIGSTOP and, after a while, SIGCONT: the program is there and answers nothing."""
 
@@ -91,8 +130,8 @@ def reset_after_silence(wire: str, *, times: int) -> Inflict:
 
     async def inflict(strike: Strike) -> None:
         troubled = getattr(strike.mesh.wires, wire)
-        for time in range(times):
-            if time:
+        for number in range(times):
+            if number:
                 await asyncio.sleep(strike.random.uniform(0.5, 1.5))
             await strike.struck()
             troubled.mute()
@@ -176,12 +215,12 @@ async def _terminate(strike: Strike, name: str) -> None:
     mesh = strike.mesh
     pid = mesh.signal(name, signal.SIGTERM)
     try:
-        async with asyncio.timeout(DRAIN_LIMIT_SECONDS if name in SERVICE_NAMES else None):
+        async with asyncio.timeout(DRAIN_LIMIT_SECONDS if mesh.is_service(name) else None):
             await mesh.ended(name, pid)
     except TimeoutError:
         strike.complain(f"{name} had not ended {DRAIN_LIMIT_SECONDS:g} s after SIGTERM")
         await mesh.ended(name, pid)
-    if name in SERVICE_NAMES and (code := mesh.last_exit_code(name)) != 0:
+    if mesh.is_service(name) and (code := mesh.last_exit_code(name)) != 0:
         strike.complain(f"{name} ended with {code} after SIGTERM")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from common.localstack.keeper import Keeper
 from common.localstack.mesh import Mesh, local_servers
 from common.localstack.process import log_path
 from common.localstack.program import Program
-from common.localstack.services import mesh_services
+from common.localstack.services import Service, mesh_services
 from common.localstack.settings import LOOPBACK, LocalSettings, Ports
 from common.localstack.supervisor import Supervisor
 from tests.faults.store_wire import StoreWire
@@ -54,15 +54,29 @@ class FaultyMesh:
     wires: Wires
     ports: Mapping[str, int]
     service_dir: Path
+    replicas: Mapping[str, Sequence[str]]
+    """The programs of each service."""
     _rabbitmq: Program
 
     @property
     def device_address(self) -> str:
-        """Where devices find the gateway."""
+        """Where devices find the gateway; no wire leads to several."""
+        if len(self.replicas["gateway"]) > 1:
+            return self.answering()["gateway"]
         return f"{LOOPBACK}:{self.wires.devices.port}"
 
+    def answering(self) -> dict[str, str]:
+        """All replicas of each service, as one address without a wire."""
+        return {
+            name: _one_name(self.ports[replica] for replica in replicas) for name, replicas in self.replicas.items()
+        }
+
+    def is_service(self, name: str) -> bool:
+        """Whether a program is a service of ours."""
+        return any(name in replicas for replicas in self.replicas.values())
+
     def address(self, service: str) -> str:
-        """A service without a wire: for those who check."""
+        """A replica of a service without a wire: for those who check."""
         return f"{LOOPBACK}:{self.ports[service]}"
 
     async def accepts(self, name: str) -> None:
@@ -117,8 +131,8 @@ class FaultyMesh:
 
 
 @asynccontextmanager
-async def faulty_mesh(run_dir: Path, environ: Mapping[str, str]) -> AsyncIterator[FaultyMesh]:
-    """Starts private servers, the wires and the services, all ready; stops everything on leaving.
+async def faulty_mesh(run_dir: Path, environ: Mapping[str, str], *, replicas: int = 1) -> AsyncIterator[FaultyMesh]:
+    """Starts private servers, the wires and the services, so many of each, all ready; stops everything on leaving.
 
     Servers elsewhere are never used, for these are going to be killed.
     """
@@ -138,7 +152,9 @@ async def faulty_mesh(run_dir: Path, environ: Mapping[str, str]) -> AsyncIterato
             await wire.open()
             stack.push_async_callback(wire.close)
         service_dir = run_dir / "services"
-        programs = _programs(service_dir, ports, own, servers, wires)
+        settings = LocalSettings.for_run(own, root=service_dir, run_dir=service_dir, ports=ports)
+        run = _services(ports, replicas)
+        programs = _programs(run, settings, own, servers, wires)
         supervisor = await stack.enter_async_context(Supervisor(programs, service_dir))
         yield FaultyMesh(
             keepers={**servers.keepers, **supervisor.keepers},
@@ -147,18 +163,33 @@ async def faulty_mesh(run_dir: Path, environ: Mapping[str, str]) -> AsyncIterato
                 "rabbitmq": ports.amqp,
                 "mongodb": ports.mongo,
                 "redis": ports.redis,
-                **{name: getattr(ports, name) for name in SERVICE_NAMES},
+                **{service.name: service.port for service in run},
             },
             service_dir=service_dir,
+            replicas=_by_service(run),
             _rabbitmq=servers.keepers["rabbitmq"].program,
         )
 
 
+def _services(ports: Ports, replicas: int) -> list[Service]:
+    """So many of each service, the first at the ports that others know."""
+    further = [
+        replace(service, name=f"{service.name}-{number}")
+        for number in range(2, replicas + 1)
+        for service in mesh_services(Ports.free())
+    ]
+    return [*mesh_services(ports), *further]
+
+
+def _by_service(run: Sequence[Service]) -> dict[str, list[str]]:
+    """The names of the replicas of each service."""
+    return {name: [each.name for each in run if each.name.partition("-")[0] == name] for name in SERVICE_NAMES}
+
+
 def _programs(
-    service_dir: Path, ports: Ports, environ: Mapping[str, str], servers: Mesh, wires: Wires
+    run: Sequence[Service], settings: LocalSettings, environ: Mapping[str, str], servers: Mesh, wires: Wires
 ) -> list[Program]:
-    """The services, told the wires instead of what is behind them."""
-    settings = LocalSettings.for_run(environ, root=service_dir, run_dir=service_dir, ports=ports)
+    """The services, told the wires instead of what is behind them; where there are several, all of them."""
     addresses = ServerAddresses(
         amqp_url=_over(servers.amqp_url, wires.rabbitmq),
         mongo_url=_over(servers.mongo_url, wires.mongodb),
@@ -168,9 +199,18 @@ def _programs(
         "GATEWAY_ADDRESS": f"{LOOPBACK}:{wires.registry.port}",
         "INGESTION_ADDRESS": f"{LOOPBACK}:{wires.ingestion.port}",
     }
-    programs = services.programs(mesh_services(ports), settings, environ, addresses)
-    service_dir.mkdir(parents=True, exist_ok=True)
+    ports = {service.name: service.port for service in run}
+    for name, replicas in _by_service(run).items():
+        if len(replicas) > 1:
+            peers[f"{name.upper()}_ADDRESS"] = _one_name(ports[replica] for replica in replicas)
+    settings.root.mkdir(parents=True, exist_ok=True)
+    programs = services.programs(run, settings, environ, addresses)
     return [replace(program, environ={**program.environ, **peers}) for program in programs]
+
+
+def _one_name(ports: Iterable[int]) -> str:
+    """Several replicas as one address; a channel goes round them."""
+    return "ipv4:" + ",".join(f"{LOOPBACK}:{port}" for port in ports)
 
 
 def _over(url: str, wire: Wire) -> str:

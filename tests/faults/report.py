@@ -40,7 +40,10 @@ def line_of(result: RoundResult) -> str:
         f"{result.fault:<30} {verdict:<6} in flight {result.in_flight:>5}  acked {result.acked:>6}  "
         f"lost {result.lost}  doubled {result.doubled}  recovery {recovery:>6}  red: {', '.join(result.red) or '-'}"
     )
-    return "\n".join([line, *(f"    {problem}" for problem in result.problems)])
+    figures = ", ".join(f"{name} {figure:g}" for name, figure in result.figures.items())
+    return "\n".join(
+        [line, *([f"    {figures}"] if figures else []), *(f"    {problem}" for problem in result.problems)]
+    )
 
 
 def summary_of(report: dict[str, Any]) -> str:

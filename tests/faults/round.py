@@ -63,6 +63,7 @@ class RoundResult:
     doubled: int = 0
     recovery_seconds: float | None = None
     red: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
 
@@ -90,6 +91,11 @@ class Round:
         self._fault = fault
         self._load = load
         self._sender: Sender | None = None
+
+    @property
+    def device_ids(self) -> list[str]:
+        """The devices that send."""
+        return self.traffic.device_ids
 
     async def run(self, watch: HealthWatch, answers: Answers) -> RoundResult:
         """Plays it out."""
@@ -121,6 +127,10 @@ class Round:
     def complain(self, problem: str) -> None:
         """Notes what went wrong."""
         self.result.problems.append(problem)
+
+    def note(self, name: str, figure: float) -> None:
+        """Notes a figure for the report."""
+        self.result.figures[name] = round(figure, 2)
 
     async def check(self, answers: Answers) -> Findings:
         """Compares everything with the books; to be called when all is acked."""

@@ -22,8 +22,8 @@ async def play(
 ) -> list[RoundResult]:
     """Plays the rounds and tells of each; each history is looked at again after the last round."""
     rounds: list[Round] = []
-    addresses = {name: mesh.address(name) for name in SERVICE_NAMES}
-    async with HealthWatch.over(addresses) as watch, Answers.of(mesh.address("billing")) as answers:
+    addresses = {replica: mesh.address(replica) for name in SERVICE_NAMES for replica in mesh.replicas[name]}
+    async with HealthWatch.over(addresses) as watch, Answers.of(mesh.answering()["billing"]) as answers:
         for number, fault in enumerate(faults):
             played = Round(mesh, fault, seed=seed, prefix=f"round-{number:02d}", load=load)
             tell(await played.run(watch, answers))

@@ -15,6 +15,7 @@ from common.instants import from_ms
 from tests.faults.journal import Identity, Journal
 
 TIME_ZONE = "Asia/Kolkata"
+REGION = "Pune-East"
 INTERVAL_MS = 60_000
 # Midnight in that zone, of the day before the first one.
 FIRST_DAY = datetime(2026, 3, 9, 18, 30, tzinfo=UTC)
@@ -50,7 +51,7 @@ class Traffic:
                 device_id=device_id,
                 kind=DEVICE_KIND_METER,
                 account_id=f"account-{device_id}",
-                region="Pune-East",
+                region=REGION,
                 time_zone=TIME_ZONE,
                 expected_interval=Duration(seconds=INTERVAL_MS // 1000),
             )
