@@ -49,7 +49,8 @@ class Fault:
 
     `inflict` returns when whatever was killed takes connections again, or the network is whole: recovery counts from
     there. `red` are the services whose health must have said so meanwhile, `may_be_red` those whose health may have; no
-    other may. `at_full_load` readings are sent as fast as they are acked. There are `replicas` of each service.
+    other may. `at_full_load` readings are sent as fast as they are acked, else at `load_share` of the
+    rate of the run. There are `replicas` of each service.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Fault:
     red: frozenset[str] = frozenset()
     may_be_red: frozenset[str] = frozenset()
     at_full_load: bool = False
+    load_share: float = 1.0
     replicas: int = 1
 
 

@@ -23,7 +23,7 @@ from energy.registry.v1.registry_service_pb2 import GetDeviceRequest
 from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
 from common.errors import reason_of
-from common.grpc_client import UNARY_TIMEOUT_SECONDS, open_channel
+from common.grpc_client import open_channel
 from common.instants import from_ms
 from tests.faults.traffic import FIRST_DAY, REGION
 
@@ -35,7 +35,9 @@ SERVING = {
 """The service that a replica has to be serving, to be asked."""
 
 _HOUR_MS = 3_600_000
-_PAUSE_SECONDS = 0.01
+_PAUSE_SECONDS = 0.05
+# Longer than a person waits: how long it took is told, and only an error is one.
+_CALL_SECONDS = 10.0
 _QUESTION_COUNT = 5
 _FIRST_ANSWERS_SECONDS = 30.0
 
@@ -118,6 +120,6 @@ def _questions(channels: dict[str, grpc.aio.Channel]) -> dict[str, Question]:
     }
 
     def asking(name: str) -> Question:
-        return lambda device_id: methods[name](asked[name](device_id), timeout=UNARY_TIMEOUT_SECONDS)
+        return lambda device_id: methods[name](asked[name](device_id), timeout=_CALL_SECONDS)
 
     return {name: asking(name) for name in asked}

@@ -104,7 +104,8 @@ class Round:
             async with open_channel(self.mesh.device_address) as channel:
                 await register_devices(channel, self.traffic.devices())
                 await answers.price(self.traffic.device_ids)
-                rate = math.inf if self._fault.at_full_load else self._load.readings_per_second
+                share = math.inf if self._fault.at_full_load else self._fault.load_share
+                rate = share * self._load.readings_per_second
                 sender = Sender(channel, self.journal, readings_per_second=rate)
                 async with sender:
                     await self._disturb(sender, watch, answers)
