@@ -10,7 +10,11 @@ import yaml
 from google.protobuf import descriptor_pool
 
 from common import lifecycle, workers
-from common.health import LIVENESS
+from common.call_policy import UNARY_DEADLINE_SECONDS
+from common.connection_age import ConnectionAge
+from common.grpc_client import UNARY_TIMEOUT_SECONDS, channel_options
+from common.health import LIVENESS, NOTICE_SECONDS
+from tests.faults.fault import DRAIN_LIMIT_SECONDS
 from tests.unit.k8s.manifests import OVERLAYS, ROOT, SERVICES, Overlay, config_type, pod_spec, rendered, settable
 
 _SERVED = re.compile(r"\badd_(\w+)Servicer_to_server\b")
@@ -123,6 +127,38 @@ def test_the_grace_of_a_pod_covers_its_pause_and_its_drain(overlay: Overlay, ser
     beyond_seconds = max(workers._DRAIN_ALLOWANCE_SECONDS, 20 * lifecycle._LEAST_HOOK_SECONDS)
 
     assert spec["terminationGracePeriodSeconds"] >= pause_seconds + drain_seconds + beyond_seconds
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_drain_has_the_time_that_the_faults_hold_it_to(overlay: Overlay, service: str) -> None:
+    """`make faults` ends and rolls every service under load; one that takes longer than this fails there."""
+    spec = pod_spec(overlay.of_kind("Deployment")[service])
+    pause_seconds = overlay.service_container(service)["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert overlay.config(service).shutdown_grace_seconds == DRAIN_LIMIT_SECONDS
+    assert spec["terminationGracePeriodSeconds"] - pause_seconds >= 2 * DRAIN_LIMIT_SECONDS
+    assert spec["terminationGracePeriodSeconds"] > pause_seconds + NOTICE_SECONDS + UNARY_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_replica_answers_until_callers_ask_its_name_again(overlay: Overlay, service: str) -> None:
+    """The pause before its end is longer than callers keep to what the name gave them last."""
+    pause_seconds = overlay.service_container(service)["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    kept_seconds = int(dict(channel_options())["grpc.dns_min_time_between_resolutions_ms"]) / 1000
+
+    assert pause_seconds >= 2 * kept_seconds
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_connections_come_of_age_after_upgrades_and_before_people_wonder(overlay: Overlay, service: str) -> None:
+    """A new replica is ready before callers are told to look for one, and has its share within a quarter of an hour."""
+    ready_seconds = overlay.of_kind("Deployment")[service]["spec"]["minReadySeconds"]
+    age = ConnectionAge(overlay.config(service).connection_age_seconds)
+
+    assert 10 * ready_seconds < age.stream_seconds
+    assert 1.1 * age.seconds < 15 * 60
+    assert age.grace_seconds > UNARY_DEADLINE_SECONDS
 
 
 @pytest.mark.parametrize("service", SERVICES)
