@@ -54,6 +54,8 @@ class AlertDesk:
         self._waiting: dict[str, _Seen] = {}
         self._gone: dict[str, tuple[Cause, int]] = {}
         self._writing = asyncio.Lock()
+        self.raised_here: set[str] = set()
+        """Ids of the alerts that this process has raised; whoever has seen them among the open ones may forget them."""
         self._transitions = Counter(
             "alert_transitions",
             "What happened to alerts, by this replica.",
@@ -149,6 +151,7 @@ class AlertDesk:
         alert = raised(sighting, uuid.uuid4().hex, now_ms, silence_id=silence_id)
         if not await self._store.insert(alert):
             return False
+        self.raised_here.add(alert.alert_id)
         self._changed(alert)
         return True
 
@@ -159,6 +162,8 @@ class AlertDesk:
             return False
         if after.version != before.version:
             self._changed(after)
+        if not after.is_open:
+            self.raised_here.discard(after.alert_id)
         return True
 
     def _changed(self, alert: Alert) -> None:

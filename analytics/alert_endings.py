@@ -9,6 +9,7 @@ from pymongo.errors import PyMongoError
 
 from analytics.alert import Alert
 from analytics.alert_desk import AlertDesk
+from analytics.alert_rule import AlertRules
 from analytics.detector import Detector
 from common.logs import get_logger
 from common.registry_cache import RegistryCache
@@ -28,11 +29,14 @@ class AlertEndings:
         desk: AlertDesk,
         detector: Detector,
         registry: RegistryCache,
+        *,
+        rules: Callable[[], AlertRules],
         open_alerts: Callable[[], Mapping[str, Alert] | None],
     ) -> None:
         self._desk = desk
         self._detector = detector
         self._registry = registry
+        self._rules = rules
         self._open_alerts = open_alerts
         self._restored: set[str] = set()
 
@@ -48,14 +52,33 @@ class AlertEndings:
             except PyMongoError as away:
                 _log.warning("alerts_not_written", cause=type(away).__name__)
             if turn % _REFRESH_TURNS == 0:
+                self.end_unwanted()
                 self._detector.refresh(self._detector.stale_devices())
             await asyncio.sleep(_EVERY_SECONDS)
 
     def restore(self) -> None:
-        """Tells the detector of open alerts that it may not know, so that a sound reading ends them."""
+        """Tells the detector of open alerts that it may not know, so that a sound reading ends them.
+
+        Of those that were raised here it knows more than the store does.
+        """
         known = self._open_alerts()
         if known is None or not self._registry.is_complete:
             return
-        new = [alert for alert in known.values() if alert.alert_id not in self._restored]
-        self._detector.restore(new)
+        mine = self._desk.raised_here
+        self._detector.restore(
+            alert for alert in known.values() if alert.alert_id not in self._restored and alert.alert_id not in mine
+        )
         self._restored = {alert.alert_id for alert in known.values()}
+        mine.difference_update(self._restored)
+
+    def end_unwanted(self) -> None:
+        """Ends what is not to be raised any more, for its device is out of operation or a rule says so."""
+        rules = self._rules()
+        for alert in (self._open_alerts() or {}).values():
+            cause = alert.cause
+            device = self._registry.get(cause.device_id) if cause.device_id else None
+            if cause.device_id and device is None:
+                continue
+            profile = rules.profile_of_region(cause.region) if device is None else rules.profile_of(device)
+            if not profile.raises(cause.type):
+                self._desk.gone(cause)

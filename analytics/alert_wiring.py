@@ -161,7 +161,9 @@ class Alerts:
             open_alerts=self._open_alerts,
             now_ms=self._now_ms,
         )
-        endings = AlertEndings(self.desk, self.detector, self._registry, self._open_alerts)
+        endings = AlertEndings(
+            self.desk, self.detector, self._registry, rules=self.rules.rules, open_alerts=self._open_alerts
+        )
         baselines = BaselineKeeper(
             self.detector, BaselineStore(self._database), sight.sharing, self._config.baseline_save_seconds
         )
