@@ -38,6 +38,7 @@ from analytics.window_wiring import late_windows, region_loads, start_when_prepa
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
+from common.event_outbox import telling_connection
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
@@ -194,6 +195,7 @@ async def analytics_app(
             unleased.keep_refreshed(picture, usage, registry_cache, config.unleased_refresh_seconds),
         )
 
+        telling = telling_connection(lifecycle, config.amqp_url.get_secret_value(), "analytics")
         windows = window_tasks(
             config,
             loads,
@@ -201,13 +203,19 @@ async def analytics_app(
             me=me,
             database=database,
             registry=registry_cache,
-            broker=connection,
+            broker=telling,
             metrics_registry=metrics_registry,
             now_ms=now_ms,
         )
         lifecycle.start_task("prepare_windows", start_when_prepared(lifecycle, stores, windows))
-        sight = StreamSight(sharing, consumers, unleased, now_ms)
-        alerts.start(lifecycle, picture, sight, loads=loads, performance=performance, broker=connection)
+        alerts.start(
+            lifecycle,
+            picture,
+            StreamSight(sharing, consumers, unleased, now_ms),
+            loads=loads,
+            performance=performance,
+            broker=telling,
+        )
 
         await health.ready()
         lifecycle.start_task("health", health.run())

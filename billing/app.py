@@ -40,6 +40,7 @@ from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
 from common.dead_letters import DeadLetters
+from common.event_outbox import telling_connection
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
@@ -148,7 +149,8 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         )
         background = {"merger": merger.run, "roller": roller.run, "adjustments": adjustments.run}
         background |= retention_tasks(config, database, readings, registry)
-        background |= pricing_tasks(pricing, events, database, broker, registry=registry, clock_ms=_now_ms)
+        telling = telling_connection(lifecycle, config.amqp_url.get_secret_value(), "billing")
+        background |= pricing_tasks(pricing, events, database, telling, registry=registry, clock_ms=_now_ms)
         if config.validation_automatic:
             background["validation"] = ValidationSweep(
                 validation=doors.validation,

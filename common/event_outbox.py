@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
 from common.broker import BrokerConnection, Publisher, PublishFailed, Unroutable
+from common.lifecycle import Lifecycle
 from common.logs import get_logger
 from common.mongo import Database
 from common.topology import EVENT_KEYS, EVENTS_EXCHANGE
@@ -40,6 +41,17 @@ class Event(NamedTuple):
 async def prepare_outbox(database: Database, collection: str) -> None:
     """Makes the index that finds what is not told; documents without the mark are not in it."""
     await database[collection].create_index([(PENDING, 1)], sparse=True)
+
+
+def telling_connection(lifecycle: Lifecycle, amqp_url: str, service: str) -> BrokerConnection:
+    """A connection to tell events on, kept in the background, apart from that on which the service consumes.
+
+    A broker that runs out of memory or disk reads no more from connections that publish: acknowledgements would wait
+    there, too.
+    """
+    connection = BrokerConnection(amqp_url, f"{service} events")
+    lifecycle.start_task("events_connection", connection.run())
+    return connection
 
 
 class EventOutbox:
