@@ -109,7 +109,6 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             give_way=readings.writer.wait_idle,
             on_change=partial(_day_changed, progress, adjustments_due),
         )
-
         events = event_consumer(database, broker, registry)
         checks = {
             "rabbitmq": Check(broker.ping),
