@@ -39,10 +39,10 @@ async def ack_latency_rows(rig: Rig) -> list[Row]:
     names = {"ack_latency_p50": 50, "ack_latency_p99": 99}
     source = rig.source(FRAME_SIZE)
     try:
-        measured, fault = await _steady(rig, send_frames, source, rig.durations.latency_seconds)
+        measured, fault = await steady(rig, send_frames, source, rig.durations.latency_seconds)
     except LoadFailed as failure:
         return [void_row(name, MILLISECONDS, str(failure)) for name in names]
-    return [_row(name, measured.book.latency, percent, measured, fault) for name, percent in names.items()]
+    return [latency_row(name, measured.book.latency, percent, measured, fault) for name, percent in names.items()]
 
 
 async def live_view_row(rig: Rig) -> Row:
@@ -53,14 +53,14 @@ async def live_view_row(rig: Rig) -> Row:
     send: Send = partial(send_frames, on_sent=watch.offer)
     watching = asyncio.create_task(watch.run(), name="live-watch")
     try:
-        measured, fault = await _steady(rig, send, source, rig.durations.live_seconds)
+        measured, fault = await steady(rig, send, source, rig.durations.live_seconds)
     except LoadFailed as failure:
         return void_row(name, MILLISECONDS, str(failure))
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     details = {"p50": rounded(watch.latency.percentile_ms(50)), "not_seen_in_5_seconds": watch.given_up}
-    return _row(name, watch.latency, 99, measured, fault or watch.fault, **details)
+    return latency_row(name, watch.latency, 99, measured, fault or watch.fault, **details)
 
 
 class LiveWatch:
@@ -109,7 +109,8 @@ class LiveWatch:
                 self.latency.record(waited_seconds * 1000)
 
 
-async def _steady(rig: Rig, send: Send, source: FrameSource, seconds: float) -> tuple[Measured, str | None]:
+async def steady(rig: Rig, send: Send, source: FrameSource, seconds: float) -> tuple[Measured, str | None]:
+    """Sends at the steady rate; returns what was measured, and why it does not count if it does not."""
     schedule = Schedule(FRAME_SIZE, READINGS_PER_SECOND)
     measured = await measure(rig, send, source, schedule, seconds)
     fault = await fault_in_store(rig, source, measured.book)
@@ -119,9 +120,10 @@ async def _steady(rig: Rig, send: Send, source: FrameSource, seconds: float) -> 
     return measured, fault
 
 
-def _row(
+def latency_row(
     name: str, latency: LatencyHistogram, percent: float, measured: Measured, fault: str | None, **details: float | None
 ) -> Row:
+    """The row of a percentile; void without one."""
     value = latency.percentile_ms(percent)
     if fault is None and value is None:
         fault = "nothing was measured"

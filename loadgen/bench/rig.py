@@ -36,6 +36,7 @@ class Rig:
     settings: BenchSettings
     gateway: grpc.aio.Channel
     billing: grpc.aio.Channel
+    analytics: grpc.aio.Channel
     echo: grpc.aio.Channel
     broker: BareBroker
     fleet: BenchFleet

@@ -109,4 +109,5 @@ AIMS = {
     "end_to_end": Aim(least=100_000),
     "merged": Aim(least_ratio=0.5),
     "live_view_latency_p99": Aim(most=500),
+    "alert_latency_p99": Aim(most=1000),
 }
