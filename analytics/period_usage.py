@@ -104,7 +104,7 @@ class PeriodUsage:
         calls = sum(len(periods[zone]) * len(list(_chunks(some))) for zone, some in by_zone.items())
         if min(calls, len(devices)) > CALLS_MAXIMUM:
             raise RequestTooExpensive(f"at most {CALLS_MAXIMUM} devices, or {calendar}s of a thousand devices, at once")
-        if len(devices) <= calls:
+        if _fewer_by_device(len(devices), calls):
             listed = (self._listed_by_calendar(device, window, calendar, time_remaining) for device in devices)
             return list(chain.from_iterable(await _together(listed)))
 
@@ -195,6 +195,10 @@ def earliest(through_ms: Iterable[int | None]) -> int | None:
 def _energy(usage: usage_pb2.Usage, names: Sequence[str]) -> int | None:
     measured = [getattr(usage, name) for name in names if usage.HasField(name)]  # type: ignore[arg-type]
     return milliwatt_hours(measured[0]) if measured else None
+
+
+def _fewer_by_device(device_count: int, calls_by_period: int) -> bool:
+    return device_count <= calls_by_period
 
 
 async def _together(questions: Iterable[Coroutine[object, object, Answer]]) -> list[Answer]:
