@@ -20,6 +20,8 @@ from analytics.performance_window import performance_window
 from analytics.reading_methods import ReadingMethods
 from analytics.readings_tap import ReadingsTap
 from analytics.region_load_methods import RegionLoadMethods
+from analytics.stats_methods import StatsMethods
+from analytics.stats_report import StatsReport
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import RegionLoads
 from common.energy import kwh
@@ -27,7 +29,7 @@ from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, to_ms
 
 
-class AnalyticsService(RegionLoadMethods, AggregateMethods, ReadingMethods):
+class AnalyticsService(RegionLoadMethods, AggregateMethods, ReadingMethods, StatsMethods):
     """Serves `energy.analytics.v1.AnalyticsService`."""
 
     def __init__(
@@ -36,6 +38,7 @@ class AnalyticsService(RegionLoadMethods, AggregateMethods, ReadingMethods):
         fleet_report: FleetReport,
         performance_report: PerformanceReport,
         region_loads: RegionLoads,
+        stats_report: StatsReport,
         usage: UsageClient,
         tap: ReadingsTap,
         now_ms: Callable[[], int],
@@ -43,6 +46,7 @@ class AnalyticsService(RegionLoadMethods, AggregateMethods, ReadingMethods):
         RegionLoadMethods.__init__(self, region_loads=region_loads.report, feed=region_loads.feed, now_ms=now_ms)
         AggregateMethods.__init__(self, usage)
         ReadingMethods.__init__(self, tap)
+        StatsMethods.__init__(self, stats_report)
         self._fleet_report = fleet_report
         self._performance_report = performance_report
         self._now_ms = now_ms

@@ -29,9 +29,11 @@ from analytics.live_picture import LivePicture
 from analytics.live_seed import keep_filled
 from analytics.new_devices import NewDevices
 from analytics.performance_report import PerformanceReport
+from analytics.period_usage import PeriodUsage
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from analytics.readings_tap import ReadingsTap
+from analytics.stats_report import StatsReport
 from analytics.unleased_devices import UnleasedDevices
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import late_windows, region_loads, start_when_prepared, window_stores, window_tasks
@@ -161,6 +163,7 @@ async def analytics_app(
         service = AnalyticsService(
             fleet_report=fleet_report,
             performance_report=performance,
+            stats_report=StatsReport(registry_cache, PeriodUsage(usage_client), stores.windows),
             region_loads=loads,
             usage=usage_client,
             tap=tap,

@@ -119,14 +119,15 @@ def capacity_of(request: pb.SetRegionCapacityRequest, now_ms: int) -> RegionCapa
     return RegionCapacity(request.region, milliwatts(request.capacity_kw), start_ms, request.actor, now_ms)
 
 
-def span_of(
-    request: pb.ListRegionLoadRequest | pb.ListAggregatesRequest, violations: list[FieldViolation]
-) -> tuple[int, int]:
-    """Start and end of the span of a request, UTC milliseconds; adds what is wrong with them."""
+def span_of(request: Message, violations: list[FieldViolation], *, prefix: str = "") -> tuple[int, int]:
+    """Start and end of the span of a request, UTC milliseconds; adds what is wrong with them.
+
+    They are its `start_time` and `end_time`, or fields whose names begin with the prefix.
+    """
     known = len(violations)
-    start_ms, end_ms = (_instant(request, field, violations) for field in ("start_time", "end_time"))
+    start_ms, end_ms = (_instant(request, f"{prefix}{field}", violations) for field in ("start_time", "end_time"))
     if len(violations) == known and start_ms >= end_ms:
-        violations.append(FieldViolation("end_time", "OUT_OF_RANGE", "must be after start_time"))
+        violations.append(FieldViolation(f"{prefix}end_time", "OUT_OF_RANGE", f"must be after {prefix}start_time"))
     return start_ms, end_ms
 
 

@@ -58,6 +58,19 @@ class UsageClient:
         deadline = asyncio.get_running_loop().time() + shortened(SLOW_TIMEOUT_SECONDS, time_remaining_seconds)
         return await self._asked(self._usage.ListUsage, question, deadline)
 
+    async def summarized(
+        self, question: usage_service_pb2.SummarizeUsageRequest, time_remaining_seconds: float | None
+    ) -> usage_service_pb2.SummarizeUsageResponse:
+        """What some devices measured in a period, by device id; devices without a reading are left out.
+
+        Raises:
+            DeadlineExceeded: the caller's remaining time is over.
+            DependencyUnavailable: billing is away.
+            grpc.aio.AioRpcError: billing refused.
+        """
+        deadline = asyncio.get_running_loop().time() + shortened(SLOW_TIMEOUT_SECONDS, time_remaining_seconds)
+        return await self._asked(self._usage.SummarizeUsage, question, deadline)
+
     async def _summarize(self, device_ids: Sequence[str], window: Window, deadline: float) -> list[MeasuredEnergy]:
         request = usage_service_pb2.SummarizeUsageRequest(
             device_ids=device_ids, start_time=from_ms(window.start_ms), end_time=from_ms(window.end_ms)

@@ -6,9 +6,9 @@ from enum import Enum
 from zoneinfo import ZoneInfo
 
 from billing.account_zone import UTC_ZONE
-from billing.local_time import local_midnight_ms, wall_clock
 from billing.number_series import INVOICES, number_of
 from billing.revenue_share import RevenueShare
+from common.local_time import local_midnight_ms, wall_clock
 
 
 class Stage(Enum):

@@ -18,7 +18,6 @@ from billing.dynamic_pricing import RegionPrices
 from billing.explanation import ExplainedInterval, explain
 from billing.invoice import BilledPeriod, Invoice, make_invoice
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message
-from billing.local_time import local_midnight_ms
 from billing.price_timeline import tariffs_in_effect
 from billing.rated_line import Quarter
 from billing.rating import lines_of, rated_months
@@ -29,6 +28,7 @@ from billing.tariff_assignment import TariffAssignment
 from billing.tariff_month import TariffMonth
 from billing.tariff_store import TariffStore
 from common.errors import FieldViolation, InvalidArgument
+from common.local_time import local_midnight_ms
 
 
 class QuarterReader(Protocol):

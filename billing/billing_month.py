@@ -7,7 +7,7 @@ from datetime import date
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from billing.local_time import LocalDay, local_days, local_midnight_ms
+from common.local_time import LocalDay, local_days, local_midnight_ms
 
 
 @dataclass(frozen=True)

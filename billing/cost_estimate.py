@@ -10,12 +10,12 @@ from energy.billing.v1 import invoice_pb2
 from billing.dynamic_pricing import NO_REGION, RegionPrices
 from billing.invoice import BilledPeriod, make_invoice
 from billing.invoice_codec import Knowledge, invoice_message
-from billing.local_time import local_midnight_ms
 from billing.rated_line import Quarter
 from billing.rating import rate
 from billing.tariff import QUARTER_MS, Tariff
 from billing.tariff_assignment import TariffAssignment
 from common.errors import MeshError
+from common.local_time import local_midnight_ms
 from common.money import to_decimal
 
 _ALWAYS_MS = 0

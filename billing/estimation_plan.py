@@ -15,7 +15,6 @@ from billing.estimation import (
     scaled,
 )
 from billing.kind_columns import LoggedReading
-from billing.local_time import wall_clock
 from billing.meter_facts import MeterFacts
 from billing.metered_interval import CHANNELS, LoadChannel, MeteredInterval
 from billing.observation import Observation
@@ -23,6 +22,7 @@ from billing.reading_quality import ReadingQuality, next_estimate_revision
 from billing.reading_series import TimedReading, is_estimate, register_reads, usable
 from billing.register import RegisterScale, differences
 from billing.schema import METER
+from common.local_time import wall_clock
 
 _MINUTE_MS = 60_000
 # Saturday and Sunday.

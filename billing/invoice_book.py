@@ -32,7 +32,6 @@ from billing.invoice_maker import (
     is_nothing,
     made_again,
 )
-from billing.local_time import wall_clock
 from billing.number_series import NumberSeries
 from billing.payment_list_store import PaymentListStore
 from billing.schema import DAY_MS, HOUR_MS, METER
@@ -41,6 +40,7 @@ from common.errors import (
     InvoiceIncomplete,
     InvoiceState,
 )
+from common.local_time import wall_clock
 
 # A day's document is made, and changes of it are told, an hour and a half after its end.
 _TOLD_AFTER_MS = 2 * HOUR_MS

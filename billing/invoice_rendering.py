@@ -15,7 +15,6 @@ from billing.account_invoice import AccountInvoice
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.invoice_html import invoice_html
 from billing.invoice_pdf import invoice_pdf
-from billing.local_time import local_midnight_ms
 from billing.printed_invoice import printed_invoice
 from billing.schema import METER
 from billing.usage import Usage
@@ -23,6 +22,7 @@ from billing.usage_chart import DayUsage, UsageChart, usage_chart
 from billing.usage_pipeline import UsageQuery
 from common.errors import NoReadings, RequestTooExpensive
 from common.instants import to_ms
+from common.local_time import local_midnight_ms
 
 DEVICES_MAXIMUM = 500
 CHART_DEVICES_MAXIMUM = 50

@@ -13,7 +13,6 @@ from billing.billing_month import billing_months
 from billing.demand_rating import demand_lines
 from billing.dynamic_pricing import NO_REGION, RegionPrices
 from billing.export_rating import ExportBank, ExportSums, billable_import
-from billing.local_time import local_midnight_ms
 from billing.price_timeline import TariffSegment, price_timeline, segment_at
 from billing.rated_line import LineKind, Quarter, RatedLine, kilowatt_hours
 from billing.tariff import ExportMode, Tariff
@@ -21,6 +20,7 @@ from billing.tariff_assignment import TariffAssignment
 from billing.tariff_month import TariffMonth, tariff_months, within_prices
 from billing.tier_rating import EnergyTotal, PriceTier, Totals, energy_by_tier
 from common.errors import NoReadings, TariffNotAssigned
+from common.local_time import local_midnight_ms
 
 _START_MS = attrgetter("start_ms")
 

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 from billing.computed_readings import ComputedReadings
 from billing.estimation import LINEAR_LONGEST_MS
 from billing.estimation_plan import EstimationPlan
-from billing.local_time import LocalDay, local_day_of, local_days
 from billing.meter_exchange_store import MeterExchangeStore
 from billing.meter_facts import MeterFacts
 from billing.reading_exception_store import ReadingExceptionStore
@@ -25,6 +24,7 @@ from billing.usage_store import UsageStore
 from billing.validation_checks import usage_level
 from billing.validation_rule import Finding, ValidationThresholds
 from billing.window_validation import failed_starts_ms, findings_of
+from common.local_time import LocalDay, local_day_of, local_days
 
 # A line may need a neighbour this far outside of the day; a zero run of a day is seen from its beginning.
 _BEFORE_MS = 25 * HOUR_MS

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from billing.local_time import local_day_of, local_midnight_ms
 from billing.schema import DAY_MS, HOUR_MS, QUARTER_MS
+from common.local_time import local_day_of, local_midnight_ms
 
 Bucket = Literal["minute", "quarter_hour", "hour", "local_day", "local_month", "all"]
 

@@ -14,12 +14,12 @@ from pymongo.errors import PyMongoError
 from billing.background_share import BackgroundShare
 from billing.day import day_of
 from billing.live_store import LiveStore
-from billing.local_time import local_day_of
 from billing.meter_facts import MeterFacts, meter_facts
 from billing.reading_validation import ReadingValidation
 from billing.schema import DAY_MS, HOUR_MS, METER
 from billing.validation_progress_store import Progress, ValidationProgressStore
 from common.errors import DeviceNotFound, MeshError
+from common.local_time import local_day_of
 from common.logs import get_logger
 from common.registry_cache import CachedDevice
 

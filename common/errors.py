@@ -26,6 +26,7 @@ from common.reading_errors import MeterExchangeExists, NoReadings, ReadingChange
 from common.region_errors import RegionCapacityExists, RegionNotFound
 from common.request_errors import InvalidArgument, Malformed, PageTokenInvalid, RequestTooExpensive
 from common.rich_status import reason_of, to_status
+from common.scope_errors import ScopeEmpty
 from common.tariff_errors import (
     CurrencyMixed,
     IntervalCrossesPrice,
@@ -72,6 +73,7 @@ __all__ = [
     "RegionNotFound",
     "RequestTooExpensive",
     "Resource",
+    "ScopeEmpty",
     "ShuttingDown",
     "TariffAssignmentConflict",
     "TariffExists",

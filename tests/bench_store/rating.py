@@ -9,7 +9,6 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from billing.invoice import make_invoice
-from billing.local_time import local_midnight_ms
 from billing.rated_line import Quarter
 from billing.rating import rate
 from billing.tariff import (
@@ -22,6 +21,7 @@ from billing.tariff import (
     TimeOfUseWindow,
 )
 from billing.tariff_assignment import TariffAssignment
+from common.local_time import local_midnight_ms
 from loadgen.bench.row import Aim, Row
 from loadgen.latency import LatencyHistogram
 

@@ -16,14 +16,14 @@ DRIVER_FILES = {"failure_translation.py", "mongo.py", "redis_client.py", "topolo
 IO_LIBRARIES = DRIVERS | {"grpc", "asyncio", "google", "energy", "prometheus_client", "time", "socket"}
 PURE = {
     "billing": (
-        "completeness day dynamic_pricing estimation invoice live_state local_time metered_interval observation "
+        "completeness day dynamic_pricing estimation invoice live_state metered_interval observation "
         "physical_limit price_forecast price_override price_policy price_timeline quarter rating reading_quality "
         "region_price register schema segment span tail tariff usage usage_bucket usage_chart usage_pipeline "
         "validation_checks validation_rule"
     ),
     "gateway": "device known_device limits vehicle_link",
     "analytics": "batch_memory observation performance reading_rate region_capacity region_window",
-    "common": "energy partition_leases",
+    "common": "energy local_time partition_leases",
 }
 
 

@@ -36,7 +36,6 @@ from billing.invoice_lists import InvoiceLists
 from billing.invoice_maker import InvoiceMaker
 from billing.invoice_rendering import InvoiceRenderer
 from billing.invoice_service import InvoiceService
-from billing.local_time import local_midnight_ms
 from billing.observation import SpanKey
 from billing.payment_list_store import PaymentListStore
 from billing.price_cache import PriceCache
@@ -54,6 +53,7 @@ from common.errors import DeviceNotFound
 from common.grpc_client import open_channel
 from common.instants import datetime_to_ms, from_ms
 from common.interceptors import standard_interceptors
+from common.local_time import local_midnight_ms
 from common.logs import get_logger
 from common.mongo import Database
 from common.redis_client import open_redis

@@ -19,7 +19,6 @@ from billing.invoice import Invoice, make_invoice
 from billing.kind_columns import LoggedReading
 from billing.live import Latest
 from billing.live_store import LiveStore
-from billing.local_time import local_midnight_ms
 from billing.log_store import LogStore
 from billing.observation import Observation, settle
 from billing.rating import rate
@@ -27,6 +26,7 @@ from billing.schema import METER
 from billing.segment import Segment
 from billing.tariff_assignment import TariffAssignment
 from billing.usage import Usage
+from common.local_time import local_midnight_ms
 from common.mongo import Database
 from tests.integration.billing.store import PARTITION, Store, store_on
 from tests.integration.billing.test_readings_at_rest import dump

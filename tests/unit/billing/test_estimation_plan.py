@@ -7,11 +7,11 @@ import pytest
 
 from billing.estimation_plan import EstimationPlan
 from billing.kind_columns import LoggedReading
-from billing.local_time import local_day, wall_clock
 from billing.meter_facts import MeterFacts
 from billing.observation import Observation
 from billing.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
 from billing.reading_series import TimedReading
+from common.local_time import local_day, wall_clock
 
 QUARTER_MS = 900_000
 HOUR_MS = 4 * QUARTER_MS

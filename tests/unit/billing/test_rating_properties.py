@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.invoice import Invoice, make_invoice
-from billing.local_time import local_midnight_ms
 from billing.rated_line import LineKind, Quarter, RatedLine
 from billing.rating import rate
 from billing.tariff import (
@@ -31,6 +30,7 @@ from billing.tariff import (
     TimeOfUseWindow,
 )
 from billing.tariff_assignment import TariffAssignment
+from common.local_time import local_midnight_ms
 
 QUARTER_MS = 900_000
 STEADY = settings(deadline=None, derandomize=True, max_examples=60)

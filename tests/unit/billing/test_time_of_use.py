@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.local_time import local_midnight_ms, wall_clock
 from billing.tariff import (
     QUARTER_MS,
     DynamicPricing,
@@ -22,6 +21,7 @@ from billing.tariff import (
     TimeOfUseWindow,
 )
 from billing.time_of_use import price_at, price_segments
+from common.local_time import local_midnight_ms, wall_clock
 
 HOUR_MS = 3_600_000
 EVERY_DAY: frozenset[int] = frozenset()

@@ -26,9 +26,11 @@ from analytics.fleet_metrics import FleetMetrics
 from analytics.fleet_report import FleetReport
 from analytics.live_picture import LivePicture
 from analytics.performance_report import PerformanceReport
+from analytics.period_usage import PeriodUsage
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from analytics.readings_tap import ReadingsTap
+from analytics.stats_report import StatsReport
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import region_loads, window_stores
 from common import logs
@@ -106,10 +108,12 @@ class Desk:
             self._stack.callback(close, database)
         config = AnalyticsConfig(grpc_port=0, metrics_port=0)
         self.fleet_report = fleet_report
-        self.region_loads = region_loads(config, window_stores(database), fleet_report, self.metrics, lambda: NOW_MS)
+        stores = window_stores(database)
+        self.region_loads = region_loads(config, stores, fleet_report, self.metrics, lambda: NOW_MS)
         service = AnalyticsService(
             fleet_report=fleet_report,
             performance_report=PerformanceReport(registry_cache, usage),
+            stats_report=StatsReport(registry_cache, PeriodUsage(usage), stores.windows),
             region_loads=self.region_loads,
             usage=usage,
             tap=ReadingsTap(BrokerConnection("amqp://127.0.0.1:9", "nobody"), lambda: 1, registry_cache.get),

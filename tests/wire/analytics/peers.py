@@ -140,15 +140,21 @@ class Registry(RegistryServiceServicer):
         region: str = "North",
         interval_ms: int = 60_000,
         links: Iterable[device_pb2.VehicleLink] = (),
+        time_zone: str = "Asia/Kolkata",
+        account_id: str = "account-1",
+        site_id: str = "",
+        group_ids: Iterable[str] = (),
     ) -> None:
         """Registers a device."""
         self.devices.append(
             device_pb2.Device(
                 device_id=device_id,
                 kind=kind,
-                account_id="account-1",
+                account_id=account_id,
+                site_id=site_id,
+                group_ids=group_ids,
                 region=region,
-                time_zone="Asia/Kolkata",
+                time_zone=time_zone,
                 expected_interval=duration_from_ms(interval_ms),
                 links=links,
                 create_time=from_ms(0),

@@ -5,8 +5,10 @@ isort:skip_file
 
 from collections import abc as _abc
 from energy.analytics.v1 import device_aggregate_pb2 as _device_aggregate_pb2
+from energy.analytics.v1 import device_scope_pb2 as _device_scope_pb2
 from energy.analytics.v1 import fleet_pb2 as _fleet_pb2
 from energy.analytics.v1 import performance_pb2 as _performance_pb2
+from energy.analytics.v1 import period_stats_pb2 as _period_stats_pb2
 from energy.analytics.v1 import received_reading_pb2 as _received_reading_pb2
 from energy.analytics.v1 import region_load_pb2 as _region_load_pb2
 from energy.analytics.v1 import region_window_pb2 as _region_window_pb2
@@ -581,3 +583,247 @@ class SetRegionCapacityResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetRegionCapacityResponse: _TypeAlias = SetRegionCapacityResponse  # noqa: Y015
+
+@_typing.final
+class ListTopConsumersRequest(_message.Message):
+    """Request of ListTopConsumers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    kind: _device_pb2.DeviceKind.ValueType
+    """Of which kind. Unspecified: meters, through which what vehicles and batteries take has gone before; of one device its own."""
+    limit: _builtins.int
+    """How many to list: default 10, at most 100; 0 is the default, more and negative are refused."""
+    @_builtins.property
+    def scope(self) -> _device_scope_pb2.DeviceScope:
+        """Which devices. Required."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Earliest start of a reading that counts, UTC, inclusive. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Latest start of a reading that counts, UTC, exclusive, after start_time, at most 3660 days later. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: _device_scope_pb2.DeviceScope | None = ...,
+        kind: _device_pb2.DeviceKind.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "scope", b"scope", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "kind", b"kind", "limit", b"limit", "scope", b"scope", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopConsumersRequest: _TypeAlias = ListTopConsumersRequest  # noqa: Y015
+
+@_typing.final
+class ListTopConsumersResponse(_message.Message):
+    """Response of ListTopConsumers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMERS_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def consumers(self) -> _containers.RepeatedCompositeFieldContainer[_period_stats_pb2.TopConsumer]:
+        """Those that took the most, by rank. Devices of which no energy was measured are not among them."""
+
+    @_builtins.property
+    def totals(self) -> _period_stats_pb2.PeriodTotals:
+        """What all devices that were asked about did."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in this answer, UTC. Absent: not known yet."""
+
+    def __init__(
+        self,
+        *,
+        consumers: _abc.Iterable[_period_stats_pb2.TopConsumer] | None = ...,
+        totals: _period_stats_pb2.PeriodTotals | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "totals", b"totals"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "consumers", b"consumers", "totals", b"totals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopConsumersResponse: _TypeAlias = ListTopConsumersResponse  # noqa: Y015
+
+@_typing.final
+class GetStatsRequest(_message.Message):
+    """Request of GetStats."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    INCLUDE_DAYS_FIELD_NUMBER: _builtins.int
+    INCLUDE_MONTHS_FIELD_NUMBER: _builtins.int
+    kind: _device_pb2.DeviceKind.ValueType
+    """Of which kind. Unspecified: meters, through which what vehicles and batteries take has gone before; of one device its own."""
+    include_days: _builtins.bool
+    """True: the local days are listed, too. Default: false."""
+    include_months: _builtins.bool
+    """True: the local months are listed, too. Default: false."""
+    @_builtins.property
+    def scope(self) -> _device_scope_pb2.DeviceScope:
+        """Which devices. Required."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Earliest start of a reading that counts, UTC, inclusive. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Latest start of a reading that counts, UTC, exclusive, after start_time, at most 1830 days later. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: _device_scope_pb2.DeviceScope | None = ...,
+        kind: _device_pb2.DeviceKind.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        include_days: _builtins.bool = ...,
+        include_months: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "scope", b"scope", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "include_days", b"include_days", "include_months", b"include_months", "kind", b"kind", "scope", b"scope", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsRequest: _TypeAlias = GetStatsRequest  # noqa: Y015
+
+@_typing.final
+class GetStatsResponse(_message.Message):
+    """Response of GetStats."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATS_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stats(self) -> _period_stats_pb2.PeriodStats:
+        """What the devices did."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in this answer, UTC. Absent: not known yet."""
+
+    def __init__(
+        self,
+        *,
+        stats: _period_stats_pb2.PeriodStats | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "stats", b"stats"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "stats", b"stats"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class ComparePeriodsRequest(_message.Message):
+    """Request of ComparePeriods."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FIRST_START_TIME_FIELD_NUMBER: _builtins.int
+    FIRST_END_TIME_FIELD_NUMBER: _builtins.int
+    SECOND_START_TIME_FIELD_NUMBER: _builtins.int
+    SECOND_END_TIME_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    kind: _device_pb2.DeviceKind.ValueType
+    """Of which kind. Unspecified: meters, through which what vehicles and batteries take has gone before; of one device its own."""
+    time_zone: _builtins.str
+    """IANA time zone whose days the means are over. Empty: that of the devices; where they have several, the means are absent."""
+    @_builtins.property
+    def scope(self) -> _device_scope_pb2.DeviceScope:
+        """Which devices. Required."""
+
+    @_builtins.property
+    def first_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the first period, UTC, inclusive. Required."""
+
+    @_builtins.property
+    def first_end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the first period, UTC, exclusive, after its start, at most 3660 days later. Required."""
+
+    @_builtins.property
+    def second_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the second period, UTC, inclusive. Required."""
+
+    @_builtins.property
+    def second_end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the second period, UTC, exclusive, after its start, at most 3660 days later. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: _device_scope_pb2.DeviceScope | None = ...,
+        kind: _device_pb2.DeviceKind.ValueType = ...,
+        first_start_time: _timestamp_pb2.Timestamp | None = ...,
+        first_end_time: _timestamp_pb2.Timestamp | None = ...,
+        second_start_time: _timestamp_pb2.Timestamp | None = ...,
+        second_end_time: _timestamp_pb2.Timestamp | None = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_end_time", b"first_end_time", "first_start_time", b"first_start_time", "scope", b"scope", "second_end_time", b"second_end_time", "second_start_time", b"second_start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_end_time", b"first_end_time", "first_start_time", b"first_start_time", "kind", b"kind", "scope", b"scope", "second_end_time", b"second_end_time", "second_start_time", b"second_start_time", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparePeriodsRequest: _TypeAlias = ComparePeriodsRequest  # noqa: Y015
+
+@_typing.final
+class ComparePeriodsResponse(_message.Message):
+    """Response of ComparePeriods."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def comparison(self) -> _period_stats_pb2.PeriodComparison:
+        """Both periods."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in this answer, UTC. Absent: not known yet."""
+
+    def __init__(
+        self,
+        *,
+        comparison: _period_stats_pb2.PeriodComparison | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "complete_through", b"complete_through"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "complete_through", b"complete_through"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparePeriodsResponse: _TypeAlias = ComparePeriodsResponse  # noqa: Y015

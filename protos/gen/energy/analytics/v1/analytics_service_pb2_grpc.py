@@ -75,6 +75,21 @@ class AnalyticsServiceStub:
                 request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.SerializeToString,
                 response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityResponse.FromString,
                 _registered_method=True)
+        self.ListTopConsumers = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/ListTopConsumers',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListTopConsumersRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListTopConsumersResponse.FromString,
+                _registered_method=True)
+        self.GetStats = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/GetStats',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStatsRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStatsResponse.FromString,
+                _registered_method=True)
+        self.ComparePeriods = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/ComparePeriods',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsResponse.FromString,
+                _registered_method=True)
 
 
 class AnalyticsServiceServicer:
@@ -152,6 +167,35 @@ class AnalyticsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTopConsumers(self, request, context):
+        """Lists the devices that took the most energy over a period.
+
+        Fails with NOT_FOUND for an unknown device and a scope without devices of the kind, and with REQUEST_TOO_EXPENSIVE when
+        devices times days are more than 400 000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStats(self, request, context):
+        """Gets what some devices of one kind did over a period, what is different from the period before, and its days and months.
+
+        Fails with NOT_FOUND for an unknown device and a scope without devices of the kind, and with REQUEST_TOO_EXPENSIVE when
+        devices times days, of both periods, are more than 400 000, or days or months of too many devices are asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ComparePeriods(self, request, context):
+        """Compares two periods of the same devices of one kind; they may differ in length and overlap.
+
+        Fails as GetStats does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalyticsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -194,6 +238,21 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
                     servicer.SetRegionCapacity,
                     request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.FromString,
                     response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityResponse.SerializeToString,
+            ),
+            'ListTopConsumers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTopConsumers,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListTopConsumersRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListTopConsumersResponse.SerializeToString,
+            ),
+            'GetStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStats,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStatsRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'ComparePeriods': grpc.unary_unary_rpc_method_handler(
+                    servicer.ComparePeriods,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -413,6 +472,87 @@ class AnalyticsService:
             '/energy.analytics.v1.AnalyticsService/SetRegionCapacity',
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityRequest.SerializeToString,
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.SetRegionCapacityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTopConsumers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/ListTopConsumers',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListTopConsumersRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ListTopConsumersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/GetStats',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStatsRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ComparePeriods(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/ComparePeriods',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,6 +70,23 @@ class AnalyticsServiceStub:
     Windows that are closed already keep the percentage they have. Fails with ALREADY_EXISTS when another capacity is on
     record from the same instant on.
     """
+    ListTopConsumers: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.ListTopConsumersRequest, _analytics_service_pb2.ListTopConsumersResponse]
+    """Lists the devices that took the most energy over a period.
+
+    Fails with NOT_FOUND for an unknown device and a scope without devices of the kind, and with REQUEST_TOO_EXPENSIVE when
+    devices times days are more than 400 000.
+    """
+    GetStats: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.GetStatsRequest, _analytics_service_pb2.GetStatsResponse]
+    """Gets what some devices of one kind did over a period, what is different from the period before, and its days and months.
+
+    Fails with NOT_FOUND for an unknown device and a scope without devices of the kind, and with REQUEST_TOO_EXPENSIVE when
+    devices times days, of both periods, are more than 400 000, or days or months of too many devices are asked for.
+    """
+    ComparePeriods: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.ComparePeriodsRequest, _analytics_service_pb2.ComparePeriodsResponse]
+    """Compares two periods of the same devices of one kind; they may differ in length and overlap.
+
+    Fails as GetStats does.
+    """
 
 @_typing.type_check_only
 class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
@@ -112,6 +129,23 @@ class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
 
     Windows that are closed already keep the percentage they have. Fails with ALREADY_EXISTS when another capacity is on
     record from the same instant on.
+    """
+    ListTopConsumers: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.ListTopConsumersRequest, _analytics_service_pb2.ListTopConsumersResponse]  # type: ignore[assignment]
+    """Lists the devices that took the most energy over a period.
+
+    Fails with NOT_FOUND for an unknown device and a scope without devices of the kind, and with REQUEST_TOO_EXPENSIVE when
+    devices times days are more than 400 000.
+    """
+    GetStats: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.GetStatsRequest, _analytics_service_pb2.GetStatsResponse]  # type: ignore[assignment]
+    """Gets what some devices of one kind did over a period, what is different from the period before, and its days and months.
+
+    Fails with NOT_FOUND for an unknown device and a scope without devices of the kind, and with REQUEST_TOO_EXPENSIVE when
+    devices times days, of both periods, are more than 400 000, or days or months of too many devices are asked for.
+    """
+    ComparePeriods: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.ComparePeriodsRequest, _analytics_service_pb2.ComparePeriodsResponse]  # type: ignore[assignment]
+    """Compares two periods of the same devices of one kind; they may differ in length and overlap.
+
+    Fails as GetStats does.
     """
 
 class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -200,6 +234,41 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Windows that are closed already keep the percentage they have. Fails with ALREADY_EXISTS when another capacity is on
         record from the same instant on.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTopConsumers(
+        self,
+        request: _analytics_service_pb2.ListTopConsumersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.ListTopConsumersResponse, _abc.Awaitable[_analytics_service_pb2.ListTopConsumersResponse]]:
+        """Lists the devices that took the most energy over a period.
+
+        Fails with NOT_FOUND for an unknown device and a scope without devices of the kind, and with REQUEST_TOO_EXPENSIVE when
+        devices times days are more than 400 000.
+        """
+
+    @_abc_1.abstractmethod
+    def GetStats(
+        self,
+        request: _analytics_service_pb2.GetStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.GetStatsResponse, _abc.Awaitable[_analytics_service_pb2.GetStatsResponse]]:
+        """Gets what some devices of one kind did over a period, what is different from the period before, and its days and months.
+
+        Fails with NOT_FOUND for an unknown device and a scope without devices of the kind, and with REQUEST_TOO_EXPENSIVE when
+        devices times days, of both periods, are more than 400 000, or days or months of too many devices are asked for.
+        """
+
+    @_abc_1.abstractmethod
+    def ComparePeriods(
+        self,
+        request: _analytics_service_pb2.ComparePeriodsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.ComparePeriodsResponse, _abc.Awaitable[_analytics_service_pb2.ComparePeriodsResponse]]:
+        """Compares two periods of the same devices of one kind; they may differ in length and overlap.
+
+        Fails as GetStats does.
         """
 
 def add_AnalyticsServiceServicer_to_server(servicer: AnalyticsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

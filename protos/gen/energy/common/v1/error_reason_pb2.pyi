@@ -118,6 +118,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: there is no such alert, or no such silence. Metadata: `name`."""
     ERROR_REASON_ALERT_STATE: _ErrorReason.ValueType  # 63
     """FAILED_PRECONDITION: the alert does not accept this in its state. Metadata: `alert_id`, `state`."""
+    ERROR_REASON_SCOPE_EMPTY: _ErrorReason.ValueType  # 70
+    """NOT_FOUND: no device of the kind is registered in what was asked about. Metadata: `scope` (such as `region Pune-East`)."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reason of an error or of a refused reading: the one vocabulary of every service.
@@ -222,4 +224,6 @@ ERROR_REASON_ALERT_NOT_FOUND: ErrorReason.ValueType  # 62
 """NOT_FOUND: there is no such alert, or no such silence. Metadata: `name`."""
 ERROR_REASON_ALERT_STATE: ErrorReason.ValueType  # 63
 """FAILED_PRECONDITION: the alert does not accept this in its state. Metadata: `alert_id`, `state`."""
+ERROR_REASON_SCOPE_EMPTY: ErrorReason.ValueType  # 70
+"""NOT_FOUND: no device of the kind is registered in what was asked about. Metadata: `scope` (such as `region Pune-East`)."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.local_time import local_day, local_day_of, local_days, local_midnight_ms, wall_clock
+from common.local_time import local_day, local_day_of, local_days, local_midnight_ms, wall_clock
 
 HOUR_MS = 3_600_000
 
