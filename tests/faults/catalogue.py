@@ -24,6 +24,9 @@ NEEDED_BY = {
     "mongodb": frozenset({"gateway", "billing"}),
     "redis": frozenset[str](),
 }
+# Analytics acknowledges nothing while it cannot store an alert, or a window to close anew, that it has seen; while it has
+# seen none it goes on.
+HELD_UP_BY = {"mongodb": frozenset({"analytics"})}
 # Longer than a silent connection may go unnoticed, so that health has to show it.
 _LONG_SECONDS = 9.0
 _SHORT_SECONDS = 3.0
@@ -53,7 +56,10 @@ def _ended() -> list[Fault]:
 
 def _hung() -> list[Fault]:
     return [
-        *(Fault(f"hang {name}", hang(name, seconds=_LONG_SECONDS), NEEDED_BY[name]) for name in SERVERS),
+        *(
+            Fault(f"hang {name}", hang(name, seconds=_LONG_SECONDS), NEEDED_BY[name], _held_up(name))
+            for name in SERVERS
+        ),
         *(
             Fault(f"hang {name}", hang(name, seconds=6), may_be_red=frozenset({name}))
             for name in ("ingestion", "billing")
@@ -66,7 +72,7 @@ def _reset() -> list[Fault]:
         Fault(
             "reset rabbitmq amid confirms", reset_after_silence("rabbitmq", times=4), may_be_red=NEEDED_BY["rabbitmq"]
         ),
-        Fault("reset mongodb amid writes", reset_after_silence("mongodb", times=4), may_be_red=NEEDED_BY["mongodb"]),
+        Fault("reset mongodb amid writes", reset_after_silence("mongodb", times=4), may_be_red=_touched("mongodb")),
         Fault("reset ingestion amid answers", reset_after_silence("ingestion", times=4)),
         Fault("reset devices amid acks", reset_after_silence("devices", times=4)),
     ]
@@ -86,8 +92,8 @@ def _swallowed() -> list[Fault]:
         Fault(
             "swallow rabbitmq briefly", swallow("rabbitmq", seconds=_SHORT_SECONDS), may_be_red=NEEDED_BY["rabbitmq"]
         ),
-        Fault("swallow mongodb", swallow("mongodb", seconds=_LONG_SECONDS), NEEDED_BY["mongodb"]),
-        Fault("swallow mongodb briefly", swallow("mongodb", seconds=_SHORT_SECONDS), may_be_red=NEEDED_BY["mongodb"]),
+        Fault("swallow mongodb", swallow("mongodb", seconds=_LONG_SECONDS), NEEDED_BY["mongodb"], _held_up("mongodb")),
+        Fault("swallow mongodb briefly", swallow("mongodb", seconds=_SHORT_SECONDS), may_be_red=_touched("mongodb")),
         Fault("swallow redis", swallow("redis", seconds=4)),
         Fault("swallow ingestion", swallow("ingestion", seconds=_SHORT_SECONDS)),
         Fault("swallow devices", swallow("devices", seconds=_SHORT_SECONDS)),
@@ -96,7 +102,7 @@ def _swallowed() -> list[Fault]:
 
 
 def _refused() -> list[Fault]:
-    return [Fault(f"refuse {name}", refuse(name, seconds=5), NEEDED_BY[name]) for name in SERVERS]
+    return [Fault(f"refuse {name}", refuse(name, seconds=5), NEEDED_BY[name], _held_up(name)) for name in SERVERS]
 
 
 def _full() -> list[Fault]:
@@ -111,7 +117,7 @@ def _full() -> list[Fault]:
             raise_alarm((_DISK, "1000000000000000"), (_DISK, "50000000"), seconds=_ALARM_SECONDS),
             red=frozenset({"ingestion"}),
         ),
-        Fault("full disk of mongodb", fill_disk(seconds=_LONG_SECONDS), red=frozenset({"billing"})),
+        Fault("full disk of mongodb", fill_disk(seconds=_LONG_SECONDS), frozenset({"billing"}), _held_up("mongodb")),
     ]
 
 
@@ -126,4 +132,9 @@ def _rolled() -> list[Fault]:
 
 def _touched(name: str) -> frozenset[str]:
     """Who may turn red when a part goes away: whoever needs it, and the part itself while it comes and goes."""
-    return NEEDED_BY.get(name, frozenset({name}))
+    return NEEDED_BY.get(name, frozenset({name})) | _held_up(name)
+
+
+def _held_up(name: str) -> frozenset[str]:
+    """Who may turn red besides when a server is away, for it has something to store."""
+    return HELD_UP_BY.get(name, frozenset())
