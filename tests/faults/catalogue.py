@@ -24,8 +24,8 @@ NEEDED_BY = {
     "mongodb": frozenset({"gateway", "billing"}),
     "redis": frozenset[str](),
 }
-# Analytics acknowledges nothing while it cannot store an alert, or a window to close anew, that it has seen; while it has
-# seen none it goes on.
+# Analytics acknowledges nothing while it cannot store an alert, or a window to close anew, that it has seen; while it
+# has seen none it goes on.
 HELD_UP_BY = {"mongodb": frozenset({"analytics"})}
 # Longer than a silent connection may go unnoticed, so that health has to show it.
 _LONG_SECONDS = 9.0
