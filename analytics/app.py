@@ -28,12 +28,10 @@ from analytics.fleet_report import FleetReport
 from analytics.live_picture import LivePicture
 from analytics.live_seed import keep_filled
 from analytics.new_devices import NewDevices
-from analytics.performance_report import PerformanceReport
-from analytics.period_usage import PeriodUsage
+from analytics.performance_wiring import reports
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from analytics.readings_tap import ReadingsTap
-from analytics.stats_report import StatsReport
 from analytics.unleased_devices import UnleasedDevices
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import late_windows, region_loads, start_when_prepared, window_stores, window_tasks
@@ -159,11 +157,10 @@ async def analytics_app(
         lifecycle.on_drain("region_load_feed", loads.feed.close)
         tap = _readings_tap(lifecycle, connection, sharing, registry_cache)
         usage_client = UsageClient(usage, config.usage_concurrency)
-        performance = PerformanceReport(registry_cache, usage_client)
+        answers = reports(config, registry_cache, usage_client, windows=stores.windows, rules=alerts.rules.rules)
         service = AnalyticsService(
             fleet_report=fleet_report,
-            performance_report=performance,
-            stats_report=StatsReport(registry_cache, PeriodUsage(usage_client), stores.windows),
+            reports=answers,
             region_loads=loads,
             usage=usage_client,
             tap=tap,
@@ -216,7 +213,7 @@ async def analytics_app(
             picture,
             StreamSight(sharing, consumers, unleased, now_ms),
             loads=loads,
-            performance=performance,
+            performance=answers.performance.vehicle,
             broker=telling,
         )
 

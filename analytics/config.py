@@ -38,3 +38,5 @@ class AnalyticsConfig(ServiceConfig):
     """Readings that are received longer after the end of their interval are history and raise no alert."""
     baseline_save_seconds: float = Field(default=30.0, gt=0, le=3600)
     """How often what the power of devices usually is gets written; a kill loses what was learnt since."""
+    storage_efficiency_low_percent: float = Field(default=85.0, ge=0, le=100)
+    """Under this round-trip efficiency the state of a battery is LOW; 85 is what plans reckon with."""

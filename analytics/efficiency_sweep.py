@@ -11,6 +11,8 @@ from energy.registry.v1 import device_pb2
 from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_desk import AlertDesk
 from analytics.alert_rule import AlertRules, Profile
+from analytics.charging_limits import efficiency_limits
+from analytics.efficiency_state import EfficiencyState, charging_state
 from analytics.live_picture import LivePicture
 from analytics.performance import Performance, Window
 from common.cached_device import CachedDevice
@@ -25,9 +27,6 @@ SETTLED_MS = 120_000
 _TURN_SECONDS = 10.0
 _QUESTION_SECONDS = 10.0
 _STATES = {"CHARGING", "FINISHING", "SUSPENDED_EV", "SUSPENDED_EVSE"}
-_MILLIWATT_HOURS_A_KWH = 1_000_000
-# Meters and vehicles are not exact to the last digit.
-_MEASURED_WITHIN_PERCENT = 1.0
 
 _log = get_logger(__name__)
 
@@ -46,15 +45,14 @@ def verdict(performance: Performance, profile: Profile) -> Verdict | None:
     Over so many kilowatt-hours into the battery, less than 85 per cent of what the charger took is too little; more
     than all of it is an error of the data.
     """
-    minimum_kwh = profile.value(AlertType.EFFICIENCY_LOW, "minimum_kwh")
-    delivered = performance.dc_milliwatt_hours
-    if performance.efficiency is None or not delivered or delivered < minimum_kwh * _MILLIWATT_HOURS_A_KWH:
+    delivered, efficiency = performance.dc_milliwatt_hours, performance.efficiency
+    state = charging_state(delivered, performance.ac_milliwatt_hours, efficiency_limits(profile))
+    if efficiency is None or state in {EfficiencyState.NO_DATA, EfficiencyState.TOO_SMALL}:
         return None
-    percent = 100 * performance.efficiency
-    if percent > 100 + _MEASURED_WITHIN_PERCENT:
+    percent = 100 * efficiency
+    if state is EfficiencyState.DATA_ERROR:
         return Verdict(None, is_impossible=True, efficiency_percent=percent)
-    is_low = percent < profile.value(AlertType.EFFICIENCY_LOW, "efficiency_percent")
-    return Verdict(is_low, is_impossible=False, efficiency_percent=percent)
+    return Verdict(state is EfficiencyState.LOW, is_impossible=False, efficiency_percent=percent)
 
 
 class Report(Protocol):

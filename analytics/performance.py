@@ -46,6 +46,13 @@ class Performance:
     battery_temperature_celsius: float | None
     reading_count: int
 
+    @property
+    def loss_milliwatt_hours(self) -> int | None:
+        """What was taken and did not arrive; negative where more arrived, which is an error of the data."""
+        if self.ac_milliwatt_hours is None or self.dc_milliwatt_hours is None:
+            return None
+        return self.ac_milliwatt_hours - self.dc_milliwatt_hours
+
 
 def meters_by_window(window: Window, links: Iterable[MeterLink]) -> dict[Window, list[str]]:
     """Which meters count in which part of a window: each only while it was linked, in the order of their ids.

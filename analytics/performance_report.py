@@ -6,6 +6,7 @@ import asyncio
 
 from energy.registry.v1 import device_pb2
 
+from analytics.device_scope import kind_name
 from analytics.performance import MeterLink, Performance, Window, meters_by_window, performance_of
 from analytics.usage_client import UsageClient
 from common.errors import FieldViolation, InvalidArgument
@@ -31,7 +32,7 @@ class PerformanceReport:
         device = await self._registry.find(device_id)
         if device.kind != device_pb2.DEVICE_KIND_VEHICLE:
             mismatch = FieldViolation("device_id", "KIND_MISMATCH", "must be a vehicle")
-            raise InvalidArgument([mismatch], metadata={"device_id": device_id, "kind": _kind_name(device.kind)})
+            raise InvalidArgument([mismatch], metadata={"device_id": device_id, "kind": kind_name(device.kind)})
         links = [MeterLink(*charge) for charge in self._registry.links_of_vehicle(device_id)]
         parts = meters_by_window(window, links)
         # The vehicle and the meters that were linked all the time are one question.
@@ -48,7 +49,3 @@ class PerformanceReport:
             [answer for answer in measured if answer.device_id != device_id],
             [meter_id for meter_ids in parts.values() for meter_id in meter_ids],
         )
-
-
-def _kind_name(kind: int) -> str:
-    return device_pb2.DeviceKind.Name(kind).removeprefix("DEVICE_KIND_")  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ class DeviceTotals:
     out_milliwatt_hours: int | None = None
     mean_power_kw: float | None = None
     maximum_power_kw: float | None = None
+    mean_temperature_celsius: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

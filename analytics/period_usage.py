@@ -183,6 +183,9 @@ def device_totals(device_id: str, usage: usage_pb2.Usage, covered_share: float) 
         out_milliwatt_hours=_energy(usage, _OUT),
         mean_power_kw=usage.mean_power_kw if usage.HasField("mean_power_kw") else None,
         maximum_power_kw=usage.maximum_power_kw if usage.HasField("maximum_power_kw") else None,
+        mean_temperature_celsius=(
+            usage.mean_temperature_celsius if usage.HasField("mean_temperature_celsius") else None
+        ),
     )
 
 

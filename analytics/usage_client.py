@@ -58,6 +58,19 @@ class UsageClient:
         deadline = asyncio.get_running_loop().time() + shortened(SLOW_TIMEOUT_SECONDS, time_remaining_seconds)
         return await self._asked(self._usage.ListUsage, question, deadline)
 
+    async def recorded(
+        self, question: usage_service_pb2.ListReadingsRequest, time_remaining_seconds: float | None
+    ) -> usage_service_pb2.ListReadingsResponse:
+        """The readings of a device, a page of them.
+
+        Raises:
+            DeadlineExceeded: the caller's remaining time is over.
+            DependencyUnavailable: billing is away.
+            grpc.aio.AioRpcError: billing refused.
+        """
+        deadline = asyncio.get_running_loop().time() + shortened(SLOW_TIMEOUT_SECONDS, time_remaining_seconds)
+        return await self._asked(self._usage.ListReadings, question, deadline)
+
     async def summarized(
         self, question: usage_service_pb2.SummarizeUsageRequest, time_remaining_seconds: float | None
     ) -> usage_service_pb2.SummarizeUsageResponse:

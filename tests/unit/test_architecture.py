@@ -22,7 +22,10 @@ PURE = {
         "validation_checks validation_rule"
     ),
     "gateway": "device known_device limits vehicle_link",
-    "analytics": "batch_memory observation performance reading_rate region_capacity region_window",
+    "analytics": (
+        "batch_memory efficiency_state fleet_performance local_periods observation peak_load performance period_totals "
+        "reading_rate region_capacity region_window storage_performance"
+    ),
     "common": "energy local_time partition_leases",
 }
 

@@ -17,6 +17,7 @@ from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub, add_Usage
 from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
 from prometheus_client import CollectorRegistry
 
+from analytics.alert_rule import AlertRules
 from analytics.analytics_service import AnalyticsService
 from analytics.app import SERVICE_NAME
 from analytics.batch_memory import BatchMemory
@@ -25,12 +26,10 @@ from analytics.consumer import BatchIntake
 from analytics.fleet_metrics import FleetMetrics
 from analytics.fleet_report import FleetReport
 from analytics.live_picture import LivePicture
-from analytics.performance_report import PerformanceReport
-from analytics.period_usage import PeriodUsage
+from analytics.performance_wiring import reports
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from analytics.readings_tap import ReadingsTap
-from analytics.stats_report import StatsReport
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import region_loads, window_stores
 from common import logs
@@ -57,6 +56,7 @@ class Desk:
         self.registry = Registry()  # type: ignore[abstract]
         self.picture = LivePicture()
         self.metrics = CollectorRegistry()
+        self.rules = AlertRules()
         self.database: Database | None = None
         """Where windows rest; without one they are asked of a store that is away."""
 
@@ -112,8 +112,7 @@ class Desk:
         self.region_loads = region_loads(config, stores, fleet_report, self.metrics, lambda: NOW_MS)
         service = AnalyticsService(
             fleet_report=fleet_report,
-            performance_report=PerformanceReport(registry_cache, usage),
-            stats_report=StatsReport(registry_cache, PeriodUsage(usage), stores.windows),
+            reports=reports(config, registry_cache, usage, windows=stores.windows, rules=lambda: self.rules),
             region_loads=self.region_loads,
             usage=usage,
             tap=ReadingsTap(BrokerConnection("amqp://127.0.0.1:9", "nobody"), lambda: 1, registry_cache.get),

@@ -6,12 +6,15 @@ isort:skip_file
 from collections import abc as _abc
 from energy.analytics.v1 import device_aggregate_pb2 as _device_aggregate_pb2
 from energy.analytics.v1 import device_scope_pb2 as _device_scope_pb2
+from energy.analytics.v1 import efficiency_state_pb2 as _efficiency_state_pb2
 from energy.analytics.v1 import fleet_pb2 as _fleet_pb2
+from energy.analytics.v1 import fleet_performance_pb2 as _fleet_performance_pb2
 from energy.analytics.v1 import performance_pb2 as _performance_pb2
 from energy.analytics.v1 import period_stats_pb2 as _period_stats_pb2
 from energy.analytics.v1 import received_reading_pb2 as _received_reading_pb2
 from energy.analytics.v1 import region_load_pb2 as _region_load_pb2
 from energy.analytics.v1 import region_window_pb2 as _region_window_pb2
+from energy.analytics.v1 import storage_performance_pb2 as _storage_performance_pb2
 from energy.registry.v1 import device_pb2 as _device_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -827,3 +830,149 @@ class ComparePeriodsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ComparePeriodsResponse: _TypeAlias = ComparePeriodsResponse  # noqa: Y015
+
+@_typing.final
+class GetFleetPerformanceRequest(_message.Message):
+    """Request of GetFleetPerformance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    EFFICIENCY_STATES_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """How many vehicles to list: default 100, at most 1000; 0 is the default, more and negative are refused."""
+    @_builtins.property
+    def scope(self) -> _device_scope_pb2.DeviceScope:
+        """Which vehicles. Required."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the window, UTC, inclusive. Absent: 24 hours before the end."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the window, UTC, exclusive, after start_time, at most 366 days later. Absent: now."""
+
+    @_builtins.property
+    def efficiency_states(self) -> _containers.RepeatedScalarFieldContainer[_efficiency_state_pb2.EfficiencyState.ValueType]:
+        """Only vehicles in these states are listed; the counts and sums are over all. Empty: in any."""
+
+    def __init__(
+        self,
+        *,
+        scope: _device_scope_pb2.DeviceScope | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        limit: _builtins.int = ...,
+        efficiency_states: _abc.Iterable[_efficiency_state_pb2.EfficiencyState.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "scope", b"scope", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["efficiency_states", b"efficiency_states", "end_time", b"end_time", "limit", b"limit", "scope", b"scope", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFleetPerformanceRequest: _TypeAlias = GetFleetPerformanceRequest  # noqa: Y015
+
+@_typing.final
+class GetFleetPerformanceResponse(_message.Message):
+    """Response of GetFleetPerformance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def performance(self) -> _fleet_performance_pb2.FleetPerformance:
+        """How the fleet charged."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in this answer, UTC. Absent: not known yet."""
+
+    def __init__(
+        self,
+        *,
+        performance: _fleet_performance_pb2.FleetPerformance | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "performance", b"performance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "performance", b"performance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFleetPerformanceResponse: _TypeAlias = GetFleetPerformanceResponse  # noqa: Y015
+
+@_typing.final
+class GetStoragePerformanceRequest(_message.Message):
+    """Request of GetStoragePerformance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    CAPACITY_KWH_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The battery. Required."""
+    capacity_kwh: _builtins.float
+    """Energy in the cells of the full battery, kWh, above 0 and at most 1 000 000. Absent: not known."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the window, UTC, inclusive. Absent: 24 hours before the end."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the window, UTC, exclusive, after start_time, at most 366 days later. Absent: now."""
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        capacity_kwh: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity_kwh", b"_capacity_kwh", "capacity_kwh", b"capacity_kwh", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity_kwh", b"_capacity_kwh", "capacity_kwh", b"capacity_kwh", "device_id", b"device_id", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__capacity_kwh: _TypeAlias = _typing.Literal["capacity_kwh"]  # noqa: Y015
+    _WhichOneofArgType__capacity_kwh: _TypeAlias = _typing.Literal["_capacity_kwh", b"_capacity_kwh"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__capacity_kwh) -> _WhichOneofReturnType__capacity_kwh | None: ...
+
+Global___GetStoragePerformanceRequest: _TypeAlias = GetStoragePerformanceRequest  # noqa: Y015
+
+@_typing.final
+class GetStoragePerformanceResponse(_message.Message):
+    """Response of GetStoragePerformance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERFORMANCE_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def performance(self) -> _storage_performance_pb2.StoragePerformance:
+        """How it did."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in this answer, UTC. Absent: not known yet."""
+
+    def __init__(
+        self,
+        *,
+        performance: _storage_performance_pb2.StoragePerformance | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "performance", b"performance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "performance", b"performance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStoragePerformanceResponse: _TypeAlias = GetStoragePerformanceResponse  # noqa: Y015

@@ -90,6 +90,16 @@ class AnalyticsServiceStub:
                 request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsRequest.SerializeToString,
                 response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsResponse.FromString,
                 _registered_method=True)
+        self.GetFleetPerformance = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/GetFleetPerformance',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetPerformanceRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetPerformanceResponse.FromString,
+                _registered_method=True)
+        self.GetStoragePerformance = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/GetStoragePerformance',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceResponse.FromString,
+                _registered_method=True)
 
 
 class AnalyticsServiceServicer:
@@ -196,6 +206,25 @@ class AnalyticsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFleetPerformance(self, request, context):
+        """Gets how well the vehicles of a fleet charged over a window, those that lost most first.
+
+        Fails with NOT_FOUND for an unknown device and a scope without vehicles, and with REQUEST_TOO_EXPENSIVE when vehicles and
+        meters times days are more than 400 000, or meters were linked from, or until, too many instants in the window.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStoragePerformance(self, request, context):
+        """Gets how much of what a grid battery took in it gave back over a window.
+
+        Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT for one that is no battery.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalyticsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -253,6 +282,16 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
                     servicer.ComparePeriods,
                     request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsRequest.FromString,
                     response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsResponse.SerializeToString,
+            ),
+            'GetFleetPerformance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFleetPerformance,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetPerformanceRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetPerformanceResponse.SerializeToString,
+            ),
+            'GetStoragePerformance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStoragePerformance,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -553,6 +592,60 @@ class AnalyticsService:
             '/energy.analytics.v1.AnalyticsService/ComparePeriods',
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsRequest.SerializeToString,
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.ComparePeriodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFleetPerformance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/GetFleetPerformance',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetPerformanceRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetFleetPerformanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStoragePerformance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/GetStoragePerformance',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,6 +87,17 @@ class AnalyticsServiceStub:
 
     Fails as GetStats does.
     """
+    GetFleetPerformance: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.GetFleetPerformanceRequest, _analytics_service_pb2.GetFleetPerformanceResponse]
+    """Gets how well the vehicles of a fleet charged over a window, those that lost most first.
+
+    Fails with NOT_FOUND for an unknown device and a scope without vehicles, and with REQUEST_TOO_EXPENSIVE when vehicles and
+    meters times days are more than 400 000, or meters were linked from, or until, too many instants in the window.
+    """
+    GetStoragePerformance: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.GetStoragePerformanceRequest, _analytics_service_pb2.GetStoragePerformanceResponse]
+    """Gets how much of what a grid battery took in it gave back over a window.
+
+    Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT for one that is no battery.
+    """
 
 @_typing.type_check_only
 class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
@@ -146,6 +157,17 @@ class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
     """Compares two periods of the same devices of one kind; they may differ in length and overlap.
 
     Fails as GetStats does.
+    """
+    GetFleetPerformance: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.GetFleetPerformanceRequest, _analytics_service_pb2.GetFleetPerformanceResponse]  # type: ignore[assignment]
+    """Gets how well the vehicles of a fleet charged over a window, those that lost most first.
+
+    Fails with NOT_FOUND for an unknown device and a scope without vehicles, and with REQUEST_TOO_EXPENSIVE when vehicles and
+    meters times days are more than 400 000, or meters were linked from, or until, too many instants in the window.
+    """
+    GetStoragePerformance: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.GetStoragePerformanceRequest, _analytics_service_pb2.GetStoragePerformanceResponse]  # type: ignore[assignment]
+    """Gets how much of what a grid battery took in it gave back over a window.
+
+    Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT for one that is no battery.
     """
 
 class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -269,6 +291,29 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Compares two periods of the same devices of one kind; they may differ in length and overlap.
 
         Fails as GetStats does.
+        """
+
+    @_abc_1.abstractmethod
+    def GetFleetPerformance(
+        self,
+        request: _analytics_service_pb2.GetFleetPerformanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.GetFleetPerformanceResponse, _abc.Awaitable[_analytics_service_pb2.GetFleetPerformanceResponse]]:
+        """Gets how well the vehicles of a fleet charged over a window, those that lost most first.
+
+        Fails with NOT_FOUND for an unknown device and a scope without vehicles, and with REQUEST_TOO_EXPENSIVE when vehicles and
+        meters times days are more than 400 000, or meters were linked from, or until, too many instants in the window.
+        """
+
+    @_abc_1.abstractmethod
+    def GetStoragePerformance(
+        self,
+        request: _analytics_service_pb2.GetStoragePerformanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.GetStoragePerformanceResponse, _abc.Awaitable[_analytics_service_pb2.GetStoragePerformanceResponse]]:
+        """Gets how much of what a grid battery took in it gave back over a window.
+
+        Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT for one that is no battery.
         """
 
 def add_AnalyticsServiceServicer_to_server(servicer: AnalyticsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

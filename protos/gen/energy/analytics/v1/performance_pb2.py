@@ -22,16 +22,17 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from energy.analytics.v1 import efficiency_state_pb2 as energy_dot_analytics_dot_v1_dot_efficiency__state__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%energy/analytics/v1/performance.proto\x12\x13\x65nergy.analytics.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\x02\n\x0bPerformance\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x06\x61\x63_kwh\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06\x64\x63_kwh\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nefficiency\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12(\n\x1b\x62\x61ttery_temperature_celsius\x18\x07 \x01(\x01H\x03\x88\x01\x01\x12\x11\n\tmeter_ids\x18\x08 \x03(\t\x12\x15\n\rreading_count\x18\t \x01(\x03\x42\t\n\x07_ac_kwhB\t\n\x07_dc_kwhB\r\n\x0b_efficiencyB\x1e\n\x1c_battery_temperature_celsiusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%energy/analytics/v1/performance.proto\x12\x13\x65nergy.analytics.v1\x1a*energy/analytics/v1/efficiency_state.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x03\n\x0bPerformance\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x06\x61\x63_kwh\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06\x64\x63_kwh\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\nefficiency\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12(\n\x1b\x62\x61ttery_temperature_celsius\x18\x07 \x01(\x01H\x03\x88\x01\x01\x12\x11\n\tmeter_ids\x18\x08 \x03(\t\x12\x15\n\rreading_count\x18\t \x01(\x03\x12\x15\n\x08loss_kwh\x18\n \x01(\x01H\x04\x88\x01\x01\x12>\n\x10\x65\x66\x66iciency_state\x18\x0b \x01(\x0e\x32$.energy.analytics.v1.EfficiencyStateB\t\n\x07_ac_kwhB\t\n\x07_dc_kwhB\r\n\x0b_efficiencyB\x1e\n\x1c_battery_temperature_celsiusB\x0b\n\t_loss_kwhb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.analytics.v1.performance_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PERFORMANCE']._serialized_start=96
-  _globals['_PERFORMANCE']._serialized_end=442
+  _globals['_PERFORMANCE']._serialized_start=140
+  _globals['_PERFORMANCE']._serialized_end=586
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from energy.analytics.v1 import efficiency_state_pb2 as _efficiency_state_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -34,6 +35,8 @@ class Performance(_message.Message):
     BATTERY_TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
     METER_IDS_FIELD_NUMBER: _builtins.int
     READING_COUNT_FIELD_NUMBER: _builtins.int
+    LOSS_KWH_FIELD_NUMBER: _builtins.int
+    EFFICIENCY_STATE_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The vehicle."""
     ac_kwh: _builtins.float
@@ -46,6 +49,10 @@ class Performance(_message.Message):
     """Mean battery temperature over the readings that carried one, degrees Celsius."""
     reading_count: _builtins.int
     """Readings of the vehicle in the window."""
+    loss_kwh: _builtins.float
+    """ac_kwh less dc_kwh, kWh. Absent when either is; negative: an error of the data."""
+    efficiency_state: _efficiency_state_pb2.EfficiencyState.ValueType
+    """What can be said of the efficiency."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the window, UTC, inclusive."""
@@ -70,10 +77,12 @@ class Performance(_message.Message):
         battery_temperature_celsius: _builtins.float | None = ...,
         meter_ids: _abc.Iterable[_builtins.str] | None = ...,
         reading_count: _builtins.int = ...,
+        loss_kwh: _builtins.float | None = ...,
+        efficiency_state: _efficiency_state_pb2.EfficiencyState.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_ac_kwh", b"_ac_kwh", "_battery_temperature_celsius", b"_battery_temperature_celsius", "_dc_kwh", b"_dc_kwh", "_efficiency", b"_efficiency", "ac_kwh", b"ac_kwh", "battery_temperature_celsius", b"battery_temperature_celsius", "dc_kwh", b"dc_kwh", "efficiency", b"efficiency", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ac_kwh", b"_ac_kwh", "_battery_temperature_celsius", b"_battery_temperature_celsius", "_dc_kwh", b"_dc_kwh", "_efficiency", b"_efficiency", "_loss_kwh", b"_loss_kwh", "ac_kwh", b"ac_kwh", "battery_temperature_celsius", b"battery_temperature_celsius", "dc_kwh", b"dc_kwh", "efficiency", b"efficiency", "end_time", b"end_time", "loss_kwh", b"loss_kwh", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ac_kwh", b"_ac_kwh", "_battery_temperature_celsius", b"_battery_temperature_celsius", "_dc_kwh", b"_dc_kwh", "_efficiency", b"_efficiency", "ac_kwh", b"ac_kwh", "battery_temperature_celsius", b"battery_temperature_celsius", "dc_kwh", b"dc_kwh", "device_id", b"device_id", "efficiency", b"efficiency", "end_time", b"end_time", "meter_ids", b"meter_ids", "reading_count", b"reading_count", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ac_kwh", b"_ac_kwh", "_battery_temperature_celsius", b"_battery_temperature_celsius", "_dc_kwh", b"_dc_kwh", "_efficiency", b"_efficiency", "_loss_kwh", b"_loss_kwh", "ac_kwh", b"ac_kwh", "battery_temperature_celsius", b"battery_temperature_celsius", "dc_kwh", b"dc_kwh", "device_id", b"device_id", "efficiency", b"efficiency", "efficiency_state", b"efficiency_state", "end_time", b"end_time", "loss_kwh", b"loss_kwh", "meter_ids", b"meter_ids", "reading_count", b"reading_count", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ac_kwh: _TypeAlias = _typing.Literal["ac_kwh"]  # noqa: Y015
     _WhichOneofArgType__ac_kwh: _TypeAlias = _typing.Literal["_ac_kwh", b"_ac_kwh"]  # noqa: Y015
@@ -83,6 +92,8 @@ class Performance(_message.Message):
     _WhichOneofArgType__dc_kwh: _TypeAlias = _typing.Literal["_dc_kwh", b"_dc_kwh"]  # noqa: Y015
     _WhichOneofReturnType__efficiency: _TypeAlias = _typing.Literal["efficiency"]  # noqa: Y015
     _WhichOneofArgType__efficiency: _TypeAlias = _typing.Literal["_efficiency", b"_efficiency"]  # noqa: Y015
+    _WhichOneofReturnType__loss_kwh: _TypeAlias = _typing.Literal["loss_kwh"]  # noqa: Y015
+    _WhichOneofArgType__loss_kwh: _TypeAlias = _typing.Literal["_loss_kwh", b"_loss_kwh"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ac_kwh) -> _WhichOneofReturnType__ac_kwh | None: ...
     @_typing.overload
@@ -91,5 +102,7 @@ class Performance(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__dc_kwh) -> _WhichOneofReturnType__dc_kwh | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__efficiency) -> _WhichOneofReturnType__efficiency | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loss_kwh) -> _WhichOneofReturnType__loss_kwh | None: ...
 
 Global___Performance: _TypeAlias = Performance  # noqa: Y015

@@ -1,0 +1,47 @@
+"""How those who answer questions about periods and performance are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from analytics.alert_rule import AlertRules
+from analytics.charging_limits import ChargingLimits
+from analytics.config import AnalyticsConfig
+from analytics.fleet_performance_report import FleetPerformanceReport
+from analytics.performance_methods import PerformanceReports
+from analytics.performance_report import PerformanceReport
+from analytics.period_usage import PeriodUsage
+from analytics.region_window_store import RegionWindowStore
+from analytics.stats_report import StatsReport
+from analytics.storage_report import StorageReport
+from analytics.usage_client import UsageClient
+from common.registry_cache import RegistryCache
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Who answers."""
+
+    stats: StatsReport
+    performance: PerformanceReports
+
+
+def reports(
+    config: AnalyticsConfig,
+    registry: RegistryCache,
+    usage: UsageClient,
+    *,
+    windows: RegionWindowStore,
+    rules: Callable[[], AlertRules],
+) -> Reports:
+    """Those who answer; opens nothing."""
+    periods = PeriodUsage(usage)
+    return Reports(
+        StatsReport(registry, periods, windows),
+        PerformanceReports(
+            PerformanceReport(registry, usage),
+            FleetPerformanceReport(registry, periods, ChargingLimits(registry, rules)),
+            StorageReport(registry, usage, periods, low_percent=config.storage_efficiency_low_percent),
+        ),
+    )
