@@ -9,7 +9,7 @@ from energy.registry.v1 import device_pb2
 
 from analytics.device_scope import kind_name
 from analytics.performance import Window
-from analytics.period_usage import PeriodUsage, TimeRemaining
+from analytics.period_usage import PeriodUsage, TimeRemaining, earliest
 from analytics.storage_performance import ChargeReading, StoragePerformance, Turnover, storage_performance
 from analytics.usage_client import UsageClient
 from common.errors import FieldViolation, InvalidArgument
@@ -45,14 +45,14 @@ class StorageReport:
         if device.kind != device_pb2.DEVICE_KIND_STORAGE:
             mismatch = FieldViolation("device_id", "KIND_MISMATCH", "must be storage")
             raise InvalidArgument([mismatch], metadata={"device_id": device_id, "kind": kind_name(device.kind)})
-        first = await self._charge_reading(device, window, time_remaining, is_last=False)
-        last = await self._charge_reading(device, window, time_remaining, is_last=True)
-        turnover, through_ms = None, None
+        first, first_through_ms = await self._charge_reading(device, window, time_remaining, is_last=False)
+        last, last_through_ms = await self._charge_reading(device, window, time_remaining, is_last=True)
+        turnover, through_ms = None, earliest([first_through_ms, last_through_ms])
         if first is not None and last is not None and first.start_ms < last.start_ms:
             # From after the first one's start on, and with the last one.
             between = Window(first.start_ms + 1, last.start_ms + 1)
             sums = await self._usage.sums([device_id], between, time_remaining)
-            through_ms = sums.complete_through_ms
+            through_ms = earliest([through_ms, sums.complete_through_ms])
             taken, given = (
                 (sums.devices[0].in_milliwatt_hours, sums.devices[0].out_milliwatt_hours)
                 if sums.devices
@@ -63,24 +63,30 @@ class StorageReport:
 
     async def _charge_reading(
         self, device: CachedDevice, window: Window, time_remaining: TimeRemaining, *, is_last: bool
-    ) -> ChargeReading | None:
-        """The reading of a window with a state of charge that is nearest to one of its ends; None if none is near."""
+    ) -> tuple[ChargeReading | None, int | None]:
+        """The reading of a window with a state of charge that is nearest to one of its ends; None if none is near.
+
+        And what that is complete through, UTC milliseconds.
+        """
+        through_ms = None
         for intervals in _REACH_INTERVALS:
             reach_ms = intervals * device.expected_interval_ms
             part = Window(window.start_ms, min(window.end_ms, window.start_ms + reach_ms))
             if is_last:
                 part = Window(max(window.start_ms, window.end_ms - reach_ms), window.end_ms)
-            found = list(_charge_readings(await self._readings(device.device_id, part, time_remaining)))
+            readings, through_ms = await self._readings(device.device_id, part, time_remaining)
+            found = list(_charge_readings(readings))
             if found:
-                return found[-1 if is_last else 0]
+                return found[-1 if is_last else 0], through_ms
             if part == window:
-                return None
-        return None
+                break
+        return None, through_ms
 
     async def _readings(
         self, device_id: str, part: Window, time_remaining: TimeRemaining
-    ) -> Iterable[usage_pb2.RecordedReading]:
+    ) -> tuple[Iterable[usage_pb2.RecordedReading], int | None]:
         found: list[usage_pb2.RecordedReading] = []
+        through_ms: list[int | None] = []
         page_token = ""
         while True:
             request = usage_service_pb2.ListReadingsRequest(
@@ -92,9 +98,10 @@ class StorageReport:
             )
             response = await self._client.recorded(request, time_remaining())
             found += response.readings
+            through_ms.append(to_ms(response.complete_through) if response.HasField("complete_through") else None)
             page_token = response.next_page_token
             if not page_token:
-                return found
+                return found, earliest(through_ms)
 
 
 def _charge_readings(readings: Iterable[usage_pb2.RecordedReading]) -> Iterable[ChargeReading]:
