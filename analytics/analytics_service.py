@@ -18,13 +18,16 @@ from analytics.performance_wiring import Reports
 from analytics.reading_methods import ReadingMethods
 from analytics.readings_tap import ReadingsTap
 from analytics.region_load_methods import RegionLoadMethods
+from analytics.site_methods import SiteMethods
 from analytics.stats_methods import StatsMethods
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import RegionLoads
 from common.instants import from_ms
 
 
-class AnalyticsService(RegionLoadMethods, AggregateMethods, ReadingMethods, StatsMethods, PerformanceMethods):
+class AnalyticsService(
+    RegionLoadMethods, AggregateMethods, ReadingMethods, StatsMethods, PerformanceMethods, SiteMethods
+):
     """Serves `energy.analytics.v1.AnalyticsService`."""
 
     def __init__(
@@ -42,6 +45,7 @@ class AnalyticsService(RegionLoadMethods, AggregateMethods, ReadingMethods, Stat
         ReadingMethods.__init__(self, tap)
         StatsMethods.__init__(self, reports.stats)
         PerformanceMethods.__init__(self, reports.performance, now_ms)
+        SiteMethods.__init__(self, reports.sites, now_ms)
         self._fleet_report = fleet_report
 
     async def GetFleetSummary(  # noqa: N802 - the contract's name

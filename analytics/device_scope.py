@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -15,7 +15,7 @@ from common.registry_cache import CachedDevice, RegistryCache
 # Looking at so many devices takes a few milliseconds; then others have their turn.
 _DEVICES_AT_A_TIME = 10_000
 
-_METER = device_pb2.DEVICE_KIND_METER
+_METER, _STORAGE = device_pb2.DEVICE_KIND_METER, device_pb2.DEVICE_KIND_STORAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,24 @@ async def devices_of(scope: Scope, registry: RegistryCache) -> Sequence[CachedDe
         return [_of_kind(await registry.find(scope.name), scope.kind)]
     if not registry.is_complete:
         raise DependencyUnavailable("registry")
-    kind = scope.kind or _METER
-    found = await _chosen(_candidates(scope, registry), _belongs(scope), kind)
+    kinds = {scope.kind or _METER}
+    found = await _chosen(_candidates(scope, registry), _belongs(scope), kinds)
+    if not found:
+        raise ScopeEmpty(str(scope))
+    return sorted(found, key=lambda device: device.device_id)
+
+
+async def meters_and_batteries_of(site_id: str, registry: RegistryCache) -> Sequence[CachedDevice]:
+    """The meters and batteries of a site by id; at least one.
+
+    Raises:
+        ScopeEmpty: there is none.
+        DependencyUnavailable: the registry was never reached, so that the devices are not known.
+    """
+    if not registry.is_complete:
+        raise DependencyUnavailable("registry")
+    scope = Scope("site_id", site_id)
+    found = await _chosen(registry.devices(), _belongs(scope), {_METER, _STORAGE})
     if not found:
         raise ScopeEmpty(str(scope))
     return sorted(found, key=lambda device: device.device_id)
@@ -83,11 +99,11 @@ def _belongs(scope: Scope) -> Callable[[CachedDevice], bool]:
 
 
 async def _chosen(
-    candidates: Iterable[CachedDevice], belongs: Callable[[CachedDevice], bool], kind: int
+    candidates: Iterable[CachedDevice], belongs: Callable[[CachedDevice], bool], kinds: Collection[int]
 ) -> list[CachedDevice]:
     found: list[CachedDevice] = []
     remaining = iter(candidates)
     while piece := list(islice(remaining, _DEVICES_AT_A_TIME)):
-        found += [device for device in piece if device.kind == kind and belongs(device)]
+        found += [device for device in piece if device.kind in kinds and belongs(device)]
         await asyncio.sleep(0)
     return found

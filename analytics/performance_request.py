@@ -18,7 +18,12 @@ from common.instants import to_ms
 FLEET_LIMIT_DEFAULT, FLEET_LIMIT_MAXIMUM = 100, 1000
 CAPACITY_KWH_MAXIMUM = 1e6
 
-WindowRequest = pb.GetPerformanceRequest | pb.GetFleetPerformanceRequest | pb.GetStoragePerformanceRequest
+WindowRequest = (
+    pb.GetPerformanceRequest
+    | pb.GetFleetPerformanceRequest
+    | pb.GetStoragePerformanceRequest
+    | pb.GetSiteBalanceRequest
+)
 
 
 def device_window(request: pb.GetPerformanceRequest | pb.GetStoragePerformanceRequest, now_ms: int) -> Window:

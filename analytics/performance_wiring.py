@@ -13,6 +13,7 @@ from analytics.performance_methods import PerformanceReports
 from analytics.performance_report import PerformanceReport
 from analytics.period_usage import PeriodUsage
 from analytics.region_window_store import RegionWindowStore
+from analytics.site_report import SiteReport
 from analytics.stats_report import StatsReport
 from analytics.storage_report import StorageReport
 from analytics.usage_client import UsageClient
@@ -25,6 +26,7 @@ class Reports:
 
     stats: StatsReport
     performance: PerformanceReports
+    sites: SiteReport
 
 
 def reports(
@@ -44,4 +46,5 @@ def reports(
             FleetPerformanceReport(registry, periods, ChargingLimits(registry, rules)),
             StorageReport(registry, usage, periods, low_percent=config.storage_efficiency_low_percent),
         ),
+        SiteReport(registry, periods),
     )

@@ -14,6 +14,7 @@ from energy.analytics.v1 import period_stats_pb2 as _period_stats_pb2
 from energy.analytics.v1 import received_reading_pb2 as _received_reading_pb2
 from energy.analytics.v1 import region_load_pb2 as _region_load_pb2
 from energy.analytics.v1 import region_window_pb2 as _region_window_pb2
+from energy.analytics.v1 import site_balance_pb2 as _site_balance_pb2
 from energy.analytics.v1 import storage_performance_pb2 as _storage_performance_pb2
 from energy.registry.v1 import device_pb2 as _device_pb2
 from google.protobuf import descriptor as _descriptor
@@ -976,3 +977,81 @@ class GetStoragePerformanceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStoragePerformanceResponse: _TypeAlias = GetStoragePerformanceResponse  # noqa: Y015
+
+@_typing.final
+class GetSiteBalanceRequest(_message.Message):
+    """Request of GetSiteBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    GRID_METER_IDS_FIELD_NUMBER: _builtins.int
+    TOLERANCE_PERCENT_FIELD_NUMBER: _builtins.int
+    site_id: _builtins.str
+    """The site. Required."""
+    tolerance_percent: _builtins.float
+    """Up to how much residual the site is balanced, per cent, 0..100. Absent: 5."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the window, UTC, inclusive. Absent: 24 hours before the end."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the window, UTC, exclusive, after start_time, at most 366 days later. Absent: now."""
+
+    @_builtins.property
+    def grid_meter_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Meters of the grid connection, all of them at the site, at most 100. Empty: the only meter of the site that was linked to no
+        vehicle in the window; where there are none or several, they have to be named.
+        """
+
+    def __init__(
+        self,
+        *,
+        site_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        grid_meter_ids: _abc.Iterable[_builtins.str] | None = ...,
+        tolerance_percent: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tolerance_percent", b"_tolerance_percent", "end_time", b"end_time", "start_time", b"start_time", "tolerance_percent", b"tolerance_percent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tolerance_percent", b"_tolerance_percent", "end_time", b"end_time", "grid_meter_ids", b"grid_meter_ids", "site_id", b"site_id", "start_time", b"start_time", "tolerance_percent", b"tolerance_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tolerance_percent: _TypeAlias = _typing.Literal["tolerance_percent"]  # noqa: Y015
+    _WhichOneofArgType__tolerance_percent: _TypeAlias = _typing.Literal["_tolerance_percent", b"_tolerance_percent"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tolerance_percent) -> _WhichOneofReturnType__tolerance_percent | None: ...
+
+Global___GetSiteBalanceRequest: _TypeAlias = GetSiteBalanceRequest  # noqa: Y015
+
+@_typing.final
+class GetSiteBalanceResponse(_message.Message):
+    """Response of GetSiteBalance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BALANCE_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def balance(self) -> _site_balance_pb2.SiteBalance:
+        """The balance."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in this answer, UTC. Absent: not known yet."""
+
+    def __init__(
+        self,
+        *,
+        balance: _site_balance_pb2.SiteBalance | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "complete_through", b"complete_through"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "complete_through", b"complete_through"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSiteBalanceResponse: _TypeAlias = GetSiteBalanceResponse  # noqa: Y015

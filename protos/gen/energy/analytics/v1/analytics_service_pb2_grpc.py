@@ -100,6 +100,11 @@ class AnalyticsServiceStub:
                 request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceRequest.SerializeToString,
                 response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceResponse.FromString,
                 _registered_method=True)
+        self.GetSiteBalance = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/GetSiteBalance',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceResponse.FromString,
+                _registered_method=True)
 
 
 class AnalyticsServiceServicer:
@@ -225,6 +230,16 @@ class AnalyticsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSiteBalance(self, request, context):
+        """Gets what went through the grid connection of a site beside what is measured behind it, over a window.
+
+        Fails with NOT_FOUND for a site without meters and batteries, with INVALID_ARGUMENT where the meters of the connection have to
+        be named, and with REQUEST_TOO_EXPENSIVE for a site of more than 1000 of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalyticsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -292,6 +307,11 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
                     servicer.GetStoragePerformance,
                     request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceRequest.FromString,
                     response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceResponse.SerializeToString,
+            ),
+            'GetSiteBalance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSiteBalance,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -646,6 +666,33 @@ class AnalyticsService:
             '/energy.analytics.v1.AnalyticsService/GetStoragePerformance',
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceRequest.SerializeToString,
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetStoragePerformanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSiteBalance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/GetSiteBalance',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceResponse.FromString,
             options,
             channel_credentials,
             insecure,

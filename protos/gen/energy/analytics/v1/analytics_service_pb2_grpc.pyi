@@ -98,6 +98,12 @@ class AnalyticsServiceStub:
 
     Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT for one that is no battery.
     """
+    GetSiteBalance: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.GetSiteBalanceRequest, _analytics_service_pb2.GetSiteBalanceResponse]
+    """Gets what went through the grid connection of a site beside what is measured behind it, over a window.
+
+    Fails with NOT_FOUND for a site without meters and batteries, with INVALID_ARGUMENT where the meters of the connection have to
+    be named, and with REQUEST_TOO_EXPENSIVE for a site of more than 1000 of them.
+    """
 
 @_typing.type_check_only
 class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
@@ -168,6 +174,12 @@ class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
     """Gets how much of what a grid battery took in it gave back over a window.
 
     Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT for one that is no battery.
+    """
+    GetSiteBalance: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.GetSiteBalanceRequest, _analytics_service_pb2.GetSiteBalanceResponse]  # type: ignore[assignment]
+    """Gets what went through the grid connection of a site beside what is measured behind it, over a window.
+
+    Fails with NOT_FOUND for a site without meters and batteries, with INVALID_ARGUMENT where the meters of the connection have to
+    be named, and with REQUEST_TOO_EXPENSIVE for a site of more than 1000 of them.
     """
 
 class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -314,6 +326,18 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gets how much of what a grid battery took in it gave back over a window.
 
         Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT for one that is no battery.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSiteBalance(
+        self,
+        request: _analytics_service_pb2.GetSiteBalanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.GetSiteBalanceResponse, _abc.Awaitable[_analytics_service_pb2.GetSiteBalanceResponse]]:
+        """Gets what went through the grid connection of a site beside what is measured behind it, over a window.
+
+        Fails with NOT_FOUND for a site without meters and batteries, with INVALID_ARGUMENT where the meters of the connection have to
+        be named, and with REQUEST_TOO_EXPENSIVE for a site of more than 1000 of them.
         """
 
 def add_AnalyticsServiceServicer_to_server(servicer: AnalyticsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
