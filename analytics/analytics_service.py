@@ -43,7 +43,7 @@ class AnalyticsService(
         RegionLoadMethods.__init__(self, region_loads=region_loads.report, feed=region_loads.feed, now_ms=now_ms)
         AggregateMethods.__init__(self, usage)
         ReadingMethods.__init__(self, tap)
-        StatsMethods.__init__(self, reports.stats)
+        StatsMethods.__init__(self, reports.stats, reports.trends)
         PerformanceMethods.__init__(self, reports.performance, now_ms)
         SiteMethods.__init__(self, reports.sites, now_ms)
         self._fleet_report = fleet_report

@@ -16,6 +16,7 @@ from analytics.region_window_store import RegionWindowStore
 from analytics.site_report import SiteReport
 from analytics.stats_report import StatsReport
 from analytics.storage_report import StorageReport
+from analytics.trend_report import TrendReport
 from analytics.usage_client import UsageClient
 from common.registry_cache import RegistryCache
 
@@ -27,6 +28,7 @@ class Reports:
     stats: StatsReport
     performance: PerformanceReports
     sites: SiteReport
+    trends: TrendReport
 
 
 def reports(
@@ -47,4 +49,5 @@ def reports(
             StorageReport(registry, usage, periods, low_percent=config.storage_efficiency_low_percent),
         ),
         SiteReport(registry, periods),
+        TrendReport(registry, periods),
     )

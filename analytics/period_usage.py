@@ -58,6 +58,14 @@ class DatedTotals(NamedTuple):
     device: DeviceTotals
 
 
+@dataclass(frozen=True, slots=True)
+class DatedSums:
+    """What devices did by date, and what that is complete through, UTC milliseconds; None: not known."""
+
+    totals: Sequence[DatedTotals]
+    complete_through_ms: int | None
+
+
 class PeriodUsage:
     """Asks billing; what it raises is what `UsageClient` does."""
 
@@ -76,20 +84,16 @@ class PeriodUsage:
                 return await self._usage.summarized(request, time_remaining())
 
         responses = await _together(asked(chunk) for chunk in _chunks(device_ids))
-        through = [
-            to_ms(response.complete_through) if response.HasField("complete_through") else None
-            for response in responses
-        ]
         found = [
             device_totals(one.device_id, one.usage, one.covered_share)
             for response in responses
             for one in response.devices
         ]
-        return Sums(found, earliest(through))
+        return Sums(found, earliest(map(_through_ms, responses)))
 
     async def by_calendar(
         self, devices: Sequence[CachedDevice], window: Window, calendar: Calendar, time_remaining: TimeRemaining
-    ) -> list[DatedTotals]:
+    ) -> DatedSums:
         """What devices did on each of their local days, or in each month, that has a reading.
 
         Devices are asked about one by one or days one by one, whichever are fewer.
@@ -106,14 +110,14 @@ class PeriodUsage:
             raise RequestTooExpensive(f"at most {CALLS_MAXIMUM} devices, or {calendar}s of a thousand devices, at once")
         if _fewer_by_device(len(devices), calls):
             listed = (self._listed_by_calendar(device, window, calendar, time_remaining) for device in devices)
-            return list(chain.from_iterable(await _together(listed)))
+            return _joined(await _together(listed))
 
-        async def summed(device_ids: Sequence[str], day: date, part: Window) -> list[DatedTotals]:
+        async def summed(device_ids: Sequence[str], day: date, part: Window) -> DatedSums:
             sums = await self.sums(device_ids, part, time_remaining)
-            return [DatedTotals(day, part, device) for device in sums.devices]
+            return DatedSums([DatedTotals(day, part, device) for device in sums.devices], sums.complete_through_ms)
 
         asked = (summed(by_zone[zone], one.day, one.part) for zone in by_zone for one in periods[zone])
-        return list(chain.from_iterable(await _together(asked)))
+        return _joined(await _together(asked))
 
     async def taken(
         self,
@@ -123,22 +127,23 @@ class PeriodUsage:
         time_remaining: TimeRemaining,
     ) -> list[TakenEnergy]:
         """What flowed into a device in each interval in which that was measured."""
+        intervals, _ = await self._listed(device_id, window, resolution, time_remaining)
         return [
             TakenEnergy(
                 Window(to_ms(interval.start_time), to_ms(interval.end_time)),
                 taken,
                 duration_to_ms(interval.usage.covered),
             )
-            for interval in await self._listed(device_id, window, resolution, time_remaining)
+            for interval in intervals
             if (taken := _energy(interval.usage, _IN)) is not None
         ]
 
     async def _listed_by_calendar(
         self, device: CachedDevice, window: Window, calendar: Calendar, time_remaining: TimeRemaining
-    ) -> list[DatedTotals]:
-        intervals = await self._listed(device.device_id, window, _RESOLUTIONS[calendar], time_remaining)
+    ) -> DatedSums:
+        intervals, through_ms = await self._listed(device.device_id, window, _RESOLUTIONS[calendar], time_remaining)
         zone = ZoneInfo(device.time_zone)
-        return [
+        totals = [
             DatedTotals(
                 wall_clock(to_ms(interval.start_time), zone).day,
                 Window(max(to_ms(interval.start_time), window.start_ms), min(to_ms(interval.end_time), window.end_ms)),
@@ -146,6 +151,7 @@ class PeriodUsage:
             )
             for interval in intervals
         ]
+        return DatedSums(totals, through_ms)
 
     async def _listed(
         self,
@@ -153,8 +159,9 @@ class PeriodUsage:
         window: Window,
         resolution: usage_service_pb2.UsageResolution.ValueType,
         time_remaining: TimeRemaining,
-    ) -> list[usage_pb2.UsageInterval]:
+    ) -> tuple[list[usage_pb2.UsageInterval], int | None]:
         found: list[usage_pb2.UsageInterval] = []
+        through_ms: list[int | None] = []
         page_token = ""
         while True:
             request = usage_service_pb2.ListUsageRequest(
@@ -168,9 +175,10 @@ class PeriodUsage:
             async with self._slots:
                 response = await self._usage.listed(request, time_remaining())
             found += response.intervals
+            through_ms.append(_through_ms(response))
             page_token = response.next_page_token
             if not page_token:
-                return found
+                return found, earliest(through_ms)
 
 
 def device_totals(device_id: str, usage: usage_pb2.Usage, covered_share: float) -> DeviceTotals:
@@ -198,6 +206,18 @@ def earliest(through_ms: Iterable[int | None]) -> int | None:
 def _energy(usage: usage_pb2.Usage, names: Sequence[str]) -> int | None:
     measured = [getattr(usage, name) for name in names if usage.HasField(name)]  # type: ignore[arg-type]
     return milliwatt_hours(measured[0]) if measured else None
+
+
+def _through_ms(
+    response: usage_service_pb2.SummarizeUsageResponse | usage_service_pb2.ListUsageResponse,
+) -> int | None:
+    return to_ms(response.complete_through) if response.HasField("complete_through") else None
+
+
+def _joined(some: Sequence[DatedSums]) -> DatedSums:
+    return DatedSums(
+        list(chain.from_iterable(one.totals for one in some)), earliest(one.complete_through_ms for one in some)
+    )
 
 
 def _fewer_by_device(device_count: int, calls_by_period: int) -> bool:

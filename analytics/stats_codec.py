@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from energy.analytics.v1 import analytics_service_pb2 as pb
-from energy.analytics.v1 import period_stats_pb2
+from energy.analytics.v1 import period_stats_pb2, usage_trend_pb2
 from google.type.date_pb2 import Date
 
 from analytics.peak_load import Peak
+from analytics.period_rows import Row
 from analytics.period_totals import PeriodTotals, change_percent, difference, per_day
-from analytics.stats_report import Comparison, Row, Stats, TopConsumers
+from analytics.stats_report import Comparison, Stats, TopConsumers
+from analytics.trend_report import FoundTrend, TrendQuestion
 from common.energy import kwh
 from common.instants import from_ms, optional_from_ms
 
@@ -75,6 +79,26 @@ def comparison_response(found: Comparison) -> pb.ComparePeriodsResponse:
     )
 
 
+def trend_response(question: TrendQuestion, found: FoundTrend) -> pb.GetUsageTrendResponse:
+    """Where the energy of days goes."""
+    trend, days = found.trend, found.days
+    return pb.GetUsageTrendResponse(
+        trend=usage_trend_pb2.UsageTrend(
+            start_date=_date_message(question.start_date),
+            end_date=_date_message(question.end_date),
+            counted_day_count=len(days),
+            left_out_day_count=(question.end_date - question.start_date).days - len(days),
+            direction=usage_trend_pb2.TrendDirection.Value(f"TREND_DIRECTION_{trend.direction.value}"),
+            change_per_day_kwh=_kwh(trend.change_per_day),
+            change_per_day_percent=_share_percent(trend.change_per_day, trend.mean_day),
+            mean_day_kwh=_kwh(trend.mean_day),
+            peak_day=None if trend.peak_day is None else _row_message(days[trend.peak_day]),
+            lowest_day=None if trend.lowest_day is None else _row_message(days[trend.lowest_day]),
+        ),
+        complete_through=optional_from_ms(found.complete_through_ms),
+    )
+
+
 def totals_message(totals: PeriodTotals) -> period_stats_pb2.PeriodTotals:
     """What devices did over one period."""
     return period_stats_pb2.PeriodTotals(
@@ -103,12 +127,14 @@ def _peak_message(peak: Peak) -> period_stats_pb2.PeakInterval:
 
 
 def _row_message(row: Row) -> period_stats_pb2.PeriodRow:
-    return period_stats_pb2.PeriodRow(
-        date=Date(year=row.day.year, month=row.day.month, day=row.day.day), totals=totals_message(row.totals)
-    )
+    return period_stats_pb2.PeriodRow(date=_date_message(row.day), totals=totals_message(row.totals))
 
 
-def _share_percent(part: int | None, whole: int | None) -> float | None:
+def _date_message(day: date) -> Date:
+    return Date(year=day.year, month=day.month, day=day.day)
+
+
+def _share_percent(part: float | None, whole: float | None) -> float | None:
     return 100 * part / whole if part is not None and whole else None
 
 

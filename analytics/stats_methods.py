@@ -8,16 +8,19 @@ from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 
 from analytics.scope_request import comparison_question, stats_question, top_question
-from analytics.stats_codec import comparison_response, stats_response, top_response
+from analytics.stats_codec import comparison_response, stats_response, top_response, trend_response
 from analytics.stats_report import StatsReport
+from analytics.trend_report import TrendReport
+from analytics.trend_request import trend_question
 from common.rpc_guard import Context
 
 
 class StatsMethods(AnalyticsServiceServicer):
     """Translates between the contract and what devices did over periods."""
 
-    def __init__(self, report: StatsReport) -> None:
+    def __init__(self, report: StatsReport, trends: TrendReport) -> None:
         self._stats = report
+        self._trends = trends
 
     async def ListTopConsumers(
         self, request: pb.ListTopConsumersRequest, context: Context
@@ -33,3 +36,8 @@ class StatsMethods(AnalyticsServiceServicer):
         """Compares two periods."""
         found = await self._stats.compared(comparison_question(request), context.time_remaining)
         return comparison_response(found)
+
+    async def GetUsageTrend(self, request: pb.GetUsageTrendRequest, context: Context) -> pb.GetUsageTrendResponse:
+        """Gets where the energy of days goes."""
+        question = trend_question(request)
+        return trend_response(question, await self._trends.of(question, context.time_remaining))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import chain
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from analytics.device_scope import Scope, devices_of
 from analytics.local_periods import Calendar, day_count
 from analytics.peak_load import Peak, TakenEnergy, peak_of
 from analytics.performance import Window
+from analytics.period_rows import Row, rows_of
 from analytics.period_totals import DeviceTotals, PeriodTotals, top_consumers, totals_of
 from analytics.period_usage import PeriodUsage, TimeRemaining
 from analytics.region_window_store import RegionWindowStore
@@ -35,14 +35,6 @@ _WINDOWS_AT_A_TIME = 2000
 _QUARTER_MS, _HOUR_MS = 900_000, 3_600_000
 
 _METER = device_pb2.DEVICE_KIND_METER
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What devices did on a local day or in a local month, by the clock of each."""
-
-    day: date
-    totals: PeriodTotals
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +107,16 @@ class StatsReport:
                 group.create_task(self._rows(devices, question.window, calendar, time_remaining)) if wanted else None
                 for calendar, wanted in _calendars(question)
             )
+        tables = [table.result() if table else ([], None) for table in (days, months)]
+        through_ms = [totals.result().complete_through_ms, previous.result().complete_through_ms]
+        through_ms += [table.result()[1] for table in (days, months) if table]
         return Stats(
             totals=totals_of(question.window, len(devices), totals.result().devices),
             previous=totals_of(question.previous, len(devices), previous.result().devices),
             peak=peak.result(),
-            days=days.result() if days else [],
-            months=months.result() if months else [],
-            complete_through_ms=period_usage.earliest(
-                [totals.result().complete_through_ms, previous.result().complete_through_ms]
-            ),
+            days=tables[0][0],
+            months=tables[1][0],
+            complete_through_ms=period_usage.earliest(through_ms),
         )
 
     async def compared(self, question: ComparisonQuestion, time_remaining: TimeRemaining) -> Comparison:
@@ -145,21 +138,9 @@ class StatsReport:
 
     async def _rows(
         self, devices: Sequence[CachedDevice], window: Window, calendar: Calendar, time_remaining: TimeRemaining
-    ) -> list[Row]:
-        by_date: dict[date, list[period_usage.DatedTotals]] = {}
-        for dated in await self._usage.by_calendar(devices, window, calendar, time_remaining):
-            by_date.setdefault(dated.day, []).append(dated)
-        return [
-            Row(
-                day,
-                totals_of(
-                    Window(min(one.part.start_ms for one in some), max(one.part.end_ms for one in some)),
-                    len(devices),
-                    [one.device for one in some],
-                ),
-            )
-            for day, some in sorted(by_date.items())
-        ]
+    ) -> tuple[list[Row], int | None]:
+        sums = await self._usage.by_calendar(devices, window, calendar, time_remaining)
+        return rows_of(sums.totals, len(devices)), sums.complete_through_ms
 
     async def _peak(
         self, scope: Scope, devices: Sequence[CachedDevice], window: Window, time_remaining: TimeRemaining

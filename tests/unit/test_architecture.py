@@ -24,7 +24,7 @@ PURE = {
     "gateway": "device known_device limits vehicle_link",
     "analytics": (
         "batch_memory efficiency_state fleet_performance local_periods observation peak_load performance period_totals "
-        "reading_rate region_capacity region_window site_balance storage_performance"
+        "reading_rate region_capacity region_window site_balance storage_performance usage_trend"
     ),
     "common": "energy local_time partition_leases",
 }

@@ -34,11 +34,13 @@ from energy.analytics.v1 import region_load_pb2 as energy_dot_analytics_dot_v1_d
 from energy.analytics.v1 import region_window_pb2 as energy_dot_analytics_dot_v1_dot_region__window__pb2
 from energy.analytics.v1 import site_balance_pb2 as energy_dot_analytics_dot_v1_dot_site__balance__pb2
 from energy.analytics.v1 import storage_performance_pb2 as energy_dot_analytics_dot_v1_dot_storage__performance__pb2
+from energy.analytics.v1 import usage_trend_pb2 as energy_dot_analytics_dot_v1_dot_usage__trend__pb2
 from energy.registry.v1 import device_pb2 as energy_dot_registry_dot_v1_dot_device__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+energy/analytics/v1/analytics_service.proto\x12\x13\x65nergy.analytics.v1\x1a*energy/analytics/v1/device_aggregate.proto\x1a&energy/analytics/v1/device_scope.proto\x1a*energy/analytics/v1/efficiency_state.proto\x1a\x1f\x65nergy/analytics/v1/fleet.proto\x1a+energy/analytics/v1/fleet_performance.proto\x1a%energy/analytics/v1/performance.proto\x1a&energy/analytics/v1/period_stats.proto\x1a*energy/analytics/v1/received_reading.proto\x1a%energy/analytics/v1/region_load.proto\x1a\'energy/analytics/v1/region_window.proto\x1a&energy/analytics/v1/site_balance.proto\x1a-energy/analytics/v1/storage_performance.proto\x1a\x1f\x65nergy/registry/v1/device.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x01\n\x15GetPerformanceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x16GetPerformanceResponse\x12\x35\n\x0bperformance\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.Performance\"(\n\x16GetFleetSummaryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"M\n\x17GetFleetSummaryResponse\x12\x32\n\x07summary\x18\x01 \x01(\x0b\x32!.energy.analytics.v1.FleetSummary\"\xed\x01\n\x15ListAggregatesRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\nresolution\x18\x04 \x01(\x0e\x32(.energy.analytics.v1.AggregateResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\xa1\x01\n\x16ListAggregatesResponse\x12\x38\n\naggregates\x18\x01 \x03(\x0b\x32$.energy.analytics.v1.DeviceAggregate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14GetRegionLoadRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"\x80\x01\n\x15GetRegionLoadResponse\x12-\n\x04load\x18\x01 \x01(\x0b\x32\x1f.energy.analytics.v1.RegionLoad\x12\x38\n\rnewest_window\x18\x02 \x01(\x0b\x32!.energy.analytics.v1.RegionWindow\"\xeb\x01\n\x15ListRegionLoadRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\nresolution\x18\x04 \x01(\x0e\x32).energy.analytics.v1.RegionLoadResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"e\n\x16ListRegionLoadResponse\x12\x32\n\x07windows\x18\x01 \x03(\x0b\x32!.energy.analytics.v1.RegionWindow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x16WatchRegionLoadRequest\x12\x0f\n\x07regions\x18\x01 \x03(\t\"\x9a\x01\n\x17WatchRegionLoadResponse\x12.\n\x05loads\x18\x01 \x03(\x0b\x32\x1f.energy.analytics.v1.RegionLoad\x12\x32\n\x07windows\x18\x02 \x03(\x0b\x32!.energy.analytics.v1.RegionWindow\x12\x1b\n\x13missed_window_count\x18\x03 \x01(\x03\"h\n\x14WatchReadingsRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.energy.registry.v1.DeviceKind\x12\x12\n\ndevice_ids\x18\x03 \x03(\t\"\x89\x01\n\x15WatchReadingsResponse\x12\x36\n\x08readings\x18\x01 \x03(\x0b\x32$.energy.analytics.v1.ReceivedReading\x12\x1c\n\x14missed_reading_count\x18\x02 \x01(\x03\x12\x1a\n\x12missed_batch_count\x18\x03 \x01(\x03\"~\n\x18SetRegionCapacityRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61pacity_kw\x18\x02 \x01(\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"R\n\x19SetRegionCapacityResponse\x12\x35\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32#.energy.analytics.v1.RegionCapacity\"\xe5\x01\n\x17ListTopConsumersRequest\x12/\n\x05scope\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.DeviceScope\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.energy.registry.v1.DeviceKind\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05limit\x18\x05 \x01(\x05\"\xb8\x01\n\x18ListTopConsumersResponse\x12\x33\n\tconsumers\x18\x01 \x03(\x0b\x32 .energy.analytics.v1.TopConsumer\x12\x31\n\x06totals\x18\x02 \x01(\x0b\x32!.energy.analytics.v1.PeriodTotals\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfc\x01\n\x0fGetStatsRequest\x12/\n\x05scope\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.DeviceScope\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.energy.registry.v1.DeviceKind\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cinclude_days\x18\x05 \x01(\x08\x12\x16\n\x0einclude_months\x18\x06 \x01(\x08\"y\n\x10GetStatsResponse\x12/\n\x05stats\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.PeriodStats\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x02\n\x15\x43omparePeriodsRequest\x12/\n\x05scope\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.DeviceScope\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.energy.registry.v1.DeviceKind\x12\x34\n\x10\x66irst_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x66irst_end_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11second_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fsecond_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x07 \x01(\t\"\x89\x01\n\x16\x43omparePeriodsResponse\x12\x39\n\ncomparison\x18\x01 \x01(\x0b\x32%.energy.analytics.v1.PeriodComparison\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfb\x01\n\x1aGetFleetPerformanceRequest\x12/\n\x05scope\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.DeviceScope\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05limit\x18\x04 \x01(\x05\x12?\n\x11\x65\x66\x66iciency_states\x18\x05 \x03(\x0e\x32$.energy.analytics.v1.EfficiencyState\"\x8f\x01\n\x1bGetFleetPerformanceResponse\x12:\n\x0bperformance\x18\x01 \x01(\x0b\x32%.energy.analytics.v1.FleetPerformance\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbb\x01\n\x1cGetStoragePerformanceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x0c\x63\x61pacity_kwh\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0f\n\r_capacity_kwh\"\x93\x01\n\x1dGetStoragePerformanceResponse\x12<\n\x0bperformance\x18\x01 \x01(\x0b\x32\'.energy.analytics.v1.StoragePerformance\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd4\x01\n\x15GetSiteBalanceRequest\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0egrid_meter_ids\x18\x04 \x03(\t\x12\x1e\n\x11tolerance_percent\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x14\n\x12_tolerance_percent\"\x81\x01\n\x16GetSiteBalanceResponse\x12\x31\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.SiteBalance\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xc6\x01\n\x13\x41ggregateResolution\x12$\n AGGREGATE_RESOLUTION_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41GGREGATE_RESOLUTION_MINUTE\x10\x01\x12%\n!AGGREGATE_RESOLUTION_QUARTER_HOUR\x10\x02\x12\x1d\n\x19\x41GGREGATE_RESOLUTION_HOUR\x10\x03\x12\"\n\x1e\x41GGREGATE_RESOLUTION_LOCAL_DAY\x10\x04*\x88\x01\n\x14RegionLoadResolution\x12&\n\"REGION_LOAD_RESOLUTION_UNSPECIFIED\x10\x00\x12\'\n#REGION_LOAD_RESOLUTION_QUARTER_HOUR\x10\x01\x12\x1f\n\x1bREGION_LOAD_RESOLUTION_HOUR\x10\x02\x32\xd8\x0c\n\x10\x41nalyticsService\x12n\n\x0eGetPerformance\x12*.energy.analytics.v1.GetPerformanceRequest\x1a+.energy.analytics.v1.GetPerformanceResponse\"\x03\x90\x02\x01\x12q\n\x0fGetFleetSummary\x12+.energy.analytics.v1.GetFleetSummaryRequest\x1a,.energy.analytics.v1.GetFleetSummaryResponse\"\x03\x90\x02\x01\x12n\n\x0eListAggregates\x12*.energy.analytics.v1.ListAggregatesRequest\x1a+.energy.analytics.v1.ListAggregatesResponse\"\x03\x90\x02\x01\x12k\n\rGetRegionLoad\x12).energy.analytics.v1.GetRegionLoadRequest\x1a*.energy.analytics.v1.GetRegionLoadResponse\"\x03\x90\x02\x01\x12n\n\x0eListRegionLoad\x12*.energy.analytics.v1.ListRegionLoadRequest\x1a+.energy.analytics.v1.ListRegionLoadResponse\"\x03\x90\x02\x01\x12s\n\x0fWatchRegionLoad\x12+.energy.analytics.v1.WatchRegionLoadRequest\x1a,.energy.analytics.v1.WatchRegionLoadResponse\"\x03\x90\x02\x01\x30\x01\x12m\n\rWatchReadings\x12).energy.analytics.v1.WatchReadingsRequest\x1a*.energy.analytics.v1.WatchReadingsResponse\"\x03\x90\x02\x01\x30\x01\x12w\n\x11SetRegionCapacity\x12-.energy.analytics.v1.SetRegionCapacityRequest\x1a..energy.analytics.v1.SetRegionCapacityResponse\"\x03\x90\x02\x02\x12t\n\x10ListTopConsumers\x12,.energy.analytics.v1.ListTopConsumersRequest\x1a-.energy.analytics.v1.ListTopConsumersResponse\"\x03\x90\x02\x01\x12\\\n\x08GetStats\x12$.energy.analytics.v1.GetStatsRequest\x1a%.energy.analytics.v1.GetStatsResponse\"\x03\x90\x02\x01\x12n\n\x0e\x43omparePeriods\x12*.energy.analytics.v1.ComparePeriodsRequest\x1a+.energy.analytics.v1.ComparePeriodsResponse\"\x03\x90\x02\x01\x12}\n\x13GetFleetPerformance\x12/.energy.analytics.v1.GetFleetPerformanceRequest\x1a\x30.energy.analytics.v1.GetFleetPerformanceResponse\"\x03\x90\x02\x01\x12\x83\x01\n\x15GetStoragePerformance\x12\x31.energy.analytics.v1.GetStoragePerformanceRequest\x1a\x32.energy.analytics.v1.GetStoragePerformanceResponse\"\x03\x90\x02\x01\x12n\n\x0eGetSiteBalance\x12*.energy.analytics.v1.GetSiteBalanceRequest\x1a+.energy.analytics.v1.GetSiteBalanceResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+energy/analytics/v1/analytics_service.proto\x12\x13\x65nergy.analytics.v1\x1a*energy/analytics/v1/device_aggregate.proto\x1a&energy/analytics/v1/device_scope.proto\x1a*energy/analytics/v1/efficiency_state.proto\x1a\x1f\x65nergy/analytics/v1/fleet.proto\x1a+energy/analytics/v1/fleet_performance.proto\x1a%energy/analytics/v1/performance.proto\x1a&energy/analytics/v1/period_stats.proto\x1a*energy/analytics/v1/received_reading.proto\x1a%energy/analytics/v1/region_load.proto\x1a\'energy/analytics/v1/region_window.proto\x1a&energy/analytics/v1/site_balance.proto\x1a-energy/analytics/v1/storage_performance.proto\x1a%energy/analytics/v1/usage_trend.proto\x1a\x1f\x65nergy/registry/v1/device.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\x88\x01\n\x15GetPerformanceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x16GetPerformanceResponse\x12\x35\n\x0bperformance\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.Performance\"(\n\x16GetFleetSummaryRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"M\n\x17GetFleetSummaryResponse\x12\x32\n\x07summary\x18\x01 \x01(\x0b\x32!.energy.analytics.v1.FleetSummary\"\xed\x01\n\x15ListAggregatesRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\nresolution\x18\x04 \x01(\x0e\x32(.energy.analytics.v1.AggregateResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\xa1\x01\n\x16ListAggregatesResponse\x12\x38\n\naggregates\x18\x01 \x03(\x0b\x32$.energy.analytics.v1.DeviceAggregate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14GetRegionLoadRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\"\x80\x01\n\x15GetRegionLoadResponse\x12-\n\x04load\x18\x01 \x01(\x0b\x32\x1f.energy.analytics.v1.RegionLoad\x12\x38\n\rnewest_window\x18\x02 \x01(\x0b\x32!.energy.analytics.v1.RegionWindow\"\xeb\x01\n\x15ListRegionLoadRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\nresolution\x18\x04 \x01(\x0e\x32).energy.analytics.v1.RegionLoadResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"e\n\x16ListRegionLoadResponse\x12\x32\n\x07windows\x18\x01 \x03(\x0b\x32!.energy.analytics.v1.RegionWindow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x16WatchRegionLoadRequest\x12\x0f\n\x07regions\x18\x01 \x03(\t\"\x9a\x01\n\x17WatchRegionLoadResponse\x12.\n\x05loads\x18\x01 \x03(\x0b\x32\x1f.energy.analytics.v1.RegionLoad\x12\x32\n\x07windows\x18\x02 \x03(\x0b\x32!.energy.analytics.v1.RegionWindow\x12\x1b\n\x13missed_window_count\x18\x03 \x01(\x03\"h\n\x14WatchReadingsRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.energy.registry.v1.DeviceKind\x12\x12\n\ndevice_ids\x18\x03 \x03(\t\"\x89\x01\n\x15WatchReadingsResponse\x12\x36\n\x08readings\x18\x01 \x03(\x0b\x32$.energy.analytics.v1.ReceivedReading\x12\x1c\n\x14missed_reading_count\x18\x02 \x01(\x03\x12\x1a\n\x12missed_batch_count\x18\x03 \x01(\x03\"~\n\x18SetRegionCapacityRequest\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61pacity_kw\x18\x02 \x01(\x01\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"R\n\x19SetRegionCapacityResponse\x12\x35\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32#.energy.analytics.v1.RegionCapacity\"\xe5\x01\n\x17ListTopConsumersRequest\x12/\n\x05scope\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.DeviceScope\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.energy.registry.v1.DeviceKind\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05limit\x18\x05 \x01(\x05\"\xb8\x01\n\x18ListTopConsumersResponse\x12\x33\n\tconsumers\x18\x01 \x03(\x0b\x32 .energy.analytics.v1.TopConsumer\x12\x31\n\x06totals\x18\x02 \x01(\x0b\x32!.energy.analytics.v1.PeriodTotals\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfc\x01\n\x0fGetStatsRequest\x12/\n\x05scope\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.DeviceScope\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.energy.registry.v1.DeviceKind\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cinclude_days\x18\x05 \x01(\x08\x12\x16\n\x0einclude_months\x18\x06 \x01(\x08\"y\n\x10GetStatsResponse\x12/\n\x05stats\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.PeriodStats\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x02\n\x15\x43omparePeriodsRequest\x12/\n\x05scope\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.DeviceScope\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.energy.registry.v1.DeviceKind\x12\x34\n\x10\x66irst_start_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x66irst_end_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11second_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fsecond_end_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ttime_zone\x18\x07 \x01(\t\"\x89\x01\n\x16\x43omparePeriodsResponse\x12\x39\n\ncomparison\x18\x01 \x01(\x0b\x32%.energy.analytics.v1.PeriodComparison\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfb\x01\n\x1aGetFleetPerformanceRequest\x12/\n\x05scope\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.DeviceScope\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05limit\x18\x04 \x01(\x05\x12?\n\x11\x65\x66\x66iciency_states\x18\x05 \x03(\x0e\x32$.energy.analytics.v1.EfficiencyState\"\x8f\x01\n\x1bGetFleetPerformanceResponse\x12:\n\x0bperformance\x18\x01 \x01(\x0b\x32%.energy.analytics.v1.FleetPerformance\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbb\x01\n\x1cGetStoragePerformanceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x0c\x63\x61pacity_kwh\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0f\n\r_capacity_kwh\"\x93\x01\n\x1dGetStoragePerformanceResponse\x12<\n\x0bperformance\x18\x01 \x01(\x0b\x32\'.energy.analytics.v1.StoragePerformance\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd4\x01\n\x15GetSiteBalanceRequest\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0egrid_meter_ids\x18\x04 \x03(\t\x12\x1e\n\x11tolerance_percent\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x14\n\x12_tolerance_percent\"\x81\x01\n\x16GetSiteBalanceResponse\x12\x31\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.SiteBalance\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc1\x01\n\x14GetUsageTrendRequest\x12/\n\x05scope\x18\x01 \x01(\x0b\x32 .energy.analytics.v1.DeviceScope\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.energy.registry.v1.DeviceKind\x12%\n\nstart_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\"}\n\x15GetUsageTrendResponse\x12.\n\x05trend\x18\x01 \x01(\x0b\x32\x1f.energy.analytics.v1.UsageTrend\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xc6\x01\n\x13\x41ggregateResolution\x12$\n AGGREGATE_RESOLUTION_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41GGREGATE_RESOLUTION_MINUTE\x10\x01\x12%\n!AGGREGATE_RESOLUTION_QUARTER_HOUR\x10\x02\x12\x1d\n\x19\x41GGREGATE_RESOLUTION_HOUR\x10\x03\x12\"\n\x1e\x41GGREGATE_RESOLUTION_LOCAL_DAY\x10\x04*\x88\x01\n\x14RegionLoadResolution\x12&\n\"REGION_LOAD_RESOLUTION_UNSPECIFIED\x10\x00\x12\'\n#REGION_LOAD_RESOLUTION_QUARTER_HOUR\x10\x01\x12\x1f\n\x1bREGION_LOAD_RESOLUTION_HOUR\x10\x02\x32\xc5\r\n\x10\x41nalyticsService\x12n\n\x0eGetPerformance\x12*.energy.analytics.v1.GetPerformanceRequest\x1a+.energy.analytics.v1.GetPerformanceResponse\"\x03\x90\x02\x01\x12q\n\x0fGetFleetSummary\x12+.energy.analytics.v1.GetFleetSummaryRequest\x1a,.energy.analytics.v1.GetFleetSummaryResponse\"\x03\x90\x02\x01\x12n\n\x0eListAggregates\x12*.energy.analytics.v1.ListAggregatesRequest\x1a+.energy.analytics.v1.ListAggregatesResponse\"\x03\x90\x02\x01\x12k\n\rGetRegionLoad\x12).energy.analytics.v1.GetRegionLoadRequest\x1a*.energy.analytics.v1.GetRegionLoadResponse\"\x03\x90\x02\x01\x12n\n\x0eListRegionLoad\x12*.energy.analytics.v1.ListRegionLoadRequest\x1a+.energy.analytics.v1.ListRegionLoadResponse\"\x03\x90\x02\x01\x12s\n\x0fWatchRegionLoad\x12+.energy.analytics.v1.WatchRegionLoadRequest\x1a,.energy.analytics.v1.WatchRegionLoadResponse\"\x03\x90\x02\x01\x30\x01\x12m\n\rWatchReadings\x12).energy.analytics.v1.WatchReadingsRequest\x1a*.energy.analytics.v1.WatchReadingsResponse\"\x03\x90\x02\x01\x30\x01\x12w\n\x11SetRegionCapacity\x12-.energy.analytics.v1.SetRegionCapacityRequest\x1a..energy.analytics.v1.SetRegionCapacityResponse\"\x03\x90\x02\x02\x12t\n\x10ListTopConsumers\x12,.energy.analytics.v1.ListTopConsumersRequest\x1a-.energy.analytics.v1.ListTopConsumersResponse\"\x03\x90\x02\x01\x12\\\n\x08GetStats\x12$.energy.analytics.v1.GetStatsRequest\x1a%.energy.analytics.v1.GetStatsResponse\"\x03\x90\x02\x01\x12n\n\x0e\x43omparePeriods\x12*.energy.analytics.v1.ComparePeriodsRequest\x1a+.energy.analytics.v1.ComparePeriodsResponse\"\x03\x90\x02\x01\x12}\n\x13GetFleetPerformance\x12/.energy.analytics.v1.GetFleetPerformanceRequest\x1a\x30.energy.analytics.v1.GetFleetPerformanceResponse\"\x03\x90\x02\x01\x12\x83\x01\n\x15GetStoragePerformance\x12\x31.energy.analytics.v1.GetStoragePerformanceRequest\x1a\x32.energy.analytics.v1.GetStoragePerformanceResponse\"\x03\x90\x02\x01\x12n\n\x0eGetSiteBalance\x12*.energy.analytics.v1.GetSiteBalanceRequest\x1a+.energy.analytics.v1.GetSiteBalanceResponse\"\x03\x90\x02\x01\x12k\n\rGetUsageTrend\x12).energy.analytics.v1.GetUsageTrendRequest\x1a*.energy.analytics.v1.GetUsageTrendResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -73,66 +75,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetStoragePerformance']._serialized_options = b'\220\002\001'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetSiteBalance']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetSiteBalance']._serialized_options = b'\220\002\001'
-  _globals['_AGGREGATERESOLUTION']._serialized_start=4924
-  _globals['_AGGREGATERESOLUTION']._serialized_end=5122
-  _globals['_REGIONLOADRESOLUTION']._serialized_start=5125
-  _globals['_REGIONLOADRESOLUTION']._serialized_end=5261
-  _globals['_GETPERFORMANCEREQUEST']._serialized_start=631
-  _globals['_GETPERFORMANCEREQUEST']._serialized_end=767
-  _globals['_GETPERFORMANCERESPONSE']._serialized_start=769
-  _globals['_GETPERFORMANCERESPONSE']._serialized_end=848
-  _globals['_GETFLEETSUMMARYREQUEST']._serialized_start=850
-  _globals['_GETFLEETSUMMARYREQUEST']._serialized_end=890
-  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_start=892
-  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_end=969
-  _globals['_LISTAGGREGATESREQUEST']._serialized_start=972
-  _globals['_LISTAGGREGATESREQUEST']._serialized_end=1209
-  _globals['_LISTAGGREGATESRESPONSE']._serialized_start=1212
-  _globals['_LISTAGGREGATESRESPONSE']._serialized_end=1373
-  _globals['_GETREGIONLOADREQUEST']._serialized_start=1375
-  _globals['_GETREGIONLOADREQUEST']._serialized_end=1413
-  _globals['_GETREGIONLOADRESPONSE']._serialized_start=1416
-  _globals['_GETREGIONLOADRESPONSE']._serialized_end=1544
-  _globals['_LISTREGIONLOADREQUEST']._serialized_start=1547
-  _globals['_LISTREGIONLOADREQUEST']._serialized_end=1782
-  _globals['_LISTREGIONLOADRESPONSE']._serialized_start=1784
-  _globals['_LISTREGIONLOADRESPONSE']._serialized_end=1885
-  _globals['_WATCHREGIONLOADREQUEST']._serialized_start=1887
-  _globals['_WATCHREGIONLOADREQUEST']._serialized_end=1928
-  _globals['_WATCHREGIONLOADRESPONSE']._serialized_start=1931
-  _globals['_WATCHREGIONLOADRESPONSE']._serialized_end=2085
-  _globals['_WATCHREADINGSREQUEST']._serialized_start=2087
-  _globals['_WATCHREADINGSREQUEST']._serialized_end=2191
-  _globals['_WATCHREADINGSRESPONSE']._serialized_start=2194
-  _globals['_WATCHREADINGSRESPONSE']._serialized_end=2331
-  _globals['_SETREGIONCAPACITYREQUEST']._serialized_start=2333
-  _globals['_SETREGIONCAPACITYREQUEST']._serialized_end=2459
-  _globals['_SETREGIONCAPACITYRESPONSE']._serialized_start=2461
-  _globals['_SETREGIONCAPACITYRESPONSE']._serialized_end=2543
-  _globals['_LISTTOPCONSUMERSREQUEST']._serialized_start=2546
-  _globals['_LISTTOPCONSUMERSREQUEST']._serialized_end=2775
-  _globals['_LISTTOPCONSUMERSRESPONSE']._serialized_start=2778
-  _globals['_LISTTOPCONSUMERSRESPONSE']._serialized_end=2962
-  _globals['_GETSTATSREQUEST']._serialized_start=2965
-  _globals['_GETSTATSREQUEST']._serialized_end=3217
-  _globals['_GETSTATSRESPONSE']._serialized_start=3219
-  _globals['_GETSTATSRESPONSE']._serialized_end=3340
-  _globals['_COMPAREPERIODSREQUEST']._serialized_start=3343
-  _globals['_COMPAREPERIODSREQUEST']._serialized_end=3694
-  _globals['_COMPAREPERIODSRESPONSE']._serialized_start=3697
-  _globals['_COMPAREPERIODSRESPONSE']._serialized_end=3834
-  _globals['_GETFLEETPERFORMANCEREQUEST']._serialized_start=3837
-  _globals['_GETFLEETPERFORMANCEREQUEST']._serialized_end=4088
-  _globals['_GETFLEETPERFORMANCERESPONSE']._serialized_start=4091
-  _globals['_GETFLEETPERFORMANCERESPONSE']._serialized_end=4234
-  _globals['_GETSTORAGEPERFORMANCEREQUEST']._serialized_start=4237
-  _globals['_GETSTORAGEPERFORMANCEREQUEST']._serialized_end=4424
-  _globals['_GETSTORAGEPERFORMANCERESPONSE']._serialized_start=4427
-  _globals['_GETSTORAGEPERFORMANCERESPONSE']._serialized_end=4574
-  _globals['_GETSITEBALANCEREQUEST']._serialized_start=4577
-  _globals['_GETSITEBALANCEREQUEST']._serialized_end=4789
-  _globals['_GETSITEBALANCERESPONSE']._serialized_start=4792
-  _globals['_GETSITEBALANCERESPONSE']._serialized_end=4921
-  _globals['_ANALYTICSSERVICE']._serialized_start=5264
-  _globals['_ANALYTICSSERVICE']._serialized_end=6888
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetUsageTrend']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetUsageTrend']._serialized_options = b'\220\002\001'
+  _globals['_AGGREGATERESOLUTION']._serialized_start=5310
+  _globals['_AGGREGATERESOLUTION']._serialized_end=5508
+  _globals['_REGIONLOADRESOLUTION']._serialized_start=5511
+  _globals['_REGIONLOADRESOLUTION']._serialized_end=5647
+  _globals['_GETPERFORMANCEREQUEST']._serialized_start=694
+  _globals['_GETPERFORMANCEREQUEST']._serialized_end=830
+  _globals['_GETPERFORMANCERESPONSE']._serialized_start=832
+  _globals['_GETPERFORMANCERESPONSE']._serialized_end=911
+  _globals['_GETFLEETSUMMARYREQUEST']._serialized_start=913
+  _globals['_GETFLEETSUMMARYREQUEST']._serialized_end=953
+  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_start=955
+  _globals['_GETFLEETSUMMARYRESPONSE']._serialized_end=1032
+  _globals['_LISTAGGREGATESREQUEST']._serialized_start=1035
+  _globals['_LISTAGGREGATESREQUEST']._serialized_end=1272
+  _globals['_LISTAGGREGATESRESPONSE']._serialized_start=1275
+  _globals['_LISTAGGREGATESRESPONSE']._serialized_end=1436
+  _globals['_GETREGIONLOADREQUEST']._serialized_start=1438
+  _globals['_GETREGIONLOADREQUEST']._serialized_end=1476
+  _globals['_GETREGIONLOADRESPONSE']._serialized_start=1479
+  _globals['_GETREGIONLOADRESPONSE']._serialized_end=1607
+  _globals['_LISTREGIONLOADREQUEST']._serialized_start=1610
+  _globals['_LISTREGIONLOADREQUEST']._serialized_end=1845
+  _globals['_LISTREGIONLOADRESPONSE']._serialized_start=1847
+  _globals['_LISTREGIONLOADRESPONSE']._serialized_end=1948
+  _globals['_WATCHREGIONLOADREQUEST']._serialized_start=1950
+  _globals['_WATCHREGIONLOADREQUEST']._serialized_end=1991
+  _globals['_WATCHREGIONLOADRESPONSE']._serialized_start=1994
+  _globals['_WATCHREGIONLOADRESPONSE']._serialized_end=2148
+  _globals['_WATCHREADINGSREQUEST']._serialized_start=2150
+  _globals['_WATCHREADINGSREQUEST']._serialized_end=2254
+  _globals['_WATCHREADINGSRESPONSE']._serialized_start=2257
+  _globals['_WATCHREADINGSRESPONSE']._serialized_end=2394
+  _globals['_SETREGIONCAPACITYREQUEST']._serialized_start=2396
+  _globals['_SETREGIONCAPACITYREQUEST']._serialized_end=2522
+  _globals['_SETREGIONCAPACITYRESPONSE']._serialized_start=2524
+  _globals['_SETREGIONCAPACITYRESPONSE']._serialized_end=2606
+  _globals['_LISTTOPCONSUMERSREQUEST']._serialized_start=2609
+  _globals['_LISTTOPCONSUMERSREQUEST']._serialized_end=2838
+  _globals['_LISTTOPCONSUMERSRESPONSE']._serialized_start=2841
+  _globals['_LISTTOPCONSUMERSRESPONSE']._serialized_end=3025
+  _globals['_GETSTATSREQUEST']._serialized_start=3028
+  _globals['_GETSTATSREQUEST']._serialized_end=3280
+  _globals['_GETSTATSRESPONSE']._serialized_start=3282
+  _globals['_GETSTATSRESPONSE']._serialized_end=3403
+  _globals['_COMPAREPERIODSREQUEST']._serialized_start=3406
+  _globals['_COMPAREPERIODSREQUEST']._serialized_end=3757
+  _globals['_COMPAREPERIODSRESPONSE']._serialized_start=3760
+  _globals['_COMPAREPERIODSRESPONSE']._serialized_end=3897
+  _globals['_GETFLEETPERFORMANCEREQUEST']._serialized_start=3900
+  _globals['_GETFLEETPERFORMANCEREQUEST']._serialized_end=4151
+  _globals['_GETFLEETPERFORMANCERESPONSE']._serialized_start=4154
+  _globals['_GETFLEETPERFORMANCERESPONSE']._serialized_end=4297
+  _globals['_GETSTORAGEPERFORMANCEREQUEST']._serialized_start=4300
+  _globals['_GETSTORAGEPERFORMANCEREQUEST']._serialized_end=4487
+  _globals['_GETSTORAGEPERFORMANCERESPONSE']._serialized_start=4490
+  _globals['_GETSTORAGEPERFORMANCERESPONSE']._serialized_end=4637
+  _globals['_GETSITEBALANCEREQUEST']._serialized_start=4640
+  _globals['_GETSITEBALANCEREQUEST']._serialized_end=4852
+  _globals['_GETSITEBALANCERESPONSE']._serialized_start=4855
+  _globals['_GETSITEBALANCERESPONSE']._serialized_end=4984
+  _globals['_GETUSAGETRENDREQUEST']._serialized_start=4987
+  _globals['_GETUSAGETRENDREQUEST']._serialized_end=5180
+  _globals['_GETUSAGETRENDRESPONSE']._serialized_start=5182
+  _globals['_GETUSAGETRENDRESPONSE']._serialized_end=5307
+  _globals['_ANALYTICSSERVICE']._serialized_start=5650
+  _globals['_ANALYTICSSERVICE']._serialized_end=7383
 # @@protoc_insertion_point(module_scope)

@@ -16,12 +16,14 @@ from energy.analytics.v1 import region_load_pb2 as _region_load_pb2
 from energy.analytics.v1 import region_window_pb2 as _region_window_pb2
 from energy.analytics.v1 import site_balance_pb2 as _site_balance_pb2
 from energy.analytics.v1 import storage_performance_pb2 as _storage_performance_pb2
+from energy.analytics.v1 import usage_trend_pb2 as _usage_trend_pb2
 from energy.registry.v1 import device_pb2 as _device_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -1055,3 +1057,73 @@ class GetSiteBalanceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSiteBalanceResponse: _TypeAlias = GetSiteBalanceResponse  # noqa: Y015
+
+@_typing.final
+class GetUsageTrendRequest(_message.Message):
+    """Request of GetUsageTrend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    kind: _device_pb2.DeviceKind.ValueType
+    """Of which kind. Unspecified: meters, through which what vehicles and batteries take has gone before; of one device its own."""
+    @_builtins.property
+    def scope(self) -> _device_scope_pb2.DeviceScope:
+        """Which devices. Required."""
+
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First local day, inclusive. Required."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Last local day, exclusive, after start_date, at most 366 days later. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: _device_scope_pb2.DeviceScope | None = ...,
+        kind: _device_pb2.DeviceKind.ValueType = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "scope", b"scope", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "kind", b"kind", "scope", b"scope", "start_date", b"start_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageTrendRequest: _TypeAlias = GetUsageTrendRequest  # noqa: Y015
+
+@_typing.final
+class GetUsageTrendResponse(_message.Message):
+    """Response of GetUsageTrend."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TREND_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trend(self) -> _usage_trend_pb2.UsageTrend:
+        """The trend."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in this answer, UTC. Absent: not known yet."""
+
+    def __init__(
+        self,
+        *,
+        trend: _usage_trend_pb2.UsageTrend | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "trend", b"trend"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "trend", b"trend"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetUsageTrendResponse: _TypeAlias = GetUsageTrendResponse  # noqa: Y015

@@ -105,6 +105,11 @@ class AnalyticsServiceStub:
                 request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceRequest.SerializeToString,
                 response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceResponse.FromString,
                 _registered_method=True)
+        self.GetUsageTrend = channel.unary_unary(
+                '/energy.analytics.v1.AnalyticsService/GetUsageTrend',
+                request_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetUsageTrendRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetUsageTrendResponse.FromString,
+                _registered_method=True)
 
 
 class AnalyticsServiceServicer:
@@ -240,6 +245,15 @@ class AnalyticsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUsageTrend(self, request, context):
+        """Gets where the energy that flows into some devices goes from day to day.
+
+        Fails as GetStats with include_days does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalyticsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -312,6 +326,11 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
                     servicer.GetSiteBalance,
                     request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceRequest.FromString,
                     response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceResponse.SerializeToString,
+            ),
+            'GetUsageTrend': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsageTrend,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetUsageTrendRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetUsageTrendResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -693,6 +712,33 @@ class AnalyticsService:
             '/energy.analytics.v1.AnalyticsService/GetSiteBalance',
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceRequest.SerializeToString,
             energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetSiteBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsageTrend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AnalyticsService/GetUsageTrend',
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetUsageTrendRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_analytics__service__pb2.GetUsageTrendResponse.FromString,
             options,
             channel_credentials,
             insecure,

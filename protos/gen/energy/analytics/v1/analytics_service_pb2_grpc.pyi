@@ -104,6 +104,11 @@ class AnalyticsServiceStub:
     Fails with NOT_FOUND for a site without meters and batteries, with INVALID_ARGUMENT where the meters of the connection have to
     be named, and with REQUEST_TOO_EXPENSIVE for a site of more than 1000 of them.
     """
+    GetUsageTrend: _grpc.UnaryUnaryMultiCallable[_analytics_service_pb2.GetUsageTrendRequest, _analytics_service_pb2.GetUsageTrendResponse]
+    """Gets where the energy that flows into some devices goes from day to day.
+
+    Fails as GetStats with include_days does.
+    """
 
 @_typing.type_check_only
 class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
@@ -180,6 +185,11 @@ class AnalyticsServiceAsyncStub(AnalyticsServiceStub):
 
     Fails with NOT_FOUND for a site without meters and batteries, with INVALID_ARGUMENT where the meters of the connection have to
     be named, and with REQUEST_TOO_EXPENSIVE for a site of more than 1000 of them.
+    """
+    GetUsageTrend: _aio.UnaryUnaryMultiCallable[_analytics_service_pb2.GetUsageTrendRequest, _analytics_service_pb2.GetUsageTrendResponse]  # type: ignore[assignment]
+    """Gets where the energy that flows into some devices goes from day to day.
+
+    Fails as GetStats with include_days does.
     """
 
 class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -338,6 +348,17 @@ class AnalyticsServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Fails with NOT_FOUND for a site without meters and batteries, with INVALID_ARGUMENT where the meters of the connection have to
         be named, and with REQUEST_TOO_EXPENSIVE for a site of more than 1000 of them.
+        """
+
+    @_abc_1.abstractmethod
+    def GetUsageTrend(
+        self,
+        request: _analytics_service_pb2.GetUsageTrendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analytics_service_pb2.GetUsageTrendResponse, _abc.Awaitable[_analytics_service_pb2.GetUsageTrendResponse]]:
+        """Gets where the energy that flows into some devices goes from day to day.
+
+        Fails as GetStats with include_days does.
         """
 
 def add_AnalyticsServiceServicer_to_server(servicer: AnalyticsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
