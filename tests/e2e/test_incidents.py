@@ -147,10 +147,10 @@ async def test_a_frozen_meter_is_one_alert_until_it_moves(scene: Scene) -> None:
 async def test_an_overheating_pack_is_one_alert_that_escalates(scene: Scene) -> None:
     """And is over when it has cooled down."""
     await scene.device("hot-1", STORAGE, "Hot")
-    for celsius in (30.0, 46.0, 51.0, 56.0, 52.0, 57.0):
-        await scene.send(
-            [reading("hot-1", now_ms() - SECOND_MS, storage=StorageMeasurement(temperature_celsius=celsius))]
-        )
+    start_ms = now_ms() - MINUTE_MS
+    for place, celsius in enumerate((30.0, 46.0, 51.0, 56.0, 52.0, 57.0)):
+        storage = StorageMeasurement(temperature_celsius=celsius)
+        await scene.send([reading("hot-1", start_ms + place * SECOND_MS, storage=storage)])
     (alert,) = await scene.until("Hot", [("OVER_TEMPERATURE", "RAISED")])
     assert alert.severity == alert_pb2.ALERT_SEVERITY_CRITICAL
 
@@ -162,20 +162,16 @@ async def test_an_overheating_pack_is_one_alert_that_escalates(scene: Scene) -> 
 async def test_a_voltage_that_flaps_is_one_alert_that_counts(scene: Scene) -> None:
     """Not one for each time."""
     await scene.device("flapping-1", METER, "Flapping")
+    start_ms = now_ms() - MINUTE_MS
     for turn in range(10):
-        for voltage_v in (200.0, 230.0):
-            await scene.send([reading("flapping-1", now_ms() - SECOND_MS, **meter(voltage_v=voltage_v))])
-            await _until_later()
+        for place, voltage_v in enumerate((200.0, 230.0)):
+            at_ms = start_ms + (2 * turn + place) * SECOND_MS
+            await scene.send([reading("flapping-1", at_ms, **meter(voltage_v=voltage_v))])
         if turn == 0:
             await scene.until("Flapping", [("VOLTAGE_OUT_OF_BAND", "RAISED")])
     (alert,) = await scene.until("Flapping", [("VOLTAGE_OUT_OF_BAND", "RESOLVED")])
 
     assert alert.occurrence_count > 1
-
-
-async def _until_later() -> None:
-    """Returns in another millisecond, so that the next reading is a later one."""
-    await asyncio.sleep(0.002)
 
 
 async def test_a_leaking_charger_is_told(scene: Scene) -> None:
