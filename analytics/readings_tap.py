@@ -126,16 +126,18 @@ class ReadingsTap:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECONDS):
                         await self._idle.wait()
+            # Before the queue goes: whoever begins to watch meanwhile waits for the next one.
+            self._tapped.clear()
 
     def _take(self, key: str, body: bytes) -> None:
         try:
             batch = reading_batch_pb2.ReadingBatch.FromString(body)
-        except DecodeError:
+            received_ms = [to_ms(part.receive_time) for part in batch.parts]
+        except (DecodeError, ValueError):
             # Whoever stores readings reports it.
             return
         self._look_for_gaps(batch.writer, key, batch.sequence)
-        for part in batch.parts:
-            receive_ms = to_ms(part.receive_time)
+        for part, receive_ms in zip(batch.parts, received_ms, strict=True):
             for reading in part.readings:
                 for watch in self._watches:
                     if watch.wanted.matches(reading.device_id, self._find_device):
