@@ -60,6 +60,9 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold(_T.EFFICIENCY_LOW, "minimum_kwh", 0.5, 0, 1e6),
 )
 
+REGION_TYPES = frozenset({_T.REGION_SILENT, _T.REGION_OVERLOAD})
+"""The types that are about a region as a whole."""
+
 TYPES: tuple[AlertType, ...] = tuple(AlertType)
 """The types in a fixed order, so that a column of an array can stand for each."""
 

@@ -13,7 +13,7 @@ from energy.analytics.v1.alert_pb2 import AlertType as TypeNumber
 from google.protobuf.message import Message
 
 from analytics.alert import AlertState, AlertType, Severity
-from analytics.alert_catalogue import threshold_of
+from analytics.alert_catalogue import REGION_TYPES, threshold_of
 from analytics.alert_query_store import AlertFilter
 from analytics.alert_rule import AlertRule
 from analytics.alert_silence import AlertSilence
@@ -37,15 +37,14 @@ _STATES_BY_NUMBER: Mapping[int, AlertState] = {
 }
 
 
-def alert_id_of(request: Message) -> str:
+def alert_id_of(request: pb.GetAlertRequest) -> str:
     """The alert that a request is about.
 
     Raises:
         InvalidArgument: it is absent or too long.
     """
-    alert_id: str = getattr(request, "alert_id")  # noqa: B009 - of several requests alike
-    refuse(text_violations("alert_id", alert_id, ID_LENGTH_MAXIMUM))
-    return alert_id
+    refuse(text_violations("alert_id", request.alert_id, ID_LENGTH_MAXIMUM))
+    return request.alert_id
 
 
 def check_word(
@@ -119,6 +118,12 @@ def rule_of(message: alert_rule_pb2.AlertRule, now_ms: int) -> AlertRule:
     violations += _scope_violations(message, "rule.")
     if len(message.group_id) > ID_LENGTH_MAXIMUM:
         violations += text_violations("rule.group_id", message.group_id, ID_LENGTH_MAXIMUM)
+    if alert_type in REGION_TYPES:
+        violations += [
+            FieldViolation(f"rule.{field}", "OUT_OF_RANGE", "must be empty: alerts of the type are about regions")
+            for field in ("account_id", "group_id", "device_id")
+            if getattr(message, field)
+        ]
     thresholds = {}
     for number, one in enumerate(message.thresholds):
         field = f"rule.thresholds[{number}]"

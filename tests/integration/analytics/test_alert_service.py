@@ -241,6 +241,20 @@ async def test_many_are_ended_at_once_each_by_itself(room: Room) -> None:
         ),
         ("UpsertAlertRule", pb.UpsertAlertRuleRequest(), ["rule.rule_id", "rule.type", "rule.actor"]),
         (
+            "UpsertAlertRule",
+            pb.UpsertAlertRuleRequest(
+                rule=alert_rule_pb2.AlertRule(
+                    rule_id="r",
+                    type=alert_pb2.ALERT_TYPE_REGION_OVERLOAD,
+                    region="North",
+                    group_id="g",
+                    device_id="d",
+                    actor="jo",
+                )
+            ),
+            ["rule.group_id", "rule.device_id"],
+        ),
+        (
             "CreateAlertSilence",
             pb.CreateAlertSilenceRequest(silence=alert_rule_pb2.AlertSilence(end_time=from_ms(1))),
             ["silence.silence_id", "silence.end_time", "silence.actor", "silence.reason"],
