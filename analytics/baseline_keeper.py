@@ -15,6 +15,8 @@ from common.logs import get_logger
 from common.topology import partition_of
 
 _LOOK_SECONDS = 1.0
+# Telling the partition of so many takes a few milliseconds; then others have their turn.
+_DEVICES_AT_A_TIME = 5_000
 
 _log = get_logger(__name__)
 
@@ -78,6 +80,8 @@ class BaselineKeeper:
         rows_of: dict[int, list[int]] = {partition: [] for partition in leased}
         device_ids = self._detector.device_ids()
         for row, device_id in enumerate(device_ids):
+            if row % _DEVICES_AT_A_TIME == 0:
+                await asyncio.sleep(0)
             partition = partition_of(device_id, count)
             if partition in rows_of:
                 rows_of[partition].append(row)

@@ -73,10 +73,17 @@ class Detector:
         self._values = np.zeros((0, 0))
         self._is_enabled = np.zeros((0, 0), np.bool_)
 
+    @property
+    def profile_count(self) -> int:
+        """How many sets of thresholds are in use."""
+        return len(self._profiles)
+
     def use_rules(self, rules: AlertRules) -> None:
         """Other rules from now on."""
         self._rules = rules
-        self.refresh(tuple(self._rows))
+        self._profiles.clear()
+        for row, device in enumerate(self._devices):
+            self._know(row, self._find_device(device.device_id) or device)
 
     def refresh(self, device_ids: Iterable[str]) -> None:
         """Takes what the registry says now of some devices that were seen before."""

@@ -260,6 +260,18 @@ def test_rules_hold_from_the_next_reading_on(desk: Desk) -> None:
     assert [new for _, _, new in desk.take()] == [True, None]
 
 
+def test_rules_that_change_again_and_again_leave_nothing_behind(desk: Desk) -> None:
+    """Each device has the thresholds that hold now, and no others are kept."""
+    desk.look([desk.next("pack-1", temperature_celsius=20.0), desk.next("meter-1", power_kw=1.0)])
+    for celsius in range(40, 60):
+        rule = AlertRule("r", AlertType.OVER_TEMPERATURE, {"medium_celsius": float(celsius)}, device_id="pack-1")
+        desk.detector.use_rules(AlertRules([rule]))
+    assert desk.detector.profile_count == 2
+
+    desk.look([desk.next("pack-1", temperature_celsius=58.9)])
+    assert [one.severity for one in desk.sightings] == [Severity.CRITICAL]
+
+
 def test_a_device_that_goes_into_service_has_its_alerts_end(desk: Desk) -> None:
     """The registry says so, and the next reading ends them."""
     desk.look([desk.next("pack-1", state="FAULT")])
