@@ -12,6 +12,7 @@ from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_desk import AlertDesk
 from analytics.alert_rule import AlertRules, Profile
 from analytics.charging_limits import efficiency_limits
+from analytics.clock_causes import ClockCauses
 from analytics.efficiency_state import EfficiencyState, charging_state
 from analytics.live_picture import LivePicture
 from analytics.performance import Performance, Window
@@ -80,7 +81,7 @@ class EfficiencySweep:
         self._devices = devices
         self._picture = picture
         self._report = report
-        self._desk = desk
+        self._causes = ClockCauses(desk)
         self._unseen_among = unseen_among
         self._rules = rules
         self._open_alerts = open_alerts
@@ -139,7 +140,9 @@ class EfficiencySweep:
             (AlertType.EFFICIENCY_IMPOSSIBLE, says.is_impossible, Severity.HIGH),
         ):
             cause = Cause(alert_type, device.region, device.device_id)
-            if is_there and profile.raises(alert_type):
+            if not profile.raises(alert_type):
+                self._causes.forget(cause)
+            elif is_there:
                 sighting = Sighting(
                     cause,
                     severity,
@@ -148,6 +151,6 @@ class EfficiencySweep:
                     limits[alert_type],
                     device.account_id,
                 )
-                self._desk.seen(sighting, is_new=cause.key not in known)
-            elif is_there is False and cause.key in known:
-                self._desk.gone(cause)
+                self._causes.seen(sighting, known)
+            elif is_there is False:
+                self._causes.gone(cause, known)

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_desk import AlertDesk
 from analytics.alert_rule import AlertRules
+from analytics.clock_causes import ClockCauses
 from analytics.region_load_feed import RegionLoadFeed
 from analytics.region_window import WINDOW_MS, RegionWindow
 from analytics.region_window_store import RegionWindowStore
@@ -52,7 +53,7 @@ class OverloadWatch:
     ) -> None:
         self._feed = feed
         self._windows = windows
-        self._desk = desk
+        self._causes = ClockCauses(desk)
         self._rules = rules
         self._open_alerts = open_alerts
 
@@ -76,6 +77,7 @@ class OverloadWatch:
         cause = Cause(AlertType.REGION_OVERLOAD, region)
         profile = self._rules().profile_of_region(region)
         if not profile.raises(cause.type):
+            self._causes.forget(cause)
             return
         count = int(profile.value(cause.type, "consecutive_windows"))
         raise_percent = profile.value(cause.type, "raise_percent")
@@ -90,10 +92,10 @@ class OverloadWatch:
         )
         if says is None or not windows:
             return
-        is_known = cause.key in (self._open_alerts() or {})
+        known = self._open_alerts() or {}
         newest = windows[-1]
         if says:
             sighting = Sighting(cause, Severity.HIGH, newest.start_ms, newest.load_percent, raise_percent)
-            self._desk.seen(sighting, is_new=not is_known)
-        elif is_known:
-            self._desk.gone(cause)
+            self._causes.seen(sighting, known)
+        else:
+            self._causes.gone(cause, known)

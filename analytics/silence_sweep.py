@@ -16,6 +16,7 @@ import numpy as np
 from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_desk import AlertDesk
 from analytics.alert_rule import DEFAULT_PROFILE, AlertRules, Profile
+from analytics.clock_causes import ClockCauses
 from analytics.live_picture import NEVER_SEEN, LivePicture
 from analytics.silent_devices import Heard, RegionSilence, region_silence
 from common.cached_device import CachedDevice
@@ -67,11 +68,11 @@ class SilenceSweep:
         self._fleet = fleet
         self._picture = picture
         self._stream = stream
-        self._desk = desk
+        self._causes = ClockCauses(desk)
         self._rules = rules
         self._open_alerts = open_alerts
         self._now_ms = now_ms
-        self._told: dict[str, str] = {}
+        self._troubled: set[str] = set()
         self._sees_since_ms: int | None = None
 
     async def run(self) -> None:
@@ -95,7 +96,8 @@ class SilenceSweep:
         if self._sees_since_ms is None:
             self._sees_since_ms = self._now_ms()
         troubled = {alert.cause.region for alert in known.values() if alert.cause.type in _TYPES}
-        troubled.update(self._told.values())
+        # A cause whose alert somebody has called over is looked at until it is gone.
+        troubled |= self._troubled
         for region in self._fleet.all_regions():
             devices = [one for one in self._fleet.by_region(region) if one.is_active]
             rows = self._picture.rows_of([device.device_id for device in devices])
@@ -134,9 +136,12 @@ class SilenceSweep:
         others = self._stream.unseen_among(by_id)
         for one in found.silent:
             cause = Cause(AlertType.DEVICE_SILENT, region, one.device_id)
-            if one.device_id in others or not rules.profile_of(by_id[one.device_id]).raises(cause.type):
+            if one.device_id in others:
                 continue
-            self._seen(
+            if not rules.profile_of(by_id[one.device_id]).raises(cause.type):
+                self._causes.forget(cause)
+                continue
+            self._tell(
                 Sighting(
                     cause,
                     Severity.MEDIUM,
@@ -149,7 +154,11 @@ class SilenceSweep:
             )
         for one in found.heard:
             if one.device_id not in others:
-                self._gone(Cause(AlertType.DEVICE_SILENT, region, one.device_id), known)
+                self._causes.gone(Cause(AlertType.DEVICE_SILENT, region, one.device_id), known)
+        if found.silent or found.is_region_silent:
+            self._troubled.add(region)
+        else:
+            self._troubled.discard(region)
 
     def _tell_region(
         self, region: str, found: RegionSilence, profile: Profile, now_ms: int, known: Mapping[str, Alert]
@@ -157,9 +166,11 @@ class SilenceSweep:
         cause = Cause(AlertType.REGION_SILENT, region)
         if found.is_region_silent and profile.raises(cause.type):
             measured, expected = float(found.silent_count), float(found.counted_count)
-            self._seen(Sighting(cause, Severity.CRITICAL, now_ms, measured, expected), known)
-        elif not found.is_region_silent:
-            self._gone(cause, known)
+            self._tell(Sighting(cause, Severity.CRITICAL, now_ms, measured, expected), known)
+        elif found.is_region_silent:
+            self._causes.forget(cause)
+        else:
+            self._causes.gone(cause, known)
 
     def _heard(self, device: CachedDevice, last_ms: int, rules: AlertRules, known: Mapping[str, Alert]) -> Heard:
         alert_type = AlertType.DEVICE_SILENT
@@ -172,14 +183,7 @@ class SilenceSweep:
         key = Cause(alert_type, device.region, device.device_id).key
         return Heard(device.device_id, last_ms, limit_ms, alone_ms, key in known)
 
-    def _seen(self, sighting: Sighting, known: Mapping[str, Alert]) -> None:
-        key = sighting.cause.key
-        if key not in self._told:
-            self._told[key] = sighting.cause.region
-            if key not in known:
-                self._desk.seen(sighting, is_new=True)
-
-    def _gone(self, cause: Cause, known: Mapping[str, Alert]) -> None:
-        if cause.key in self._told or cause.key in known:
-            self._told.pop(cause.key, None)
-            self._desk.gone(cause)
+    def _tell(self, sighting: Sighting, known: Mapping[str, Alert]) -> None:
+        """Tells once: what is silent is so until it is heard."""
+        if not self._causes.is_there(sighting.cause):
+            self._causes.seen(sighting, known)

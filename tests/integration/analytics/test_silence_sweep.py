@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest_asyncio
 
-from analytics.alert import AlertState
+from analytics.alert import AlertState, AlertType
+from analytics.alert_rule import AlertRule
 from analytics.batch_reader import observe
 from analytics.live_picture import LivePicture
 from analytics.silence_sweep import SilenceSweep
@@ -84,7 +86,17 @@ class Watch:
 @pytest_asyncio.fixture(loop_scope="session")
 async def watch(database: Database) -> AsyncIterator[Watch]:
     """All meters were heard just now."""
+    async with open_watch(database) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_watch(database: Database, *, hold_seconds: float = 60.0) -> AsyncIterator[Watch]:
+    """The same, with alerts that last so long after their cause."""
     async with open_room(database) as room:
+        rule = AlertRule("hold", AlertType.DEVICE_SILENT, {"hold_seconds": hold_seconds})
+        await room.alerts.rule_store.put_rule(rule)
+        await room.alerts.rules.read()
         await room.alerts.feed.look()
         fleet = Fleet(
             [CachedDevice(f"m-{number}", 1, "acc", "", "North", "UTC", MINUTE_MS, (), 0) for number in range(METERS)]
@@ -134,6 +146,21 @@ async def test_a_region_whose_devices_all_stop_is_one_alert(watch: Watch) -> Non
 
     await watch.minutes(3, heard=ALL)
     assert await watch.raised() == [(REGION, AlertState.RESOLVED)]
+
+
+async def test_a_device_that_is_heard_once_and_silent_again_is_still_the_same_alert(database: Database) -> None:
+    """Though it is silent again before its alert would have been over."""
+    async with open_watch(database, hold_seconds=3600) as watch:
+        await watch.minutes(10, heard=ALL[1:])
+        for _ in range(2):
+            await watch.minutes(1, heard=ALL)
+            await watch.minutes(10, heard=ALL[1:])
+        (alert,) = watch.room.alerts.feed.open.values()
+        assert (alert.cause.key, alert.occurrence_count) == (ONE, 3)
+
+        watch.room.pass_time(3_600_000)
+        await watch.room.alerts.desk.resolve_gone()
+        assert await watch.raised() == [(ONE, AlertState.RAISED)]
 
 
 async def test_devices_that_stay_silent_when_their_region_is_back_count_alone(watch: Watch) -> None:
