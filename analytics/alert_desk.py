@@ -11,8 +11,8 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
-from analytics.alert import SYSTEM, Alert, AlertAction, Cause, Sighting
-from analytics.alert_life import raised, resolved, seen_again
+from analytics.alert import SYSTEM, Alert, Cause, Sighting
+from analytics.alert_life import ends_by_itself, raised, resolved, seen_again
 from analytics.alert_store import AlertStore
 from common.logs import get_logger
 
@@ -27,6 +27,11 @@ _log = get_logger(__name__)
 class _Seen(NamedTuple):
     sighting: Sighting
     is_new: bool
+
+
+class _Gone(NamedTuple):
+    cause: Cause
+    since_ms: int
 
 
 class AlertDesk:
@@ -52,7 +57,7 @@ class AlertDesk:
         self._told = told
         self._now_ms = now_ms
         self._waiting: dict[str, _Seen] = {}
-        self._gone: dict[str, tuple[Cause, int]] = {}
+        self._gone: dict[str, _Gone] = {}
         self._writing = asyncio.Lock()
         self.raised_here: set[str] = set()
         """Ids of the alerts that this process has raised; whoever has seen them among the open ones may forget them."""
@@ -76,7 +81,7 @@ class AlertDesk:
 
     def gone(self, cause: Cause) -> None:
         """A cause is not there any more."""
-        self._gone.setdefault(cause.key, (cause, self._now_ms()))
+        self._gone.setdefault(cause.key, _Gone(cause, self._now_ms()))
 
     def count(self, alert: Alert) -> None:
         """Counts the newest transition of an alert."""
@@ -108,17 +113,17 @@ class AlertDesk:
             pymongo.errors.PyMongoError: the store is away; the next call ends them.
         """
         now_ms = self._now_ms()
-        due = {key: cause for key, (cause, since_ms) in self._gone.items() if now_ms - since_ms >= self._hold_ms(cause)}
+        due = {key: gone for key, gone in self._gone.items() if now_ms - gone.since_ms >= self._hold_ms(gone.cause)}
         if not due:
             return
         alerts = await self._store.find_open(due)
-        for key, alert in alerts.items():
-            # What somebody has reopened is theirs to end.
-            if alert.transitions[-1].action != AlertAction.REOPENED and key in self._gone:
-                await self._replace(alert, resolved(alert, SYSTEM, _GONE, self._now_ms()))
-        for key in due:
-            # Unless it was seen meanwhile.
-            if key in self._gone and self._gone[key][1] <= now_ms:
+        for key, gone in due.items():
+            alert = alerts.get(key)
+            # It may have been seen meanwhile.
+            if self._gone.get(key) is not gone:
+                continue
+            is_over = alert is None or not ends_by_itself(alert) or await self._resolve(alert)
+            if is_over and self._gone.get(key) is gone:
                 del self._gone[key]
 
     async def _write(self, waiting: Mapping[str, _Seen]) -> dict[str, _Seen]:
@@ -154,6 +159,10 @@ class AlertDesk:
         self.raised_here.add(alert.alert_id)
         self._changed(alert)
         return True
+
+    async def _resolve(self, alert: Alert) -> bool:
+        """False if somebody has changed it meanwhile: the next call ends it."""
+        return await self._replace(alert, resolved(alert, SYSTEM, _GONE, self._now_ms()))
 
     async def _replace(self, before: Alert, after: Alert) -> bool:
         if after is before:

@@ -120,6 +120,7 @@ class AlertFeed:
             if self._count - told > len(self._changes):
                 told = self._count
                 async for news in self._again(wanted, through_ms):
+                    through_ms = max(through_ms, news.through_ms)
                     yield news
                 continue
             some = [alert for number, alert in tuple(self._changes) if number > told and wanted(alert)]

@@ -71,6 +71,11 @@ def reopened(alert: Alert, actor: str, note: str, now_ms: int) -> Alert:
     return _with(replace(alert, state=AlertState.RAISED), AlertAction.REOPENED, now_ms, actor, note)
 
 
+def ends_by_itself(alert: Alert) -> bool:
+    """Whether the service may end it when its cause is gone: what somebody has reopened is theirs to end."""
+    return all(one.action != AlertAction.REOPENED for one in alert.transitions)
+
+
 def _counted(alert: Alert, sighting: Sighting, now_ms: int, *, is_new: bool) -> Alert:
     if sighting.seen_ms <= alert.last_seen_ms:
         return alert

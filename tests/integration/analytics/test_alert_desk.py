@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
 
 import pytest
@@ -112,6 +112,50 @@ async def test_an_alert_that_was_reopened_ends_only_by_a_person(rooms: list[Room
 
     (alert,) = await alerts(room)
     assert alert.state == AlertState.RAISED
+
+
+async def test_a_reopened_alert_that_somebody_takes_on_is_still_theirs_to_end(rooms: list[Room]) -> None:
+    """Whatever else happens to it."""
+    room = rooms[0]
+    await room.see()
+    (alert,) = await alerts(room)
+    parts = room.alerts.parts()
+    await parts.book.resolve(alert.alert_id, WORD)
+    await parts.book.reopen(alert.alert_id, WORD)
+    await parts.book.acknowledge(alert.alert_id, WORD)
+    await room.lose()
+
+    (alert,) = await alerts(room)
+    assert alert.state == AlertState.ACKNOWLEDGED
+
+
+async def test_an_ending_that_meets_another_change_is_tried_again(
+    rooms: list[Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody takes the alert on between the look at it and its end."""
+    room = rooms[0]
+    await room.see()
+    find_open = room.alerts.store.find_open
+
+    async def and_then_somebody(keys: Collection[str]) -> dict[str, Alert]:
+        found = await find_open(keys)
+        for alert in found.values():
+            await rooms[1].alerts.parts().book.acknowledge(alert.alert_id, WORD)
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(room.alerts.store, "find_open", and_then_somebody)
+        await room.lose()
+    (alert,) = await alerts(room)
+    assert alert.state == AlertState.ACKNOWLEDGED
+
+    await room.alerts.desk.resolve_gone()
+    (alert,) = await alerts(room)
+    assert [transition.action for transition in alert.transitions] == [
+        AlertAction.RAISED,
+        AlertAction.ACKNOWLEDGED,
+        AlertAction.RESOLVED,
+    ]
 
 
 async def test_an_alert_within_a_silence_says_so(rooms: list[Room]) -> None:
