@@ -8,13 +8,20 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
-from analytics.alert import Alert
+from analytics.alert import Alert, AlertAction
 from analytics.alert_document import alert_from_document, alert_to_document
 from common.event_outbox import PENDING, prepare_outbox
 from common.instants import datetime_from_ms
 from common.mongo import Database
 
 COLLECTION = "alerts"
+
+NEWS = "notification_pending"
+"""The field of an alert that is there, and 1, as long as what follows from it for those to be told is not written."""
+
+_NEWS_ACTIONS = {AlertAction.RAISED, AlertAction.ESCALATED, AlertAction.RESOLVED}
+
+_TOLD_VERSION = "notified_version"
 
 _READ_TIMEOUT_MS = 5_000
 _KEYS_A_QUESTION = 1_000
@@ -38,6 +45,7 @@ class AlertStore:
         await self._alerts.create_index([("start", DESCENDING), ("_id", DESCENDING)])
         for field in ("region", "device_id", "account_id", "state"):
             await self._alerts.create_index([(field, ASCENDING), ("start", DESCENDING), ("_id", DESCENDING)])
+        await self._alerts.create_index([(NEWS, ASCENDING)], sparse=True)
         await prepare_outbox(self._database, COLLECTION)
         self._is_prepared = True
 
@@ -47,7 +55,7 @@ class AlertStore:
         if not self._is_prepared:
             await self.prepare()
         try:
-            await self._alerts.insert_one(alert_to_document(alert) | {PENDING: 1})
+            await self._alerts.insert_one(alert_to_document(alert) | {PENDING: 1, NEWS: 1})
         except DuplicateKeyError:
             return False
         return True
@@ -57,6 +65,8 @@ class AlertStore:
         document = alert_to_document(after)
         if after.version != before.version:
             document[PENDING] = 1
+            if after.transitions[-1].action in _NEWS_ACTIONS:
+                document[NEWS] = 1
         place = {
             "_id": document.pop("_id"),
             "version": before.version,
@@ -93,3 +103,13 @@ class AlertStore:
         changed: Mapping[str, Any] = {"update_time": {"$gte": datetime_from_ms(update_ms)}}
         cursor = self._alerts.find(changed).sort("update_time", ASCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
         return [alert_from_document(document) async for document in cursor]
+
+    async def with_news(self, limit: int) -> list[tuple[Alert, bool]]:
+        """Alerts with news for those to be told, and of each whether nobody has looked at any before."""
+        cursor = self._alerts.find({NEWS: 1}).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
+        return [(alert_from_document(document), _TOLD_VERSION not in document) async for document in cursor]
+
+    async def forget_news(self, alert: Alert) -> None:
+        """Takes the mark off; an alert that has changed meanwhile has news of its own."""
+        place = {"_id": alert.alert_id, "version": alert.version}
+        await self._alerts.update_one(place, {"$unset": {NEWS: ""}, "$set": {_TOLD_VERSION: alert.version}})

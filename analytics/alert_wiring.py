@@ -28,6 +28,7 @@ from analytics.detection import Detection
 from analytics.detector import Detector
 from analytics.efficiency_sweep import EfficiencySweep
 from analytics.live_picture import LivePicture
+from analytics.notifications.wiring import Notifications
 from analytics.performance_report import PerformanceReport
 from analytics.region_overload import OverloadWatch
 from analytics.silence_sweep import SilenceSweep
@@ -85,6 +86,7 @@ class Alerts:
         self._outbox: EventOutbox | None = None
         self.store = AlertStore(database)
         self.rule_store = AlertRuleStore(database)
+        self.notifications = Notifications(config, database, self.store, metrics_registry, now_ms)
         self.feed = AlertFeed(self.store, now_ms=now_ms)
         OpenAlertMetrics(metrics_registry, lambda: self.feed.open)
         self.rules = RulesInForce(self.rule_store, registry, changed=self._use_rules, now_ms=now_ms)
@@ -126,6 +128,7 @@ class Alerts:
     ) -> None:
         """Starts what runs in the background, once the stores are prepared."""
         lifecycle.on_drain("alert_feed", self.feed.close)
+        self.notifications.start(lifecycle)
         tasks = self._tasks(picture, sight, loads=loads, performance=performance, broker=broker)
         lifecycle.start_task("prepare_alerts", start_when_prepared(lifecycle, self, tasks))
 
@@ -190,5 +193,6 @@ class Alerts:
 
     def _told(self) -> None:
         self.feed.notify()
+        self.notifications.planner.notify()
         if self._outbox is not None:
             self._outbox.notify()

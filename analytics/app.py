@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from energy.analytics.v1 import alert_service_pb2, analytics_service_pb2
+from energy.analytics.v1 import alert_service_pb2, analytics_service_pb2, notification_service_pb2
 from energy.analytics.v1.alert_service_pb2_grpc import add_AlertServiceServicer_to_server
 from energy.analytics.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
+from energy.analytics.v1.notification_service_pb2_grpc import add_NotificationServiceServicer_to_server
 from energy.billing.v1 import usage_service_pb2
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub
 from prometheus_client import CollectorRegistry
@@ -59,8 +60,8 @@ if TYPE_CHECKING:
 
 _USAGE = usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name
 SERVICE_NAME = analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
-
 ALERT_SERVICE_NAME = alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"].full_name
+NOTIFICATION_SERVICE_NAME = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"].full_name
 
 _DEFAULT_QUEUE_LIMITS = QueueLimits()
 
@@ -147,7 +148,7 @@ async def analytics_app(
         lifecycle.start_task("fleet_gauges", fleet_report.keep_gauges(config.fleet_refresh_seconds))
 
         health = Health(
-            [SERVICE_NAME, ALERT_SERVICE_NAME],
+            [SERVICE_NAME, ALERT_SERVICE_NAME, NOTIFICATION_SERVICE_NAME],
             {"rabbitmq": Check(connection.ping), "partitions": Check(sharing.require_consuming)},
             metrics_registry,
         )
@@ -175,6 +176,11 @@ async def analytics_app(
                     add_AlertServiceServicer_to_server,
                     AlertService(alerts.parts(), now_ms=now_ms),
                     ALERT_SERVICE_NAME,
+                ),
+                (
+                    add_NotificationServiceServicer_to_server,
+                    alerts.notifications.service,
+                    NOTIFICATION_SERVICE_NAME,
                 ),
             ],
             [

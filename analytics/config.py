@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
 
+from pydantic import Field, SecretStr, field_validator, model_validator
+from yarl import URL
+
+from analytics.notifications.allowed_networks import networks_of
 from common.config import Port, ServiceConfig
 
 
@@ -40,3 +44,48 @@ class AnalyticsConfig(ServiceConfig):
     """How often what the power of devices usually is gets written; a kill loses what was learnt since."""
     storage_efficiency_low_percent: float = Field(default=85.0, ge=0, le=100)
     """Under this round-trip efficiency the state of a battery is LOW; 85 is what plans reckon with."""
+    notification_outbox_folder: str = ".run/outbox"
+    """Where what has no other way set is written as files."""
+    notification_repeat_seconds: float = Field(default=900.0, ge=0, le=86_400)
+    """A cause that comes back sooner after it was told is not sent again."""
+    notification_retry_seconds: float = Field(default=10.0, gt=0, le=3600)
+    """The pause after the first try that failed; the second is six times as long."""
+    notification_retention_days: int = Field(default=90, ge=1, le=3660)
+    """How long notifications and deliveries are kept."""
+    smtp_host: str = ""
+    """The mail server; empty: mails are written as files."""
+    smtp_port: Port = 587
+    smtp_username: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_sender_address: str = ""
+    """In whose name mails are sent; needed with SMTP_HOST."""
+    smtp_implicit_tls: bool = False
+    """The server speaks TLS from the first byte, as on port 465, and does not begin in the clear (STARTTLS)."""
+    smtp_insecure_plaintext: bool = False
+    """Mails and the password go to the server in the clear."""
+    webhooks_enabled: bool = False
+    """Whether webhooks are called; else what they would get is written as files."""
+    webhook_allowed_networks: str = ""
+    """Networks beside the public internet that webhooks may be in: CIDR notation, with commas between them."""
+    sms_provider_url: str = ""
+    """Where text messages are handed in; empty: they are written as files."""
+    sms_provider_token: SecretStr = SecretStr("")
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        networks_of(text)
+        return text
+
+    @field_validator("sms_provider_url")
+    @classmethod
+    def _provider(cls, text: str) -> str:
+        if text and (URL(text).scheme != "https" or not URL(text).host):
+            raise ValueError("must be an https URL")
+        return text
+
+    @model_validator(mode="after")
+    def _mail_needs_a_sender(self) -> Self:
+        if self.smtp_host and "@" not in self.smtp_sender_address:
+            raise ValueError("SMTP_SENDER_ADDRESS must be an e-mail address where SMTP_HOST is set")
+        return self

@@ -14,6 +14,7 @@ from common.invoice_errors import (
     InvoiceState,
 )
 from common.mesh_error import FieldViolation, MeshError, Resource
+from common.notification_errors import RecipientNotFound, RecipientUnreachable
 from common.price_errors import (
     PriceHistoryTooShort,
     PriceMayBeFixed,
@@ -69,6 +70,8 @@ __all__ = [
     "PricePolicyNotFound",
     "PriceRuleExists",
     "ReadingChanged",
+    "RecipientNotFound",
+    "RecipientUnreachable",
     "RegionCapacityExists",
     "RegionNotFound",
     "RequestTooExpensive",

@@ -53,6 +53,8 @@ _EXAMPLES: list[MeshError] = [
     errors.ScopeEmpty("region Pune-East"),
     errors.AlertNotFound("a-1"),
     errors.AlertStateConflict("a-1", "RESOLVED"),
+    errors.RecipientNotFound("jo"),
+    errors.RecipientUnreachable("jo"),
     errors.DependencyUnavailable("mongodb"),
     errors.ShuttingDown(),
     errors.Overloaded(),

@@ -120,6 +120,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the alert does not accept this in its state. Metadata: `alert_id`, `state`."""
     ERROR_REASON_SCOPE_EMPTY: _ErrorReason.ValueType  # 70
     """NOT_FOUND: no device of the kind is registered in what was asked about. Metadata: `scope` (such as `region Pune-East`)."""
+    ERROR_REASON_RECIPIENT_NOT_FOUND: _ErrorReason.ValueType  # 80
+    """NOT_FOUND: nobody of this id has preferences of what to be told. Metadata: `recipient_id`."""
+    ERROR_REASON_RECIPIENT_UNREACHABLE: _ErrorReason.ValueType  # 81
+    """FAILED_PRECONDITION: the recipient has no route that is in use. Metadata: `recipient_id`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reason of an error or of a refused reading: the one vocabulary of every service.
@@ -226,4 +230,8 @@ ERROR_REASON_ALERT_STATE: ErrorReason.ValueType  # 63
 """FAILED_PRECONDITION: the alert does not accept this in its state. Metadata: `alert_id`, `state`."""
 ERROR_REASON_SCOPE_EMPTY: ErrorReason.ValueType  # 70
 """NOT_FOUND: no device of the kind is registered in what was asked about. Metadata: `scope` (such as `region Pune-East`)."""
+ERROR_REASON_RECIPIENT_NOT_FOUND: ErrorReason.ValueType  # 80
+"""NOT_FOUND: nobody of this id has preferences of what to be told. Metadata: `recipient_id`."""
+ERROR_REASON_RECIPIENT_UNREACHABLE: ErrorReason.ValueType  # 81
+"""FAILED_PRECONDITION: the recipient has no route that is in use. Metadata: `recipient_id`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

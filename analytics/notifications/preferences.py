@@ -1,0 +1,60 @@
+"""What somebody wants to be told of, and the ways that reach them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analytics.alert import Alert, AlertType, Severity
+
+
+class Channel(StrEnum):
+    """How somebody is reached, by the names of the contract."""
+
+    EMAIL = "EMAIL"
+    WEBHOOK = "WEBHOOK"
+    SMS = "SMS"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to reach somebody; `signing_secret` is a webhook's, as Standard Webhooks writes it."""
+
+    channel: Channel
+    address: str
+    minimum_severity: Severity = Severity.LOW
+    is_enabled: bool = True
+    signing_secret: str = ""
+
+    @property
+    def key(self) -> str:
+        """The channel and address as one short word."""
+        return hashlib.blake2b(f"{self.channel}\n{self.address}".encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What concerns a recipient, and their routes; `time_zone` is an IANA name, `update_ms` UTC milliseconds."""
+
+    recipient_id: str
+    is_concerned_by_all: bool
+    regions: tuple[str, ...]
+    account_ids: tuple[str, ...]
+    muted_types: frozenset[AlertType]
+    routes: tuple[Route, ...]
+    is_told_when_over: bool
+    time_zone: str
+    actor: str
+    update_ms: int
+
+    def concerns(self, alert: Alert) -> bool:
+        """Whether an alert is one that they are told of."""
+        if alert.cause.type in self.muted_types:
+            return False
+        is_theirs = bool(alert.account_id) and alert.account_id in self.account_ids
+        return self.is_concerned_by_all or is_theirs or alert.cause.region in self.regions
+
+    def routes_for(self, severity: Severity) -> list[Route]:
+        """The routes in use for alerts of a severity."""
+        return [route for route in self.routes if route.is_enabled and route.minimum_severity <= severity]
