@@ -57,7 +57,7 @@ class AnalyticsConfig(ServiceConfig):
     smtp_port: Port = 587
     smtp_username: str = ""
     smtp_password: SecretStr = SecretStr("")
-    smtp_sender_address: str = ""
+    smtp_from: str = ""
     """In whose name mails are sent; needed with SMTP_HOST."""
     smtp_implicit_tls: bool = False
     """The server speaks TLS from the first byte, as on port 465, and does not begin in the clear (STARTTLS)."""
@@ -86,6 +86,6 @@ class AnalyticsConfig(ServiceConfig):
 
     @model_validator(mode="after")
     def _mail_needs_a_sender(self) -> Self:
-        if self.smtp_host and "@" not in self.smtp_sender_address:
-            raise ValueError("SMTP_SENDER_ADDRESS must be an e-mail address where SMTP_HOST is set")
+        if self.smtp_host and "@" not in self.smtp_from:
+            raise ValueError("SMTP_FROM must be an e-mail address where SMTP_HOST is set")
         return self

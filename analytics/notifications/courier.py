@@ -135,33 +135,32 @@ class Courier:
         """
         delivery = taken.delivery
         sender = self._senders[delivery.channel]
-        attempts = [Attempt(self._now_ms(), Outcome.LOST)] if taken.was_lost else []
         if taken.was_handed_over and not sender.is_repeatable:
-            await self._end(taken, attempts, DeliveryState.UNCERTAIN)
+            await self._end(taken, None, DeliveryState.UNCERTAIN)
             return
-        if len(delivery.attempts) + len(attempts) >= TRIES_MAXIMUM:
-            await self._end(taken, attempts, DeliveryState.FAILED)
+        if len(delivery.attempts) >= TRIES_MAXIMUM:
+            await self._end(taken, None, DeliveryState.FAILED)
             return
         route = await self._route(delivery)
         if route is None:
-            await self._end(taken, attempts, DeliveryState.SUPPRESSED)
+            await self._end(taken, None, DeliveryState.SUPPRESSED)
             return
         answer = await self._sent(taken, sender, route)
         if answer is None:
             return
-        attempts.append(Attempt(self._now_ms(), answer.outcome, answer.status_code))
+        attempt = Attempt(self._now_ms(), answer.outcome, answer.status_code)
         self._attempts.labels(delivery.channel, answer.outcome).inc()
-        tries = len(delivery.attempts) + len(attempts)
+        tries = len(delivery.attempts) + 1
         if answer.outcome is Outcome.TAKEN:
-            self._seconds.labels(delivery.channel).observe((self._now_ms() - delivery.create_ms) / 1000)
-            await self._end(taken, attempts, DeliveryState.SENT)
+            self._seconds.labels(delivery.channel).observe((attempt.time_ms - delivery.create_ms) / 1000)
+            await self._end(taken, attempt, DeliveryState.SENT)
         elif answer.outcome is Outcome.LOST:
-            await self._end(taken, attempts, DeliveryState.UNCERTAIN)
+            await self._end(taken, attempt, DeliveryState.UNCERTAIN)
         elif answer.outcome in _FINAL or tries >= TRIES_MAXIMUM:
-            await self._end(taken, attempts, DeliveryState.FAILED)
+            await self._end(taken, attempt, DeliveryState.FAILED)
         else:
-            due_ms = self._now_ms() + self._retry_ms * _GROWTH ** (tries - 1)
-            await self._deliveries.finish(taken, attempts, DeliveryState.PENDING, due_ms)
+            due_ms = attempt.time_ms + self._retry_ms * _GROWTH ** (tries - 1)
+            await self._deliveries.finish(taken, attempt, DeliveryState.PENDING, due_ms)
 
     async def _route(self, delivery: Delivery) -> Route | None:
         """The route as it is now; None if its recipient uses it no more."""
@@ -193,13 +192,13 @@ class Courier:
         _log.warning("delivery_unanswered", delivery_id=taken.delivery.delivery_id, cause=cause)
         return Answer(Outcome.LOST if is_handed_over and not sender.is_repeatable else Outcome.AWAY)
 
-    async def _end(self, taken: Taken, attempts: list[Attempt], state: DeliveryState) -> None:
+    async def _end(self, taken: Taken, attempt: Attempt | None, state: DeliveryState) -> None:
         delivery = taken.delivery
-        if not await self._deliveries.finish(taken, attempts, state, None):
+        if not await self._deliveries.finish(taken, attempt, state, None):
             return
         self._ended.labels(delivery.channel, state).inc()
         if state in {DeliveryState.FAILED, DeliveryState.UNCERTAIN}:
-            outcome = attempts[-1].outcome if attempts else None
+            outcome = Outcome.LOST if attempt is None else attempt.outcome
             _log.error("notification_undelivered", delivery_id=delivery.delivery_id, state=state, outcome=outcome)
 
     def _began(self) -> None:

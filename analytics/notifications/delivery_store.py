@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from analytics.alert import Alert
 from analytics.notifications.documents import attempt_to_document, delivery_from_document, delivery_to_document
 from analytics.notifications.keeping import insert_new
-from analytics.notifications.notification import Attempt, Delivery, DeliveryState, NotificationKind
+from analytics.notifications.notification import Attempt, Delivery, DeliveryState, NotificationKind, Outcome
 from analytics.notifications.planning import RouteOf
 from common.instants import datetime_from_ms
 from common.mongo import Database
@@ -25,12 +25,11 @@ _WRITE_TIMEOUT_MS = 5_000
 class Taken:
     """A delivery that is ours to send until its lease ends.
 
-    `was_lost`: somebody took it before and was not heard of again; `was_handed_over`: after they began to hand it over.
+    `was_handed_over`: somebody took it before, began to hand it over, and was not heard of again.
     """
 
     delivery: Delivery
     holder: str
-    was_lost: bool
     was_handed_over: bool
 
 
@@ -83,7 +82,10 @@ class DeliveryStore:
         )
 
     async def take_due(self, holder: str, now_ms: int, lease_ms: int) -> Taken | None:
-        """Takes the delivery that has been due longest, for `lease_ms`; None if none is."""
+        """Takes the delivery that has been due longest, for `lease_ms`; None if none is.
+
+        That somebody took it before and was not heard of again is noted as a try.
+        """
         found = await self._deliveries.find_one_and_update(
             {"state": DeliveryState.PENDING.value, "due": {"$lte": datetime_from_ms(now_ms)}},
             {"$set": {"holder": holder, "due": datetime_from_ms(now_ms + lease_ms)}},
@@ -93,22 +95,31 @@ class DeliveryStore:
         )
         if found is None:
             return None
-        is_lost = found.get("holder") is not None
-        return Taken(delivery_from_document(found), holder, is_lost, is_lost and bool(found.get("is_handed_over")))
+        delivery = delivery_from_document(found)
+        if found.get("holder") is None:
+            return Taken(delivery, holder, was_handed_over=False)
+        lost = Attempt(now_ms, Outcome.LOST)
+        await self._deliveries.update_one(
+            {"_id": delivery.delivery_id, "holder": holder}, {"$push": {"attempts": attempt_to_document(lost)}}
+        )
+        return Taken(
+            replace(delivery, attempts=(*delivery.attempts, lost)),
+            holder,
+            was_handed_over=bool(found.get("is_handed_over")),
+        )
 
     async def hand_over(self, taken: Taken) -> bool:
         """Notes that the receiver is about to get it; False if it is not ours any more."""
         place = {"_id": taken.delivery.delivery_id, "holder": taken.holder}
         return bool((await self._deliveries.update_one(place, {"$set": {"is_handed_over": True}})).matched_count)
 
-    async def finish(self, taken: Taken, attempts: Sequence[Attempt], state: DeliveryState, due_ms: int | None) -> bool:
+    async def finish(self, taken: Taken, attempt: Attempt | None, state: DeliveryState, due_ms: int | None) -> bool:
         """Notes what came of it, and when it is tried next; False if it is not ours any more."""
         place = {"_id": taken.delivery.delivery_id, "holder": taken.holder}
         due = None if due_ms is None else datetime_from_ms(due_ms)
-        change = {
-            "$set": {"state": state.value, "due": due, "holder": None, "is_handed_over": False},
-            "$push": {"attempts": {"$each": [attempt_to_document(one) for one in attempts]}},
-        }
+        change: dict[str, Any] = {"$set": {"state": state.value, "due": due, "holder": None, "is_handed_over": False}}
+        if attempt is not None:
+            change["$push"] = {"attempts": attempt_to_document(attempt)}
         return bool((await self._deliveries.update_one(place, change)).matched_count)
 
     async def list(

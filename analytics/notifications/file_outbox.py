@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 from pathlib import Path
@@ -14,6 +15,9 @@ from analytics.notifications.sender import Answer, HandOver
 from analytics.notifications.webhook_message import webhook_body
 from common.logs import get_logger
 
+FILES_MAXIMUM = 10_000
+"""More are not written, for the folder may share its room with others."""
+
 _FROM = "gridmesh@localhost"
 
 _log = get_logger(__name__)
@@ -22,13 +26,15 @@ _log = get_logger(__name__)
 class FileOutbox:
     """Writes a file for each delivery, named by its id, so that what comes twice is there once.
 
-    Mails are `.eml`, which mail programs open; all else is JSON. Files are whole or not there, and nobody deletes them.
+    Mails are `.eml`, which mail programs open; all else is JSON. Files are whole or not there; to delete them is for
+    whoever reads them.
     """
 
     is_repeatable = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files_maximum: int = FILES_MAXIMUM) -> None:
         self._folder = folder
+        self._files_maximum = files_maximum
 
     async def send(self, delivery: Delivery, route: Route, hand_over: HandOver) -> Answer:
         """Writes the file."""
@@ -42,6 +48,8 @@ class FileOutbox:
 
     def _write(self, delivery: Delivery, route: Route) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        if sum(1 for _ in self._folder.iterdir()) >= self._files_maximum:
+            raise OSError(errno.ENOSPC, f"{self._folder} holds {self._files_maximum} files")
         name, content = _file(delivery, route)
         partial = self._folder / f".{name}.{os.getpid()}"
         partial.write_bytes(content)

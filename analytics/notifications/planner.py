@@ -30,8 +30,8 @@ _log = get_logger(__name__)
 class NotificationPlanner:
     """Plans until cancelled, by `run()`; any number of replicas may plan the same alerts.
 
-    A cause that was told by a route less than `repeat_ms` ago, of an earlier alert, is not sent there again, unless it is
-    graver. `planned` is called when there is something to send.
+    A cause that was told by a route less than `repeat_ms` ago, of an earlier alert, is not sent there again, unless it
+    is graver. `planned` is called when there is something to send.
     """
 
     def __init__(

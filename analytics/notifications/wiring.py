@@ -95,7 +95,7 @@ def senders(config: AnalyticsConfig, lifecycle: Lifecycle, now_ms: Callable[[], 
         server = MailServer(
             host=config.smtp_host,
             port=config.smtp_port,
-            sender_address=config.smtp_sender_address,
+            sender_address=config.smtp_from,
             username=config.smtp_username,
             password=config.smtp_password.get_secret_value(),
             tls=None if config.smtp_insecure_plaintext else tls,

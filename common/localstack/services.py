@@ -58,6 +58,8 @@ def programs(
                 "GRPC_PORT": str(service.port),
                 "METRICS_PORT": str(service.metrics_port),
                 "LOG_LEVEL": settings.log_level,
+                "NOTIFICATION_OUTBOX_FOLDER": environ.get("NOTIFICATION_OUTBOX_FOLDER")
+                or str(settings.run_dir / "outbox"),
                 **_workers(service.name, environ),
             },
             folder=settings.root,
