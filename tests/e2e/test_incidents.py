@@ -1,4 +1,4 @@
-"""Scripted incidents through real processes: each raises exactly the alerts that it should, until it is over."""
+"""Scripted incidents through real processes: each raises exactly the alerts that it should, and tells each once."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from energy.analytics.v1 import alert_pb2, alert_rule_pb2
+from energy.analytics.v1 import alert_pb2, alert_rule_pb2, notification_pb2
 from energy.analytics.v1 import alert_service_pb2 as pb
+from energy.analytics.v1 import notification_service_pb2 as notification_service
 from energy.analytics.v1.alert_service_pb2_grpc import AlertServiceStub
 from energy.analytics.v1.analytics_service_pb2 import SetRegionCapacityRequest
+from energy.analytics.v1.notification_service_pb2_grpc import NotificationServiceStub
 from energy.registry.v1 import device_pb2
 from energy.registry.v1.registry_service_pb2 import CreateDeviceRequest, LinkVehicleRequest
 from energy.telemetry.v1.reading_pb2 import (
@@ -51,6 +54,8 @@ class Scene:
 
     client: MeshClient
     alerts: Any
+    notifications: Any
+    outbox: Path
 
     async def device(self, device_id: str, kind: device_pb2.DeviceKind.ValueType, region: str) -> None:
         """A device that sends every second."""
@@ -98,7 +103,55 @@ class Scene:
                     found = await self.of(region)
         except TimeoutError:
             pytest.fail(f"{[_name(alert) for alert in found]} and not {expected}")
+        await self._until_told(found)
         return found
+
+    async def _until_told(self, alerts: list[alert_pb2.Alert]) -> None:
+        """Waits until it was told once of each alert that it was raised, and that it is over if it is; no more."""
+        expected = [(alert.alert_id, "ALERT_RAISED") for alert in alerts]
+        expected += [
+            (alert.alert_id, "ALERT_OVER") for alert in alerts if alert.state == alert_pb2.ALERT_STATE_RESOLVED
+        ]
+        ids = {alert.alert_id for alert in alerts}
+        told: list[tuple[str, str]] = []
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                while sorted(told) != sorted(expected):
+                    await asyncio.sleep(0.1)
+                    told = await self._told(ids)
+        except TimeoutError:
+            pytest.fail(f"told {told} and not {expected}")
+
+    async def _told(self, alert_ids: set[str]) -> list[tuple[str, str]]:
+        """What was told of some alerts: those notifications whose mail is in the outbox."""
+        listed = await self.notifications.ListNotifications(
+            notification_service.ListNotificationsRequest(recipient_id="ops"), timeout=CALL_SECONDS
+        )
+        delivered = await self.notifications.ListDeliveries(
+            notification_service.ListDeliveriesRequest(recipient_id="ops"), timeout=CALL_SECONDS
+        )
+        mails = {
+            delivery.notification_id
+            for delivery in delivered.deliveries
+            if delivery.state == notification_pb2.NOTIFICATION_DELIVERY_STATE_SENT
+            and (self.outbox / f"{delivery.delivery_id}.eml").exists()
+        }
+        return [
+            (one.alert.alert_id, notification_pb2.NotificationKind.Name(one.kind).removeprefix("NOTIFICATION_KIND_"))
+            for one in listed.notifications
+            if one.alert.alert_id in alert_ids and one.notification_id in mails
+        ]
+
+    async def tell_operators(self) -> None:
+        """Operators get a mail of everything, from its beginning to its end."""
+        mail = notification_pb2.NotificationRoute(
+            channel=notification_pb2.NOTIFICATION_CHANNEL_EMAIL, address="ops@example.org"
+        )
+        wanted = notification_pb2.NotificationPreferences(
+            recipient_id="ops", all=True, routes=[mail], tell_when_over=True, actor="test"
+        )
+        request = notification_service.UpdatePreferencesRequest(preferences=wanted)
+        await self.notifications.UpdatePreferences(request, timeout=CALL_SECONDS)
 
 
 def _name(alert: alert_pb2.Alert) -> tuple[str, str]:
@@ -109,10 +162,11 @@ def _name(alert: alert_pb2.Alert) -> tuple[str, str]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def scene(client: MeshClient, mesh: Mesh) -> AsyncIterator[Scene]:
+async def scene(client: MeshClient, mesh: Mesh, run_dir: Path) -> AsyncIterator[Scene]:
     """Alerts are over a second after their cause, and nothing is silent unless a test asks for it."""
     async with open_channel(mesh.environment["ANALYTICS_ADDRESS"]) as channel:
-        opened = Scene(client, AlertServiceStub(channel))
+        opened = Scene(client, AlertServiceStub(channel), NotificationServiceStub(channel), run_dir / "outbox")
+        await opened.tell_operators()
         for name in ("OVER_TEMPERATURE", "FROZEN_VALUE", "REGION_OVERLOAD", "EFFICIENCY_LOW", "REGION_SILENT"):
             await opened.rule(f"quick-{name}", name, hold_seconds=1)
         await opened.rule("quick-voltage", "VOLTAGE_OUT_OF_BAND", hold_seconds=5)

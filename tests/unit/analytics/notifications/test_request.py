@@ -143,7 +143,10 @@ def test_a_state_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidArgument) as refusal:
         states_of(
             pb.ListDeliveriesRequest(
-                states=["NOTIFICATION_DELIVERY_STATE_SENT", "NOTIFICATION_DELIVERY_STATE_UNSPECIFIED"]
+                states=[
+                    notification_pb2.NOTIFICATION_DELIVERY_STATE_SENT,
+                    notification_pb2.NOTIFICATION_DELIVERY_STATE_UNSPECIFIED,
+                ]
             )
         )
     assert [violation.field for violation in refusal.value.violations] == ["states[1]"]
