@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from common.localstack.mesh import Mesh, local_servers
 from common.localstack.settings import Ports
 from common.mongo import Database, close, open_database
 from common.redis_client import open_redis
+
+# How long an example takes says more of what else the machine does; every test has a limit of its own besides.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

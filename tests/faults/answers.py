@@ -12,6 +12,8 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import grpc
+from energy.analytics.v1.analytics_service_pb2 import REGION_LOAD_RESOLUTION_QUARTER_HOUR, ListRegionLoadRequest
+from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
 from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from energy.billing.v1.tariff_pb2 import FlatPricing, Tariff, TariffAssignment
@@ -41,18 +43,24 @@ _MILLIWATT_HOURS_PER_KWH = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Stubs of billing."""
+    """Stubs of billing and analytics."""
 
     usage: Any
     tariffs: Any
     invoices: Any
+    analytics: Any
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, billing_address: str) -> AsyncIterator[Self]:
-        """Opens a channel of its own."""
-        async with open_channel(billing_address) as channel:
-            yield cls(UsageServiceStub(channel), TariffServiceStub(channel), InvoiceServiceStub(channel))
+    async def of(cls, addresses: Mapping[str, str]) -> AsyncIterator[Self]:
+        """Opens channels of its own to services, by their names."""
+        async with open_channel(addresses["billing"]) as billing, open_channel(addresses["analytics"]) as analytics:
+            yield cls(
+                UsageServiceStub(billing),
+                TariffServiceStub(billing),
+                InvoiceServiceStub(billing),
+                AnalyticsServiceStub(analytics),
+            )
 
     async def can_read(self, identity: Identity) -> bool:
         """Whether a reading is on record and its device is seen live at least so far; False also on an error."""
@@ -99,6 +107,28 @@ class Answers:
         start, end = (_date(day, zone) for day in days)
         bills = await _few_at_once([self._bill(device_id, start, end) for device_id in device_ids])
         return dict(zip(device_ids, bills, strict=True))
+
+    async def windows(self, region: str, days: tuple[datetime, datetime]) -> dict[int, Figures]:
+        """The closed windows of a region by their start, UTC milliseconds: meters heard, and their import."""
+        start, end = (from_ms(int(day.timestamp() * 1000)) for day in days)
+        found: dict[int, Figures] = {}
+        token = ""
+        while True:
+            request = ListRegionLoadRequest(
+                region=region,
+                start_time=start,
+                end_time=end,
+                resolution=REGION_LOAD_RESOLUTION_QUARTER_HOUR,
+                page_size=2000,
+                page_token=token,
+            )
+            page = await self.analytics.ListRegionLoad(request, timeout=_CALL_SECONDS)
+            for window in page.windows:
+                figures = Figures(window.reporting_meter_count, _milliwatt_hours(window.import_kwh))
+                found[to_ms(window.start_time)] = figures
+            token = page.next_page_token
+            if not token:
+                return found
 
     async def _assign(self, device_id: str) -> None:
         assignment = TariffAssignment(device_id=device_id, tariff_id=_TARIFF_ID, start_time=from_ms(0))

@@ -10,6 +10,8 @@ from typing import NamedTuple, Self
 
 from tests.faults.journal import Book, Identity
 
+WINDOW_MS = 900_000
+
 _CENT = Decimal("0.01")
 _MILLIWATT_HOURS_PER_KWH = Decimal(1_000_000)
 
@@ -121,6 +123,24 @@ def check_usage(due: Mapping[str, Figures], told: Mapping[str, Figures]) -> Find
             lost, doubled = _astray(expected, found)
             findings.add(f"usage of {device_id} is {found} instead of {expected}", lost=lost, doubled=doubled)
     return findings
+
+
+def windows_of(due: Book) -> dict[int, Figures]:
+    """What the closed windows of a region of meters have to say, by their start: meters heard, and their import."""
+    meters: dict[int, set[str]] = {}
+    energies: Counter[int] = Counter()
+    for (device_id, start_ms), revision in _highest_revisions(due).items():
+        window_ms = start_ms // WINDOW_MS * WINDOW_MS
+        meters.setdefault(window_ms, set()).add(device_id)
+        energies[window_ms] += due[Identity(device_id, start_ms, revision)]
+    return {window_ms: Figures(len(heard), energies[window_ms]) for window_ms, heard in meters.items()}
+
+
+def check_windows(due: Mapping[int, Figures], told: Mapping[int, Figures]) -> list[str]:
+    """What is wrong with the closed windows of a region, which are to be what its readings come to."""
+    nothing = Figures(0, 0)
+    wrong = [place for place in sorted(due.keys() | told.keys()) if due.get(place, nothing) != told.get(place, nothing)]
+    return [f"the window from {place} on is {told.get(place)} instead of {due.get(place)}" for place in wrong]
 
 
 def bill_of(figures: Figures, price: Price) -> Bill:

@@ -25,7 +25,7 @@ from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from common.errors import reason_of
 from common.grpc_client import open_channel
 from common.instants import from_ms
-from tests.faults.traffic import FIRST_DAY, REGION
+from tests.faults.traffic import FIRST_DAY, region_of
 
 SERVING = {
     "gateway": "energy.registry.v1.RegistryService",
@@ -107,7 +107,7 @@ def _questions(channels: dict[str, grpc.aio.Channel]) -> dict[str, Question]:
         "ListUsage": lambda device_id: ListUsageRequest(
             device_id=device_id, resolution=USAGE_RESOLUTION_QUARTER_HOUR, **period
         ),
-        "GetRegionLoad": lambda _: GetRegionLoadRequest(region=REGION),
+        "GetRegionLoad": lambda device_id: GetRegionLoadRequest(region=region_of(device_id)),
         # Analytics asks billing.
         "ListAggregates": lambda device_id: ListAggregatesRequest(
             device_id=device_id, resolution=AGGREGATE_RESOLUTION_QUARTER_HOUR, **period

@@ -22,8 +22,10 @@ from tests.faults.history_check import (
     check_bills,
     check_readings,
     check_usage,
+    check_windows,
     due_of,
     figures_of,
+    windows_of,
 )
 from tests.faults.journal import Identity, Journal
 from tests.faults.mesh import FaultyMesh
@@ -39,6 +41,8 @@ _AFTERWARDS_SECONDS = 0.5
 _FINISH_SECONDS = 60.0
 _CATCH_UP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_WINDOWS_SECONDS = 90.0
+_WINDOWS_LOOK_SECONDS = 0.5
 _PROBLEMS_SHOWN = 5
 
 
@@ -156,6 +160,24 @@ class Round:
         if findings.lost > self.result.lost or findings.doubled > self.result.doubled:
             self.complain("the history changed afterwards")
             self._take(findings)
+        await self._windows_agree(answers)
+
+    async def _windows_agree(self, answers: Answers) -> None:
+        """Waits until the closed windows of the region are what its readings come to, or complains."""
+        device_ids, days, journal = self.traffic.device_ids, self.traffic.days(), self.journal
+        recorded = await answers.readings(device_ids, days)
+        due = windows_of(due_of(journal.sent, journal.acked, recorded))
+        wrong = [f"no window of {self.traffic.region} was asked for"]
+        give_up = time.monotonic() + _WINDOWS_SECONDS
+        while wrong and time.monotonic() < give_up:
+            try:
+                wrong = check_windows(due, await answers.windows(self.traffic.region, days))
+            except grpc.aio.AioRpcError as failure:
+                wrong = [f"windows {failure.code().name}"]
+            if wrong:
+                await asyncio.sleep(_WINDOWS_LOOK_SECONDS)
+        self.result.figures["windows"] = len(due)
+        self.result.problems += wrong[:_PROBLEMS_SHOWN]
 
     async def _disturb(self, sender: Sender, watch: HealthWatch, answers: Answers) -> None:
         self._sender = sender

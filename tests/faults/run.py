@@ -23,7 +23,7 @@ async def play(
     """Plays the rounds and tells of each; each history is looked at again after the last round."""
     rounds: list[Round] = []
     addresses = {replica: mesh.address(replica) for name in SERVICE_NAMES for replica in mesh.replicas[name]}
-    async with HealthWatch.over(addresses) as watch, Answers.of(mesh.answering()["billing"]) as answers:
+    async with HealthWatch.over(addresses) as watch, Answers.of(mesh.answering()) as answers:
         for number, fault in enumerate(faults):
             played = Round(mesh, fault, seed=seed, prefix=f"round-{number:02d}", load=load)
             tell(await played.run(watch, answers))

@@ -16,8 +16,10 @@ from tests.faults.history_check import (
     check_bills,
     check_readings,
     check_usage,
+    check_windows,
     due_of,
     figures_of,
+    windows_of,
 )
 from tests.faults.journal import Book, Identity
 
@@ -138,3 +140,14 @@ def test_several_views_of_one_loss_count_it_once() -> None:
     together = Findings.together(Findings(1, 0, ["list"]), Findings(1, 0, ["usage"]), Findings(0, 0, []))
 
     assert counts(together) == (1, 0, 2)
+
+
+def test_windows_are_what_the_readings_that_count_come_to() -> None:
+    """By the quarter-hour, over all meters; and what differs is found, missing or too much."""
+    due = windows_of(BOOK | {Identity("n", 60_000, 0): 7, Identity("n", 900_000, 0): 5})
+
+    assert due == {0: Figures(2, 3_500_007), 900_000: Figures(1, 5)}
+    assert check_windows(due, due | {1_800_000: Figures(0, 0)}) == []
+    assert len(check_windows(due, {0: due[0]})) == 1
+    assert len(check_windows(due, due | {0: Figures(2, 3_500_008)})) == 1
+    assert len(check_windows(due, due | {1_800_000: Figures(1, 1)})) == 1
