@@ -167,16 +167,17 @@ class Round:
         device_ids, days, journal = self.traffic.device_ids, self.traffic.days(), self.journal
         recorded = await answers.readings(device_ids, days)
         due = windows_of(due_of(journal.sent, journal.acked, recorded))
+        begin = time.monotonic()
         wrong = [f"no window of {self.traffic.region} was asked for"]
-        give_up = time.monotonic() + _WINDOWS_SECONDS
-        while wrong and time.monotonic() < give_up:
+        while wrong and time.monotonic() < begin + _WINDOWS_SECONDS:
             try:
                 wrong = check_windows(due, await answers.windows(self.traffic.region, days))
             except grpc.aio.AioRpcError as failure:
                 wrong = [f"windows {failure.code().name}"]
             if wrong:
                 await asyncio.sleep(_WINDOWS_LOOK_SECONDS)
-        self.result.figures["windows"] = len(due)
+        self.note("windows", len(due))
+        self.note("windows_waited_seconds", time.monotonic() - begin)
         self.result.problems += wrong[:_PROBLEMS_SHOWN]
 
     async def _disturb(self, sender: Sender, watch: HealthWatch, answers: Answers) -> None:
