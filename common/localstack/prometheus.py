@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from common.localstack import locate, probes
+from common.localstack import console, locate, probes
 from common.localstack.program import Program
 from common.localstack.services import Service
 from common.localstack.settings import LOOPBACK, LocalSettings
@@ -15,6 +15,8 @@ NAME = "prometheus"
 JOB = "gridmesh"
 MONITORING = Path("k8s/base/monitoring")
 RULE_FILES = ("recording-rules.yaml", "alerting-rules.yaml")
+
+CONSOLE = "gridmesh.html"
 
 CONFIGURATION = """\
 global:
@@ -44,10 +46,16 @@ def left_out(settings: LocalSettings, environ: Mapping[str, str]) -> str | None:
 
 
 def program(settings: LocalSettings, environ: Mapping[str, str], services: Sequence[Service]) -> Program:
-    """Writes the configuration and whom to ask, and returns the program; `left_out` must have said None."""
+    """Writes the configuration, whom to ask and the page to look at, and returns the program.
+
+    `left_out` must have said None.
+    """
     folder = settings.run_dir / NAME
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prometheus.yml").write_text(configuration(settings.root))
+    consoles = folder / "consoles"
+    consoles.mkdir(exist_ok=True)
+    (consoles / CONSOLE).write_text(console.page(settings.root / MONITORING / "dashboards"))
     (folder / "targets.json").write_text(json.dumps(targets(services), indent=2) + "\n")
     return Program(
         name=NAME,
@@ -57,6 +65,7 @@ def program(settings: LocalSettings, environ: Mapping[str, str], services: Seque
             f"--storage.tsdb.path={folder / 'data'}",
             # A day is what people look back on here, and a laptop's disk is small.
             *("--storage.tsdb.retention.time=1d", "--storage.tsdb.retention.size=256MB"),
+            *(f"--web.console.templates={consoles}", f"--web.console.libraries={consoles}"),
             f"--web.listen-address={LOOPBACK}:{settings.ports.prometheus}",
             "--log.level=warn",
         ),
@@ -86,5 +95,5 @@ def targets(services: Sequence[Service]) -> list[dict[str, object]]:
 
 
 def address(settings: LocalSettings) -> str:
-    """Where people look."""
+    """Where Prometheus answers, as a URL."""
     return f"http://{LOOPBACK}:{settings.ports.prometheus}"

@@ -2,16 +2,11 @@
 
 import sys
 from pathlib import Path
-from urllib.parse import urlencode
 
 from common.localstack.addresses import without_password
 from common.localstack.keeper import Keeper
+from common.localstack.prometheus import CONSOLE
 from common.localstack.state import RunState
-
-# What a person wants to see first: readings a second by outcome, drawn over the last quarter of an hour.
-_FIRST_LOOK = urlencode(
-    {"g0.expr": "sum by (outcome) (rate(gateway_readings_total[1m]))", "g0.tab": 0, "g0.range_input": "15m"}
-)
 
 
 def say(line: str) -> None:
@@ -50,7 +45,7 @@ def addresses(state: RunState, root: Path) -> list[str]:
         if name.endswith(("_URL", "_ADDRESS"))
     ]
     if prometheus := state.environment.get("PROMETHEUS_URL"):
-        lines.append(f"Look: {prometheus}/graph?{_FIRST_LOOK} (more: /alerts, /targets)")
+        lines.append(f"Look: {prometheus}/consoles/{CONSOLE}")
     lines += state.notes
     if gateway := state.environment.get("GATEWAY_ADDRESS"):
         grpcurl = root / ".venv" / "bin" / "grpcurl"

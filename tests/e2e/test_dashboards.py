@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from common.localstack import console
 from common.localstack import prometheus as local_prometheus
 from common.localstack.mesh import Mesh, running_mesh
 from common.localstack.services import mesh_services
@@ -62,7 +63,7 @@ class Prometheus:
 
     async def get(self, path: str, **parameters: object) -> Any:
         """The data of an answer; one that says that it failed is a failure of the test."""
-        answer = await asyncio.to_thread(_get, f"{self._url}/api/v1/{path}?{urlencode(parameters)}")
+        answer = json.loads(await asyncio.to_thread(_text, f"{self._url}/api/v1/{path}?{urlencode(parameters)}"))
         assert answer["status"] == "success", answer
         assert "warnings" not in answer, answer
         return answer["data"]
@@ -79,9 +80,10 @@ class Prometheus:
         return any(value != "NaN" for series in data["result"] for _, value in series["values"])
 
 
-def _get(url: str) -> Any:
+def _text(url: str) -> str:
     with urllib.request.urlopen(url, timeout=CALL_SECONDS) as response:  # noqa: S310 - our own server
-        return json.load(response)
+        text: str = response.read().decode()
+    return text
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -146,6 +148,15 @@ async def test_whoever_chooses_a_region_finds_it_in_the_list(asked: Prometheus) 
 
     await eventually(is_there)
     assert lists == {'label_values(devices{job="analytics"}, region)'}
+
+
+async def test_without_grafana_the_panels_are_on_a_page_of_its_own(watched: Mesh) -> None:
+    """Filled in by Prometheus, as a template of its."""
+    url = f"{watched.environment['PROMETHEUS_URL']}/consoles/{local_prometheus.CONSOLE}"
+
+    page = await asyncio.to_thread(_text, url)
+
+    assert page == console.page(ROOT / local_prometheus.MONITORING / "dashboards")
 
 
 async def test_the_rules_of_the_checkout_are_the_ones_it_goes_by(asked: Prometheus) -> None:

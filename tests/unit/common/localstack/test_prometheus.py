@@ -113,11 +113,11 @@ def test_nothing_but_a_mesh_that_stays_has_one_unless_asked() -> None:
 
 
 def test_whoever_has_started_the_mesh_reads_where_to_look(tmp_path: Path) -> None:
-    """Its address, a first graph, and what was left out."""
+    """Its address, the page with all graphs, and what was left out."""
     running = RunState(environment={"PROMETHEUS_URL": "http://127.0.0.1:9090"}, notes=["A note."])
 
     lines = addresses(running, tmp_path)
 
     assert "  prometheus   http://127.0.0.1:9090" in lines
-    assert any(line.startswith("Look: http://127.0.0.1:9090/graph?") for line in lines)
+    assert any(line.startswith("Look: http://127.0.0.1:9090/consoles/") for line in lines)
     assert "A note." in lines
