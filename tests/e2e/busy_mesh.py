@@ -11,7 +11,7 @@ import grpc
 from energy.analytics.v1.analytics_service_pb2 import SetRegionCapacityRequest
 from energy.billing.v1.invoice_service_pb2 import ListInvoicesRequest
 from energy.billing.v1.price_pb2 import PricePolicy
-from energy.billing.v1.tariff_service_pb2 import CreatePricePolicyRequest
+from energy.billing.v1.tariff_service_pb2 import CreatePricePolicyRequest, ListCurrentPricesRequest
 from energy.billing.v1.usage_service_pb2 import SummarizeUsageRequest
 from energy.registry.v1 import device_pb2
 from energy.registry.v1.registry_service_pb2 import CreateDeviceRequest, GetDeviceRequest
@@ -75,6 +75,8 @@ class BusyMesh:
         )
         for _ in range(2):
             await self._client.usage.SummarizeUsage(asked, timeout=CALL_SECONDS)
+        prices = ListCurrentPricesRequest()
+        await self._client.tariffs.ListCurrentPrices(prices, timeout=CALL_SECONDS)
         await self._client.invoices.ListInvoices(ListInvoicesRequest(), timeout=CALL_SECONDS)
         with suppress(grpc.aio.AioRpcError):
             await self._client.registry.GetDevice(GetDeviceRequest(device_id="busy-nobody"), timeout=CALL_SECONDS)
