@@ -165,3 +165,12 @@ def test_a_cluster_gets_the_same_files_where_grafana_looks_for_them(prod: Overla
         data = found[f"gridmesh-dashboard-{path.stem}"]["data"]
         assert {name: json.loads(text) for name, text in data.items()} == {path.name: load(path)}
     assert not any(name.startswith("gridmesh-dashboard") for name in dev.of_kind("ConfigMap"))
+
+
+def test_a_cluster_tells_services_apart_as_the_queries_do(prod: Overlay) -> None:
+    """The label `job` is made of a label of the service that has its name."""
+    (monitor,) = prod.of_kind("ServiceMonitor").values()
+    label = monitor["spec"]["jobLabel"]
+
+    assert {each["metadata"]["labels"].get(label) for each in prod.of_kind("Service").values()} >= set(SERVICES)
+    assert {job for query in queries() for job in re.findall(r'\bjob="(\w+)"', query.expression)} <= set(SERVICES)
