@@ -10,6 +10,7 @@ import pytest_asyncio
 from hypothesis import settings
 from redis.asyncio import Redis
 
+from common.localstack import locate
 from common.localstack.mesh import Mesh, local_servers
 from common.localstack.settings import Ports
 from common.mongo import Database, close, open_database
@@ -53,6 +54,27 @@ def samples_dir() -> Path:
     if named and Path(named).is_dir():
         return Path(named)
     reason = "SAMPLES_DIR names no folder of sample files"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Path:
+    """Prometheus itself; without it a test is skipped, in continuous integration it fails."""
+    return _of_debian("prometheus")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Prometheus' own checks; without them a test is skipped, in continuous integration it fails."""
+    return _of_debian("promtool")
+
+
+def _of_debian(name: str) -> Path:
+    if found := locate.on_path(name, os.environ):
+        return found
+    reason = f"{name} is missing: install Debian's package prometheus"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

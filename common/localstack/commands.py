@@ -31,13 +31,14 @@ def _do(asked: argparse.Namespace, settings: LocalSettings, environ: Mapping[str
     match asked.action:
         case "run":
             wanted = [] if asked.servers_only else services
+            settings = replace(settings, with_prometheus=asked.prometheus)
             with _folder(settings, fresh=asked.fresh) as chosen:
                 environ = {**environ, "GRIDMESH_REPORTS_DIR": str(settings.run_dir)}
                 return asyncio.run(foreground.run(chosen, environ, wanted, asked.command))
         case "up":
             return asyncio.run(background.up(settings, environ))
         case "supervise":
-            return asyncio.run(foreground.supervise(settings, environ, services))
+            return asyncio.run(foreground.supervise(replace(settings, with_prometheus=True), environ, services))
         case "down":
             return asyncio.run(background.down(settings))
         case "status":
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     run = actions.add_parser("run", help="start everything, run COMMAND, stop everything")
     run.add_argument("--servers-only", action="store_true", help="without the four services")
     run.add_argument("--fresh", action="store_true", help="on empty data that is thrown away in the end")
+    run.add_argument("--prometheus", action="store_true", help="with a Prometheus, where the machine has one")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="what to run, after --")
     actions.add_parser("up", help="start the mesh and leave it running")
     actions.add_parser("down", help="stop the mesh that `up` has started")

@@ -30,6 +30,8 @@ async def run(
         try:
             say(f"Starting the mesh in {settings.run_dir} ...")
             async with running_mesh(settings, environ, services_to_run=services, report=Progress().keeper) as mesh:
+                for note in mesh.notes:
+                    say(note)
                 try:
                     return await _command(
                         command, {**environ, **mesh.environment, **mark(settings.run_dir, "command")}, seen

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from common.localstack import mongodb, probes, rabbitmq, redis_server, services
+from common.localstack import mongodb, probes, prometheus, rabbitmq, redis_server, services
 from common.localstack.addresses import ServerAddresses, service_addresses, without_password
 from common.localstack.keeper import Keeper
 from common.localstack.leftovers import sweep
@@ -30,13 +30,15 @@ Report = Callable[[Keeper], None]
 class Mesh:
     """A running set of parts.
 
-    `keepers` has a handle for each program that was started here, by name (`rabbitmq`, `epmd`, `mongodb`, `redis`
-    and the services): `kill`, `stop`, `restart` and `ready`. A server that runs elsewhere has none.
+    `keepers` has a handle for each program that was started here, by name (`rabbitmq`, `epmd`, `mongodb`, `redis`,
+    the services and, where it was asked for, `prometheus`): `kill`, `stop`, `restart` and `ready`. A server that runs
+    elsewhere has none. `notes` say in a line each what was asked for and is left out.
     """
 
     addresses: ServerAddresses
     environment: Mapping[str, str]
     keepers: Mapping[str, Keeper]
+    notes: tuple[str, ...] = ()
 
     @property
     def amqp_url(self) -> str:
@@ -114,6 +116,12 @@ async def _started(
     state.environment = {**addresses.environment(), "GRIDMESH_RUN_DIR": str(run_dir)}
     if services_to_run:
         state.environment |= service_addresses(settings.ports)
+    if settings.with_prometheus:
+        if note := prometheus.left_out(settings, environ):
+            state.notes.append(note)
+        else:
+            programs.append(prometheus.program(settings, environ, services_to_run))
+            state.environment["PROMETHEUS_URL"] = prometheus.address(settings)
     state.programs = {each.name: ProgramState(each.address, "waiting") for each in programs}
 
     def changed(keeper: Keeper) -> None:
@@ -127,7 +135,7 @@ async def _started(
         state.phase = "ready"
         state.write(run_dir)
         try:
-            yield Mesh(addresses, state.environment, supervisor.keepers)
+            yield Mesh(addresses, state.environment, supervisor.keepers, tuple(state.notes))
         finally:
             state.phase = "stopping"
             state.write(run_dir)

@@ -29,6 +29,20 @@ async def tcp(host: str, port: int) -> None:
     await writer.wait_closed()
 
 
+async def http(host: str, port: int, path: str) -> None:
+    """Asks for a page that answers 200 once its server is ready."""
+    try:
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+        status = (await reader.readline()).decode(errors="replace").strip()
+        writer.close()
+        await writer.wait_closed()
+    except OSError as error:
+        raise NotReady(f"nothing answers on {host}:{port}") from error
+    if " 200 " not in f"{status} ":
+        raise NotReady(f"{path} answers {status or 'nothing'}")
+
+
 async def amqp(url: str) -> None:
     """Does the AMQP handshake."""
     parts = urlsplit(url)

@@ -18,12 +18,17 @@ _STREAMS_PER_WORKER = 4
 
 @dataclass(frozen=True)
 class Service:
-    """One service: the module that Python runs, and where it listens."""
+    """One process of a service: the module that Python runs, and where it listens."""
 
     name: str
     argv: tuple[str, ...]
     port: int
     metrics_port: int
+
+    @property
+    def service(self) -> str:
+        """The service that it is one replica of."""
+        return self.argv[-1]
 
 
 def mesh_services(ports: Ports, replicas: Mapping[str, int] = _ONE_OF_EACH) -> list[Service]:

@@ -35,6 +35,7 @@ class Ports:
     epmd: int = 24369
     mongo: int = 27117
     redis: int = 26479
+    prometheus: int = 9090
 
     @classmethod
     def of_instance(cls, instance: int) -> Self:
@@ -57,7 +58,8 @@ class LocalSettings:
 
     `amqp_url`, `mongo_url` and `redis_url` are None where a private server is to be started.
     With `sync_on_commit` the MongoDB-protocol server flushes every commit to disk before it answers. `replicas` says
-    how many processes share the work of a service, where it is more than one.
+    how many processes share the work of a service, where it is more than one. With `with_prometheus` a Prometheus runs
+    beside the services, where the machine has one.
     """
 
     root: Path
@@ -70,6 +72,7 @@ class LocalSettings:
     sync_on_commit: bool = False
     log_level: str = "info"
     replicas: Mapping[str, int] = field(default_factory=dict)
+    with_prometheus: bool = False
 
     @classmethod
     def from_mapping(cls, environ: Mapping[str, str], *, root: Path) -> Self:

@@ -22,6 +22,8 @@ class ProgramState:
 class RunState:
     """A run as others see it; `phase` is starting, ready, stopping, stopped or failed (then with `problem`).
 
+    `notes` say in a line each what is left out and why.
+
     Only while the run's lock is held do the phase and the process ids speak of something alive.
     """
 
@@ -29,6 +31,7 @@ class RunState:
     phase: str = "starting"
     problem: str | None = None
     sync_on_commit: bool = False
+    notes: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     programs: dict[str, ProgramState] = field(default_factory=dict)
 

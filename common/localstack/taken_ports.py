@@ -31,7 +31,7 @@ def needed_ports(settings: LocalSettings, services: Sequence[Service]) -> dict[s
 
 def check_ports_are_free(needed: Mapping[str, int], *, instance: int) -> None:
     """Raises LocalStackError, in one line, when somebody listens on a port that is needed."""
-    taken = [f"{port} ({purpose})" for purpose, port in needed.items() if not _is_free(port)]
+    taken = [f"{port} ({purpose})" for purpose, port in needed.items() if not is_free(port)]
     if taken:
         ports, verb = ("Port", "is") if len(taken) == 1 else ("Ports", "are")
         another = (instance + 1) % (LAST_INSTANCE + 1)
@@ -41,7 +41,8 @@ def check_ports_are_free(needed: Mapping[str, int], *, instance: int) -> None:
         )
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port of the loopback address."""
     with contextlib.closing(socket.socket()) as probe:
         # Connections that have just ended do not count; a listener still does.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

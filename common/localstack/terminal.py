@@ -5,6 +5,7 @@ from pathlib import Path
 
 from common.localstack.addresses import without_password
 from common.localstack.keeper import Keeper
+from common.localstack.prometheus import CONSOLE
 from common.localstack.state import RunState
 
 
@@ -43,6 +44,9 @@ def addresses(state: RunState, root: Path) -> list[str]:
         for name, value in sorted(state.environment.items())
         if name.endswith(("_URL", "_ADDRESS"))
     ]
+    if prometheus := state.environment.get("PROMETHEUS_URL"):
+        lines.append(f"Look: {prometheus}/consoles/{CONSOLE}")
+    lines += state.notes
     if gateway := state.environment.get("GATEWAY_ADDRESS"):
         grpcurl = root / ".venv" / "bin" / "grpcurl"
         shown = grpcurl.relative_to(root) if grpcurl.exists() else "grpcurl"

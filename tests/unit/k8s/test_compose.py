@@ -1,16 +1,21 @@
 """The mesh in containers on one machine: what its file tells the services is what they read."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from common.localstack.prometheus import MONITORING, RULE_FILES
+from tests.dashboards import FOLDER
 from tests.unit.k8s.manifests import ROOT, SERVICES, Overlay, config_type, settable
 
 _TEXT = (ROOT / "compose.yaml").read_text()
 _REQUIRED = re.compile(r"(?<!\$)\$\{(\w+):\?[^}]*\}")
 _PARTS: dict[str, Any] = yaml.safe_load(_REQUIRED.sub("secret", _TEXT))["services"]
+_CONFIGS = {name: yaml.safe_load(each["content"]) for name, each in yaml.safe_load(_TEXT)["configs"].items()}
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -92,9 +97,50 @@ def test_passwords_are_required_and_never_given() -> None:
 
 def test_figures_of_every_service_are_collected() -> None:
     """By the ports on which they are served."""
-    content = yaml.safe_load(_TEXT)["configs"]["prometheus"]["content"]
-    jobs = yaml.safe_load(content)["scrape_configs"]
+    jobs = _CONFIGS["prometheus"]["scrape_configs"]
 
     assert {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs} == {
         service: [f"{service}:{config_type(service).load({}).metrics_port}"] for service in SERVICES
     }
+
+
+def mounted(part: str) -> dict[str, str]:
+    """The folders of this checkout that a container sees, by where it sees them."""
+    volumes = [volume.split(":") for volume in _PARTS[part]["volumes"]]
+    assert all(rest == ["ro"] for source, _, *rest in volumes if source.startswith("./"))
+    return {target: source.removeprefix("./") for source, target, *_ in volumes if source.startswith("./")}
+
+
+def test_rules_are_those_of_the_cluster() -> None:
+    """The very files, where there are any."""
+    (target, source), *others = mounted("prometheus").items()
+
+    assert others == []
+    assert source == str(MONITORING)
+    assert _CONFIGS["prometheus"]["rule_files"] == [f"{target}/{name}" for name in RULE_FILES]
+
+
+def test_dashboards_are_those_of_the_cluster_and_ask_the_prometheus_that_is_there() -> None:
+    """The very files, and one source of data, which every dashboard takes because there is no other."""
+    (provider,) = _CONFIGS["grafana-dashboards"]["providers"]
+    (source,) = _CONFIGS["grafana-data-sources"]["datasources"]
+    targets = {each["source"]: each["target"] for each in _PARTS["grafana"]["configs"]}
+
+    assert (ROOT / mounted("grafana")[provider["options"]["path"]]).samefile(FOLDER)
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    assert source["url"] == "http://prometheus:9090"
+    assert source["jsonData"]["timeInterval"] == _CONFIGS["prometheus"]["global"]["scrape_interval"]
+    assert re.fullmatch(r"/etc/grafana/provisioning/dashboards/.*\.yaml", targets["grafana-dashboards"])
+    assert re.fullmatch(r"/etc/grafana/provisioning/datasources/.*\.yaml", targets["grafana-data-sources"])
+
+
+def test_prometheus_understands_its_configuration(promtool: Path, tmp_path: Path) -> None:
+    """By its own check."""
+    file = tmp_path / "prometheus.yml"
+    file.write_text(yaml.safe_dump(_CONFIGS["prometheus"]))
+
+    checked = subprocess.run(  # noqa: S603 - our own file
+        [promtool, "check", "config", "--syntax-only", file], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert checked.returncode == 0, checked.stderr
