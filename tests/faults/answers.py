@@ -12,7 +12,11 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import grpc
-from energy.analytics.v1.analytics_service_pb2 import REGION_LOAD_RESOLUTION_QUARTER_HOUR, ListRegionLoadRequest
+from energy.analytics.v1.analytics_service_pb2 import (
+    REGION_LOAD_RESOLUTION_QUARTER_HOUR,
+    GetRegionLoadRequest,
+    ListRegionLoadRequest,
+)
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
 from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceStub
@@ -27,7 +31,7 @@ from google.type.money_pb2 import Money
 
 from common.grpc_client import open_channel
 from common.instants import from_ms, to_ms
-from tests.faults.history_check import Bill, Figures, Price, Recorded
+from tests.faults.history_check import Bill, Figures, LiveLoad, Price, Recorded
 from tests.faults.journal import Identity
 
 PRICE = Price(per_kwh=Decimal("6.12345"), tax_percent=Decimal(18))
@@ -129,6 +133,11 @@ class Answers:
             token = page.next_page_token
             if not token:
                 return found
+
+    async def live_load(self, region: str) -> LiveLoad:
+        """What the meters of a region do now."""
+        load = (await self.analytics.GetRegionLoad(GetRegionLoadRequest(region=region), timeout=_CALL_SECONDS)).load
+        return LiveLoad(load.reporting_meter_count, load.load_kw)
 
     async def _assign(self, device_id: str) -> None:
         assignment = TariffAssignment(device_id=device_id, tariff_id=_TARIFF_ID, start_time=from_ms(0))

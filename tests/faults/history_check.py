@@ -136,6 +136,20 @@ def windows_of(due: Book) -> dict[int, Figures]:
     return {window_ms: Figures(len(heard), energies[window_ms]) for window_ms, heard in meters.items()}
 
 
+class LiveLoad(NamedTuple):
+    """What the meters of a region do now: how many are heard, and their power together, kW."""
+
+    meter_count: int
+    power_kw: float
+
+
+def live_load_of(due: Book, intervals_an_hour: int) -> LiveLoad:
+    """The live load by the newest reading of each meter, whose power is its energy by the time it took."""
+    newest = {device_id: (start_ms, revision) for device_id, start_ms, revision in sorted(due)}
+    energies = [due[Identity(device_id, *place)] for device_id, place in newest.items()]
+    return LiveLoad(len(newest), sum(energies) * intervals_an_hour / 1_000_000)
+
+
 def check_windows(due: Mapping[int, Figures], told: Mapping[int, Figures]) -> list[str]:
     """What is wrong with the closed windows of a region, which are to be what its readings come to."""
     nothing = Figures(0, 0)

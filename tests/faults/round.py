@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -25,12 +26,13 @@ from tests.faults.history_check import (
     check_windows,
     due_of,
     figures_of,
+    live_load_of,
     windows_of,
 )
 from tests.faults.journal import Identity, Journal
 from tests.faults.mesh import FaultyMesh
 from tests.faults.sender import Sender
-from tests.faults.traffic import TIME_ZONE, Traffic
+from tests.faults.traffic import INTERVALS_AN_HOUR, TIME_ZONE, Traffic
 
 RECOVERY_LIMIT_SECONDS = 10.0
 """The aim; a round that takes longer is waited for a while, and reported with what it took."""
@@ -42,7 +44,8 @@ _FINISH_SECONDS = 60.0
 _CATCH_UP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _WINDOWS_SECONDS = 90.0
-_WINDOWS_LOOK_SECONDS = 0.5
+_LIVE_SECONDS = 10.0
+_LOOK_SECONDS = 0.25
 _PROBLEMS_SHOWN = 5
 
 
@@ -114,6 +117,7 @@ class Round:
                 async with sender:
                     await self._disturb(sender, watch, answers)
             self._take(await self.check(answers))
+            await self._live_load_agrees(answers)
         except (grpc.aio.AioRpcError, GatewayAway, TimeoutError, RuntimeError) as failure:
             self.complain(f"{type(failure).__name__}: {failure}"[:300])
         self.result.acked = len(self.journal.acked)
@@ -162,22 +166,41 @@ class Round:
             self._take(findings)
         await self._windows_agree(answers)
 
+    async def _live_load_agrees(self, answers: Answers) -> None:
+        """Waits until the live load of the region is that of the newest readings, or complains."""
+        recorded = await answers.readings(self.device_ids, self.traffic.days())
+        due = live_load_of(due_of(self.journal.sent, self.journal.acked, recorded), INTERVALS_AN_HOUR)
+
+        async def wrong() -> list[str]:
+            told = await answers.live_load(self.traffic.region)
+            agrees = told.meter_count == due.meter_count and math.isclose(told.power_kw, due.power_kw)
+            return [] if agrees else [f"the live load is {told} instead of {due}"]
+
+        await self._until_right("live_load", wrong, _LIVE_SECONDS)
+
     async def _windows_agree(self, answers: Answers) -> None:
         """Waits until the closed windows of the region are what its readings come to, or complains."""
-        device_ids, days, journal = self.traffic.device_ids, self.traffic.days(), self.journal
-        recorded = await answers.readings(device_ids, days)
-        due = windows_of(due_of(journal.sent, journal.acked, recorded))
-        begin = time.monotonic()
-        wrong = [f"no window of {self.traffic.region} was asked for"]
-        while wrong and time.monotonic() < begin + _WINDOWS_SECONDS:
-            try:
-                wrong = check_windows(due, await answers.windows(self.traffic.region, days))
-            except grpc.aio.AioRpcError as failure:
-                wrong = [f"windows {failure.code().name}"]
-            if wrong:
-                await asyncio.sleep(_WINDOWS_LOOK_SECONDS)
+        recorded = await answers.readings(self.device_ids, self.traffic.days())
+        due = windows_of(due_of(self.journal.sent, self.journal.acked, recorded))
+
+        async def wrong() -> list[str]:
+            return check_windows(due, await answers.windows(self.traffic.region, self.traffic.days()))
+
         self.note("windows", len(due))
-        self.note("windows_waited_seconds", time.monotonic() - begin)
+        await self._until_right("windows", wrong, _WINDOWS_SECONDS)
+
+    async def _until_right(self, what: str, ask: Callable[[], Awaitable[list[str]]], limit_seconds: float) -> None:
+        """Asks what is wrong until nothing is, and complains of what still is when the time is over."""
+        begin = time.monotonic()
+        while True:
+            try:
+                wrong = await ask()
+            except grpc.aio.AioRpcError as failure:
+                wrong = [f"{what}: {failure.code().name}"]
+            if not wrong or time.monotonic() >= begin + limit_seconds:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        self.note(f"{what}_waited_seconds", time.monotonic() - begin)
         self.result.problems += wrong[:_PROBLEMS_SHOWN]
 
     async def _disturb(self, sender: Sender, watch: HealthWatch, answers: Answers) -> None:

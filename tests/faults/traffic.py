@@ -17,6 +17,7 @@ from tests.faults.journal import Identity, Journal
 TIME_ZONE = "Asia/Kolkata"
 REGION = "Pune-East"
 INTERVAL_MS = 60_000
+INTERVALS_AN_HOUR = 60
 # Midnight in that zone, of the day before the first one.
 FIRST_DAY = datetime(2026, 3, 9, 18, 30, tzinfo=UTC)
 
@@ -95,9 +96,10 @@ class Traffic:
         later.setdefault(at, []).append(identity if is_duplicate else identity._replace(revision=1))
 
     def _reading(self, identity: Identity) -> Reading:
+        import_kwh = self._journal.sent[identity] / _MILLIWATT_HOURS_PER_KWH
         return Reading(
             device_id=identity.device_id,
             start_time=from_ms(identity.start_ms),
             revision=identity.revision,
-            meter=MeterMeasurement(import_kwh=self._journal.sent[identity] / _MILLIWATT_HOURS_PER_KWH),
+            meter=MeterMeasurement(import_kwh=import_kwh, power_kw=import_kwh * INTERVALS_AN_HOUR),
         )

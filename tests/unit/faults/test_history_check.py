@@ -19,6 +19,7 @@ from tests.faults.history_check import (
     check_windows,
     due_of,
     figures_of,
+    live_load_of,
     windows_of,
 )
 from tests.faults.journal import Book, Identity
@@ -151,3 +152,10 @@ def test_windows_are_what_the_readings_that_count_come_to() -> None:
     assert len(check_windows(due, {0: due[0]})) == 1
     assert len(check_windows(due, due | {0: Figures(2, 3_500_008)})) == 1
     assert len(check_windows(due, due | {1_800_000: Figures(1, 1)})) == 1
+
+
+def test_the_live_load_is_that_of_the_newest_readings() -> None:
+    """The newest start of each meter, and of that the highest revision."""
+    book = BOOK | {Identity("n", 0, 5): 9_000_000, Identity("n", 60_000, 0): 500_000}
+
+    assert live_load_of(book, 60) == (2, 180.0)
