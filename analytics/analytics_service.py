@@ -40,7 +40,9 @@ class AnalyticsService(
         tap: ReadingsTap,
         now_ms: Callable[[], int],
     ) -> None:
-        RegionLoadMethods.__init__(self, region_loads=region_loads.report, feed=region_loads.feed, now_ms=now_ms)
+        RegionLoadMethods.__init__(
+            self, region_loads=region_loads.report, minutes=reports.minutes, feed=region_loads.feed, now_ms=now_ms
+        )
         AggregateMethods.__init__(self, usage)
         ReadingMethods.__init__(self, tap)
         StatsMethods.__init__(self, reports.stats, reports.trends)

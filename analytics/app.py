@@ -158,7 +158,7 @@ async def analytics_app(
         lifecycle.on_drain("region_load_feed", loads.feed.close)
         tap = _readings_tap(lifecycle, connection, sharing, registry_cache)
         usage_client = UsageClient(usage, config.usage_concurrency)
-        answers = reports(config, registry_cache, usage_client, windows=stores.windows, rules=alerts.rules.rules)
+        answers = reports(config, registry_cache, usage_client, stores=stores, rules=alerts.rules.rules)
         service = AnalyticsService(
             fleet_report=fleet_report,
             reports=answers,

@@ -9,15 +9,16 @@ from analytics.alert_rule import AlertRules
 from analytics.charging_limits import ChargingLimits
 from analytics.config import AnalyticsConfig
 from analytics.fleet_performance_report import FleetPerformanceReport
+from analytics.minute_loads import MinuteLoads
 from analytics.performance_methods import PerformanceReports
 from analytics.performance_report import PerformanceReport
 from analytics.period_usage import PeriodUsage
-from analytics.region_window_store import RegionWindowStore
 from analytics.site_report import SiteReport
 from analytics.stats_report import StatsReport
 from analytics.storage_report import StorageReport
 from analytics.trend_report import TrendReport
 from analytics.usage_client import UsageClient
+from analytics.window_closer import WindowStores
 from common.registry_cache import RegistryCache
 
 
@@ -29,6 +30,7 @@ class Reports:
     performance: PerformanceReports
     sites: SiteReport
     trends: TrendReport
+    minutes: MinuteLoads
 
 
 def reports(
@@ -36,13 +38,13 @@ def reports(
     registry: RegistryCache,
     usage: UsageClient,
     *,
-    windows: RegionWindowStore,
+    stores: WindowStores,
     rules: Callable[[], AlertRules],
 ) -> Reports:
     """Those who answer; opens nothing."""
     periods = PeriodUsage(usage)
     return Reports(
-        StatsReport(registry, periods, windows),
+        StatsReport(registry, periods, stores.windows),
         PerformanceReports(
             PerformanceReport(registry, usage),
             FleetPerformanceReport(registry, periods, ChargingLimits(registry, rules)),
@@ -50,4 +52,5 @@ def reports(
         ),
         SiteReport(registry, periods),
         TrendReport(registry, periods),
+        MinuteLoads(registry, usage, stores.capacities, lateness_ms=int(1000 * config.window_lateness_seconds)),
     )

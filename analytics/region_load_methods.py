@@ -10,10 +10,12 @@ from contextlib import aclosing
 from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 
+from analytics.minute_loads import MinuteLoads
 from analytics.region_load_codec import capacity_message, load_message, window_message
 from analytics.region_load_feed import RegionLoadFeed
 from analytics.region_load_report import RegionLoadReport
 from analytics.region_load_request import capacity_of, load_question, region_of, regions_of
+from analytics.region_window import WINDOW_MS
 from common.errors import PageTokenInvalid
 from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context
@@ -24,8 +26,16 @@ _PAGE_DEFAULT, _PAGE_MAXIMUM = 500, 2000
 class RegionLoadMethods(AnalyticsServiceServicer):
     """Translates between the contract and the load of regions."""
 
-    def __init__(self, *, region_loads: RegionLoadReport, feed: RegionLoadFeed, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        *,
+        region_loads: RegionLoadReport,
+        minutes: MinuteLoads,
+        feed: RegionLoadFeed,
+        now_ms: Callable[[], int],
+    ) -> None:
         self._region_loads = region_loads
+        self._minutes = minutes
         self._feed = feed
         self._clock_ms = now_ms
 
@@ -43,7 +53,16 @@ class RegionLoadMethods(AnalyticsServiceServicer):
         from_ms = (decode_token(request.page_token, question.filters()) or {"from": question.start_ms}).get("from")
         if not isinstance(from_ms, int) or not question.start_ms <= from_ms:
             raise PageTokenInvalid
-        windows, next_ms = await self._region_loads.closed(question, from_ms, size)
+        if question.length_ms < WINDOW_MS:
+            windows, next_ms = await self._minutes.windows(
+                question.region,
+                from_ms,
+                question.end_ms,
+                length_ms=question.length_ms,
+                time_remaining_seconds=context.time_remaining(),
+            )
+        else:
+            windows, next_ms = await self._region_loads.closed(question, from_ms, size)
         return pb.ListRegionLoadResponse(
             windows=map(window_message, windows),
             next_page_token="" if next_ms is None else encode_token({"from": next_ms}, question.filters()),

@@ -55,10 +55,11 @@ class RegionLoadReport:
 
     async def closed(self, question: LoadQuestion, from_ms: int, limit: int) -> tuple[list[RegionWindow], int | None]:
         """Closed windows from an instant on, at most so many, and from when on there are more; None: that is all."""
-        parts = HOUR_MS // WINDOW_MS if question.is_hourly else 1
+        is_hourly = question.length_ms == HOUR_MS
+        parts = question.length_ms // WINDOW_MS
         found = await self._stores.windows.between(question.region, from_ms, question.end_ms, limit * parts + 1)
         # Only the last of the hours may be a part of one, and where there are more it is beyond the limit.
-        windows = hours_of(found) if question.is_hourly else found
+        windows = hours_of(found) if is_hourly else found
         page = windows[:limit]
         return page, page[-1].end_ms if len(windows) > limit else None
 

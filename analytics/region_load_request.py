@@ -9,6 +9,7 @@ from energy.analytics.v1 import analytics_service_pb2 as pb
 from google.protobuf.message import Message
 
 from analytics.region_capacity import CAPACITY_KW_MAXIMUM, RegionCapacity, milliwatts
+from analytics.region_window import HOUR_MS, WINDOW_MS
 from common.errors import FieldViolation, InvalidArgument, RequestTooExpensive
 from common.instants import to_ms
 
@@ -16,6 +17,14 @@ REGION_LENGTH_MAXIMUM = 64
 ACTOR_LENGTH_MAXIMUM = 128
 REGIONS_MAXIMUM = 1000
 SPAN_DAYS_MAXIMUM = 366
+FINE_DAYS_MAXIMUM = 1
+
+_LENGTHS_MS = {
+    pb.REGION_LOAD_RESOLUTION_MINUTE: 60_000,
+    pb.REGION_LOAD_RESOLUTION_FIVE_MINUTES: 300_000,
+    pb.REGION_LOAD_RESOLUTION_QUARTER_HOUR: WINDOW_MS,
+    pb.REGION_LOAD_RESOLUTION_HOUR: HOUR_MS,
+}
 
 _DAY_MS = 86_400_000
 # The years that a date of the store can have.
@@ -25,16 +34,16 @@ _EARLIEST_MS = -62_135_596_800_000
 
 @dataclass(frozen=True, slots=True)
 class LoadQuestion:
-    """Closed windows of a region that start in [start_ms, end_ms), UTC milliseconds, as they are or by the hour."""
+    """Closed windows of a region that start in [start_ms, end_ms), UTC milliseconds, and how long they are to be."""
 
     region: str
     start_ms: int
     end_ms: int
-    is_hourly: bool
+    length_ms: int
 
     def filters(self) -> dict[str, str | int | bool]:
         """What the token of a page is bound to."""
-        return {"region": self.region, "start": self.start_ms, "end": self.end_ms, "hourly": self.is_hourly}
+        return {"region": self.region, "start": self.start_ms, "end": self.end_ms, "length": self.length_ms}
 
 
 def refuse(violations: Collection[FieldViolation]) -> None:
@@ -86,20 +95,21 @@ def load_question(request: pb.ListRegionLoadRequest) -> LoadQuestion:
 
     Raises:
         InvalidArgument: a field is absent or out of its range.
-        RequestTooExpensive: the span is longer than 366 days.
+        RequestTooExpensive: the span is longer than 366 days, or a day for windows of minutes.
     """
     violations = text_violations("region", request.region, REGION_LENGTH_MAXIMUM)
     start_ms, end_ms = span_of(request, violations)
-    hourly = {
-        pb.REGION_LOAD_RESOLUTION_QUARTER_HOUR: False,
-        pb.REGION_LOAD_RESOLUTION_HOUR: True,
-    }.get(request.resolution)
-    if hourly is None:
+    length_ms = _LENGTHS_MS.get(request.resolution, 0)
+    if not length_ms:
         violations.append(FieldViolation("resolution", "FIELD_REQUIRED", "is required, and one of the listed ones"))
+    if 0 < length_ms < WINDOW_MS and (start_ms % length_ms or end_ms % length_ms):
+        must = f"must be whole windows of {length_ms // 60_000} min"
+        violations.append(FieldViolation("start_time", "OUT_OF_RANGE", must))
     refuse(violations)
-    if end_ms - start_ms > SPAN_DAYS_MAXIMUM * _DAY_MS:
-        raise RequestTooExpensive(f"at most {SPAN_DAYS_MAXIMUM} days at once")
-    return LoadQuestion(request.region, start_ms, end_ms, bool(hourly))
+    days = SPAN_DAYS_MAXIMUM if length_ms >= WINDOW_MS else FINE_DAYS_MAXIMUM
+    if end_ms - start_ms > days * _DAY_MS:
+        raise RequestTooExpensive(f"at most {days} days at once" if days > 1 else "at most a day at once")
+    return LoadQuestion(request.region, start_ms, end_ms, length_ms)
 
 
 def capacity_of(request: pb.SetRegionCapacityRequest, now_ms: int) -> RegionCapacity:

@@ -84,6 +84,19 @@ class UsageClient:
         deadline = asyncio.get_running_loop().time() + shortened(SLOW_TIMEOUT_SECONDS, time_remaining_seconds)
         return await self._asked(self._usage.SummarizeUsage, question, deadline)
 
+    async def minutes(
+        self, question: usage_service_pb2.ListMinuteTotalsRequest, time_remaining_seconds: float | None
+    ) -> usage_service_pb2.ListMinuteTotalsResponse:
+        """What some devices measured together, by the minute.
+
+        Raises:
+            DeadlineExceeded: the caller's remaining time is over.
+            DependencyUnavailable: billing is away.
+            grpc.aio.AioRpcError: billing refused.
+        """
+        deadline = asyncio.get_running_loop().time() + shortened(SLOW_TIMEOUT_SECONDS, time_remaining_seconds)
+        return await self._asked(self._usage.ListMinuteTotals, question, deadline)
+
     async def _summarize(self, device_ids: Sequence[str], window: Window, deadline: float) -> list[MeasuredEnergy]:
         request = usage_service_pb2.SummarizeUsageRequest(
             device_ids=device_ids, start_time=from_ms(window.start_ms), end_time=from_ms(window.end_ms)

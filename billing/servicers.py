@@ -23,6 +23,7 @@ from billing.invoice_rendering import InvoiceRenderer
 from billing.invoice_service import InvoiceService
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
+from billing.minute_store import MinuteStore
 from billing.number_series import NumberSeries
 from billing.payment_list_store import PaymentListStore
 from billing.price_methods import RegionPricing
@@ -113,6 +114,7 @@ def servicers_of(
             add_UsageServiceServicer_to_server,
             UsageService(
                 usage=usage,
+                minutes=MinuteStore(database, readings.history, tail),
                 live=live,
                 registry=devices,
                 complete_through=readings.complete_through,

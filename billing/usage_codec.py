@@ -2,14 +2,16 @@
 
 from zoneinfo import ZoneInfo
 
-from energy.billing.v1 import usage_pb2
+from energy.billing.v1 import usage_pb2, usage_service_pb2
 
+from billing.minute_store import MinuteTotal
 from billing.usage import Usage
 from billing.usage_bucket import Bucket, bucket_end_ms
 from billing.usage_request import Window
 from common.energy import kwh
 from common.instants import duration_from_ms, from_ms
 
+_HOUR_MS = 3_600_000
 _FIELDS = {
     "import_milliwatt_hours": "import_kwh",
     "export_milliwatt_hours": "export_kwh",
@@ -44,6 +46,17 @@ def to_interval(start_ms: int, usage: Usage, bucket: Bucket, zone: ZoneInfo, ask
         end_time=from_ms(end_ms),
         usage=to_usage(usage),
         covered_share=covered_share(usage, max(start_ms, asked.start_ms), min(end_ms, asked.end_ms)),
+    )
+
+
+def to_minute(start_ms: int, total: MinuteTotal) -> usage_service_pb2.MinuteTotal:
+    """A minute of several devices as a message."""
+    power_only = total.power_only_kw_ms
+    return usage_service_pb2.MinuteTotal(
+        start_time=from_ms(start_ms),
+        usage=to_usage(total.usage),
+        device_count=total.device_count,
+        power_only_kwh=None if power_only is None else power_only / _HOUR_MS,
     )
 
 

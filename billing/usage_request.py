@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from energy.billing.v1.usage_service_pb2 import (
+    ListMinuteTotalsRequest,
     ListReadingsRequest,
     ListUsageRequest,
     SummarizeUsageRequest,
@@ -32,6 +33,9 @@ _LONGEST_DAYS: dict[Bucket, int] = {
 _LONGEST_SUMMARY_DAYS = 10 * 366
 # A month of 10 000 devices, with room.
 _MOST_DEVICE_DAYS = 400_000
+_MOST_DEVICE_HOURS = 10_000
+_MINUTE_MS = 60_000
+_HOUR_MS = 3_600_000
 _BUCKETS: dict["UsageResolution.ValueType", Bucket] = {
     UsageResolution.USAGE_RESOLUTION_MINUTE: "minute",
     UsageResolution.USAGE_RESOLUTION_QUARTER_HOUR: "quarter_hour",
@@ -44,6 +48,7 @@ _BUCKETS: dict["UsageResolution.ValueType", Bucket] = {
 WindowRequest = (
     ListReadingsRequest
     | ListUsageRequest
+    | ListMinuteTotalsRequest
     | SummarizeUsageRequest
     | ValidateReadingsRequest
     | ListReadingExceptionsRequest
@@ -155,6 +160,27 @@ def require_affordable(asked: Window, device_count: int) -> None:
         raise RequestTooExpensive(
             f"at most {_MOST_DEVICE_DAYS} device-days at once; {device_count} devices for {days} days are more"
         )
+
+
+def minutes_window(request: ListMinuteTotalsRequest) -> Window:
+    """The period of minutes.
+
+    Raises:
+        InvalidArgument: as for `window`, or an end is no whole minute.
+        RequestTooExpensive: devices times hours begun are more than 10 000.
+    """
+    asked = window(request)
+    violations = [
+        FieldViolation(field, "OUT_OF_RANGE", "must be a whole minute")
+        for field, at_ms in (("start_time", asked.start_ms), ("end_time", asked.end_ms))
+        if at_ms % _MINUTE_MS
+    ]
+    if violations:
+        raise InvalidArgument(violations)
+    hours = -(-asked.end_ms // _HOUR_MS) - asked.start_ms // _HOUR_MS
+    if hours * len(request.device_ids) > _MOST_DEVICE_HOURS:
+        raise RequestTooExpensive(f"at most {_MOST_DEVICE_HOURS} device-hours at once")
+    return asked
 
 
 def device_ids(field: str, given: Sequence[str]) -> list[str]:

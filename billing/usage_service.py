@@ -17,16 +17,17 @@ from billing.complete_through import CompleteThrough
 from billing.device_kind import KIND_OF
 from billing.live_reader import LiveReader
 from billing.live_state import LiveState
+from billing.minute_store import MinuteStore
 from billing.reading_codec import to_live_reading, to_recorded_reading
 from billing.schema import KINDS
 from billing.span import readings_of
 from billing.usage import Usage, add_up_devices
 from billing.usage_bucket import buckets
-from billing.usage_codec import covered_share, to_interval, to_usage
+from billing.usage_codec import covered_share, to_interval, to_minute, to_usage
 from billing.usage_page import UsagePage
 from billing.usage_pipeline import UsageQuery
 from billing.usage_store import UsageStore
-from common.errors import PageTokenInvalid
+from common.errors import FieldViolation, InvalidArgument, PageTokenInvalid
 from common.instants import optional_from_ms
 from common.paging import page_size
 from common.registry_cache import CachedDevice, RegistryCache
@@ -44,6 +45,7 @@ class UsageService(UsageServiceServicer):
         self,
         *,
         usage: UsageStore,
+        minutes: MinuteStore,
         live: LiveReader,
         registry: RegistryCache,
         complete_through: CompleteThrough,
@@ -52,6 +54,7 @@ class UsageService(UsageServiceServicer):
     ) -> None:
         self._complete_through = complete_through
         self._usage = usage
+        self._minutes = minutes
         self._live = live
         self._registry = registry
         self._answers = answers
@@ -178,6 +181,25 @@ class UsageService(UsageServiceServicer):
             ],
             complete_through=complete_through,
             as_of=optional_from_ms(as_of_ms),
+        )
+
+    async def ListMinuteTotals(  # noqa: N802
+        self,
+        request: pb.ListMinuteTotalsRequest,
+        context: Context,  # noqa: ARG002
+    ) -> pb.ListMinuteTotalsResponse:
+        """Lists what some devices used together, by the minute."""
+        asked = checked.minutes_window(request)
+        wanted = checked.device_ids("device_ids", request.device_ids)
+        kinds = _by_kind([await self._registry.find(device_id) for device_id in wanted])
+        if len(kinds) > 1:
+            raise InvalidArgument([FieldViolation("device_ids", "OUT_OF_RANGE", "must all be of one kind")])
+        complete_through = self._complete_through_now()
+        ((kind, device_ids),) = kinds.items()
+        totals = await self._minutes.totals(KINDS[kind], device_ids, asked.start_ms, asked.end_ms)
+        return pb.ListMinuteTotalsResponse(
+            minutes=[to_minute(start_ms, total) for start_ms, total in totals.items()],
+            complete_through=complete_through,
         )
 
     def _complete_through_now(self) -> Timestamp | None:

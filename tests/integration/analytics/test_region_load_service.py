@@ -45,6 +45,8 @@ LIST: dict[str, Any] = {
     "end_time": from_ms(NOON_MS + DAY_MS),
     "resolution": pb.REGION_LOAD_RESOLUTION_QUARTER_HOUR,
 }
+FIVE_MS = 300_000
+FINE: dict[str, Any] = {"resolution": pb.REGION_LOAD_RESOLUTION_FIVE_MINUTES}
 SET: dict[str, Any] = {"region": "North", "capacity_kw": 200.0, "actor": "jo"}
 
 
@@ -182,6 +184,8 @@ async def test_hours_are_listed_by_page(door: Door) -> None:
         ({"start_time": None}, "FIELD_REQUIRED", ["start_time"]),
         ({"end_time": from_ms(NOON_MS)}, "OUT_OF_RANGE", ["end_time"]),
         ({"end_time": from_ms(NOON_MS + 366 * DAY_MS + 1)}, "REQUEST_TOO_EXPENSIVE", []),
+        (FINE | {"end_time": from_ms(NOON_MS + DAY_MS + FIVE_MS)}, "REQUEST_TOO_EXPENSIVE", []),
+        (FINE | {"start_time": from_ms(NOON_MS + 60_000)}, "OUT_OF_RANGE", ["start_time"]),
         ({"page_size": -1}, "OUT_OF_RANGE", ["page_size"]),
         ({"page_token": "nonsense"}, "PAGE_TOKEN_INVALID", ["page_token"]),
     ],

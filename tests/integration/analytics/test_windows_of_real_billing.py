@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import pytest
 import pytest_asyncio
 from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
@@ -168,3 +169,52 @@ async def test_what_was_sent_is_what_prices_are_made_from_and_so_is_what_came_la
         await eventually(lambda: analytics.value("region_window_checks_unchanged_total") == 1)
 
         assert (await newest(stub)).version == 2
+
+
+async def test_minutes_and_five_minutes_are_told_from_what_is_stored(world: World) -> None:
+    """They add up to the quarter-hour, and the newest are told once nothing more is expected of them."""
+    async with world.analytics() as analytics:
+        stub: Any = AnalyticsServiceStub(analytics.channel)
+        await world.writer.write(NOON_MS + 1_000, *quarter("windy-1", range(15)), *quarter("windy-2", range(5, 10)))
+        # A minute and a half after the tenth minute.
+        await world.writer.write(WINDOW_START_MS + 11 * MINUTE_MS + 30_000)
+        early = await eventually_minutes(stub, pb.REGION_LOAD_RESOLUTION_MINUTE, 10)
+        assert [window.reporting_meter_count for window in early] == [1] * 5 + [2] * 5
+        assert [round(window.mean_load_kw, 6) for window in early] == [6.0] * 5 + [12.0] * 5
+        assert {(window.version, window.meter_count) for window in early} == {(0, 2)}
+
+        await world.writer.write(CLOSABLE_MS)
+        minutes = await eventually_minutes(stub, pb.REGION_LOAD_RESOLUTION_MINUTE, 15)
+        fives = await eventually_minutes(stub, pb.REGION_LOAD_RESOLUTION_FIVE_MINUTES, 3)
+
+        assert [window.import_kwh for window in fives] == [0.5, 1.0, 0.5]
+        assert [round(window.covered_share, 6) for window in fives] == [0.5, 1.0, 0.5]
+        assert sum(window.import_kwh for window in minutes) == pytest.approx(2.0)
+
+
+async def eventually_minutes(stub: Any, resolution: Any, count: int) -> list[RegionWindow]:
+    """The windows of a resolution in the hour before noon and the one after, as soon as there are so many."""
+    async with asyncio.timeout(20):
+        while True:
+            # Billing may just be starting.
+            with suppress(grpc.aio.AioRpcError):
+                if len(found := await windows_around_noon(stub, resolution)) == count:
+                    return found
+            await asyncio.sleep(0.05)
+
+
+async def windows_around_noon(stub: Any, resolution: Any) -> list[RegionWindow]:
+    """Page after page."""
+    found: list[RegionWindow] = []
+    request = pb.ListRegionLoadRequest(
+        region=REGION,
+        start_time=from_ms(NOON_MS - 60 * MINUTE_MS),
+        end_time=from_ms(NOON_MS + 60 * MINUTE_MS),
+        resolution=resolution,
+    )
+    while True:
+        page = await stub.ListRegionLoad(request, timeout=10)
+        found += page.windows
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token

@@ -16,6 +16,7 @@ from billing.log_store import LogStore
 from billing.log_writer import LogWriter
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
+from billing.minute_store import MinuteStore
 from billing.segment import Segment
 from billing.tail import Tail
 from billing.tail_reader import TailReader
@@ -59,6 +60,7 @@ class Store:
     tail: Tail
     merger: Merger
     usage: UsageStore
+    minutes: MinuteStore
     days: DayStore
     clock: Clock
 
@@ -94,8 +96,9 @@ async def store_on(database: Database) -> Store:
         give_way=LogWriter(log),
         clock=lambda: float(next(ticks)),
     )
-    usage = UsageStore(database, history, TailReader(tail, log), days)
-    return Store(log, history, live, tail, merger, usage, days, clock)
+    reader = TailReader(tail, log)
+    usage, minutes = UsageStore(database, history, reader, days), MinuteStore(database, history, reader)
+    return Store(log, history, live, tail, merger, usage, minutes, days, clock)
 
 
 def no_answers() -> Answers:

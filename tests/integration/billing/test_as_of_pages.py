@@ -40,6 +40,7 @@ async def service_on(database: Database) -> tuple[Store, UsageService]:
     await store.take([replace(one, record_ms=RECORD_MS + number * 1_000) for number, one in enumerate(some)])
     service = UsageService(
         usage=store.usage,
+        minutes=store.minutes,
         live=cast("LiveReader", None),
         registry=cast("RegistryCache", MadeUpRegistry()),
         complete_through=CompleteThrough(WatermarkStore(database)),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,7 +12,7 @@ import pytest_asyncio
 from energy.billing.v1 import usage_pb2
 from energy.billing.v1 import usage_service_pb2 as pb
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub, add_UsageServiceServicer_to_server
-from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
+from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DEVICE_KIND_VEHICLE
 from prometheus_client import CollectorRegistry
 from pymongo.monitoring import CommandListener
 
@@ -91,6 +91,7 @@ async def usage_service(database: Database, registry: MadeUpRegistry) -> AsyncIt
     unused: Any = None
     servicer = UsageService(
         usage=store.usage,
+        minutes=store.minutes,
         live=unused,
         registry=made_up,
         complete_through=nothing,
@@ -310,3 +311,50 @@ async def test_the_store_is_given_no_more_time_than_the_caller_has(
     least_ms = expected_ms - 2 * passed_ms - 1
     assert limits.found
     assert [limit for limit in limits.found if limit is None or not least_ms <= limit <= most_ms] == []
+
+
+async def test_minutes_of_several_devices_are_answered_together(database: Database, asked: Asked) -> None:
+    """With the end of what is known to be complete, where that is known."""
+    for device_id in (KOLKATA, LORD_HOWE):
+        await take(database, device_id, "2026-10-01T10:00:00", 3)
+
+    answer = await asked.stub.ListMinuteTotals(minutes_of([KOLKATA, LORD_HOWE], 0, 2))
+
+    assert [minute.device_count for minute in answer.minutes] == [2, 2]
+    assert [to_ms(minute.start_time) % 3_600_000 for minute in answer.minutes] == [0, 60_000]
+    assert not answer.HasField("complete_through")
+
+
+@pytest.mark.parametrize(
+    ("device_ids", "start_s", "end_s", "refusal"),
+    [
+        ([KOLKATA], 1, 60, ("OUT_OF_RANGE", ["start_time"])),
+        ([KOLKATA], 0, 61, ("OUT_OF_RANGE", ["end_time"])),
+        ([KOLKATA], 60, 60, ("OUT_OF_RANGE", ["end_time"])),
+        ([], 0, 60, ("OUT_OF_RANGE", ["device_ids"])),
+        ([KOLKATA, "vehicle-1"], 0, 60, ("OUT_OF_RANGE", ["device_ids"])),
+        (["unknown"], 0, 60, ("DEVICE_NOT_FOUND", [])),
+        ([KOLKATA, LORD_HOWE] * 250, 0, 21 * 3600, ("REQUEST_TOO_EXPENSIVE", [])),
+    ],
+)
+async def test_minutes_that_cannot_be_told_are_refused(
+    device_ids: list[str], start_s: int, end_s: int, refusal: tuple[str, list[str]], asked: Asked
+) -> None:
+    """By the field, or because they cost too much."""
+    asked.registry.by_id["vehicle-1"] = replace(meter("vehicle-1", "Islands", "UTC"), kind=DEVICE_KIND_VEHICLE)
+
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await asked.stub.ListMinuteTotals(minutes_of(device_ids, start_s / 60, end_s / 60))
+
+    _, reason, _, fields = error_of(failure.value)
+    assert (reason, fields) == refusal
+
+
+def minutes_of(device_ids: list[str], first: float, last: float) -> pb.ListMinuteTotalsRequest:
+    """A question about minutes from ten o'clock on."""
+    ten_ms = instant_ms("2026-10-01T10:00:00")
+    return pb.ListMinuteTotalsRequest(
+        device_ids=device_ids,
+        start_time=from_ms(ten_ms + round(first * 60_000)),
+        end_time=from_ms(ten_ms + round(last * 60_000)),
+    )

@@ -112,7 +112,7 @@ class Desk:
         self.region_loads = region_loads(config, stores, fleet_report, self.metrics, lambda: NOW_MS)
         service = AnalyticsService(
             fleet_report=fleet_report,
-            reports=reports(config, registry_cache, usage, windows=stores.windows, rules=lambda: self.rules),
+            reports=reports(config, registry_cache, usage, stores=stores, rules=lambda: self.rules),
             region_loads=self.region_loads,
             usage=usage,
             tap=ReadingsTap(BrokerConnection("amqp://127.0.0.1:9", "nobody"), lambda: 1, registry_cache.get),

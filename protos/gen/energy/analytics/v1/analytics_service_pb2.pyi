@@ -79,6 +79,10 @@ class _RegionLoadResolutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     """15 minutes, aligned to UTC."""
     REGION_LOAD_RESOLUTION_HOUR: _RegionLoadResolution.ValueType  # 2
     """One hour of UTC."""
+    REGION_LOAD_RESOLUTION_MINUTE: _RegionLoadResolution.ValueType  # 3
+    """One minute."""
+    REGION_LOAD_RESOLUTION_FIVE_MINUTES: _RegionLoadResolution.ValueType  # 4
+    """Five minutes, aligned to UTC."""
 
 class RegionLoadResolution(_RegionLoadResolution, metaclass=_RegionLoadResolutionEnumTypeWrapper):
     """Length of the windows of a region."""
@@ -89,6 +93,10 @@ REGION_LOAD_RESOLUTION_QUARTER_HOUR: RegionLoadResolution.ValueType  # 1
 """15 minutes, aligned to UTC."""
 REGION_LOAD_RESOLUTION_HOUR: RegionLoadResolution.ValueType  # 2
 """One hour of UTC."""
+REGION_LOAD_RESOLUTION_MINUTE: RegionLoadResolution.ValueType  # 3
+"""One minute."""
+REGION_LOAD_RESOLUTION_FIVE_MINUTES: RegionLoadResolution.ValueType  # 4
+"""Five minutes, aligned to UTC."""
 Global___RegionLoadResolution: _TypeAlias = RegionLoadResolution  # noqa: Y015
 
 @_typing.final
@@ -355,7 +363,9 @@ class ListRegionLoadRequest(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Latest start of a window, UTC, exclusive, after start_time, at most 366 days later. Required."""
+        """Latest start of a window, UTC, exclusive, after start_time, at most 366 days later; a day for minutes and five minutes.
+        Required.
+        """
 
     def __init__(
         self,
@@ -389,7 +399,9 @@ class ListRegionLoadResponse(_message.Message):
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[_region_window_pb2.RegionWindow]:
         """The windows that are closed, by start_time. An hour is its closed quarter-hours that start in the period asked for:
         energies added up, the mean over them, meter counts and version the greatest, the capacity the last; its
-        covered_share is of the whole hour.
+        covered_share is of the whole hour. Minutes and five minutes are summed up from the stored readings when they are asked
+        for, as soon as they are as old as closed windows are: their version is 0, and those without a reading are absent. A page
+        of them covers an hour at most.
         """
 
     def __init__(

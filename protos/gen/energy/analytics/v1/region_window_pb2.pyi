@@ -41,7 +41,7 @@ class RegionWindow(_message.Message):
     region: _builtins.str
     """The region."""
     version: _builtins.int
-    """1 when the window was first closed, one more each time that later data changed it."""
+    """1 when the window was first closed, one more each time that later data changed it; 0: it was summed up when asked for."""
     import_kwh: _builtins.float
     """Energy its meters took from the grid, kWh."""
     export_kwh: _builtins.float

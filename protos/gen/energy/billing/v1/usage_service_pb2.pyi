@@ -497,3 +497,111 @@ class DeviceUsage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeviceUsage: _TypeAlias = DeviceUsage  # noqa: Y015
+
+@_typing.final
+class ListMinuteTotalsRequest(_message.Message):
+    """Request of ListMinuteTotals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The devices, 1..1000, all of one kind. Required."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start, UTC, inclusive, a whole minute. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End, UTC, exclusive, a whole minute after start_time; devices times hours begun may be at most 10 000. Required."""
+
+    def __init__(
+        self,
+        *,
+        device_ids: _abc.Iterable[_builtins.str] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_ids", b"device_ids", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMinuteTotalsRequest: _TypeAlias = ListMinuteTotalsRequest  # noqa: Y015
+
+@_typing.final
+class ListMinuteTotalsResponse(_message.Message):
+    """Response of ListMinuteTotals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MINUTES_FIELD_NUMBER: _builtins.int
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def minutes(self) -> _containers.RepeatedCompositeFieldContainer[Global___MinuteTotal]:
+        """The minutes in which a reading starts, by start_time."""
+
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in the log and so in this answer, UTC. Absent: not known
+        yet.
+        """
+
+    def __init__(
+        self,
+        *,
+        minutes: _abc.Iterable[Global___MinuteTotal] | None = ...,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "minutes", b"minutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMinuteTotalsResponse: _TypeAlias = ListMinuteTotalsResponse  # noqa: Y015
+
+@_typing.final
+class MinuteTotal(_message.Message):
+    """What some devices used together in a minute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    DEVICE_COUNT_FIELD_NUMBER: _builtins.int
+    POWER_ONLY_KWH_FIELD_NUMBER: _builtins.int
+    device_count: _builtins.int
+    """Devices with a reading that starts in it."""
+    power_only_kwh: _builtins.float
+    """Power by time, kWh, of the readings that carry a power and no energy. Absent: there are none."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start, UTC, inclusive."""
+
+    @_builtins.property
+    def usage(self) -> _usage_pb2.Usage:
+        """What was used, of all of them; no first or last power."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        usage: _usage_pb2.Usage | None = ...,
+        device_count: _builtins.int = ...,
+        power_only_kwh: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_power_only_kwh", b"_power_only_kwh", "power_only_kwh", b"power_only_kwh", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_power_only_kwh", b"_power_only_kwh", "device_count", b"device_count", "power_only_kwh", b"power_only_kwh", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__power_only_kwh: _TypeAlias = _typing.Literal["power_only_kwh"]  # noqa: Y015
+    _WhichOneofArgType__power_only_kwh: _TypeAlias = _typing.Literal["_power_only_kwh", b"_power_only_kwh"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__power_only_kwh) -> _WhichOneofReturnType__power_only_kwh | None: ...
+
+Global___MinuteTotal: _TypeAlias = MinuteTotal  # noqa: Y015

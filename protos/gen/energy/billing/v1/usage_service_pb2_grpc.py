@@ -60,6 +60,11 @@ class UsageServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.SummarizeUsageRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.SummarizeUsageResponse.FromString,
                 _registered_method=True)
+        self.ListMinuteTotals = channel.unary_unary(
+                '/energy.billing.v1.UsageService/ListMinuteTotals',
+                request_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsResponse.FromString,
+                _registered_method=True)
 
 
 class UsageServiceServicer:
@@ -105,6 +110,14 @@ class UsageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMinuteTotals(self, request, context):
+        """Lists what some devices of one kind used together, minute by minute, for the load of a region over time. Readings of longer
+        intervals than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UsageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +145,11 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     servicer.SummarizeUsage,
                     request_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.SummarizeUsageRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.SummarizeUsageResponse.SerializeToString,
+            ),
+            'ListMinuteTotals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMinuteTotals,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -270,6 +288,33 @@ class UsageService:
             '/energy.billing.v1.UsageService/SummarizeUsage',
             energy_dot_billing_dot_v1_dot_usage__service__pb2.SummarizeUsageRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_usage__service__pb2.SummarizeUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMinuteTotals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.UsageService/ListMinuteTotals',
+            energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsResponse.FromString,
             options,
             channel_credentials,
             insecure,
