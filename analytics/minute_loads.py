@@ -75,14 +75,13 @@ class MinuteLoads:
 
 def sums_of(minute: usage_service_pb2.MinuteTotal) -> WindowSums:
     """What some meters used in a minute; of meters that tell only a power that is their energy, for a load."""
-    usage = minute.usage
-    imported, exported = milliwatt_hours(usage.import_kwh), milliwatt_hours(usage.export_kwh)
+    imported, exported = milliwatt_hours(minute.import_kwh), milliwatt_hours(minute.export_kwh)
     by_power = milliwatt_hours(minute.power_only_kwh)
     return WindowSums(
         imported + max(by_power, 0),
         exported + max(-by_power, 0),
-        minute.device_count,
-        min(duration_to_ms(usage.covered), minute.device_count * MINUTE_MS),
+        minute.meter_count,
+        min(duration_to_ms(minute.covered), minute.meter_count * MINUTE_MS),
     )
 
 

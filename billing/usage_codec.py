@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 from energy.billing.v1 import usage_pb2, usage_service_pb2
 
-from billing.minute_store import MinuteTotal
+from billing.minute_total import MinuteTotal
 from billing.usage import Usage
 from billing.usage_bucket import Bucket, bucket_end_ms
 from billing.usage_request import Window
@@ -49,14 +49,17 @@ def to_interval(start_ms: int, usage: Usage, bucket: Bucket, zone: ZoneInfo, ask
     )
 
 
-def to_minute(start_ms: int, total: MinuteTotal) -> usage_service_pb2.MinuteTotal:
-    """A minute of several devices as a message."""
+def to_minute(total: MinuteTotal) -> usage_service_pb2.MinuteTotal:
+    """A minute of several meters as a message."""
     power_only = total.power_only_kw_ms
     return usage_service_pb2.MinuteTotal(
-        start_time=from_ms(start_ms),
-        usage=to_usage(total.usage),
-        device_count=total.device_count,
+        start_time=from_ms(total.start_ms),
+        import_kwh=None if total.import_milliwatt_hours is None else kwh(total.import_milliwatt_hours),
+        export_kwh=None if total.export_milliwatt_hours is None else kwh(total.export_milliwatt_hours),
         power_only_kwh=None if power_only is None else power_only / _HOUR_MS,
+        reading_count=total.reading_count,
+        meter_count=total.meter_count,
+        covered=duration_from_ms(total.covered_ms),
     )
 
 

@@ -19,7 +19,7 @@ from billing.live_reader import LiveReader
 from billing.live_state import LiveState
 from billing.minute_store import MinuteStore
 from billing.reading_codec import to_live_reading, to_recorded_reading
-from billing.schema import KINDS
+from billing.schema import KINDS, METER
 from billing.span import readings_of
 from billing.usage import Usage, add_up_devices
 from billing.usage_bucket import buckets
@@ -188,19 +188,15 @@ class UsageService(UsageServiceServicer):
         request: pb.ListMinuteTotalsRequest,
         context: Context,  # noqa: ARG002
     ) -> pb.ListMinuteTotalsResponse:
-        """Lists what some devices used together, by the minute."""
+        """Lists what some meters used together, by the minute."""
         asked = checked.minutes_window(request)
         wanted = checked.device_ids("device_ids", request.device_ids)
         kinds = _by_kind([await self._registry.find(device_id) for device_id in wanted])
-        if len(kinds) > 1:
-            raise InvalidArgument([FieldViolation("device_ids", "OUT_OF_RANGE", "must all be of one kind")])
+        if kinds.keys() != {METER.name}:
+            raise InvalidArgument([FieldViolation("device_ids", "OUT_OF_RANGE", "must all be meters")])
         complete_through = self._complete_through_now()
-        ((kind, device_ids),) = kinds.items()
-        totals = await self._minutes.totals(KINDS[kind], device_ids, asked.start_ms, asked.end_ms)
-        return pb.ListMinuteTotalsResponse(
-            minutes=[to_minute(start_ms, total) for start_ms, total in totals.items()],
-            complete_through=complete_through,
-        )
+        totals = await self._minutes.totals(wanted, asked.start_ms, asked.end_ms)
+        return pb.ListMinuteTotalsResponse(minutes=map(to_minute, totals), complete_through=complete_through)
 
     def _complete_through_now(self) -> Timestamp | None:
         """To be asked before the readings of the answer, so that it holds of all of them."""

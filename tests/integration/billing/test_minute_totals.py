@@ -1,4 +1,4 @@
-"""What devices used together, by the minute, is what their readings come to by plain arithmetic."""
+"""What meters used together, by the minute, is what their readings come to by plain arithmetic."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from billing.kind_columns import LoggedReading
-from billing.minute_store import MinuteTotal
-from billing.schema import METER
+from billing.minute_total import MinuteTotal
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, NONE, counting, meter_readings, segments
 from tests.integration.billing.store import instant_ms, store_on
@@ -48,8 +47,7 @@ def by_hand(readings: list[LoggedReading], start_ms: int, end_ms: int) -> dict[i
 
 def as_expected(total: MinuteTotal) -> tuple[int, int, int | None, float | None]:
     """What is compared of a minute."""
-    imported = total.usage.energies.get("import_milliwatt_hours")
-    return total.usage.reading_count, total.device_count, imported, total.power_only_kw_ms
+    return total.reading_count, total.meter_count, total.import_milliwatt_hours, total.power_only_kw_ms
 
 
 async def test_minutes_are_what_the_readings_come_to_folded_or_not(database: Database) -> None:
@@ -68,12 +66,12 @@ async def test_minutes_are_what_the_readings_come_to_folded_or_not(database: Dat
                 await store.fold_everything()
     end_ms = START_MS + HOUR_MS + 7 * MINUTE_MS
 
-    found = await store.minutes.totals(METER, METERS, START_MS + MINUTE_MS, end_ms)
+    found = await store.minutes.totals(METERS, START_MS + MINUTE_MS, end_ms)
 
     expected = by_hand(everything, START_MS + MINUTE_MS, end_ms)
     assert len(expected) > 60
-    assert list(found) == sorted(expected)
-    assert {at_ms: as_expected(total) for at_ms, total in found.items()} == {
+    assert [total.start_ms for total in found] == sorted(expected)
+    assert {total.start_ms: as_expected(total) for total in found} == {
         at_ms: (one.count, len(one.devices), sum(one.imports) if one.imports else None, one.power_only_kw_ms)
         for at_ms, one in expected.items()
     }
@@ -92,13 +90,13 @@ async def test_readings_of_seconds_are_added_up_and_those_longer_than_a_minute_d
     await store.take(segments([*quick, slow], 500, 0))
     await store.fold_everything()
 
-    found = await store.minutes.totals(METER, ["quick", "slow"], START_MS, START_MS + HOUR_MS)
+    found = await store.minutes.totals(["quick", "slow"], START_MS, START_MS + HOUR_MS)
 
-    assert {at_ms: as_expected(total) for at_ms, total in found.items()} == {START_MS: (4, 1, 4_000, None)}
+    assert {total.start_ms: as_expected(total) for total in found} == {START_MS: (4, 1, 4_000, None)}
 
 
 async def test_of_nobody_and_of_nothing_there_are_no_minutes(database: Database) -> None:
     """Not zeros."""
     store = await store_on(database)
 
-    assert await store.minutes.totals(METER, ["nobody"], START_MS, START_MS + HOUR_MS) == {}
+    assert await store.minutes.totals(["nobody"], START_MS, START_MS + HOUR_MS) == []

@@ -313,14 +313,14 @@ async def test_the_store_is_given_no_more_time_than_the_caller_has(
     assert [limit for limit in limits.found if limit is None or not least_ms <= limit <= most_ms] == []
 
 
-async def test_minutes_of_several_devices_are_answered_together(database: Database, asked: Asked) -> None:
+async def test_minutes_of_several_meters_are_answered_together(database: Database, asked: Asked) -> None:
     """With the end of what is known to be complete, where that is known."""
     for device_id in (KOLKATA, LORD_HOWE):
         await take(database, device_id, "2026-10-01T10:00:00", 3)
 
     answer = await asked.stub.ListMinuteTotals(minutes_of([KOLKATA, LORD_HOWE], 0, 2))
 
-    assert [minute.device_count for minute in answer.minutes] == [2, 2]
+    assert [minute.meter_count for minute in answer.minutes] == [2, 2]
     assert [to_ms(minute.start_time) % 3_600_000 for minute in answer.minutes] == [0, 60_000]
     assert not answer.HasField("complete_through")
 

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from energy.billing.v1 import usage_pb2 as _usage_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -509,7 +510,7 @@ class ListMinuteTotalsRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The devices, 1..1000, all of one kind. Required."""
+        """The meters, 1..1000. Required."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -517,7 +518,7 @@ class ListMinuteTotalsRequest(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """End, UTC, exclusive, a whole minute after start_time; devices times hours begun may be at most 10 000. Required."""
+        """End, UTC, exclusive, a whole minute after start_time; meters times hours begun may be at most 10 000. Required."""
 
     def __init__(
         self,
@@ -568,40 +569,61 @@ Global___ListMinuteTotalsResponse: _TypeAlias = ListMinuteTotalsResponse  # noqa
 
 @_typing.final
 class MinuteTotal(_message.Message):
-    """What some devices used together in a minute."""
+    """What some meters used together in a minute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     START_TIME_FIELD_NUMBER: _builtins.int
-    USAGE_FIELD_NUMBER: _builtins.int
-    DEVICE_COUNT_FIELD_NUMBER: _builtins.int
+    IMPORT_KWH_FIELD_NUMBER: _builtins.int
+    EXPORT_KWH_FIELD_NUMBER: _builtins.int
     POWER_ONLY_KWH_FIELD_NUMBER: _builtins.int
-    device_count: _builtins.int
-    """Devices with a reading that starts in it."""
+    READING_COUNT_FIELD_NUMBER: _builtins.int
+    METER_COUNT_FIELD_NUMBER: _builtins.int
+    COVERED_FIELD_NUMBER: _builtins.int
+    import_kwh: _builtins.float
+    """Energy taken from the grid, kWh. Absent: no reading carried it."""
+    export_kwh: _builtins.float
+    """Energy fed into the grid, kWh. Absent: no reading carried it."""
     power_only_kwh: _builtins.float
     """Power by time, kWh, of the readings that carry a power and no energy. Absent: there are none."""
+    reading_count: _builtins.int
+    """Readings that start in it, superseded ones not among them."""
+    meter_count: _builtins.int
+    """Meters with such a reading."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start, UTC, inclusive."""
 
     @_builtins.property
-    def usage(self) -> _usage_pb2.Usage:
-        """What was used, of all of them; no first or last power."""
+    def covered(self) -> _duration_pb2.Duration:
+        """Time covered by the readings, the sum of their intervals."""
 
     def __init__(
         self,
         *,
         start_time: _timestamp_pb2.Timestamp | None = ...,
-        usage: _usage_pb2.Usage | None = ...,
-        device_count: _builtins.int = ...,
+        import_kwh: _builtins.float | None = ...,
+        export_kwh: _builtins.float | None = ...,
         power_only_kwh: _builtins.float | None = ...,
+        reading_count: _builtins.int = ...,
+        meter_count: _builtins.int = ...,
+        covered: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_power_only_kwh", b"_power_only_kwh", "power_only_kwh", b"power_only_kwh", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_export_kwh", b"_export_kwh", "_import_kwh", b"_import_kwh", "_power_only_kwh", b"_power_only_kwh", "covered", b"covered", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "power_only_kwh", b"power_only_kwh", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_power_only_kwh", b"_power_only_kwh", "device_count", b"device_count", "power_only_kwh", b"power_only_kwh", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_export_kwh", b"_export_kwh", "_import_kwh", b"_import_kwh", "_power_only_kwh", b"_power_only_kwh", "covered", b"covered", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "meter_count", b"meter_count", "power_only_kwh", b"power_only_kwh", "reading_count", b"reading_count", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__export_kwh: _TypeAlias = _typing.Literal["export_kwh"]  # noqa: Y015
+    _WhichOneofArgType__export_kwh: _TypeAlias = _typing.Literal["_export_kwh", b"_export_kwh"]  # noqa: Y015
+    _WhichOneofReturnType__import_kwh: _TypeAlias = _typing.Literal["import_kwh"]  # noqa: Y015
+    _WhichOneofArgType__import_kwh: _TypeAlias = _typing.Literal["_import_kwh", b"_import_kwh"]  # noqa: Y015
     _WhichOneofReturnType__power_only_kwh: _TypeAlias = _typing.Literal["power_only_kwh"]  # noqa: Y015
     _WhichOneofArgType__power_only_kwh: _TypeAlias = _typing.Literal["_power_only_kwh", b"_power_only_kwh"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__export_kwh) -> _WhichOneofReturnType__export_kwh | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__import_kwh) -> _WhichOneofReturnType__import_kwh | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__power_only_kwh) -> _WhichOneofReturnType__power_only_kwh | None: ...
 
 Global___MinuteTotal: _TypeAlias = MinuteTotal  # noqa: Y015

@@ -111,8 +111,8 @@ class UsageServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMinuteTotals(self, request, context):
-        """Lists what some devices of one kind used together, minute by minute, for the load of a region over time. Readings of longer
-        intervals than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
+        """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
+        than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,8 +50,8 @@ class UsageServiceStub:
     SummarizeUsage: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.SummarizeUsageRequest, _usage_service_pb2.SummarizeUsageResponse]
     """Sums up the usage of some devices over a period."""
     ListMinuteTotals: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListMinuteTotalsRequest, _usage_service_pb2.ListMinuteTotalsResponse]
-    """Lists what some devices of one kind used together, minute by minute, for the load of a region over time. Readings of longer
-    intervals than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
+    """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
+    than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
     """
 
 @_typing.type_check_only
@@ -76,8 +76,8 @@ class UsageServiceAsyncStub(UsageServiceStub):
     SummarizeUsage: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.SummarizeUsageRequest, _usage_service_pb2.SummarizeUsageResponse]  # type: ignore[assignment]
     """Sums up the usage of some devices over a period."""
     ListMinuteTotals: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListMinuteTotalsRequest, _usage_service_pb2.ListMinuteTotalsResponse]  # type: ignore[assignment]
-    """Lists what some devices of one kind used together, minute by minute, for the load of a region over time. Readings of longer
-    intervals than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
+    """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
+    than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
     """
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -135,8 +135,8 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _usage_service_pb2.ListMinuteTotalsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_usage_service_pb2.ListMinuteTotalsResponse, _abc.Awaitable[_usage_service_pb2.ListMinuteTotalsResponse]]:
-        """Lists what some devices of one kind used together, minute by minute, for the load of a region over time. Readings of longer
-        intervals than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
+        """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
+        than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
         """
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
