@@ -32,6 +32,7 @@ from analytics.performance_wiring import reports
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from analytics.readings_tap import ReadingsTap
+from analytics.stream_metrics import StreamMetrics
 from analytics.unleased_devices import UnleasedDevices
 from analytics.usage_client import UsageClient
 from analytics.window_wiring import late_windows, region_loads, start_when_prepared, window_stores, window_tasks
@@ -100,10 +101,7 @@ async def analytics_app(
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
 
         registry_cache = _registry_cache(lifecycle, config)
-        billing = open_channel(config.billing_address, serving=_USAGE)
-        lifecycle.on_close("billing", billing.close)
-        usage: UsageServiceAsyncStub = UsageServiceStub(billing)
-
+        usage = _usage(lifecycle, config)
         database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
         stores = window_stores(database)
@@ -133,6 +131,7 @@ async def analytics_app(
             ),
             partial(topology.require, connection),
         )
+        StreamMetrics(metrics_registry, consumers, now_ms)
         me = replica_name(config.grpc_port)
         # While the store has never answered nothing is consumed: which partitions are another's is not known, and the
         # queues keep what is newest.
@@ -232,6 +231,12 @@ def _registry_cache(lifecycle: Lifecycle, config: AnalyticsConfig) -> RegistryCa
     lifecycle.on_close("registry", cache.close)
     lifecycle.start_task("registry", cache.run())
     return cache
+
+
+def _usage(lifecycle: Lifecycle, config: AnalyticsConfig) -> UsageServiceAsyncStub:
+    billing = open_channel(config.billing_address, serving=_USAGE)
+    lifecycle.on_close("billing", billing.close)
+    return UsageServiceStub(billing)
 
 
 def _readings_tap(
