@@ -156,6 +156,17 @@ format: $(INSTALLED) ## formats the code and the protos
 proto: $(INSTALLED) ## regenerates protos/gen from the protos
 	@$(BIN)/python protos/generate.py
 
+# The manifest has the rule files' groups as they stand, two columns further in.
+.PHONY: rules
+rules: ## rewrites the manifest of Prometheus' rules from the rule files that the local mesh loads
+	@cd k8s/base/monitoring && { \
+	  echo '# Made by `make rules` of the rule files beside it.'; \
+	  for name in recording-rules alerting-rules; do \
+	    echo '---'; \
+	    printf '%s\n' 'apiVersion: monitoring.coreos.com/v1' 'kind: PrometheusRule' 'metadata:' "  name: $$name" 'spec:'; \
+	    sed -e '/^#/d' -e 's/^./  &/' "$$name.yaml"; \
+	  done; } >prometheus-rules.yaml
+
 .PHONY: lock
 lock: ## rewrites the two lock files from pyproject.toml, with uv or pip-tools; ARGS=--upgrade takes newer versions
 	@compile() { \
