@@ -21,6 +21,9 @@ DEBIAN_WRAPPER = "rabbitmq-script-wrapper"
 OLDEST_REDIS = (6, 2)
 RABBITMQ_PACKAGES = "apt-get update && apt-get install -y --no-install-recommends rabbitmq-server"
 
+PROMETHEUS_PACKAGES = "apt-get update && apt-get install -y --no-install-recommends prometheus"
+"""Prometheus itself and `promtool`."""
+
 
 def on_path(name: str, environ: Mapping[str, str]) -> Path | None:
     """A program on the PATH or in the folders for servers."""
