@@ -57,7 +57,7 @@ $(INSTALLED): requirements-local.lock pyproject.toml
 	  cp "$$types"/*.proto $(GOOGLEAPIS)/google/type/
 	@touch $@
 
-$(TOOLS): $(INSTALLED)
+$(TOOLS): $(INSTALLED) common/localstack/tools.py common/localstack/locate.py
 	@echo 'Looking for the server programs ...'
 	@$(BIN)/python -m common.localstack check-tools
 	@touch $@

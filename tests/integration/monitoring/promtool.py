@@ -56,7 +56,7 @@ class Calm:
 
 def program() -> Path:
     """promtool; without it a test is skipped, in continuous integration it fails."""
-    found = locate.on_path("promtool", os.environ)
+    found = locate.promtool(os.environ)
     if found:
         return found
     reason = f"promtool is missing: {locate.PROMETHEUS_PACKAGES}"
