@@ -13,6 +13,7 @@ from tests.unit.k8s.manifests import Overlay, rendered
 from tests.unit.monitoring.exported import SERVICES, ExportedMetric
 from tests.unit.monitoring.rules import MONITORING, ROOT, RULE_FILES, Rule, alerts, groups, recording_rules, rules
 
+_README = (ROOT / "README.md").read_text()
 _RUNBOOK = (ROOT / "k8s/README.md").read_text()
 _SECTIONS = "When an alert fires"
 # What Prometheus adds to all that it collects, and what the parent of workers does.
@@ -130,3 +131,14 @@ def test_the_cluster_gets_the_very_rules_that_the_local_mesh_loads(prod: Overlay
     }
     assert "`make rules`" in (MONITORING / "prometheus-rules.yaml").read_text().splitlines()[0]
     assert yaml.safe_load((MONITORING / "kustomization.yaml").read_text())["resources"].count("prometheus-rules.yaml")
+
+
+def test_figures_that_the_pages_speak_of_are_exported(exported: tuple[ExportedMetric, ...]) -> None:
+    """In the README's section on what is measured, and where it is said what to do about an alert."""
+    (measured,) = re.findall(r"^## What is measured\n(.*?)^## ", _README, re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", measured + "".join(sections().values())))
+    names = {name for metric in exported for name in (metric.name, *metric.series_names)}
+
+    assert len(named) > 30
+    # What stands in the log.
+    assert named - names == {"error_id", "missing_batches_given_up"}
