@@ -18,12 +18,13 @@ from tests.unit.monitoring.exported import PARENT, SERVICES, ExportedMetric
 # Regions are data, tens of them; 256 partitions are the most that the sizes in k8s/README.md have.
 LABEL_VALUES_MAXIMUM = {
     "action": 8,
+    "channel": 4,
     "code": len(StatusCode),
     "currency": 1,  # of a region, which has one
     "dependency": 8,
     "kind": 4,
     "method": sum(len(service.methods) for service in contract()) + 3,  # health and reflection
-    "outcome": 3,
+    "outcome": 6,
     "partition": 256,
     "queue_service": len(CONSUMING_SERVICES),
     "reason": len(ErrorReason.items()),
