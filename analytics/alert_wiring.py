@@ -31,6 +31,7 @@ from analytics.live_picture import LivePicture
 from analytics.performance_report import PerformanceReport
 from analytics.region_overload import OverloadWatch
 from analytics.silence_sweep import SilenceSweep
+from analytics.stream_metrics import StreamMetrics
 from analytics.unleased_devices import UnleasedDevices
 from analytics.window_wiring import RegionLoads, Task, start_when_prepared
 from common.broker import BrokerConnection
@@ -125,6 +126,8 @@ class Alerts:
         broker: BrokerConnection,
     ) -> None:
         """Starts what runs in the background, once the stores are prepared."""
+        # Beside what goes blind by it.
+        StreamMetrics(self._metrics_registry, sight.consumers, sight.now_ms)
         lifecycle.on_drain("alert_feed", self.feed.close)
         tasks = self._tasks(picture, sight, loads=loads, performance=performance, broker=broker)
         lifecycle.start_task("prepare_alerts", start_when_prepared(lifecycle, self, tasks))
