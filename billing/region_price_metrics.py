@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -31,12 +32,10 @@ class RegionPriceMetrics(Collector):
         registry.register(self)
 
     async def run(self) -> None:
-        """Looks every ten seconds until cancelled; while the store is away nothing new is known."""
+        """Looks every ten seconds until cancelled; while the store is away what is known stays: no price is revised."""
         while True:
-            try:
+            with suppress(PyMongoError):
                 await self.look()
-            except PyMongoError:
-                self._prices = ()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def look(self) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pymongo.errors import AutoReconnect
 
+from billing import region_price_metrics
 from billing.price_policy import PricePolicy
 from billing.region_price import RegionPrice, never_fixed
 from billing.region_price_metrics import RegionPriceMetrics
@@ -26,6 +30,22 @@ class Prices:
         policies = [PricePolicy("Pune-East", 0, "INR", Decimal(price), "jo") for price in ("5.00", "6.25")]
         prices = [never_fixed(policy, number * QUARTER_MS, 0) for number, policy in enumerate(policies)]
         return [price for price in prices if price.start_ms >= start_ms]
+
+
+class AwayAfterOnce(Prices):
+    """The same store, away from the second question on."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self._answers = 1
+
+    async def from_start(self, start_ms: int) -> Sequence[RegionPrice]:
+        """Answers once."""
+        if self._answers == 0:
+            self.asked.set()
+            raise AutoReconnect("gone")
+        self._answers -= 1
+        return await super().from_start(start_ms)
 
 
 class Clock:
@@ -52,3 +72,20 @@ async def test_the_price_of_the_present_quarter_hour_is_shown(asked_ms: int, sho
     clock.now_ms = asked_ms
 
     assert registry.get_sample_value("billing_region_price_per_kwh", LABELS) == shown
+
+
+async def test_what_is_known_is_shown_while_the_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A price that was fixed is never revised, so an old look is as good as a new one."""
+    monkeypatch.setattr(region_price_metrics, "_LOOK_SECONDS", 0.0)
+    registry, store = CollectorRegistry(), AwayAfterOnce()
+    metrics = RegionPriceMetrics(registry, cast("RegionPriceStore", store), lambda: 0)
+    looking = asyncio.ensure_future(metrics.run())
+    async with asyncio.timeout(5):
+        await store.asked.wait()
+
+    shown = registry.get_sample_value("billing_region_price_per_kwh", LABELS)
+    looking.cancel()
+    with suppress(asyncio.CancelledError):
+        await looking
+
+    assert shown == 5.0
