@@ -57,7 +57,7 @@ $(INSTALLED): requirements-local.lock pyproject.toml
 	  cp "$$types"/*.proto $(GOOGLEAPIS)/google/type/
 	@touch $@
 
-$(TOOLS): $(INSTALLED)
+$(TOOLS): $(INSTALLED) common/localstack/tools.py common/localstack/locate.py
 	@echo 'Looking for the server programs ...'
 	@$(BIN)/python -m common.localstack check-tools
 	@touch $@
@@ -155,6 +155,17 @@ format: $(INSTALLED) ## formats the code and the protos
 .PHONY: proto
 proto: $(INSTALLED) ## regenerates protos/gen from the protos
 	@$(BIN)/python protos/generate.py
+
+# The manifest has the rule files' groups as they stand, two columns further in.
+.PHONY: rules
+rules: ## rewrites the manifest of Prometheus' rules from the rule files that the local mesh loads
+	@cd k8s/base/monitoring && { \
+	  echo '# Made by `make rules` of the rule files beside it.'; \
+	  for name in recording-rules alerting-rules; do \
+	    echo '---'; \
+	    printf '%s\n' 'apiVersion: monitoring.coreos.com/v1' 'kind: PrometheusRule' 'metadata:' "  name: $$name" 'spec:'; \
+	    sed -e '/^#/d' -e 's/^./  &/' "$$name.yaml"; \
+	  done; } >prometheus-rules.yaml
 
 .PHONY: lock
 lock: ## rewrites the two lock files from pyproject.toml, with uv or pip-tools; ARGS=--upgrade takes newer versions

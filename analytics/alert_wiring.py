@@ -32,6 +32,7 @@ from analytics.notifications.wiring import Notifications
 from analytics.performance_report import PerformanceReport
 from analytics.region_overload import OverloadWatch
 from analytics.silence_sweep import SilenceSweep
+from analytics.stream_metrics import StreamMetrics
 from analytics.unleased_devices import UnleasedDevices
 from analytics.window_wiring import RegionLoads, Task, start_when_prepared
 from common.broker import BrokerConnection
@@ -127,6 +128,8 @@ class Alerts:
         broker: BrokerConnection,
     ) -> None:
         """Starts what runs in the background, once the stores are prepared."""
+        # Beside what goes blind by it.
+        StreamMetrics(self._metrics_registry, sight.consumers, sight.now_ms)
         lifecycle.on_drain("alert_feed", self.feed.close)
         self.notifications.start(lifecycle)
         tasks = self._tasks(picture, sight, loads=loads, performance=performance, broker=broker)

@@ -135,6 +135,7 @@ class QueueConsumer:
         devices: NewDevices,
         known: Callable[[int], None],
     ) -> None:
+        self.partition = partition
         self.queue = queue_name("analytics", partition)
         self.newest_create_ms = 0
         """When the newest batch taken here was made, UTC ms; who has nothing to tell makes empty ones."""
@@ -156,6 +157,11 @@ class QueueConsumer:
     def is_subscribed(self) -> bool:
         """Whether the broker sends deliveries now."""
         return self.subscription.is_subscribed
+
+    @property
+    def in_hand_count(self) -> int:
+        """Deliveries that are not acknowledged yet, those among them that were not taken yet."""
+        return self.subscription.in_hand_count
 
     def require_progress(self) -> None:
         """For health checks; raises as `Consumer.require_progress` does."""

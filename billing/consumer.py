@@ -75,6 +75,11 @@ class ReadingsConsumer:
         """Whether the broker sends deliveries now."""
         return self._consumer.is_subscribed
 
+    @property
+    def in_hand_count(self) -> int:
+        """Deliveries that are not acknowledged yet."""
+        return self._consumer.in_hand_count
+
     def require_progress(self) -> None:
         """For health checks; raises as `Consumer.require_progress` does."""
         self._consumer.require_progress()

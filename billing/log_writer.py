@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -32,8 +32,10 @@ class LogWriter:
     and again after a short pause.
     """
 
-    def __init__(self, log: LogStore) -> None:
+    def __init__(self, log: LogStore, on_write: Callable[[int], None] | None = None) -> None:
+        """`on_write`, if given, is called with the number of segments of each write that has succeeded."""
         self._log = log
+        self._on_write = on_write
         self._waiting: list[_Waiting] = []
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -100,6 +102,8 @@ class LogWriter:
                 if not waiting.known.done():
                     waiting.known.set_exception(failure)
             return
+        if self._on_write is not None:
+            self._on_write(sum(len(waiting.segments) for waiting in together))
         for waiting in together:
             if not waiting.known.done():
                 waiting.known.set_result(known.intersection(segment.batch_id for segment in waiting.segments))

@@ -18,6 +18,7 @@ from billing.price_methods import RegionPricing
 from billing.price_rule_store import PriceRuleStore
 from billing.region_price_codec import price_message, window_of_event
 from billing.region_price_document import price_from_document
+from billing.region_price_metrics import RegionPriceMetrics
 from billing.region_price_reader import RegionPriceReader
 from billing.region_price_store import COLLECTION, RegionPriceStore
 from common.broker import BrokerConnection
@@ -65,7 +66,7 @@ def pricing_tasks(
     registry: CollectorRegistry,
     clock_ms: Callable[[], int],
 ) -> dict[str, Task]:
-    """The tasks to be run for ever, by name: told of load, fixing prices, telling of them."""
+    """The tasks to be run for ever, by name: told of load, fixing prices, telling of them, showing them."""
     outbox = EventOutbox(database, COLLECTION, _fixed_event, broker, registry)
     fixer = PriceFixer(
         rules=pricing.rules,
@@ -76,11 +77,12 @@ def pricing_tasks(
         told=outbox.notify,
         registry=registry,
     )
-
+    metrics = RegionPriceMetrics(registry, pricing.prices, clock_ms)
     return {
         "price_fixer": fixer.run,
         "price_events": outbox.run,
         "price_feed": pricing.feed.run,
+        "price_metrics": metrics.run,
         "events_subscription": events.subscribe,
         "events": events.run,
     }

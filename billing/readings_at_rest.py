@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Histogram
 
 from billing.complete_through import CompleteThrough
 from billing.config import BillingConfig
@@ -17,6 +17,8 @@ from billing.tail import Tail
 from billing.watermark_store import WatermarkStore
 from billing.watermarks import Watermarks
 from common.mongo import Database
+
+_SEGMENT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,16 @@ def readings_at_rest(
     config: BillingConfig, database: Database, publisher: LivePublisher, registry: CollectorRegistry
 ) -> ReadingsAtRest:
     """All of them on one database."""
+    written = Histogram(
+        "billing_log_append_segments",
+        "Segments that one write to the log held.",
+        buckets=_SEGMENT_BUCKETS,
+        registry=registry,
+    )
     log, days, watermarks = LogStore(database), DayStore(database), WatermarkStore(database)
     return ReadingsAtRest(
         log,
-        LogWriter(log),
+        LogWriter(log, written.observe),
         days,
         HistoryStore(database, days),
         LiveStore(database),

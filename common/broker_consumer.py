@@ -62,6 +62,11 @@ class Consumer:
         """Whether the broker sends deliveries now, or would if the queue had any."""
         return self._consumer_tag is not None and self._channel is not None and not self._channel.is_closed
 
+    @property
+    def in_hand_count(self) -> int:
+        """Deliveries that the broker has sent and that are not settled yet."""
+        return len(self._unsettled)
+
     def require_progress(self) -> None:
         """For health checks: that deliveries in hand get settled.
 

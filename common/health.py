@@ -55,6 +55,9 @@ class Health:
         self._up = Gauge(
             "dependency_up", "1 if the last check of the dependency passed, else 0.", ["dependency"], registry=registry
         )
+        self._serving_gauge = Gauge(
+            "health_serving", "1 if the service says that it serves, else 0.", registry=registry
+        )
         self._known: dict[str, bool] = {}
         self._checked_at: dict[str, float] = {}
         self._ready = False
@@ -130,6 +133,7 @@ class Health:
         if serving == self._serving:
             return
         self._serving = serving
+        self._serving_gauge.set(1 if serving else 0)
         for name in self.service_names:
             await self.servicer.set(name, _SERVING if serving else _NOT_SERVING)
         _log.info("health_changed", serving=serving)

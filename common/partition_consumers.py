@@ -16,6 +16,10 @@ class PartitionConsumer(Protocol):
     def is_subscribed(self) -> bool:
         """Whether the broker sends deliveries, or would if the queue had any and nobody else were first."""
 
+    @property
+    def in_hand_count(self) -> int:
+        """Deliveries that the broker has sent and that are not settled yet."""
+
     def require_progress(self) -> None:
         """Checks that deliveries in hand get settled.
 
@@ -76,8 +80,13 @@ class PartitionConsumers(Generic[ConsumerT]):
 
     @property
     def running(self) -> list[ConsumerT]:
-        """The consumers that are meant to go on."""
-        return [kept.consumer for kept in self._kept.values() if not kept.stop.is_set()]
+        """The consumers that are meant to go on; a scrape asks from a thread of its own, so the list is copied."""
+        return [kept.consumer for kept in list(self._kept.values()) if not kept.stop.is_set()]
+
+    @property
+    def in_hand_count(self) -> int:
+        """Deliveries that are with the consumers and not settled yet."""
+        return sum(consumer.in_hand_count for consumer in self.running)
 
     def unsubscribed(self) -> list[int]:
         """The partitions whose consumer does not get its deliveries now."""

@@ -82,6 +82,10 @@ class PartitionSharing(Generic[ConsumerT]):
         """How many partitions are known."""
         gauge = Gauge("partitions_leased", "Partitions that this replica leases.", registry=registry)
         gauge.set_function(lambda: len(self.leased))
+        in_hand = Gauge(
+            "deliveries_in_hand", "Batches sent to this replica and not acknowledged yet.", registry=registry
+        )
+        in_hand.set_function(lambda: consumers.in_hand_count)
         consumers.on_end = self._wake.set
 
     def known(self, partition_count: int) -> None:

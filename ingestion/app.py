@@ -28,6 +28,7 @@ from ingestion.dead_letter_metrics import DeadLetterMetrics
 from ingestion.dead_letter_store import DeadLetterStore
 from ingestion.group_commit import GroupCommit
 from ingestion.ingestion_service import IngestionService
+from ingestion.queue_metrics import QueueMetrics
 from ingestion.readings_publisher import ReadingsPublisher, open_connection
 
 SERVICE_NAME = ingestion_service_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name
@@ -88,6 +89,8 @@ async def ingestion_app(
         dead_letters = DeadLetterStore(connection)
         dead_letter_metrics = DeadLetterMetrics(dead_letters, registry)
         lifecycle.start_task("dead_letter_metrics", dead_letter_metrics.run())
+        queue_metrics = QueueMetrics(connection, lambda: group_commit.partition_count, registry)
+        lifecycle.start_task("queue_metrics", queue_metrics.run())
         service = IngestionService(
             group_commit,
             dead_letters,

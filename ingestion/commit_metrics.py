@@ -29,6 +29,12 @@ class CommitMetrics:
             buckets=_BUCKETS_SECONDS,
             registry=registry,
         )
+        self._age = Histogram(
+            "ingestion_batch_age_seconds",
+            "Seconds from the arrival of the first Part of a batch until the batch was closed.",
+            buckets=_BUCKETS_SECONDS,
+            registry=registry,
+        )
         failures = Counter(
             "ingestion_publish_failures",
             "Attempts to publish that failed: the broker is away, a queue is full, no queue is bound.",
@@ -40,6 +46,10 @@ class CommitMetrics:
         waiting_bytes.set_function(lambda: waiting.total)
         partitions = Gauge("ingestion_partitions", "Partitions that this process publishes to.", registry=registry)
         partitions.set_function(partition_count)
+
+    def sealed(self, *, age_seconds: float) -> None:
+        """Adds one batch that takes no more Parts, with the age of its first one."""
+        self._age.observe(age_seconds)
 
     def published(self, *, parts_count: int, body_bytes: int, seconds: float) -> None:
         """Adds one confirmed batch."""

@@ -79,6 +79,7 @@ class PartitionWriter:
         self._metrics = metrics
         self._gathered: deque[tuple[bytes, Waiter]] = deque()
         self._gathered_bytes = 0
+        self._gathering_since = 0.0
         self._arrived = asyncio.Event()
         self._head: _Head | None = None
         self._refusal: FailureReason | None = None
@@ -101,6 +102,8 @@ class PartitionWriter:
         if self._refusal is not None:
             waiter.part_failed(self._refusal)
             return
+        if not self._gathered:
+            self._gathering_since = asyncio.get_running_loop().time()
         self._gathered.append((part, waiter))
         self._gathered_bytes += len(part)
         self._waiting.take(len(part))
@@ -166,7 +169,11 @@ class PartitionWriter:
             parts_bytes += len(part)
         self._gathered_bytes -= parts_bytes
         self._is_tick_due = False
-        return _Head(self._sealer.seal(parts), waiters, parts_bytes, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        if parts:
+            # What did not fit into the batch before counts from the first of that one.
+            self._metrics.sealed(age_seconds=now - self._gathering_since)
+        return _Head(self._sealer.seal(parts), waiters, parts_bytes, now)
 
     def _fits(self, parts_bytes: int) -> bool:
         return parts_bytes + len(self._gathered[0][0]) <= self._limits.batch_maximum_bytes

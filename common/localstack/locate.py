@@ -20,6 +20,7 @@ DEBIAN_WRAPPER = "rabbitmq-script-wrapper"
 # Before it, Redis could not leave its title alone, and with it what the leftovers of a run are recognised by.
 OLDEST_REDIS = (6, 2)
 RABBITMQ_PACKAGES = "apt-get update && apt-get install -y --no-install-recommends rabbitmq-server"
+PROMETHEUS_PACKAGES = "apt-get update && apt-get install -y --no-install-recommends prometheus"
 
 
 def on_path(name: str, environ: Mapping[str, str]) -> Path | None:
@@ -59,6 +60,11 @@ def epmd(environ: Mapping[str, str]) -> Path:
         "Erlang's epmd is missing beside RabbitMQ: install the package erlang-base, "
         "or set AMQP_URL to the address of a broker."
     )
+
+
+def promtool(environ: Mapping[str, str]) -> Path | None:
+    """Prometheus' tool that tries rules, which comes with Prometheus; None where there is none."""
+    return on_path("promtool", environ)
 
 
 def mongod(environ: Mapping[str, str]) -> Path | None:

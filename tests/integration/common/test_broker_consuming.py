@@ -63,14 +63,17 @@ async def test_a_consumer_whose_deliveries_are_not_settled_is_not_well(
         await publish(publisher, route, b"%d" % number)
     deliveries = [await next_delivery(consumer) for _ in range(3)]
     consumer.require_progress()
+    assert consumer.in_hand_count == 3
     monkeypatch.setattr(broker_consumer, "_STALL_SECONDS", 0.0)
 
     with pytest.raises(NoProgress):
         consumer.require_progress()
     await consumer.ack(deliveries[1], multiple=True)
+    assert consumer.in_hand_count == 1
     await consumer.reject(deliveries[2])
 
     consumer.require_progress()
+    assert consumer.in_hand_count == 0
 
 
 async def test_after_a_cut_what_was_in_hand_comes_again_and_old_tags_mean_nothing(

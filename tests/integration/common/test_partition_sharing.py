@@ -28,6 +28,7 @@ class MadeUpConsumer:
         self.partition = partition
         self.is_subscribed = False
         self.is_stuck = False
+        self.in_hand_count = 3
         self._held = held
 
     def require_progress(self) -> None:
@@ -67,6 +68,7 @@ class Replica:
 
     def __init__(self, database: Database, name: str, partitions: int = PARTITIONS) -> None:
         self.store = FrailLeases(database, "billing")
+        self.metrics = CollectorRegistry()
         self.prepared: list[int] = []
         self.may_stop = asyncio.Event()
         self.may_stop.set()
@@ -76,7 +78,7 @@ class Replica:
             store=self.store,
             consumers=self.consumers,
             partitions=partitions,
-            registry=CollectorRegistry(),
+            registry=self.metrics,
         )
         self.life: asyncio.Task[None] | None = None
 
@@ -134,6 +136,15 @@ async def test_the_only_replica_consumes_everything(database: Database) -> None:
 
         await a.sharing.require_consuming()
         assert sorted(a.prepared) == list(range(PARTITIONS))
+
+
+async def test_a_replica_tells_what_it_leases_and_has_in_hand(database: Database) -> None:
+    """Each consumer of these has three deliveries."""
+    async with replicas(database, "a") as (a,):
+        await eventually(lambda: len(a.consumed) == PARTITIONS)
+
+        assert a.metrics.get_sample_value("partitions_leased") == PARTITIONS
+        assert a.metrics.get_sample_value("deliveries_in_hand") == 3 * PARTITIONS
 
 
 async def test_a_replica_that_is_stuck_with_one_partition_is_not_well(database: Database) -> None:

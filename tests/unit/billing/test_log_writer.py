@@ -112,6 +112,22 @@ async def test_a_write_takes_a_bounded_number_of_segments(writer: LogWriter, scr
     assert [len(write) for write in scripted.writes] == [1, 128, 64]
 
 
+async def test_the_size_of_each_write_is_told_once_it_has_succeeded(scripted: ScriptedLog) -> None:
+    """One that failed is told by the one that makes up for it."""
+    sizes: list[int] = []
+    writer = LogWriter(cast("LogStore", scripted), sizes.append)
+    running = asyncio.ensure_future(writer.run())
+    asked = [await begun(writer, "b-0"), await begun(writer, "b-1", "b-2"), await begun(writer, "b-3")]
+    scripted.failures = 1
+    scripted.may_end.set()
+
+    outcomes = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+    running.cancel()
+
+    assert [isinstance(outcome, AutoReconnect) for outcome in outcomes] == [True, False, False]
+    assert sizes == [3]
+
+
 async def test_others_learn_when_no_write_is_on_its_way(writer: LogWriter, scripted: ScriptedLog) -> None:
     """Whoever waits for the log to be idle does so until the last write has ended, or until a limit."""
     assert writer.busy_share == 0.0

@@ -125,3 +125,23 @@ async def test_an_evaluation_that_ends_after_the_drain_does_not_turn_it_green_ag
         gate.set()
 
     assert await _status(health) == _NOT_SERVING
+
+
+async def test_whether_the_service_serves_is_a_figure_too() -> None:
+    """It follows what callers are told, to the end."""
+    store, registry = _Dependency(), CollectorRegistry()
+    health = _health(registry, mongodb=Check(store.probe, cache_seconds=0))
+    told = []
+    await health.open()
+    told.append(registry.get_sample_value("health_serving"))
+    await health.ready()
+    told.append(registry.get_sample_value("health_serving"))
+    store.away = ConnectionError("gone")
+    await health.evaluate()
+    told.append(registry.get_sample_value("health_serving"))
+    store.away = None
+    await health.evaluate()
+    await health.drain()
+    told.append(registry.get_sample_value("health_serving"))
+
+    assert told == [0, 1, 0, 0]

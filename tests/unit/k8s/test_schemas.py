@@ -41,7 +41,7 @@ def test_every_manifest_is_valid_in_the_oldest_and_the_newest_kubernetes(overlay
 def test_a_misspelt_field_is_found(prod: Overlay, version: str) -> None:
     """In one of Kubernetes' own kinds and in custom ones."""
     found = []
-    for kind in ("Deployment", "ScaledObject", "TriggerAuthentication", "ServiceMonitor"):
+    for kind in ("Deployment", "ScaledObject", "TriggerAuthentication", "ServiceMonitor", "PrometheusRule"):
         manifest = copy.deepcopy(next(iter(prod.of_kind(kind).values())))
         manifest["spec"]["misspelt"] = 1
         found.append(problems_of(manifest, version))
