@@ -1,12 +1,10 @@
 """That the pages for operators speak of things that exist, and that their arithmetic is right."""
 
-import math
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2
@@ -24,8 +22,6 @@ _KINDS = {
     "service": "Service",
     "scaledobject": "ScaledObject",
 }
-_READINGS_BY_FLEET = {10_000: 167, 1_000_000: 16_667, 100_000_000: 1_666_667}
-_DAY_SECONDS = 86_400
 
 
 def deploy_block() -> str:
@@ -125,27 +121,3 @@ def test_the_versions_that_are_promised_are_those_that_are_checked() -> None:
     assert f"Kubernetes {VERSIONS[0]} or newer" in _README
     images = {rendered("dev").service_container(service)["image"] for service in SERVICES}
     assert set(re.findall(r"gridmesh:\d+\.[\d.]*\d", _PAGES)) == images
-
-
-@pytest.mark.parametrize(("devices", "readings"), _READINGS_BY_FLEET.items())
-def test_sizes_follow_from_what_was_measured(devices: int, readings: int) -> None:
-    """Each cell of the table is recomputed from figures that stand in the README."""
-    for figure in ("| 202 | bytes |", "| 33,390 |", "17,400 to 22,400", "70.6,", "| 273 |"):
-        assert figure in _README
-    billing = max(2, math.ceil(2 * readings / 17_400))
-    partitions = max(8, 2 ** math.ceil(math.log2(billing)))
-    stores = math.ceil(2 * readings / 33_390)
-    gigabytes = readings * 202 * _DAY_SECONDS / 1e9
-    cores = [readings * microseconds / 1e6 for microseconds in (70.6, 273)]
-    cells = (
-        f"{devices:,}",
-        f"{readings:,}",
-        f"{gigabytes:.1f}" if gigabytes < 10 else f"{gigabytes:,.0f}",
-        " to ".join(f"{each:.{2 if each < 1 else 1 if each < 10 else 0}f}" for each in cores),
-        f"{billing}",
-        f"{partitions}",
-        f"{stores}",
-    )
-
-    assert round(devices / 60) == readings
-    assert f"| {' | '.join(cells)} |" in _RUNBOOK
