@@ -117,6 +117,13 @@ def pod_spec(workload: Manifest) -> Manifest:
     return spec
 
 
+def the_container(workload: Manifest) -> Manifest:
+    """The one container of a workload."""
+    (container,) = pod_spec(workload)["containers"]
+    assert isinstance(container, dict)
+    return container
+
+
 def config_type(service: str) -> type[ServiceConfig]:
     """The class of a service's settings."""
     module = importlib.import_module(f"{service}.config")

@@ -3,30 +3,14 @@
 import json
 import math
 import re
-from typing import Any
 
 import pytest
 
-from common.topology import ANALYTICS_QUEUE_BYTES, BILLING_QUEUE_BYTES
-from tests.unit.k8s.manifests import ROOT, Manifest, Overlay, pod_spec, pod_template, rendered
+from tests.unit.k8s.manifests import ROOT, Overlay, pod_spec, pod_template, rendered, the_container
 from tests.unit.k8s.test_scaling import bytes_of
 
 CLUSTERS = ("mongodb", "rabbitmq")
 _FOLDER = ROOT / "k8s/servers"
-_NODE_PORTS = {"epmd": 4369, "distribution": 25672}
-
-
-def the_container(workload: Manifest) -> Any:
-    """The one container of a workload."""
-    (container,) = pod_spec(workload)["containers"]
-    return container
-
-
-def broker_settings(servers: Overlay) -> dict[str, str]:
-    """What the broker is told, by key."""
-    (settings,) = [each for name, each in servers.of_kind("ConfigMap").items() if name.startswith("rabbitmq-settings")]
-    lines = settings["data"]["gridmesh.conf"].splitlines()
-    return dict(line.split(" = ") for line in lines if line and not line.startswith("#"))
 
 
 def test_production_inside_is_production_and_its_servers() -> None:
@@ -101,60 +85,6 @@ def test_services_lead_to_ports_that_their_pods_have(servers: Overlay) -> None:
         assert (spec["clusterIP"], spec["publishNotReadyAddresses"]) == ("None", True)
     for name, workload in servers.workloads().items():
         assert pod_template(workload)["metadata"]["labels"]["app.kubernetes.io/name"] == name
-
-
-def test_broker_nodes_find_each_other_by_names_that_stay(servers: Overlay) -> None:
-    """Each by its pod's name under the headless service; a plugin that the settings rely on is enabled."""
-    workload = servers.of_kind("StatefulSet")["rabbitmq"]
-    environment = {each["name"]: each for each in the_container(workload)["env"]}
-    names = list(environment)
-
-    assert environment["RABBITMQ_NODENAME"]["value"] == "rabbit@$(POD_NAME).rabbitmq-nodes.$(POD_NAMESPACE)"
-    assert environment["POD_NAME"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
-    # Only variables that stand before it are put in.
-    assert names.index("RABBITMQ_NODENAME") > max(names.index("POD_NAME"), names.index("POD_NAMESPACE"))
-    assert workload["spec"]["serviceName"] == "rabbitmq-nodes"
-    assert (
-        _NODE_PORTS.items()
-        <= {
-            each["name"]: each["port"] for each in servers.of_kind("Service")["rabbitmq-nodes"]["spec"]["ports"]
-        }.items()
-    )
-    backend = broker_settings(servers)["cluster_formation.peer_discovery_backend"]
-    assert f"rabbitmq_peer_discovery_{backend}" in (_FOLDER / "rabbitmq/enabled_plugins").read_text()
-
-
-def test_every_queue_has_a_member_on_each_node(servers: Overlay) -> None:
-    """Also one that is declared while nodes are missing."""
-    settings = broker_settings(servers)
-    replicas = str(servers.of_kind("StatefulSet")["rabbitmq"]["spec"]["replicas"])
-
-    assert settings["quorum_queue.initial_cluster_size"] == replicas
-    assert settings["quorum_queue.continuous_membership_reconciliation.target_group_size"] == replicas
-    assert settings["quorum_queue.continuous_membership_reconciliation.enabled"] == "true"
-    assert settings["cluster_formation.target_cluster_size_hint"] == replicas
-    assert settings["cluster_partition_handling"] == "pause_minority"
-
-
-def test_the_disk_of_a_broker_node_holds_all_that_may_wait(servers: Overlay, prod: Overlay) -> None:
-    """Every queue of every partition full, twice, for their files go only as wholes; and the watermark below it."""
-    (claim,) = servers.of_kind("StatefulSet")["rabbitmq"]["spec"]["volumeClaimTemplates"]
-    free_bytes = int(broker_settings(servers)["disk_free_limit.absolute"].removesuffix("GB")) * 10**9
-
-    queues_bytes = prod.config("gateway").partitions * (BILLING_QUEUE_BYTES + ANALYTICS_QUEUE_BYTES)
-
-    assert bytes_of(claim["spec"]["resources"]["requests"]["storage"]) >= 2 * queues_bytes + free_bytes
-
-
-def test_a_broker_node_leaves_when_the_others_can_do_without_it(servers: Overlay) -> None:
-    """It waits for that and hands over within the grace of its pod."""
-    spec = pod_spec(servers.of_kind("StatefulSet")["rabbitmq"])
-    program = the_container(servers.of_kind("StatefulSet")["rabbitmq"])["lifecycle"]["preStop"]["exec"]["command"][-1]
-
-    steps = re.findall(r"^rabbitmq-upgrade (\w+) --timeout (\d+)$", program, re.MULTILINE)
-
-    assert [step for step, _ in steps] == ["await_online_quorum_plus_one", "drain"]
-    assert sum(int(seconds) for _, seconds in steps) + 60 <= spec["terminationGracePeriodSeconds"]
 
 
 def test_members_of_the_replica_set_are_the_pods_of_its_stateful_set(servers: Overlay) -> None:
