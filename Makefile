@@ -108,7 +108,7 @@ faults: setup ## kills and cuts everything under load and checks the history; le
 .PHONY: k8s
 k8s: $(INSTALLED) ## renders the manifests into .run/k8s and checks them, the Dockerfile and compose.yaml
 	@mkdir -p .run/k8s
-	@for overlay in dev prod; do \
+	@for overlay in dev prod prod-inside; do \
 	  $(BIN)/kubectl kustomize k8s/overlays/$$overlay >.run/k8s/$$overlay.yaml; \
 	  echo "k8s/overlays/$$overlay: $$(grep -c '^kind:' .run/k8s/$$overlay.yaml) manifests in .run/k8s/$$overlay.yaml"; \
 	done

@@ -17,6 +17,9 @@ from common.config import ServiceConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 OVERLAYS = ("dev", "prod")
+# What `prod-inside` adds to `prod`, in a namespace of its own.
+SERVERS = "../servers"
+PARTS = (*OVERLAYS, SERVERS)
 SERVICES = ("gateway", "ingestion", "billing", "analytics")
 
 Manifest = dict[str, Any]
@@ -42,7 +45,8 @@ class Overlay:
 
     def workloads(self) -> dict[str, Manifest]:
         """Whatever runs pods, by name."""
-        return {**self.of_kind("Deployment"), **self.of_kind("StatefulSet")}
+        kinds = ("Deployment", "StatefulSet", "Job", "CronJob")
+        return {name: each for kind in kinds for name, each in self.of_kind(kind).items()}
 
     def containers(self) -> Iterator[tuple[str, Manifest]]:
         """Every container with the name of its workload."""
@@ -74,7 +78,7 @@ class Overlay:
         keys: dict[str, set[str]] = {}
         for _, container in self.containers():
             for each in container.get("env", []):
-                if "valueFrom" in each:
+                if "secretKeyRef" in each.get("valueFrom", {}):
                     reference = each["valueFrom"]["secretKeyRef"]
                     keys.setdefault(reference["name"], set()).add(reference["key"])
         for trigger in self.of_kind("TriggerAuthentication").values():
@@ -98,11 +102,26 @@ def rendered(name: str) -> Overlay:
     return Overlay(name, tuple(yaml.safe_load_all(answer.stdout)))
 
 
+def pod_template(workload: Manifest) -> Manifest:
+    """What the pods of a workload are made of."""
+    spec = workload["spec"]
+    template = (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
+    assert isinstance(template, dict)
+    return template
+
+
 def pod_spec(workload: Manifest) -> Manifest:
     """What a workload runs."""
-    spec = workload["spec"]["template"]["spec"]
+    spec = pod_template(workload)["spec"]
     assert isinstance(spec, dict)
     return spec
+
+
+def the_container(workload: Manifest) -> Manifest:
+    """The one container of a workload."""
+    (container,) = pod_spec(workload)["containers"]
+    assert isinstance(container, dict)
+    return container
 
 
 def config_type(service: str) -> type[ServiceConfig]:

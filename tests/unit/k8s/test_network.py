@@ -7,13 +7,24 @@ from typing import Any
 
 import pytest
 
-from tests.unit.k8s.manifests import ROOT, SERVICES, Manifest, Overlay
+from tests.unit.k8s.manifests import ROOT, SERVICES, Manifest, Overlay, pod_template, rendered
 
 _OURS = "gridmesh"
 _SERVERS = {"mongodb": 27017, "rabbitmq": 5672, "redis": 6379}
 # What a service's `app.py` does where it needs a server or a peer.
 _SIGNS = {"mongodb": "open_database(", "rabbitmq": "config.amqp_url", "redis": "open_redis("}
 _PUBLIC = ("gateway", "billing", "analytics")
+# What servers that are several, and what keeps them, need among themselves.
+_AMONG_SERVERS = {
+    ("mongodb", "mongodb", 27017),
+    ("mongodb-replica-set", "mongodb", 27017),
+    ("mongodb-backup", "mongodb", 27017),
+    ("mongodb-restore", "mongodb", 27017),
+    ("rabbitmq", "rabbitmq", 4369),
+    ("rabbitmq", "rabbitmq", 25672),
+    ("scaler", "rabbitmq", 15672),
+    ("prometheus", "rabbitmq", 15692),
+}
 
 
 @dataclass(frozen=True)
@@ -37,56 +48,74 @@ STRANGER = outside("stranger", "elsewhere", {"app.kubernetes.io/name": "gateway"
 PROMETHEUS = outside("prometheus", "monitoring", {"app.kubernetes.io/name": "prometheus"})
 NEIGHBOUR = outside("neighbour", "monitoring")
 NAMES = outside("names", "kube-system", {"k8s-app": "kube-dns"})
+SCALER = outside("scaler", "keda", {"app": "keda-operator"})
 MANAGED = outside("managed", "gridmesh-servers")
 INTRUDER = Party("intruder", _OURS, {}, {"kubernetes.io/metadata.name": _OURS})
-OTHERS = (CLIENT, STRANGER, PROMETHEUS, NEIGHBOUR, NAMES, MANAGED, INTRUDER)
+OTHERS = (CLIENT, STRANGER, PROMETHEUS, NEIGHBOUR, NAMES, SCALER, MANAGED, INTRUDER)
 
 
 class Policies:
     """The network policies of an overlay, answering as a cluster would that enforces them."""
 
     def __init__(self, overlay: Overlay) -> None:
-        self._policies = list(overlay.of_kind("NetworkPolicy").values())
-        (namespace,) = overlay.of_kind("Namespace").values()
-        labels = {"kubernetes.io/metadata.name": _OURS, **namespace["metadata"]["labels"]}
+        self._policies = [each for each in overlay.manifests if each["kind"] == "NetworkPolicy"]
+        labels = {
+            name: {"kubernetes.io/metadata.name": name, **namespace["metadata"]["labels"]}
+            for name, namespace in overlay.of_kind("Namespace").items()
+        }
+        self._namespaces = set(labels)
         self.pods = [
-            Party(name, _OURS, workload["spec"]["template"]["metadata"]["labels"], labels)
+            Party(
+                name,
+                workload["metadata"]["namespace"],
+                pod_template(workload)["metadata"]["labels"],
+                labels[workload["metadata"]["namespace"]],
+            )
             for name, workload in overlay.workloads().items()
         ]
         self.ports = {
-            name: {port["name"]: port["containerPort"] for port in container["ports"]}
+            name: {port["name"]: port["containerPort"] for port in container.get("ports", [])}
             for name, container in overlay.containers()
         }
 
     def arrows(self) -> set[tuple[str, str, int]]:
         """Every (from, to, port) that is let through, over all parties and all ports that anybody has."""
-        ports = {port for each in self.ports.values() for port in each.values()} | {53, 15672, *_SERVERS.values()}
+        ports = {port for each in self.ports.values() for port in each.values()} | {
+            53,
+            4369,
+            15672,
+            15692,
+            25672,
+            *_SERVERS.values(),
+        }
         parties = (*self.pods, *OTHERS)
         return {
             (source.name, target.name, port)
             for source, target, port in product(parties, parties, ports)
-            if source != target
-            and _OURS in {source.namespace, target.namespace}
+            if not self._namespaces.isdisjoint({source.namespace, target.namespace})
             and self._lets("Egress", source, target, target, port)
             and self._lets("Ingress", target, source, target, port)
         }
 
     def _lets(self, direction: str, here: Party, there: Party, listener: Party, port: int) -> bool:
-        if here.namespace != _OURS:
+        if here.namespace not in self._namespaces:
             return True
         applied = [
             each["spec"]
             for each in self._policies
-            if direction in each["spec"]["policyTypes"] and _selects(each["spec"]["podSelector"], here.labels)
+            if each["metadata"]["namespace"] == here.namespace
+            and direction in each["spec"]["policyTypes"]
+            and _selects(each["spec"]["podSelector"], here.labels)
         ]
         rules = [rule for spec in applied for rule in spec.get(direction.lower(), [])]
         peers = "to" if direction == "Egress" else "from"
         return not applied or any(
-            self._is_port(rule, listener, port) and any(_is_peer(peer, there) for peer in rule[peers]) for rule in rules
+            self._is_port(rule, listener, port) and any(_is_peer(peer, there, here.namespace) for peer in rule[peers])
+            for rule in rules
         )
 
     def _is_port(self, rule: Manifest, listener: Party, port: int) -> bool:
-        named = self.ports.get(listener.name, {}) if listener.namespace == _OURS else {}
+        named = self.ports.get(listener.name, {}) if listener.namespace in self._namespaces else {}
         return any(named.get(each["port"], each["port"]) == port for each in rule["ports"])
 
 
@@ -98,12 +127,12 @@ def _selects(selector: Manifest, labels: Mapping[str, str]) -> bool:
     )
 
 
-def _is_peer(peer: Manifest, party: Party) -> bool:
+def _is_peer(peer: Manifest, party: Party, namespace: str) -> bool:
     assert peer.keys() <= {"podSelector", "namespaceSelector"}
     if "namespaceSelector" in peer:
         in_namespace = _selects(peer["namespaceSelector"], party.namespace_labels)
     else:
-        in_namespace = party.namespace == _OURS
+        in_namespace = party.namespace == namespace
     return in_namespace and _selects(peer.get("podSelector", {}), party.labels)
 
 
@@ -123,10 +152,16 @@ def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
         yield CLIENT.name, service, grpc[service]
     for pod in (*overlay.workloads(), INTRUDER.name):
         yield pod, NAMES.name, 53
+    if "gridmesh-servers" in overlay.of_kind("Namespace"):
+        yield MANAGED.name, NAMES.name, 53
+        yield from _AMONG_SERVERS
 
 
-def test_just_the_arrows_of_the_code_are_let_through(overlay: Overlay) -> None:
-    """Over every pair of parties and every port, strangers and a stray pod in the namespace among them."""
+@pytest.mark.parametrize("name", ["dev", "prod", "prod-inside"])
+def test_just_the_arrows_of_the_code_are_let_through(name: str) -> None:
+    """Over every pair of parties and every port, strangers and a stray pod in each namespace among them."""
+    overlay = rendered(name)
+
     assert Policies(overlay).arrows() == set(needed(overlay))
 
 
@@ -149,18 +184,18 @@ def test_the_code_draws_the_arrows_of_the_design(dev: Overlay) -> None:
     }
 
 
-def test_everything_is_forbidden_first(overlay: Overlay) -> None:
+def test_everything_is_forbidden_first(part: Overlay) -> None:
     """In both directions, for every pod that there is or will be."""
-    assert overlay.of_kind("NetworkPolicy")["default-deny"]["spec"] == {
+    assert part.of_kind("NetworkPolicy")["default-deny"]["spec"] == {
         "podSelector": {},
         "policyTypes": ["Ingress", "Egress"],
     }
 
 
 @pytest.mark.parametrize("kind", ["LoadBalancer", "NodePort"])
-def test_nothing_is_open_to_the_world(overlay: Overlay, kind: str) -> None:
+def test_nothing_is_open_to_the_world(part: Overlay, kind: str) -> None:
     """While callers have no identity there is no way in from outside of the cluster."""
-    types = {each["spec"].get("type", "ClusterIP") for each in overlay.of_kind("Service").values()}
+    types = {each["spec"].get("type", "ClusterIP") for each in part.of_kind("Service").values()}
 
     assert kind not in types
-    assert overlay.of_kind("Ingress") == {}
+    assert part.of_kind("Ingress") == {}

@@ -1,31 +1,31 @@
 """That the pages for operators speak of things that exist, and that their arithmetic is right."""
 
-import math
+import base64
 import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import pytest
 import yaml
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2
 
-from tests.unit.k8s.manifests import ROOT, SERVICES, Overlay, rendered, settable
+from tests.unit.k8s.manifests import OVERLAYS, ROOT, SERVICES, Manifest, Overlay, rendered, settable, the_container
 from tests.unit.k8s.test_schemas import VERSIONS
 from tests.unit.k8s.test_services import served_names
 
 _README = (ROOT / "README.md").read_text()
-_RUNBOOK = (ROOT / "k8s/README.md").read_text()
+_RUNBOOK = "".join((ROOT / "k8s" / name).read_text() for name in ("README.md", "RESTORE.md"))
 _PAGES = _README + _RUNBOOK
 _KINDS = {
     "deployment": "Deployment",
     "statefulset": "StatefulSet",
     "service": "Service",
     "scaledobject": "ScaledObject",
+    "cronjob": "CronJob",
 }
-_READINGS_BY_FLEET = {10_000: 167, 1_000_000: 16_667, 100_000_000: 1_666_667}
-_DAY_SECONDS = 86_400
+_JOBS = {"job/mongodb-replica-set", "job/backup-now", "job/restore-1"}
 
 
 def deploy_block() -> str:
@@ -34,18 +34,64 @@ def deploy_block() -> str:
     return str(block)
 
 
+def inside_block() -> str:
+    """The commands by which the runbook deploys production with its servers inside."""
+    (block,) = re.findall(r"```bash\n(kubectl apply .*?)```", _RUNBOOK, re.DOTALL)
+    return str(block)
+
+
+def secrets_made(block: str) -> list[Manifest]:
+    """The secrets that commands make, run as they stand, with a kubectl that asks no cluster."""
+    kubectl = Path(sys.executable).parent / "kubectl"
+    asks_nobody = (
+        f'kubectl() {{ [[ $* != *"create secret"* ]] || {{ echo ---; "{kubectl}" "$@" --dry-run=client -oyaml; }}; }}\n'
+        "docker() { :; }\n"
+        "openssl() { echo 0a1b2c; }\n"
+    )
+    answer = subprocess.run(  # noqa: S603 - the pages' own commands, which reach nothing
+        ["/bin/bash", "-euc", asks_nobody + block], capture_output=True, text=True, check=True, timeout=60
+    )
+    return list(yaml.safe_load_all(answer.stdout))
+
+
 def test_commands_name_only_what_is_in_the_manifests() -> None:
-    """Each deployment, service, stateful set and autoscaler that is spoken of."""
-    named = set(re.findall(r"\b(deployment|statefulset|service|scaledobject)/([a-z]+)", _PAGES))
+    """Each deployment, service, stateful set, autoscaler and job that is spoken of, in the namespace that is named."""
+    commands = re.findall(r"kubectl -n (gridmesh[a-z-]*) (.*)", _PAGES)
+    named = {
+        (namespace, kind, name)
+        for namespace, command in commands
+        for kind, name in re.findall(r"\b(deployment|statefulset|service|scaledobject|cronjob)/([a-z-]+)", command)
+    }
     existing = {
-        (kind, name)
+        (each["metadata"]["namespace"], kind, each["metadata"]["name"])
         for kind, of_kind in _KINDS.items()
-        for each in ("dev", "prod")
-        for name in rendered(each).of_kind(of_kind)
+        for name in (*OVERLAYS, "prod-inside")
+        for each in rendered(name).manifests
+        if each["kind"] == of_kind
     }
 
-    assert len(named) > 6
-    assert named <= existing
+    assert len(named) > 10
+    assert named - existing == set()
+    assert set(re.findall(r"\bjob/[a-z0-9-]+", _PAGES)) == _JOBS
+
+
+def test_pods_and_claims_that_are_named_are_those_of_the_stateful_sets(servers: Overlay) -> None:
+    """As the cluster names them; and each command that is run in them is one of the server's own."""
+    pods = {
+        f"{name}-{number}"
+        for name, each in servers.of_kind("StatefulSet").items()
+        for number in range(each["spec"]["replicas"])
+    }
+    programs = {
+        "mongodb": {"bash", "mongosh"},
+        "rabbitmq": {"df", "rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-queues"},
+    }
+    commands = re.findall(r"-n gridmesh-servers exec (?:-it )?(\S+) -- (\S+)", _RUNBOOK)
+
+    assert len(commands) > 8
+    assert {pod for pod, _ in commands} | set(re.findall(r"\bpod/(\S+)", _RUNBOOK)) <= pods
+    assert set(re.findall(r"\bdata-((?:rabbitmq|mongodb)-\d)", _RUNBOOK)) <= pods
+    assert all(program in programs[pod.rsplit("-", 1)[0]] for pod, program in commands)
 
 
 def test_forwarded_ports_are_those_of_the_services(overlay: Overlay) -> None:
@@ -81,41 +127,55 @@ def test_settings_and_files_that_are_spoken_of_exist() -> None:
     """Some service reads each variable, and paths lead to files."""
     variables = set().union(*(settable(service) for service in SERVICES))
     spoken_of = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+|PARTITIONS)`", _RUNBOOK))
-    paths = set(re.findall(r"`((?:base|overlays)/[\w/.-]+)`", _RUNBOOK))
+    paths = set(re.findall(r"`((?:base|overlays|servers)/[\w/.-]+)`", _RUNBOOK))
 
     assert spoken_of <= variables
     assert {path for path in paths if not (ROOT / "k8s" / path).exists()} == set()
     assert {
-        path for path in re.findall(r"k8s/(?:base|overlays)[\w/.-]*\w", _README) if not (ROOT / path).exists()
+        path for path in re.findall(r"k8s/(?:base|overlays|servers)[\w/.-]*\w", _README) if not (ROOT / path).exists()
     } == set()
 
 
 def test_the_secrets_that_the_readme_makes_are_those_that_one_node_needs(dev: Overlay) -> None:
     """Its commands are run as they stand, with a kubectl that asks no cluster."""
-    kubectl = Path(sys.executable).parent / "kubectl"
-    asks_nobody = (
-        f'kubectl() {{ [[ $* != *"create secret"* ]] || {{ echo ---; "{kubectl}" "$@" --dry-run=client -oyaml; }}; }}\n'
-        "docker() { :; }\n"
-        "openssl() { echo 0a1b2c; }\n"
-    )
-    answer = subprocess.run(  # noqa: S603 - the README's own commands, which reach nothing
-        ["/bin/bash", "-euc", asks_nobody + deploy_block()], capture_output=True, text=True, check=True, timeout=60
-    )
-
-    secrets = list(yaml.safe_load_all(answer.stdout))
+    secrets = secrets_made(deploy_block())
 
     assert {each["metadata"]["name"]: set(each["data"]) for each in secrets} == dev.secret_keys()
     assert {each["metadata"]["namespace"] for each in secrets} == {"gridmesh"}
 
 
-def test_every_secret_of_production_is_in_the_table_and_no_other(prod: Overlay, dev: Overlay) -> None:
-    """The table has one row a secret and overlay."""
-    rows = re.findall(r"^\| `(gridmesh-\w+)` \| (.*?) \| (dev|prod)", _README, re.MULTILINE)
+def test_the_secrets_that_the_runbook_makes_are_those_of_production_and_its_servers(
+    prod: Overlay, servers: Overlay
+) -> None:
+    """In each namespace its own, and what is in both is the same."""
+    made = {
+        (each["metadata"]["namespace"], each["metadata"]["name"]): each["data"] for each in secrets_made(inside_block())
+    }
+
+    assert {key: set(data) for key, data in made.items()} == {
+        (namespace, name): keys
+        for namespace, part in (("gridmesh", prod), ("gridmesh-servers", servers))
+        for name, keys in part.secret_keys().items()
+    }
+    told = {key: base64.b64decode(data["url"]).decode() for key, data in made.items() if key[0] == "gridmesh"}
+    url = told["gridmesh", "gridmesh-mongodb"]
+    members = {each["name"]: each for each in the_container(servers.of_kind("Job")["mongodb-replica-set"])["env"]}
+    assert url.split("@")[1].split("/")[0] == members["MEMBERS"]["value"].replace(":27017", "")
+    assert {"w=majority", "replicaSet=gridmesh", "authSource=admin"} <= set(url.split("?")[1].split("&"))
+    assert urlsplit(told["gridmesh", "gridmesh-rabbitmq"]).hostname == "rabbitmq.gridmesh-servers"
+    assert urlsplit(told["gridmesh", "gridmesh-redis"]).hostname == "redis.gridmesh-servers"
+
+
+def test_every_secret_of_production_is_in_the_table_and_no_other(prod: Overlay, dev: Overlay, servers: Overlay) -> None:
+    """The table has one row a secret and overlay; `servers` is what prod-inside has besides."""
+    rows = re.findall(r"^\| `(gridmesh-\w+)` \| (.*?) \| (dev|prod|servers)", _README, re.MULTILINE)
 
     told = {(where, name): set(keys.replace("`", "").split(", ")) for name, keys, where in rows}
 
     assert told == {
-        (overlay.name, name): keys for overlay in (dev, prod) for name, keys in overlay.secret_keys().items()
+        (overlay.name.removeprefix("../"), name): keys
+        for overlay in (dev, prod, servers)
+        for name, keys in overlay.secret_keys().items()
     }
 
 
@@ -125,27 +185,3 @@ def test_the_versions_that_are_promised_are_those_that_are_checked() -> None:
     assert f"Kubernetes {VERSIONS[0]} or newer" in _README
     images = {rendered("dev").service_container(service)["image"] for service in SERVICES}
     assert set(re.findall(r"gridmesh:\d+\.[\d.]*\d", _PAGES)) == images
-
-
-@pytest.mark.parametrize(("devices", "readings"), _READINGS_BY_FLEET.items())
-def test_sizes_follow_from_what_was_measured(devices: int, readings: int) -> None:
-    """Each cell of the table is recomputed from figures that stand in the README."""
-    for figure in ("| 202 | bytes |", "| 33,390 |", "17,400 to 22,400", "70.6,", "| 273 |"):
-        assert figure in _README
-    billing = max(2, math.ceil(2 * readings / 17_400))
-    partitions = max(8, 2 ** math.ceil(math.log2(billing)))
-    stores = math.ceil(2 * readings / 33_390)
-    gigabytes = readings * 202 * _DAY_SECONDS / 1e9
-    cores = [readings * microseconds / 1e6 for microseconds in (70.6, 273)]
-    cells = (
-        f"{devices:,}",
-        f"{readings:,}",
-        f"{gigabytes:.1f}" if gigabytes < 10 else f"{gigabytes:,.0f}",
-        " to ".join(f"{each:.{2 if each < 1 else 1 if each < 10 else 0}f}" for each in cores),
-        f"{billing}",
-        f"{partitions}",
-        f"{stores}",
-    )
-
-    assert round(devices / 60) == readings
-    assert f"| {' | '.join(cells)} |" in _RUNBOOK
