@@ -10,6 +10,7 @@ import pytest
 from tests.unit.k8s.manifests import ROOT, SERVICES, Manifest, Overlay
 
 _OURS = "gridmesh"
+_OTLP_PORT = 4318
 _SERVERS = {"mongodb": 27017, "rabbitmq": 5672, "redis": 6379}
 # What a service's `app.py` does where it needs a server or a peer.
 _SIGNS = {"mongodb": "open_database(", "rabbitmq": "config.amqp_url", "redis": "open_redis("}
@@ -35,11 +36,12 @@ def outside(name: str, namespace: str, labels: Mapping[str, str] | None = None, 
 CLIENT = outside("client", "fleet", is_client=True)
 STRANGER = outside("stranger", "elsewhere", {"app.kubernetes.io/name": "gateway"})
 PROMETHEUS = outside("prometheus", "monitoring", {"app.kubernetes.io/name": "prometheus"})
+COLLECTOR = outside("collector", "monitoring", {"app.kubernetes.io/name": "opentelemetry-collector"})
 NEIGHBOUR = outside("neighbour", "monitoring")
 NAMES = outside("names", "kube-system", {"k8s-app": "kube-dns"})
 MANAGED = outside("managed", "gridmesh-servers")
 INTRUDER = Party("intruder", _OURS, {}, {"kubernetes.io/metadata.name": _OURS})
-OTHERS = (CLIENT, STRANGER, PROMETHEUS, NEIGHBOUR, NAMES, MANAGED, INTRUDER)
+OTHERS = (CLIENT, STRANGER, PROMETHEUS, COLLECTOR, NEIGHBOUR, NAMES, MANAGED, INTRUDER)
 
 
 class Policies:
@@ -60,7 +62,12 @@ class Policies:
 
     def arrows(self) -> set[tuple[str, str, int]]:
         """Every (from, to, port) that is let through, over all parties and all ports that anybody has."""
-        ports = {port for each in self.ports.values() for port in each.values()} | {53, 15672, *_SERVERS.values()}
+        ports = {port for each in self.ports.values() for port in each.values()} | {
+            53,
+            15672,
+            _OTLP_PORT,
+            *_SERVERS.values(),
+        }
         parties = (*self.pods, *OTHERS)
         return {
             (source.name, target.name, port)
@@ -118,6 +125,8 @@ def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
         for server, port in _SERVERS.items():
             if _SIGNS[server] in application:
                 yield service, server if server in overlay.workloads() else MANAGED.name, port
+        if "open_tracing(" in application:
+            yield service, COLLECTOR.name, _OTLP_PORT
         yield PROMETHEUS.name, service, overlay.config(service).metrics_port
     for service in _PUBLIC:
         yield CLIENT.name, service, grpc[service]
@@ -146,6 +155,7 @@ def test_the_code_draws_the_arrows_of_the_design(dev: Overlay) -> None:
         ("analytics", "billing"),
         ("analytics", "mongodb"),
         ("analytics", "rabbitmq"),
+        *product(SERVICES, ["collector"]),
     }
 
 
