@@ -44,7 +44,7 @@ def open_tracing(config: ServiceConfig, service: str, registry: CollectorRegistr
 
 
 def _provider(config: ServiceConfig, service: str, registry: CollectorRegistry) -> TracerProvider:
-    # Imported here, for a process that exports nothing would pay 15 MB and a tenth of a second for them.
+    # Imported here, for a process that exports nothing would pay a dozen MB and a tenth of a second for them.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
