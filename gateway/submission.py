@@ -30,6 +30,8 @@ class Submission:
 
     def parts(self) -> list[PartitionPart]:
         """The Parts as a request has them."""
+        if not self._traceparent:
+            return [PartitionPart(partition=partition, part=part) for partition, part in self._parts.items()]
         return [
             PartitionPart(partition=partition, part=part, traceparent=self._traceparent)
             for partition, part in self._parts.items()
