@@ -22,6 +22,7 @@ JOINT_SPANS_MAXIMUM = 64
 """Work that was done for more traces at once shows in so many of them; also the most links that one span gets."""
 
 _PROPAGATOR = TraceContextTextMapPropagator()
+_NOTHING = Context()
 
 
 class TraceSpan:
@@ -142,7 +143,7 @@ def lasting(spans: Sequence[TraceSpan]) -> Iterator[None]:
 
 def _context(traceparent: str) -> Context:
     # Beside nothing that may be current otherwise.
-    return _PROPAGATOR.extract({TRACEPARENT: traceparent}, Context())
+    return _PROPAGATOR.extract({TRACEPARENT: traceparent}, _NOTHING) if traceparent else _NOTHING
 
 
 def _span_context(traceparent: str) -> SpanContext:
