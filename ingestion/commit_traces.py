@@ -37,6 +37,7 @@ class CommitTraces:
 
     def __init__(self, tracing: Tracing, partition: int) -> None:
         self._tracing = tracing
+        self.is_on = tracing.is_on
         self._partition = partition
 
     def part(self, waiter: Waiter, traceparent: str, size_bytes: int) -> Waiter:
@@ -54,8 +55,6 @@ class CommitTraces:
 
         The others point to it, too, for the rest of the way is in the trace of the first.
         """
-        if not self._tracing.is_on:
-            return None
         spans = [waiter.span for waiter in waiters if isinstance(waiter, TracedPart)]
         if not spans:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -176,7 +176,7 @@ class PartitionWriter:
             parts_bytes += len(part)
         self._gathered_bytes -= parts_bytes
         self._is_tick_due = False
-        span = self._traces.batch(waiters)
+        span = self._traces.batch(waiters) if self._traces.is_on else None
         batch = self._sealer.seal(parts, span.traceparent if span else "")
         if span:
             span.set({"messaging.message.id": batch.batch_id, "messaging.message.body.size": len(batch.body)})
@@ -190,8 +190,11 @@ class PartitionWriter:
         loop = asyncio.get_running_loop()
         patience = loop.call_later(self._limits.away_patience_seconds, self._lose_patience, head)
         try:
-            with lasting([head.span]) if head.span else nullcontext():
+            if head.span is None:
                 await self._publish_until_through(head)
+            else:
+                with lasting([head.span]):
+                    await self._publish_until_through(head)
         finally:
             patience.cancel()
         self._refusal = None
