@@ -53,6 +53,7 @@ from common.partition_sharing import PartitionSharing, replica_name
 from common.registry_cache import REGISTRY_SERVICE, RegistryCache
 from common.store_deadline import StoreDeadlineInterceptor
 from common.topology import QueueLimits
+from common.trace_export import open_tracing
 
 if TYPE_CHECKING:
     # Exists only for the type checker.
@@ -99,11 +100,10 @@ async def analytics_app(
         metrics = MetricsServer(metrics_registry, config.bind_host, config.metrics_port)
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
+        tracing = open_tracing(config, "analytics", metrics_registry, lifecycle)
 
         registry_cache = _registry_cache(lifecycle, config)
-        billing = open_channel(config.billing_address, serving=_USAGE)
-        lifecycle.on_close("billing", billing.close)
-        usage: UsageServiceAsyncStub = UsageServiceStub(billing)
+        usage = _usage(lifecycle, config)
 
         database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
@@ -130,7 +130,7 @@ async def analytics_app(
 
         consumers = PartitionConsumers(
             lambda partition: QueueConsumer(
-                connection, partition, config.prefetch, intake=intake, devices=devices, known=known
+                connection, partition, config.prefetch, intake=intake, devices=devices, known=known, tracing=tracing
             ),
             partial(topology.require, connection),
         )
@@ -238,6 +238,13 @@ def _registry_cache(lifecycle: Lifecycle, config: AnalyticsConfig) -> RegistryCa
     lifecycle.on_close("registry", cache.close)
     lifecycle.start_task("registry", cache.run())
     return cache
+
+
+def _usage(lifecycle: Lifecycle, config: AnalyticsConfig) -> UsageServiceAsyncStub:
+    billing = open_channel(config.billing_address, serving=_USAGE)
+    lifecycle.on_close("billing", billing.close)
+    usage: UsageServiceAsyncStub = UsageServiceStub(billing)
+    return usage
 
 
 def _readings_tap(

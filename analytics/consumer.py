@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
+from opentelemetry.trace import SpanKind
 from pymongo.errors import PyMongoError
 
 from analytics.batch_memory import BatchMemory
@@ -19,8 +21,10 @@ from analytics.observation import OpenedBatch, ReceivedBatches
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
 from common.broker import BrokerConnection, Consumer, Delivery
+from common.delivery_traces import NO_SPANS, DeliveryTraces, Spans
 from common.logs import get_logger
 from common.topology import queue_name
+from common.tracing import NO_TRACING, Tracing
 
 # An acknowledgement for this many deliveries, or this long after the first of them, so that no tail waits for ever.
 ACK_AFTER_DELIVERIES = 32
@@ -134,6 +138,7 @@ class QueueConsumer:
         intake: BatchIntake,
         devices: NewDevices,
         known: Callable[[int], None],
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.partition = partition
         self.queue = queue_name("analytics", partition)
@@ -143,6 +148,7 @@ class QueueConsumer:
         self._intake = intake
         self._devices = devices
         self._known = known
+        self._traces = DeliveryTraces(tracing, self.queue, partition)
         self._ack_after_deliveries = min(ACK_AFTER_DELIVERIES, prefetch)
         self._unacked: Delivery | None = None
         self._unacked_count = 0
@@ -184,7 +190,9 @@ class QueueConsumer:
                 ack_at = None if self._unacked is None else loop.time() + STORE_RETRY_SECONDS
                 continue
             await self._intake.make_room()
-            await self._take(self._with_waiting(delivery))
+            deliveries = self.subscription.with_waiting(delivery, ACK_AFTER_DELIVERIES)
+            with self._traces.processing(deliveries) as spans:
+                await self._take(deliveries, spans)
             if self._unacked is None:
                 ack_at = None
             elif ack_at is None:
@@ -215,13 +223,7 @@ class QueueConsumer:
         await self.subscription.stop()
         await self.flush()
 
-    def _with_waiting(self, first: Delivery) -> list[Delivery]:
-        deliveries = [first]
-        while len(deliveries) < ACK_AFTER_DELIVERIES and not self.subscription.deliveries.empty():
-            deliveries.append(self.subscription.deliveries.get_nowait())
-        return deliveries
-
-    async def _take(self, deliveries: Sequence[Delivery]) -> None:
+    async def _take(self, deliveries: Sequence[Delivery], spans: Spans = NO_SPANS) -> None:
         opened = []
         last: Delivery | None = None
         for delivery in deliveries:
@@ -246,7 +248,8 @@ class QueueConsumer:
                 "parts_undecodable", queue=self.queue, batch_ids=received.batch_ids, causes=received.undecodable_parts
             )
         await self._devices.told(received)
-        self._intake.take(received)
+        with self._traces.step("update windows", SpanKind.INTERNAL, spans) if spans else nullcontext():
+            self._intake.take(received)
         self.newest_create_ms = max(self.newest_create_ms, *(batch.create_ms for batch in opened))
         self._unacked = last
         self._unacked_count += len(opened)

@@ -11,21 +11,19 @@ from functools import partial
 from typing import Any
 
 import stamina
-from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
 from billing.adjustment_due_store import AdjustmentDueStore
 from billing.adjustment_sweep import AdjustmentMetrics, AdjustmentSweep
 from billing.answer_cache import AnswerCache
 from billing.answers import Answers
-from billing.batch_codec import BatchDecoder
 from billing.config import BillingConfig
-from billing.consumer import ConsumerMetrics, ReadingsConsumer
+from billing.consumer import ReadingsConsumer
+from billing.consuming_wiring import merger_of, partition_sharing
 from billing.day_notice_store import Day
 from billing.live_cache import LiveCache
 from billing.live_publisher import LivePublisher
-from billing.merger import Merger, MergeSettings
-from billing.merger_metrics import MergerMetrics
+from billing.merger import Merger
 from billing.price_cache import PriceCache
 from billing.pricing_wiring import event_consumer, prepare_prices, pricing_tasks, region_pricing
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
@@ -39,22 +37,20 @@ from billing.validation_wiring import prepare_validation
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
-from common.dead_letters import DeadLetters
 from common.event_outbox import telling_connection
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
-from common.lease_store import LeaseStore
 from common.lifecycle import Lifecycle
 from common.metrics import MetricsServer, create_registry
 from common.mongo import Database, close, open_database, ping
-from common.partition_consumers import PartitionConsumers
-from common.partition_sharing import PartitionSharing, replica_name
+from common.partition_sharing import PartitionSharing
 from common.redis_client import open_redis
 from common.redis_client import ping as ping_redis
 from common.registry_cache import REGISTRY_SERVICE, RegistryCache
 from common.store_deadline import StoreDeadlineInterceptor
+from common.trace_export import open_tracing
 
 _STORE_WAIT_MAXIMUM_SECONDS = 2.0
 
@@ -84,6 +80,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         metrics = MetricsServer(registry, config.bind_host, config.metrics_port)
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
+        tracing = open_tracing(config, "billing", registry, lifecycle)
 
         database = open_database(config.mongo_url.get_secret_value(), appname="billing")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
@@ -99,8 +96,10 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         topology = GrowingTopology(config.partitions)
         broker = BrokerConnection(config.amqp_url.get_secret_value(), "billing", topology.declare)
         lifecycle.start_task("broker_connection", broker.run())
-        sharing = _sharing(config, readings, registry, database=database, broker=broker, topology=topology)
-        merger = _merger(config, readings, sharing, registry)
+        sharing = partition_sharing(
+            config, readings, registry, database=database, broker=broker, topology=topology, tracing=tracing
+        )
+        merger = merger_of(config, readings, sharing, registry, tracing)
         progress, adjustments_due = ValidationProgressStore(database), AdjustmentDueStore(database)
         roller = Roller(
             days=readings.days,
@@ -164,64 +163,6 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             ).run
         lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, background))
         yield BillingApp(server, metrics, health, merger), lifecycle
-
-
-def _sharing(
-    config: BillingConfig,
-    readings: ReadingsAtRest,
-    registry: CollectorRegistry,
-    *,
-    database: Database,
-    broker: BrokerConnection,
-    topology: GrowingTopology,
-) -> PartitionSharing[ReadingsConsumer]:
-    metrics = ConsumerMetrics(registry)
-    decoder, dead_letters = BatchDecoder(), DeadLetters(broker, registry)
-
-    def consumer(partition: int) -> ReadingsConsumer:
-        return ReadingsConsumer(
-            broker=broker,
-            partition=partition,
-            prefetch=config.prefetch,
-            log=readings.writer,
-            tail=readings.tail,
-            decoder=decoder,
-            dead_letters=dead_letters,
-            publish=readings.publisher.offer_segment,
-            learn_partition_count=sharing.known,
-            watermarks=readings.watermarks,
-            metrics=metrics,
-            clock=time.monotonic,
-        )
-
-    sharing = PartitionSharing(
-        me=replica_name(config.grpc_port),
-        store=LeaseStore(database, "billing"),
-        consumers=PartitionConsumers(consumer, partial(topology.require, broker)),
-        partitions=config.partitions,
-        registry=registry,
-    )
-    return sharing
-
-
-def _merger(
-    config: BillingConfig,
-    readings: ReadingsAtRest,
-    sharing: PartitionSharing[ReadingsConsumer],
-    registry: CollectorRegistry,
-) -> Merger:
-    return Merger(
-        tail=readings.tail,
-        log=readings.log,
-        history=readings.history,
-        live=readings.live,
-        partitions=lambda: sharing.leased,
-        settings=MergeSettings(config.merge_wait_seconds, config.merge_readings_per_round, config.merge_search_seconds),
-        metrics=MergerMetrics(registry),
-        publish=readings.publisher.offer_segment,
-        give_way=readings.writer,
-        clock=time.monotonic,
-    )
 
 
 async def _day_changed(progress: ValidationProgressStore, due: AdjustmentDueStore, kind: Kind, day: Day) -> None:

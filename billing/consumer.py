@@ -3,21 +3,26 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import takewhile
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from opentelemetry.trace import SpanKind
 from pymongo.errors import PyMongoError
 
 from billing.batch_codec import BatchDecoder, DecodedBatch, UndecodableBatch
 from billing.completeness import PartitionCompleteness
+from billing.consumer_metrics import ConsumerMetrics
 from billing.segment import Segment
 from billing.tail import Tail
 from billing.watermarks import Watermarks
 from common.broker import BrokerConnection, Consumer, Delivery, PublishFailed
 from common.dead_letters import DeadLetter, DeadLetters
+from common.delivery_traces import DeliveryTraces, Spans
 from common.logs import get_logger
 from common.topology import queue_name
+from common.tracing import NO_TRACING, Attributes, Tracing
 
 
 class Log(Protocol):
@@ -52,8 +57,9 @@ class ReadingsConsumer:
         publish: Callable[[Segment], None],
         learn_partition_count: Callable[[int], None],
         watermarks: Watermarks,
-        metrics: "ConsumerMetrics",
+        metrics: ConsumerMetrics,
         clock: Callable[[], float],
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._queue = queue_name("billing", partition)
         self._partition = partition
@@ -67,6 +73,7 @@ class ReadingsConsumer:
         self._watermarks = watermarks
         self._metrics = metrics
         self._clock = clock
+        self._traces = DeliveryTraces(tracing, self._queue, partition)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -95,7 +102,9 @@ class ReadingsConsumer:
         while True:
             delivery = await self._consumer.deliveries.get()
             self._idle.clear()
-            await self._take(self._with_waiting(delivery), completeness)
+            deliveries = self._consumer.with_waiting(delivery, _DELIVERIES_PER_WRITE)
+            with self._traces.processing(deliveries) as spans:
+                await self._take(deliveries, completeness, spans)
             if self._consumer.deliveries.empty():
                 self._idle.set()
 
@@ -105,13 +114,7 @@ class ReadingsConsumer:
         await self._idle.wait()
         await self._watermarks.close(self._partition)
 
-    def _with_waiting(self, first: Delivery) -> list[Delivery]:
-        deliveries = [first]
-        while len(deliveries) < _DELIVERIES_PER_WRITE and not self._consumer.deliveries.empty():
-            deliveries.append(self._consumer.deliveries.get_nowait())
-        return deliveries
-
-    async def _take(self, deliveries: Sequence[Delivery], completeness: PartitionCompleteness) -> None:
+    async def _take(self, deliveries: Sequence[Delivery], completeness: PartitionCompleteness, spans: Spans) -> None:
         batches: dict[str, DecodedBatch] = {}
         ticks: list[Delivery] = []
         readable = 0
@@ -127,7 +130,9 @@ class ReadingsConsumer:
         # Decoding is work without an await; callers want the loop too.
         await asyncio.sleep(0)
         segments = [batch.segment for batch in batches.values() if not batch.is_tick]
-        known = await self._append(segments) if segments else set()
+        if spans:
+            segments = [_traced(segment, spans) for segment in segments]
+        known = await self._append(segments, spans) if segments else set()
         await self._ack_all_but(ticks, deliveries)
         self._watermarks.recorded(completeness, batches.values())
         self._metrics.duplicates.inc(readable - len(batches) + len(known))
@@ -208,44 +213,26 @@ class ReadingsConsumer:
             else:
                 return
 
-    async def _append(self, segments: Sequence[Segment]) -> set[str]:
+    async def _append(self, segments: Sequence[Segment], spans: Spans) -> set[str]:
         while True:
             try:
-                with self._metrics.append_seconds.time():
+                with self._metrics.append_seconds.time(), self._inserting(segments, spans):
                     return await self._log.append(segments)
             except PyMongoError as failure:
                 _log.warning("log_append_retried", cause=type(failure).__name__, segments=len(segments))
                 self._metrics.append_failures.inc()
                 await asyncio.sleep(_RETRY_SECONDS)
 
+    def _inserting(self, segments: Sequence[Segment], spans: Spans) -> AbstractContextManager[object]:
+        attributes: Attributes = {
+            "db.system.name": "mongodb",
+            "db.operation.name": "insert",
+            "db.collection.name": "readings_log",
+            "db.operation.batch.size": len(segments),
+        }
+        return self._traces.step("insert readings_log", SpanKind.CLIENT, spans, attributes) if spans else nullcontext()
 
-class ConsumerMetrics:
-    """Counters of the way into the log."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.append_seconds = Histogram(
-            "billing_log_append_seconds", "Time one write to the log took.", registry=registry
-        )
-        self.append_failures = Counter(
-            "billing_log_append_failures", "Writes to the log that were tried again.", registry=registry
-        )
-        self.undecodable = Counter(
-            "billing_undecodable", "Parts and whole messages sent to the dead letters.", registry=registry
-        )
-        batches = Counter("billing_batches", "Batches taken from the queues.", ["outcome"], registry=registry)
-        self._logged, self.duplicates = batches.labels("logged"), batches.labels("duplicate")
-        self._readings = Counter("billing_logged_readings", "Readings written to the log.", registry=registry)
-        self._delay = Histogram(
-            "billing_receive_to_log_seconds",
-            "Time from the gateway's receipt of the first reading of a batch to the log.",
-            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-            registry=registry,
-        )
-
-    def count(self, segment: Segment) -> None:
-        """Counts a batch that is new in the log."""
-        self._logged.inc()
-        self._readings.inc(segment.reading_count)
-        first_receive_ms = segment.first_receive_ms
-        if first_receive_ms is not None:
-            self._delay.observe(max(0, segment.record_ms - first_receive_ms) / 1000)
+def _traced(segment: Segment, spans: Spans) -> Segment:
+    span = spans.get(segment.batch_id)
+    return replace(segment, traceparent=span.traceparent) if span else segment

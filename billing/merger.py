@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
+from opentelemetry.trace import SpanKind
 from pymongo.errors import PyMongoError
 
 from billing.backlog import Backlog
@@ -19,6 +21,7 @@ from billing.segment import Segment, gather_by_kind, of_devices
 from billing.span_folder import SpanFolder, span_rows
 from billing.tail import Tail
 from common.logs import get_logger
+from common.tracing import NO_TRACING, Attributes, Tracing
 
 _log = get_logger("billing.merger")
 
@@ -70,6 +73,7 @@ class Merger:
         publish: Callable[[Segment], None],
         give_way: GiveWay,
         clock: Callable[[], float],
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._tail = tail
         self._log = log
@@ -81,6 +85,7 @@ class Merger:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._tracing = tracing
         self._unmarked: list[str] = []
         self._quarantined: dict[str, str] = {}
 
@@ -131,7 +136,8 @@ class Merger:
             return False
         with self._metrics.seconds.time():
             if segments:
-                await self._fold(segments)
+                with self._spans(segments):
+                    await self._fold(segments)
                 self._unmarked += [segment.batch_id for segment in segments]
                 self._tail.folded(segments)
             await self._mark()
@@ -146,6 +152,25 @@ class Merger:
                 return []
         partition = self._tail.due(self._clock(), wait_seconds, self._settings.readings_per_round)
         return [] if partition is None else self._tail.oldest(partition, self._settings.readings_per_round)
+
+    def _spans(self, segments: Sequence[Segment]) -> AbstractContextManager[object]:
+        """One for each traced segment, under the span in which it was written, maybe by another process."""
+        if not self._tracing.is_on:
+            return nullcontext()
+        readings_count = sum(segment.reading_count for segment in segments)
+        parts: list[tuple[str, Attributes]] = [
+            (
+                segment.traceparent,
+                {
+                    "gridmesh.batch.id": segment.batch_id,
+                    "gridmesh.segments.count": len(segments),
+                    "gridmesh.readings.count": readings_count,
+                },
+            )
+            for segment in segments
+            if segment.traceparent
+        ]
+        return self._tracing.joint("merge segments", SpanKind.INTERNAL, parts)
 
     async def _fold(self, segments: Sequence[Segment]) -> None:
         gathered = gather_by_kind(segments)

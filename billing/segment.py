@@ -12,7 +12,10 @@ from billing.observation import Observation, SpanKey
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """One batch on record. `record_ms` is when it was written, the same for each of its readings."""
+    """One batch on record. `record_ms` is when it was written, the same for each of its readings.
+
+    `traceparent` is that of the span in which it was written; empty if it is not traced.
+    """
 
     batch_id: str
     partition: int
@@ -21,6 +24,7 @@ class Segment:
     create_ms: int
     record_ms: int
     kinds: tuple[KindColumns, ...]
+    traceparent: str = ""
 
     @classmethod
     def of(  # noqa: PLR0917 - the fields of a segment in their order

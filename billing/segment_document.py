@@ -16,6 +16,7 @@ _INTEGERS = "<i8"
 
 def to_document(segment: Segment) -> dict[str, Any]:
     """The document of a segment; `_id` is the batch id, so writing it again is a duplicate key and no harm."""
+    traced = {"traceparent": segment.traceparent} if segment.traceparent else {}
     return {
         "_id": segment.batch_id,
         "partition": segment.partition,
@@ -24,6 +25,7 @@ def to_document(segment: Segment) -> dict[str, Any]:
         "create_time": datetime_from_ms(segment.create_ms),
         "recorded_at": datetime_from_ms(segment.record_ms),
         "reading_count": segment.reading_count,
+        **traced,
         **{columns.kind.name: _pack(columns) for columns in segment.kinds},
     }
 
@@ -38,6 +40,7 @@ def from_document(document: Mapping[str, Any]) -> Segment:
         create_ms=datetime_to_ms(document["create_time"]),
         record_ms=datetime_to_ms(document["recorded_at"]),
         kinds=tuple(_unpack(kind, document[kind.name]) for kind in KINDS.values() if kind.name in document),
+        traceparent=document.get("traceparent", ""),
     )
 
 

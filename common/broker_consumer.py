@@ -57,6 +57,13 @@ class Consumer:
         # Bounded by the prefetch, which the broker keeps.
         self.deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
 
+    def with_waiting(self, first: Delivery, maximum_count: int) -> list[Delivery]:
+        """A delivery that was taken, and those that wait behind it, at most so many together."""
+        deliveries = [first]
+        while len(deliveries) < maximum_count and not self.deliveries.empty():
+            deliveries.append(self.deliveries.get_nowait())
+        return deliveries
+
     @property
     def is_subscribed(self) -> bool:
         """Whether the broker sends deliveries now, or would if the queue had any."""

@@ -44,6 +44,10 @@ class ServiceConfig(BaseModel):
     """Whether others may listen on the gRPC port too; set for workers, by their parent."""
     metrics_bind_host: str = ""
     """Where `/metrics` is served; empty is `bind_host`."""
+    otel_exporter_otlp_endpoint: str = Field(default="", pattern="^(https?://.+)?$")
+    """The collector that traces are exported to, by OTLP over HTTP such as `http://127.0.0.1:4318`; empty: to none."""
+    otel_traces_sampler_arg: float = Field(default=0.01, ge=0, le=1)
+    """The share of frames that are traced, where the caller has not decided it; only the gateway's matters."""
 
     @property
     def metrics_host(self) -> str:

@@ -9,19 +9,29 @@ from datetime import UTC, datetime
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-# These say at ERROR what the broker connection says itself, once, when the state changes.
-_CHATTY_LIBRARIES = {"aiormq": logging.CRITICAL, "asyncio": logging.WARNING, "pymongo": logging.WARNING}
+from common.trace_context import current_traceparent, trace_and_span_id
+
+# Some say at ERROR what the broker connection, or the export of traces, says itself, once, when the state changes.
+_CHATTY_LIBRARIES = {
+    "aiormq": logging.CRITICAL,
+    "asyncio": logging.WARNING,
+    "opentelemetry": logging.CRITICAL,
+    "pymongo": logging.WARNING,
+    "urllib3": logging.CRITICAL,
+}
 
 
 def configure(service: str, level: str) -> None:
     """Sends every record of this process to stderr with the keys `time`, `level`, `service`, `event` and its fields.
 
-    `level` is debug, info, warning or error. Only a process's entry point calls this.
+    What is said while a sampled span is current has its `trace_id` and `span_id`, too. `level` is debug, info, warning
+    or error. Only a process's entry point calls this.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         _Stamp(service),
+        _add_trace_ids,
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
@@ -63,3 +73,10 @@ class _Stamp:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         level, name = event.pop("level"), event.pop("event")
         return {"time": now, "level": level, "service": self._service, "event": name, **event}
+
+
+def _add_trace_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    traceparent = current_traceparent()
+    if traceparent:
+        event["trace_id"], event["span_id"] = trace_and_span_id(traceparent)
+    return event

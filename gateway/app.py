@@ -23,6 +23,7 @@ from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
 from common.metrics import MetricsServer, create_registry
+from common.trace_export import open_tracing
 from gateway.config import GatewayConfig
 from gateway.device_directory import DeviceDirectory
 from gateway.device_feed import DeviceFeed
@@ -33,8 +34,9 @@ from gateway.ingestion_streams import IngestionStreams
 from gateway.intake import Intake
 from gateway.intake_metrics import IntakeMetrics
 from gateway.intake_room import IntakeRoom
+from gateway.reading_stream import STREAM_METHOD
 from gateway.registry_service import RegistryService
-from gateway.telemetry_service import STREAM_METHOD, TelemetryService
+from gateway.telemetry_service import TelemetryService
 
 TELEMETRY = telemetry_service_pb2.DESCRIPTOR.services_by_name["TelemetryService"].full_name
 REGISTRY = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
@@ -67,6 +69,7 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
         metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
+        tracing = open_tracing(config, "gateway", registry, lifecycle)
 
         devices = _open_devices(config, lifecycle)
         client = _open_ingestion(config, lifecycle)
@@ -77,7 +80,7 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
 
         room = IntakeRoom(config.unanswered_maximum_bytes)
         intake_metrics = IntakeMetrics(registry, room)
-        intake = Intake(devices.directory, client, intake_metrics, _now_ms)
+        intake = Intake(devices.directory, client, intake_metrics, _now_ms, tracing)
         telemetry = TelemetryService(intake, room, intake_metrics, ConnectionAge(config.connection_age_seconds))
         registry_service = RegistryService(devices.store, devices.directory, devices.watches)
         server = GrpcServer(

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 import stamina
 from energy.common.v1 import error_reason_pb2 as reasons
-from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest, PartitionPart
+from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest
 
 from common.errors import DependencyUnavailable, MeshError, Overloaded
 from common.logs import get_logger
+from gateway.submission import Submission
 
 if TYPE_CHECKING:
     # Exists only for the type checker.
@@ -42,19 +43,6 @@ class StreamLost(Exception):
     """Expected: the stream to ingestion ended before it had answered anything."""
 
 
-class _Submission:
-    """The Parts of one frame on their way."""
-
-    __slots__ = ("durable", "parts", "refusal", "sequence", "size_bytes")
-
-    def __init__(self, parts: Mapping[int, bytes], durable: asyncio.Future[None]) -> None:
-        self.parts = parts
-        self.size_bytes = sum(map(len, parts.values()))
-        self.durable = durable
-        self.sequence = 0
-        self.refusal: MeshError | None = None
-
-
 class IngestionClient:
     """One long-lived stream to ingestion; `run()` is its life and must run as a background task.
 
@@ -69,10 +57,10 @@ class IngestionClient:
         self._stub = stub
         self._in_flight_maximum = in_flight_maximum
         self._sequence = 0
-        self._in_flight: dict[int, list[_Submission]] = {}
-        self._unsent: deque[_Submission] = deque()
+        self._in_flight: dict[int, list[Submission]] = {}
+        self._unsent: deque[Submission] = deque()
         self._may_write = asyncio.Event()
-        self._pushed_back: list[_Submission] = []
+        self._pushed_back: list[Submission] = []
         self._pushback_seconds = 0.0
         self._call: _Call | None = None
         self._heard_at = 0.0
@@ -84,7 +72,7 @@ class IngestionClient:
             Overloaded: the queues stayed full for so long.
             DependencyUnavailable: ingestion, or the broker behind it, stayed away for so long.
         """
-        submission = _Submission(parts, asyncio.get_running_loop().create_future())
+        submission = Submission(parts, asyncio.get_running_loop().create_future())
         self._send([submission])
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -142,7 +130,7 @@ class IngestionClient:
                     return
 
     def _next_request(self) -> IngestReadingsRequest:
-        submissions: list[_Submission] = []
+        submissions: list[Submission] = []
         size_bytes = 0
         while self._unsent and (not submissions or size_bytes + self._unsent[0].size_bytes <= _REQUEST_BYTES):
             submission = self._unsent.popleft()
@@ -158,11 +146,7 @@ class IngestionClient:
             submission.sequence = self._sequence
         return IngestReadingsRequest(
             sequence=self._sequence,
-            parts=[
-                PartitionPart(partition=partition, part=part)
-                for submission in submissions
-                for partition, part in submission.parts.items()
-            ],
+            parts=[part for submission in submissions for part in submission.parts()],
         )
 
     async def _read(self, call: _Call) -> int:
@@ -184,7 +168,7 @@ class IngestionClient:
             _log.warning("ingestion_stream_silent", in_flight=len(self._in_flight))
         return answers
 
-    def _send(self, submissions: Iterable[_Submission]) -> None:
+    def _send(self, submissions: Iterable[Submission]) -> None:
         self._unsent.extend(submissions)
         self._may_write.set()
 
@@ -218,7 +202,7 @@ class IngestionClient:
         if all(submission.durable.done() for submission in self._in_flight.get(sequence, ())):
             self._answered(sequence)
 
-    def _answered(self, sequence: int) -> list[_Submission]:
+    def _answered(self, sequence: int) -> list[Submission]:
         """Those who still wait for the answer to a request, which has come."""
         submissions = self._in_flight.pop(sequence, [])
         self._may_write.set()

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from energy.telemetry.v1.verdict_pb2 import Verdict
+from opentelemetry.trace import SpanKind
 
+from common.tracing import NO_TRACING, Tracing
 from gateway.device_directory import DeviceDirectory
 from gateway.frame_check import FrameCheck, looked_up
 from gateway.frame_reader import ReadFrame
@@ -19,6 +21,13 @@ class Submitter(Protocol):
 
     async def submit(self, parts: dict[int, bytes], timeout_seconds: float) -> None:
         """Returns when every Part is durable."""
+
+
+class Caller(NamedTuple):
+    """How a frame came in: the full name of the method, and the caller's traceparent if it sent one."""
+
+    method: str
+    traceparent: str = ""
 
 
 class FrameOutcome(NamedTuple):
@@ -38,13 +47,20 @@ class Intake:
         submitter: Submitter,
         metrics: IntakeMetrics,
         now_ms: Callable[[], int],
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._directory = directory
         self._submitter = submitter
         self._metrics = metrics
         self._now_ms = now_ms
+        self._tracing = tracing
 
-    async def take(self, frame: ReadFrame, timeout_seconds: float) -> FrameOutcome:
+    @property
+    def is_traced(self) -> bool:
+        """Whether it is of use to look for a caller's traceparent."""
+        return self._tracing.is_on
+
+    async def take(self, frame: ReadFrame, timeout_seconds: float, caller: Caller) -> FrameOutcome:
         """Checks the readings of a frame and returns when those that are not refused are durable.
 
         May raise what the driver raises when a device must be looked up and the store is away.
@@ -53,6 +69,16 @@ class Intake:
             Overloaded: the queues stayed full for `timeout_seconds`.
             DependencyUnavailable: ingestion, or the broker behind it, stayed away for so long.
         """
+        if not self._tracing.is_on:
+            return await self._take(frame, timeout_seconds)
+        attributes = {"rpc.system.name": "grpc", "rpc.method": caller.method}
+        with self._tracing.span(caller.method, SpanKind.SERVER, caller.traceparent, attributes) as span:
+            outcome = await self._take(frame, timeout_seconds)
+            span.set({"gridmesh.readings.accepted": outcome.accepted_count})
+            span.set({"gridmesh.readings.refused": len(outcome.refused)})
+            return outcome
+
+    async def _take(self, frame: ReadFrame, timeout_seconds: float) -> FrameOutcome:
         clock = asyncio.get_running_loop().time
         started_at = clock()
         receive_time_ms = self._now_ms()

@@ -13,11 +13,13 @@ from google.protobuf.message import DecodeError
 
 from gateway.frame_reader import FrameReader, ReadFrame
 from gateway.frame_rules import MALFORMED, WHOLE_FRAME, sequence_fault, size_fault
-from gateway.intake import Intake
+from gateway.intake import Caller, Intake
 from gateway.intake_metrics import IntakeMetrics
 from gateway.intake_room import IntakeRoom
 from gateway.task_scope import Beside
 from gateway.validation import Fault
+
+STREAM_METHOD = "/energy.telemetry.v1.TelemetryService/StreamReadings"
 
 WINDOW_FRAMES = 64
 
@@ -25,6 +27,8 @@ WINDOW_FRAMES = 64
 _PATIENCE_SECONDS = 20.0
 # One frame may bring a thousand; more than that wait for the next ack, so that an ack stays a small message.
 _VERDICTS_AN_ACK = 1_000
+# Each frame is a trace of its own; one for the whole life of a stream would be none that anybody can read.
+_CALLER = Caller(STREAM_METHOD[1:])
 
 
 class _Unacked:
@@ -135,7 +139,7 @@ class ReadingStream:
 
     async def _take(self, frame: ReadFrame, size_bytes: int, unacked: _Unacked) -> None:
         try:
-            outcome = await self._intake.take(frame, _PATIENCE_SECONDS)
+            outcome = await self._intake.take(frame, _PATIENCE_SECONDS, _CALLER)
         finally:
             self._room.give_back(size_bytes)
         unacked.refused = outcome.refused

@@ -22,15 +22,16 @@ from common.connection_age import DEFAULT_AGE, ConnectionAge
 from common.errors import DeviceNotFound, FieldViolation, InvalidArgument, MeshError
 from common.instants import from_ms
 from common.rpc_guard import Context
+from common.trace_context import TRACEPARENT
 from gateway.frame_reader import FrameReader, ReadFrame
 from gateway.frame_rules import size_fault
-from gateway.intake import FrameOutcome, Intake
+from gateway.intake import Caller, FrameOutcome, Intake
 from gateway.intake_metrics import IntakeMetrics
 from gateway.intake_room import IntakeRoom
 from gateway.limits import FRAME_READINGS_MAXIMUM
 from gateway.reading_stream import ReadingStream
 
-STREAM_METHOD = "/energy.telemetry.v1.TelemetryService/StreamReadings"
+_SERVICE = "energy.telemetry.v1.TelemetryService"
 
 # A caller of a unary method would rather hear UNAVAILABLE and try again than wait for a deadline of its own.
 _UNARY_PATIENCE_SECONDS = 5.0
@@ -52,19 +53,21 @@ class TelemetryService(TelemetryServiceServicer):
         self._no_streams.set()
         self._streams_count = 0
 
-    async def SendReading(self, request: SendReadingRequest, context: Context) -> SendReadingResponse:  # noqa: N802, ARG002
+    async def SendReading(self, request: SendReadingRequest, context: Context) -> SendReadingResponse:  # noqa: N802
         """Takes one reading."""
         if not request.HasField("reading"):
             raise InvalidArgument([FieldViolation("reading", "FIELD_REQUIRED", "is required")])
-        outcome = await self._take(ReadFrame.of([request.reading]), request.ByteSize())
+        caller = self._caller("SendReading", context)
+        outcome = await self._take(ReadFrame.of([request.reading]), request.ByteSize(), caller)
         if outcome.refused:
             raise _error_of(outcome.refused[0], request.reading.device_id)
         return SendReadingResponse(receive_time=from_ms(outcome.receive_time_ms))
 
-    async def SendReadings(self, request: SendReadingsRequest, context: Context) -> SendReadingsResponse:  # noqa: N802, ARG002
+    async def SendReadings(self, request: SendReadingsRequest, context: Context) -> SendReadingsResponse:  # noqa: N802
         """Takes one frame."""
         _require_size(len(request.readings))
-        outcome = await self._take(ReadFrame.of(request.readings), request.ByteSize())
+        caller = self._caller("SendReadings", context)
+        outcome = await self._take(ReadFrame.of(request.readings), request.ByteSize(), caller)
         return SendReadingsResponse(
             receive_time=from_ms(outcome.receive_time_ms),
             accepted_count=outcome.accepted_count,
@@ -95,9 +98,16 @@ class TelemetryService(TelemetryServiceServicer):
         self._draining.set()
         await self._no_streams.wait()
 
-    async def _take(self, frame: ReadFrame, size_bytes: int) -> FrameOutcome:
+    async def _take(self, frame: ReadFrame, size_bytes: int, caller: Caller) -> FrameOutcome:
         async with self._room.holding(size_bytes):
-            return await self._intake.take(frame, _UNARY_PATIENCE_SECONDS)
+            return await self._intake.take(frame, _UNARY_PATIENCE_SECONDS, caller)
+
+    def _caller(self, method: str, context: Context) -> Caller:
+        traceparent = ""
+        if self._intake.is_traced:
+            sent = dict(context.invocation_metadata() or ())
+            traceparent = str(sent.get(TRACEPARENT, ""))
+        return Caller(f"{_SERVICE}/{method}", traceparent)
 
     def _count_stream(self, change: int) -> None:
         self._streams_count += change

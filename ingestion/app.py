@@ -20,6 +20,7 @@ from common.lifecycle import Lifecycle
 from common.message_sizes import PARTS_MAXIMUM_BYTES
 from common.metrics import MetricsServer, create_registry
 from common.topology import QueueLimits
+from common.trace_export import open_tracing
 from ingestion.batch_pace import PaceLimits
 from ingestion.broker_queues import PartitionQueues
 from ingestion.commit_limits import CommitLimits
@@ -67,6 +68,7 @@ async def ingestion_app(
         metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
+        tracing = open_tracing(config, "ingestion", registry, lifecycle)
 
         queues = PartitionQueues(config.partitions, queue_limits)
         connection = open_connection(config.amqp_url.get_secret_value(), queues)
@@ -79,6 +81,7 @@ async def ingestion_app(
             limits=_commit_limits(config),
             waiting_maximum_bytes=config.waiting_maximum_bytes,
             registry=registry,
+            tracing=tracing,
         )
         lifecycle.start_task("group_commit", group_commit.run())
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 import stamina
 from prometheus_client import CollectorRegistry
@@ -13,9 +14,11 @@ from prometheus_client import CollectorRegistry
 from common.broker import PublishFailed
 from common.config import PARTITIONS_MAXIMUM
 from common.logs import get_logger
+from common.tracing import NO_TRACING, Tracing
 from ingestion.batch_writer import BatchWriter
 from ingestion.commit_limits import CommitLimits
 from ingestion.commit_metrics import CommitMetrics
+from ingestion.commit_traces import CommitTraces
 from ingestion.outcome import FailureReason, Waiter
 from ingestion.partition_writer import BatchPublisher, PartitionWriter
 from ingestion.sealed_batch import BatchSealer
@@ -41,11 +44,13 @@ class GroupCommit:
         limits: CommitLimits,
         waiting_maximum_bytes: int,
         registry: CollectorRegistry,
+        tracing: Tracing = NO_TRACING,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._writer = BatchWriter(str(uuid.uuid4()), partitions, now_ms)
         self._publisher = publisher
         self._limits = limits
+        self._tracing = tracing
         self._waiting = WaitingBytes(waiting_maximum_bytes)
         self._metrics = CommitMetrics(registry, self._waiting, lambda: self.partition_count)
         self._writers = [self._partition_writer(partition) for partition in range(partitions)]
@@ -62,18 +67,26 @@ class GroupCommit:
         """Partitions whose queues are declared, as its batches say."""
         return self._writer.partition_count
 
-    def submit(self, parts: Sequence[tuple[int, bytes]], waiter: Waiter) -> None:
+    @property
+    def is_traced(self) -> bool:
+        """Whether it is of use to say which trace a Part belongs to."""
+        return self._tracing.is_on
+
+    def submit(
+        self, parts: Sequence[tuple[int, bytes]], waiter: Waiter, traceparents: Sequence[str] | None = None
+    ) -> None:
         """Takes the (partition, serialised Part) pairs of one request, all of them or none.
 
-        The waiter hears once of each Part taken. Of a request that is not taken it hears one failure.
+        The waiter hears once of each Part taken. Of a request that is not taken it hears one failure. `traceparents`
+        are those of the frames that the Parts came in, in the order of the Parts; empty for one that is not traced.
         """
         refusal = self._refusal(parts)
         if refusal is not None:
             waiter.part_failed(refusal)
             return
         self._expect(max(partition for partition, _ in parts))
-        for partition, part in parts:
-            self._writers[partition].add(part, waiter)
+        for (partition, part), traceparent in zip(parts, traceparents or repeat(""), strict=False):
+            self._writers[partition].add(part, waiter, traceparent)
 
     def _expect(self, partition: int) -> None:
         while len(self._writers) <= partition:
@@ -140,6 +153,7 @@ class GroupCommit:
             limits=self._limits,
             waiting=self._waiting,
             metrics=self._metrics,
+            traces=CommitTraces(self._tracing, partition),
         )
 
     async def close(self, grace_seconds: float) -> None:

@@ -20,6 +20,7 @@ from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceServi
 from common.connection_age import DEFAULT_AGE, ConnectionAge
 from common.errors import FieldViolation, InvalidArgument, ShuttingDown
 from common.rpc_guard import Context
+from common.trace_context import sampled_traceparent
 from ingestion.dead_letter_message import chosen, page_of, require_choice
 from ingestion.dead_letter_metrics import DeadLetterMetrics
 from ingestion.dead_letter_replay import replay
@@ -137,7 +138,10 @@ class IngestionService(IngestionServiceServicer):
                 raise InvalidArgument([FieldViolation("sequence", "OUT_OF_RANGE", "must be greater than the last one")])
             last_sequence = request.sequence
             parts = [(part.partition, part.part) for part in request.parts]
-            self._group_commit.submit(parts, stream.begin(request.sequence, len(parts)))
+            traceparents = None
+            if self._group_commit.is_traced:
+                traceparents = [sampled_traceparent(part.traceparent) for part in request.parts]
+            self._group_commit.submit(parts, stream.begin(request.sequence, len(parts)), traceparents)
             if stream.is_ended:
                 return
             await stream.room()

@@ -11,10 +11,12 @@ from typing import Protocol
 import stamina
 
 from common.broker import PublishFailed, Rejected
+from common.tracing import TraceSpan, lasting
 from ingestion.batch import framed_part
 from ingestion.batch_pace import BatchPace
 from ingestion.commit_limits import CommitLimits
 from ingestion.commit_metrics import CommitMetrics
+from ingestion.commit_traces import CommitTraces
 from ingestion.outcome import FailureReason, Waiter
 from ingestion.sealed_batch import BatchSealer, SealedBatch
 from ingestion.waiting_bytes import WaitingBytes
@@ -46,6 +48,7 @@ class _Head:
     waiters: list[Waiter]
     parts_bytes: int
     since: float
+    span: TraceSpan | None = None
     failure: PublishFailed | None = None
 
 
@@ -71,12 +74,14 @@ class PartitionWriter:
         limits: CommitLimits,
         waiting: WaitingBytes,
         metrics: CommitMetrics,
+        traces: CommitTraces,
     ) -> None:
         self._sealer = sealer
         self._publisher = publisher
         self._limits = limits
         self._waiting = waiting
         self._metrics = metrics
+        self._traces = traces
         self._gathered: deque[tuple[bytes, Waiter]] = deque()
         self._gathered_bytes = 0
         self._gathering_since = 0.0
@@ -97,8 +102,13 @@ class PartitionWriter:
         self._is_tick_due = True
         self._arrived.set()
 
-    def add(self, part: bytes, waiter: Waiter) -> None:
-        """Takes a serialised Part; the waiter hears of it once, at once if the partition is stuck."""
+    def add(self, part: bytes, waiter: Waiter, traceparent: str = "") -> None:
+        """Takes a serialised Part; the waiter hears of it once, at once if the partition is stuck.
+
+        `traceparent` is that of the gateway's span, where the frame is traced.
+        """
+        if traceparent:
+            waiter = self._traces.part(waiter, traceparent, len(part))
         if self._refusal is not None:
             waiter.part_failed(self._refusal)
             return
@@ -173,7 +183,12 @@ class PartitionWriter:
         if parts:
             # What did not fit into the batch before counts from the first of that one.
             self._metrics.sealed(age_seconds=now - self._gathering_since)
-        return _Head(self._sealer.seal(parts), waiters, parts_bytes, now)
+        span = self._traces.batch(waiters) if self._traces.is_on else None
+        batch = self._sealer.seal(parts, span.traceparent if span else "")
+        if span:
+            span.set({"messaging.message.id": batch.batch_id, "messaging.message.body.size": len(batch.body)})
+            span.set({"gridmesh.parts.count": batch.parts_count})
+        return _Head(batch, waiters, parts_bytes, now, span)
 
     def _fits(self, parts_bytes: int) -> bool:
         return parts_bytes + len(self._gathered[0][0]) <= self._limits.batch_maximum_bytes
@@ -182,7 +197,11 @@ class PartitionWriter:
         loop = asyncio.get_running_loop()
         patience = loop.call_later(self._limits.away_patience_seconds, self._lose_patience, head)
         try:
-            await self._publish_until_through(head)
+            if head.span is None:
+                await self._publish_until_through(head)
+            else:
+                with lasting([head.span]):
+                    await self._publish_until_through(head)
         finally:
             patience.cancel()
         self._refusal = None
@@ -215,6 +234,8 @@ class PartitionWriter:
             await self._publisher.publish(head.batch)
         except PublishFailed as failure:
             head.failure = failure
+            if head.span:
+                head.span.event("publish_failed", {"error.type": type(failure).__name__})
             self._metrics.publish_failed(failure)
             if isinstance(failure, Rejected) and loop.time() - head.since >= self._limits.overload_patience_seconds:
                 self.refuse(FailureReason.OVERLOADED)

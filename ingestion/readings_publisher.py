@@ -10,6 +10,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 from common.broker import BrokerAway, BrokerConnection, Publisher, PublishFailed, Unroutable
 from common.broker_failures import broker_failures
 from common.topology import READINGS_EXCHANGE, SETTLING_SECONDS, routing_key
+from common.trace_context import TRACEPARENT
 from ingestion.batch import BATCH_TYPE
 from ingestion.broker_queues import PartitionQueues
 from ingestion.sealed_batch import SealedBatch
@@ -58,6 +59,7 @@ class ReadingsPublisher:
                 batch.body,
                 message_id=batch.batch_id,
                 type_name=BATCH_TYPE,
+                headers={TRACEPARENT: batch.traceparent} if batch.traceparent else None,
                 timeout=self._timeout_seconds,
             )
         except PublishFailed as failure:

@@ -19,6 +19,8 @@ class SealedBatch:
     sequence: int
     body: bytes
     parts_count: int
+    traceparent: str = ""
+    """Of the span of its publishing; empty if no Part of it is traced."""
 
 
 class BatchSealer:
@@ -29,8 +31,8 @@ class BatchSealer:
         self._writer = writer
         self._sequence = 0
 
-    def seal(self, framed_parts: Sequence[bytes]) -> SealedBatch:
-        """The next batch, of Parts that `framed_part` has framed."""
+    def seal(self, framed_parts: Sequence[bytes], traceparent: str = "") -> SealedBatch:
+        """The next batch, of Parts that `framed_part` has framed; its traceparent stands beside its bytes."""
         self._sequence += 1
         batch_id = str(uuid.uuid4())
         body = batch_bytes(
@@ -42,4 +44,4 @@ class BatchSealer:
             partition_count=self._writer.partition_count,
             framed_parts=framed_parts,
         )
-        return SealedBatch(batch_id, self._partition, self._sequence, body, len(framed_parts))
+        return SealedBatch(batch_id, self._partition, self._sequence, body, len(framed_parts), traceparent)

@@ -24,6 +24,7 @@ from billing.usage_store import UsageStore
 from common.mongo import Database
 from common.redis_client import open_redis
 from common.topology import partition_of
+from common.tracing import NO_TRACING, Tracing
 
 PARTITIONS = 8
 DEVICE = "meter-1"
@@ -77,8 +78,8 @@ class Store:
             pass
 
 
-async def store_on(database: Database) -> Store:
-    """A store with its indexes on an empty database."""
+async def store_on(database: Database, tracing: Tracing = NO_TRACING) -> Store:
+    """A store with its indexes on a database."""
     clock = Clock(instant_ms("2027-01-01T00:00:00"))
     days = DayStore(database, clock)
     log, history, live, tail = LogStore(database), HistoryStore(database, days), LiveStore(database), Tail(100_000)
@@ -95,6 +96,7 @@ async def store_on(database: Database) -> Store:
         publish=lambda _: None,
         give_way=LogWriter(log),
         clock=lambda: float(next(ticks)),
+        tracing=tracing,
     )
     reader = TailReader(tail, log)
     usage, minutes = UsageStore(database, history, reader, days), MinuteStore(database, history, reader)

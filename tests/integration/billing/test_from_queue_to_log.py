@@ -14,7 +14,8 @@ from pymongo.errors import AutoReconnect
 
 from billing.batch_codec import BatchDecoder
 from billing.completeness import Position
-from billing.consumer import ConsumerMetrics, ReadingsConsumer
+from billing.consumer import ReadingsConsumer
+from billing.consumer_metrics import ConsumerMetrics
 from billing.log_store import LogStore
 from billing.segment import Segment
 from billing.tail import Tail

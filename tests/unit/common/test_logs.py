@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from common import logs
+from common.trace_context import current
 
 Written = Callable[[Callable[[], object]], list[dict[str, Any]]]
 
@@ -20,7 +21,9 @@ def written_by(capsys: pytest.CaptureFixture[str]) -> Iterator[Written]:
     """Configures the log as a service does, gives the records that an act writes, and puts everything back."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in ("aiormq", "asyncio", "pymongo")}
+    levels = {
+        name: logging.getLogger(name).level for name in ("aiormq", "asyncio", "opentelemetry", "pymongo", "urllib3")
+    }
 
     def written(act: Callable[[], object]) -> list[dict[str, Any]]:
         # Here and not above: pytest swaps stderr between the phases of a test.
@@ -73,6 +76,22 @@ def test_a_failure_is_one_line_with_its_traceback(written_by: Written) -> None:
     assert "ValueError: invalid literal" in record["exception"]
     assert "int(secret[:0])" in record["exception"]
     assert secret not in json.dumps(record)
+
+
+def test_what_is_said_within_a_sampled_span_names_it(written_by: Written) -> None:
+    """Ours and the libraries' alike, beside the name of the event; outside of one there are no such keys."""
+
+    def speak() -> None:
+        for traceparent in (f"00-{'a' * 32}-{'b' * 16}-01", ""):
+            with current(traceparent):
+                logs.get_logger("test").warning("log_append_retried", segments=2)
+                logging.getLogger("some.library").warning("lost")
+
+    traced, library, *others = written_by(speak)
+
+    assert (traced["event"], traced["trace_id"], traced["span_id"]) == ("log_append_retried", "a" * 32, "b" * 16)
+    assert (library["trace_id"], library["span_id"]) == ("a" * 32, "b" * 16)
+    assert [{"trace_id", "span_id"} & other.keys() for other in others] == [set(), set()]
 
 
 def test_records_below_the_level_are_not_written(written_by: Written) -> None:

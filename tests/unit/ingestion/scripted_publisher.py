@@ -12,6 +12,7 @@ from energy.telemetry.v1.reading_pb2 import Reading
 from prometheus_client import CollectorRegistry
 
 from common.broker import PublishFailed
+from common.tracing import NO_TRACING, Tracing
 from ingestion.batch_pace import PaceLimits
 from ingestion.commit_limits import CommitLimits
 from ingestion.group_commit import GroupCommit
@@ -124,6 +125,7 @@ async def running_commit(
     *,
     waiting_maximum_bytes: int = 1 << 20,
     registry: CollectorRegistry | None = None,
+    tracing: Tracing = NO_TRACING,
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> AsyncIterator[GroupCommit]:
     """A group commit of two partitions, at work until the end of the block."""
@@ -133,6 +135,7 @@ async def running_commit(
         limits=limits or limits_with(),
         waiting_maximum_bytes=waiting_maximum_bytes,
         registry=registry or CollectorRegistry(),
+        tracing=tracing,
         now_ms=now_ms,
     )
     life = asyncio.ensure_future(commit.run())

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.k8s.manifests import ROOT, SERVICES, Manifest, Overlay, pod_template, rendered
 
 _OURS = "gridmesh"
+_OTLP_PORT = 4318
 _SERVERS = {"mongodb": 27017, "rabbitmq": 5672, "redis": 6379}
 # What a service's `app.py` does where it needs a server or a peer.
 _SIGNS = {"mongodb": "open_database(", "rabbitmq": "config.amqp_url", "redis": "open_redis("}
@@ -46,12 +47,13 @@ def outside(name: str, namespace: str, labels: Mapping[str, str] | None = None, 
 CLIENT = outside("client", "fleet", is_client=True)
 STRANGER = outside("stranger", "elsewhere", {"app.kubernetes.io/name": "gateway"})
 PROMETHEUS = outside("prometheus", "monitoring", {"app.kubernetes.io/name": "prometheus"})
+COLLECTOR = outside("collector", "monitoring", {"app.kubernetes.io/name": "opentelemetry-collector"})
 NEIGHBOUR = outside("neighbour", "monitoring")
 NAMES = outside("names", "kube-system", {"k8s-app": "kube-dns"})
 SCALER = outside("scaler", "keda", {"app": "keda-operator"})
 MANAGED = outside("managed", "gridmesh-servers")
 INTRUDER = Party("intruder", _OURS, {}, {"kubernetes.io/metadata.name": _OURS})
-OTHERS = (CLIENT, STRANGER, PROMETHEUS, NEIGHBOUR, NAMES, SCALER, MANAGED, INTRUDER)
+OTHERS = (CLIENT, STRANGER, PROMETHEUS, COLLECTOR, NEIGHBOUR, NAMES, SCALER, MANAGED, INTRUDER)
 
 
 class Policies:
@@ -86,6 +88,7 @@ class Policies:
             15672,
             15692,
             25672,
+            _OTLP_PORT,
             *_SERVERS.values(),
         }
         parties = (*self.pods, *OTHERS)
@@ -147,6 +150,8 @@ def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
         for server, port in _SERVERS.items():
             if _SIGNS[server] in application:
                 yield service, server if server in overlay.workloads() else MANAGED.name, port
+        if "open_tracing(" in application:
+            yield service, COLLECTOR.name, _OTLP_PORT
         yield PROMETHEUS.name, service, overlay.config(service).metrics_port
     for service in _PUBLIC:
         yield CLIENT.name, service, grpc[service]
@@ -181,6 +186,7 @@ def test_the_code_draws_the_arrows_of_the_design(dev: Overlay) -> None:
         ("analytics", "billing"),
         ("analytics", "mongodb"),
         ("analytics", "rabbitmq"),
+        *product(SERVICES, ["collector"]),
     }
 
 

@@ -23,7 +23,8 @@ from gateway.ingestion_client import IngestionClient
 from gateway.intake import Intake
 from gateway.intake_metrics import IntakeMetrics
 from gateway.intake_room import IntakeRoom
-from gateway.telemetry_service import STREAM_METHOD, TelemetryService
+from gateway.reading_stream import STREAM_METHOD
+from gateway.telemetry_service import TelemetryService
 from tests.unit.gateway.readings import NOW_MS, device
 from tests.wire.gateway.scripted_ingestion import ScriptedIngestion
 

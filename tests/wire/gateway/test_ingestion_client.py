@@ -12,6 +12,7 @@ from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 
 from common.errors import DependencyUnavailable, Overloaded
 from common.grpc_client import open_channel
+from common.trace_context import current
 from gateway import ingestion_client
 from gateway.ingestion_client import IngestionClient
 from tests.wire.gateway.scripted_ingestion import ScriptedIngestion
@@ -38,6 +39,33 @@ async def test_parts_go_out_by_partition_in_one_request(client: IngestionClient,
 
     assert [[part.partition for part in request.parts] for request in ingestion.requests] == [[0, 3], [0, 3]]
     assert ingestion.requests[0].sequence < ingestion.requests[1].sequence
+
+
+async def test_parts_say_which_trace_their_frame_belongs_to(
+    narrow: IngestionClient, ingestion: ScriptedIngestion
+) -> None:
+    """Each of those that travel together its own; most belong to none."""
+    ingestion.is_holding = True
+    traceparents = [f"00-{number:032x}-{number:016x}-01" for number in (1, 2)]
+    submitting = []
+    for requests_count in (1, 2):
+        submitting.append(asyncio.ensure_future(narrow.submit({0: b""}, 10)))
+        await ingestion.received(requests_count)
+    for partition, traceparent in enumerate(["", *traceparents]):
+        with current(traceparent):
+            submitting.append(asyncio.ensure_future(narrow.submit({partition: b""}, 10)))
+
+    await asyncio.sleep(0)
+    await ingestion.release()
+    await ingestion.received(3)
+    await ingestion.release()
+    await asyncio.gather(*submitting)
+
+    assert [[part.traceparent for part in request.parts] for request in ingestion.requests] == [
+        [""],
+        [""],
+        ["", *traceparents],
+    ]
 
 
 async def test_a_request_waits_while_there_is_no_room(narrow: IngestionClient, ingestion: ScriptedIngestion) -> None:

@@ -11,8 +11,7 @@ from energy.common.v1 import error_reason_pb2 as reasons
 from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest, StreamReadingsResponse
 
 from common.connection_age import ConnectionAge
-from gateway.reading_stream import WINDOW_FRAMES
-from gateway.telemetry_service import STREAM_METHOD
+from gateway.reading_stream import STREAM_METHOD, WINDOW_FRAMES
 from loadgen.acked_frame import AckedFrame
 from loadgen.stream_client import StreamClient
 from tests.unit.gateway.readings import meter_reading

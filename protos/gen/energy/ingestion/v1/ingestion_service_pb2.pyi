@@ -56,21 +56,25 @@ class PartitionPart(_message.Message):
 
     PARTITION_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     partition: _builtins.int
     """Partition of every device in the Part, 0 to 1023. For one that ingestion does not know yet it declares the queues
     first; the Part waits meanwhile.
     """
     part: _builtins.bytes
     """A serialised energy.ingestion.v1.Part."""
+    traceparent: _builtins.str
+    """W3C traceparent of the gateway's span for the frame. Empty: the frame is not traced."""
     def __init__(
         self,
         *,
         partition: _builtins.int = ...,
         part: _builtins.bytes = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "partition", b"partition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "partition", b"partition", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
