@@ -8,14 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from energy.analytics.v1 import alert_service_pb2, analytics_service_pb2, notification_service_pb2
 from energy.analytics.v1.alert_service_pb2_grpc import add_AlertServiceServicer_to_server
 from energy.analytics.v1.analytics_service_pb2_grpc import add_AnalyticsServiceServicer_to_server
 from energy.analytics.v1.notification_service_pb2_grpc import add_NotificationServiceServicer_to_server
-from energy.billing.v1 import usage_service_pb2
-from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub
 from prometheus_client import CollectorRegistry
 
 from analytics.alert_service import AlertService
@@ -29,6 +26,7 @@ from analytics.fleet_report import FleetReport
 from analytics.live_picture import LivePicture
 from analytics.live_seed import keep_filled
 from analytics.new_devices import NewDevices
+from analytics.peers import open_registry, open_usage
 from analytics.performance_wiring import reports
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate
@@ -40,7 +38,6 @@ from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
 from common.event_outbox import telling_connection
-from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
@@ -50,16 +47,11 @@ from common.metrics import MetricsServer, create_registry
 from common.mongo import close, open_database
 from common.partition_consumers import PartitionConsumers
 from common.partition_sharing import PartitionSharing, replica_name
-from common.registry_cache import REGISTRY_SERVICE, RegistryCache
+from common.registry_cache import RegistryCache
 from common.store_deadline import StoreDeadlineInterceptor
 from common.topology import QueueLimits
 from common.trace_export import open_tracing
 
-if TYPE_CHECKING:
-    # Exists only for the type checker.
-    from energy.billing.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
-
-_USAGE = usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name
 SERVICE_NAME = analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
 ALERT_SERVICE_NAME = alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"].full_name
 NOTIFICATION_SERVICE_NAME = notification_service_pb2.DESCRIPTOR.services_by_name["NotificationService"].full_name
@@ -97,13 +89,13 @@ async def analytics_app(
     """The service, serving; red until it consumes what it leases. Leaving it shuts down."""
     async with lifecycle:
         metrics_registry = create_registry()
-        metrics = MetricsServer(metrics_registry, config.bind_host, config.metrics_port)
+        metrics = MetricsServer(metrics_registry, config.metrics_host, config.metrics_port)
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
         tracing = open_tracing(config, "analytics", metrics_registry, lifecycle)
 
-        registry_cache = _registry_cache(lifecycle, config)
-        usage = _usage(lifecycle, config)
+        registry_cache = open_registry(lifecycle, config)
+        usage = open_usage(lifecycle, config)
 
         database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
@@ -231,20 +223,6 @@ async def analytics_app(
             ),
             lifecycle,
         )
-
-
-def _registry_cache(lifecycle: Lifecycle, config: AnalyticsConfig) -> RegistryCache:
-    cache = RegistryCache(open_channel(config.gateway_address, serving=REGISTRY_SERVICE))
-    lifecycle.on_close("registry", cache.close)
-    lifecycle.start_task("registry", cache.run())
-    return cache
-
-
-def _usage(lifecycle: Lifecycle, config: AnalyticsConfig) -> UsageServiceAsyncStub:
-    billing = open_channel(config.billing_address, serving=_USAGE)
-    lifecycle.on_close("billing", billing.close)
-    usage: UsageServiceAsyncStub = UsageServiceStub(billing)
-    return usage
 
 
 def _readings_tap(

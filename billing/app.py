@@ -77,7 +77,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
     """The service, serving; red until the store is prepared and what is leased is consumed. Leaving it shuts down."""
     async with lifecycle:
         registry = create_registry()
-        metrics = MetricsServer(registry, config.bind_host, config.metrics_port)
+        metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
         metrics.start()
         lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
         tracing = open_tracing(config, "billing", registry, lifecycle)

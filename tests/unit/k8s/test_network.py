@@ -12,7 +12,7 @@ from tests.unit.k8s.manifests import ROOT, SERVICES, Manifest, Overlay, pod_temp
 _OURS = "gridmesh"
 _OTLP_PORT = 4318
 _SERVERS = {"mongodb": 27017, "rabbitmq": 5672, "redis": 6379}
-# What a service's `app.py` does where it needs a server or a peer.
+# What a service's code does where it needs a server or a peer.
 _SIGNS = {"mongodb": "open_database(", "rabbitmq": "config.amqp_url", "redis": "open_redis("}
 _PUBLIC = ("gateway", "billing", "analytics")
 # What servers that are several, and what keeps them, need among themselves.
@@ -143,7 +143,7 @@ def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
     """The arrows that the services' own code draws, and those of the people and programs that use and watch them."""
     grpc = {service: overlay.config(service).grpc_port for service in SERVICES}
     for service in SERVICES:
-        application = (ROOT / service / "app.py").read_text()
+        application = "".join(path.read_text() for path in (ROOT / service).glob("*.py"))
         for peer, port in grpc.items():
             if f"open_channel(config.{peer}_address" in application:
                 yield service, peer, port
