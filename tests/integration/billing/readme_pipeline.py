@@ -1,4 +1,4 @@
-"""The pipeline that the README gives people to verify a bill with, as it stands there."""
+"""The pipeline that billing's README gives people to verify a bill with, as it stands there."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 from common.mongo import Database
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+README = Path(__file__).resolve().parents[3] / "billing/README.md"
 _PASTED = re.compile(r"```js\ndb\.(?P<collection>\w+)\.aggregate\((?P<stages>\[.*?\n\])\)\n```", re.DOTALL)
 _DEVICE, _ZONE, _FIRST, _AFTER = "meter-1", "Asia/Kolkata", "2026-11-01", "2026-12-01"
 

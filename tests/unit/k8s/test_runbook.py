@@ -17,7 +17,8 @@ from tests.unit.k8s.test_services import served_names
 
 _README = (ROOT / "README.md").read_text()
 _RUNBOOK = "".join((ROOT / "k8s" / name).read_text() for name in ("README.md", "RESTORE.md"))
-_PAGES = _README + _RUNBOOK
+_EXAMPLES = "".join((ROOT / service / "README.md").read_text() for service in ("billing", "analytics"))
+_PAGES = _README + _RUNBOOK + _EXAMPLES
 _KINDS = {
     "deployment": "Deployment",
     "statefulset": "StatefulSet",
