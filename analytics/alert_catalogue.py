@@ -56,6 +56,11 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold(_T.VOLTAGE_OUT_OF_BAND, "high_v", 253, 0, 1e6),
     Threshold(_T.VOLTAGE_OUT_OF_BAND, "grave_low_v", 195.5, 0, 1e6),
     Threshold(_T.VOLTAGE_OUT_OF_BAND, "hysteresis_v", 1, 0, 1e6),
+    # EN 50160 over a week: 95 % of the means over ten minutes in the band, and none below the lowest.
+    Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "low_v", 207, 0, 1e6),
+    Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "high_v", 253, 0, 1e6),
+    Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "lowest_v", 195.5, 0, 1e6),
+    Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "outside_percent", 5, 0, 100),
     Threshold(_T.EFFICIENCY_LOW, "efficiency_percent", 85, 0, 100),
     Threshold(_T.EFFICIENCY_LOW, "minimum_kwh", 0.5, 0, 1e6),
 )

@@ -33,6 +33,7 @@ _SENTENCES: Mapping[AlertType, str] = {
     AlertType.VOLTAGE_OUT_OF_BAND: "{scope} has {measured} V (limit {expected} V)",
     AlertType.STORAGE_FAULT: "{scope} reports a fault",
     AlertType.EFFICIENCY_LOW: "{scope} keeps {measured} % of what its charger takes (limit {expected} %)",
+    AlertType.VOLTAGE_WEEK_OUT_OF_BAND: "{scope} had {measured} % of a week's voltage out of band (limit {expected} %)",
     AlertType.EFFICIENCY_IMPOSSIBLE: "{scope} got {measured} % of what its charger took, which cannot be",
 }
 

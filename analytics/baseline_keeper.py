@@ -67,7 +67,7 @@ class BaselineKeeper:
             PyMongoError: the store is away.
         """
         async for learnt in self._store.load():
-            self._detector.learn(learnt.device_ids, learnt.newest_ms, learnt.baselines)
+            self._detector.learn(learnt.device_ids, learnt.newest_ms, learnt.baselines, learnt.weeks)
             await asyncio.sleep(0)
 
     async def save(self) -> None:
@@ -92,5 +92,6 @@ class BaselineKeeper:
                     [device_ids[row] for row in listed],
                     self._detector.newest_ms[rows],
                     self._detector.baselines.take(rows),
+                    self._detector.weeks.take(rows),
                 )
                 await self._store.save(partition, learnt)

@@ -8,26 +8,31 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from analytics.learnt_columns import LearntColumns
 from analytics.power_baseline import Baselines
+from analytics.voltage_week import VoltageWeeks
 from common.mongo import Database
 from common.reading_location import Integers
 
+Learnt = TypeVar("Learnt", bound=LearntColumns)
+
 _READ_TIMEOUT_MS = 10_000
-# About 100 bytes a device, and a document may have 16 million.
+# About 150 bytes a device, and a document may have 16 million.
 PIECE_DEVICES = 50_000
 _NUMBERS = {"Numbers": "<f8", "Integers": "<i8"}
 
 
 class LearntBaselines(NamedTuple):
-    """The baselines of some devices, a row each, and the start of the newest reading learnt from, UTC ms."""
+    """What was learnt of some devices, a row each, and the start of the newest reading learnt from, UTC ms."""
 
     device_ids: list[str]
     newest_ms: Integers
     baselines: Baselines
+    weeks: VoltageWeeks
 
 
 class BaselineStore:
@@ -41,7 +46,10 @@ class BaselineStore:
         for first in range(0, len(learnt.device_ids), PIECE_DEVICES):
             rows = np.arange(first, min(first + PIECE_DEVICES, len(learnt.device_ids)))
             piece = LearntBaselines(
-                learnt.device_ids[first : first + PIECE_DEVICES], learnt.newest_ms[rows], learnt.baselines.take(rows)
+                learnt.device_ids[first : first + PIECE_DEVICES],
+                learnt.newest_ms[rows],
+                learnt.baselines.take(rows),
+                learnt.weeks.take(rows),
             )
             place = {"_id": f"{partition}/{first // PIECE_DEVICES}"}
             await self._pieces.replace_one(place, _to_document(piece), upsert=True)
@@ -53,16 +61,35 @@ class BaselineStore:
 
 
 def _to_document(learnt: LearntBaselines) -> dict[str, Any]:
-    columns = {
-        field.name: getattr(learnt.baselines, field.name).astype(_NUMBERS[str(field.type)]).tobytes()
-        for field in fields(Baselines)
+    return {
+        "device_ids": learnt.device_ids,
+        "newest": learnt.newest_ms.astype("<i8").tobytes(),
+        "columns": _to_columns(learnt.baselines),
+        "voltage_weeks": _to_columns(learnt.weeks),
     }
-    return {"device_ids": learnt.device_ids, "newest": learnt.newest_ms.astype("<i8").tobytes(), "columns": columns}
 
 
 def _from_document(document: Mapping[str, Any]) -> LearntBaselines:
-    columns = document["columns"]
-    baselines = Baselines(
-        *(np.frombuffer(columns[field.name], _NUMBERS[str(field.type)]).copy() for field in fields(Baselines))
+    size = len(document["device_ids"])
+    return LearntBaselines(
+        document["device_ids"],
+        np.frombuffer(document["newest"], "<i8").copy(),
+        _from_columns(Baselines, document["columns"], size),
+        # Releases before this one did not know of weeks.
+        _from_columns(VoltageWeeks, document.get("voltage_weeks", {}), size),
     )
-    return LearntBaselines(document["device_ids"], np.frombuffer(document["newest"], "<i8").copy(), baselines)
+
+
+def _to_columns(learnt: LearntColumns) -> dict[str, bytes]:
+    return {
+        field.name: getattr(learnt, field.name).astype(_NUMBERS[str(field.type)]).tobytes()
+        for field in fields(learnt)  # type: ignore[arg-type]
+    }
+
+
+def _from_columns(kind: type[Learnt], columns: Mapping[str, bytes], size: int) -> Learnt:
+    learnt = kind.empty(size)
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name in columns:
+            getattr(learnt, field.name)[:] = np.frombuffer(columns[field.name], _NUMBERS[str(field.type)])
+    return learnt

@@ -21,6 +21,7 @@ from analytics.observation import Observation, ObservedColumns
 from analytics.observed_columns import columns_of, joined
 from analytics.power_baseline import WARM_UP_READINGS, Baselines
 from analytics.reading_checks import Finding, Readings, check
+from analytics.voltage_week import VoltageWeeks
 from common.reading_columns import Numbers, Truths
 from common.reading_location import Integers
 
@@ -65,6 +66,7 @@ class Detector:
         self._devices: list[Watched] = []
         self.newest_ms: Integers = np.full(_ROOM_AT_FIRST, _BEFORE_ALL, np.int64)
         self.baselines = Baselines.empty(_ROOM_AT_FIRST)
+        self.weeks = VoltageWeeks.empty(_ROOM_AT_FIRST)
         self._conditions = ConditionTable(_ROOM_AT_FIRST)
         self._profile: Integers = np.zeros(_ROOM_AT_FIRST, np.int64)
         self._connection_kw: Numbers = np.full(_ROOM_AT_FIRST, np.nan)
@@ -117,8 +119,8 @@ class Detector:
                 place = TYPE_PLACE[alert.cause.type]
                 self._conditions.restore(row, place, int(alert.severity), alert.last_seen_ms)
 
-    def learn(self, device_ids: Sequence[str], newest_ms: Integers, learnt: Baselines) -> None:
-        """Takes baselines that were learnt elsewhere, where they are later or next to nothing was learnt here."""
+    def learn(self, device_ids: Sequence[str], newest_ms: Integers, learnt: Baselines, weeks: VoltageWeeks) -> None:
+        """Takes what was learnt elsewhere, where it is later or next to nothing was learnt here."""
         found = [self.row_of(device_id) for device_id in device_ids]
         rows = np.array([_UNKNOWN_ROW if row is None else row for row in found], np.int64)
         own_count = self.baselines.count[rows]
@@ -126,6 +128,7 @@ class Detector:
         newer = np.flatnonzero((rows != _UNKNOWN_ROW) & is_more)
         self.newest_ms[rows[newer]] = np.maximum(self.newest_ms[rows[newer]], newest_ms[newer])
         self.baselines.put(rows[newer], learnt.take(newer))
+        self.weeks.put(rows[newer], weeks.take(newer))
 
     def look(self, columns: ObservedColumns | None, observations: Sequence[Observation]) -> None:
         """Looks at readings."""
@@ -170,10 +173,11 @@ class Detector:
         )
         start_ms = seen.start_ms[places]
         self.newest_ms[rows] = start_ms
-        state = self.baselines.take(rows)
-        for finding in check(readings, state):
+        state, weeks = self.baselines.take(rows), self.weeks.take(rows)
+        for finding in check(readings, start_ms, state, weeks):
             self._tell(finding, rows, start_ms)
         self.baselines.put(rows, state)
+        self.weeks.put(rows, weeks)
 
     def _tell(self, finding: Finding, rows: Integers, start_ms: Integers) -> None:
         changes = self._conditions.look(TYPE_PLACE[finding.type], rows, start_ms, finding.look)
@@ -219,6 +223,7 @@ class Detector:
         self._connection_kw = np.concatenate((self._connection_kw, np.full(room, np.nan)))
         self._is_charger = np.concatenate((self._is_charger, np.zeros(room, np.bool_)))
         self.baselines = self.baselines.grown(2 * room)
+        self.weeks = self.weeks.grown(2 * room)
         self._conditions.grow(2 * room)
 
 

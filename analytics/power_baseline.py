@@ -6,11 +6,12 @@ is unusual the same way for long enough is the new usual.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from analytics.learnt_columns import LearntColumns
 from common.reading_columns import Numbers, Truths
 from common.reading_location import Integers
 
@@ -24,7 +25,7 @@ SMALLEST_BASELINE_KW = 0.1
 
 
 @dataclass(slots=True)
-class Baselines:
+class Baselines(LearntColumns):
     """The state, a row a device: what it usually is, the run of unusual readings, and that of equal ones.
 
     `run_sign` is 1 in a run above the usual, -1 below; `equal_count` counts readings of the value `newest_kw` in a row.
@@ -40,30 +41,7 @@ class Baselines:
     newest_kw: Numbers
     equal_count: Integers
 
-    @classmethod
-    def empty(cls, size: int) -> Baselines:
-        """Nothing learnt of any of so many devices."""
-        kinds = {"Numbers": np.float64, "Integers": np.int64}
-        made = cls(*(np.zeros(size, kinds[str(field.type)]) for field in fields(cls)))
-        made.newest_kw[:] = np.nan
-        return made
-
-    def take(self, rows: Integers) -> Baselines:
-        """A copy of some rows."""
-        return Baselines(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def put(self, rows: Integers, some: Baselines) -> None:
-        """Writes back what was taken."""
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(some, field.name)
-
-    def grown(self, size: int) -> Baselines:
-        """The same with room for so many."""
-        more = Baselines.empty(size)
-        count = self.count.size
-        for field in fields(self):
-            getattr(more, field.name)[:count] = getattr(self, field.name)
-        return more
+    UNKNOWN: ClassVar[tuple[str, ...]] = ("newest_kw",)
 
 
 class Limits(NamedTuple):

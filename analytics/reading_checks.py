@@ -13,6 +13,7 @@ from analytics.condition_table import Look
 from analytics.device_states import STATE_NUMBERS
 from analytics.observation import KINDS, METER, STORAGE
 from analytics.power_baseline import Baselines, Limits, count_equal, judge
+from analytics.voltage_week import WEEK_SLOTS, Band, VoltageWeeks, follow
 from common.reading_columns import Numbers, Truths
 from common.reading_location import Integers
 
@@ -56,13 +57,14 @@ class Finding(NamedTuple):
     expected: Numbers
 
 
-def check(readings: Readings, state: Baselines) -> Iterator[Finding]:
+def check(readings: Readings, start_ms: Integers, state: Baselines, weeks: VoltageWeeks) -> Iterator[Finding]:
     """Every finding; what rules have switched off is sound, so that an alert of before ends."""
     for finding in (
         *_power(readings, state),
         _range(readings),
         _temperature(readings),
         _voltage(readings),
+        _voltage_week(readings, start_ms, weeks),
         _fault(readings),
     ):
         is_enabled = readings.is_enabled[:, TYPE_PLACE[finding.type]]
@@ -147,6 +149,26 @@ def _voltage(readings: Readings) -> Finding:
     is_sound = (voltage_v >= low + hysteresis) & (voltage_v <= high - hysteresis)
     expected = np.where(voltage_v > high, high, low)
     return Finding(alert_type, Look(severity, is_sound), voltage_v, expected)
+
+
+def _voltage_week(readings: Readings, start_ms: Integers, weeks: VoltageWeeks) -> Finding:
+    alert_type, size = AlertType.VOLTAGE_WEEK_OUT_OF_BAND, readings.kind.size
+    places = np.flatnonzero((readings.kind == _METER) & ~np.isnan(readings.voltage_v))
+    values = readings.values if len(readings.values) == 1 else readings.values[places]
+    low_v, high_v, lowest_v, limit_percent = (
+        values[:, PLACES[alert_type, name]] for name in ("low_v", "high_v", "lowest_v", "outside_percent")
+    )
+    some = weeks.take(places)
+    week = follow(some, start_ms[places], readings.voltage_v[places], Band(low_v, high_v, lowest_v))
+    weeks.put(places, some)
+    percent = 100 * week.outside_count / WEEK_SLOTS
+    is_bad = (percent > limit_percent) | (week.beyond_count > 0)
+    look = Look(
+        _spread(places, size, np.where(week.is_over & is_bad, _MEDIUM, 0)),
+        _spread(places, size, week.is_over & ~is_bad),
+    )
+    limit = np.broadcast_to(limit_percent, percent.shape)
+    return Finding(alert_type, look, _spread(places, size, percent, np.nan), _spread(places, size, limit, np.nan))
 
 
 def _fault(readings: Readings) -> Finding:

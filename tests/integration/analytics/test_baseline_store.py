@@ -49,6 +49,25 @@ async def test_the_next_process_knows_what_is_usual(database: Database) -> None:
     assert after.take() == [("meter-1", "POWER_SPIKE", True)]
 
 
+async def test_the_next_process_knows_the_voltage_of_the_week(database: Database) -> None:
+    """So that a restart forgives nothing; what an earlier release kept knows of none."""
+    before, after = Desk(), Desk()
+    for _ in range(3):
+        before.clock_ms += 600_000
+        before.look([before.next("meter-1", voltage_v=200.0)])
+    await keeper(before, database, *range(PARTITIONS)).save()
+
+    await keeper(after, database).read()
+
+    row, kept_row = after.detector.row_of("meter-1"), before.detector.row_of("meter-1")
+    assert after.detector.weeks.outside_by_day[row] == before.detector.weeks.outside_by_day[kept_row] != 0
+
+    await database["device_baselines"].update_many({}, {"$unset": {"voltage_weeks": ""}})
+    without = Desk()
+    await keeper(without, database).read()
+    assert without.detector.weeks.outside_by_day[without.detector.row_of("meter-1")] == 0
+
+
 async def test_a_replica_writes_only_what_it_leases(database: Database) -> None:
     """So that it does not put old knowledge in place of another's new."""
     mine, theirs = Desk(), Desk()

@@ -305,14 +305,39 @@ def test_baselines_that_were_kept_are_taken_up(desk: Desk) -> None:
     ids = desk.detector.device_ids()
     rows = np.arange(len(ids))
 
-    other.detector.learn(ids, desk.detector.newest_ms[rows], desk.detector.baselines.take(rows))
+    learnt = desk.detector.baselines.take(rows), desk.detector.weeks.take(rows)
+    other.detector.learn(ids, desk.detector.newest_ms[rows], *learnt)
     other.look([other.next("meter-1", power_kw=9.0)])
 
     assert other.take() == [("meter-1", "POWER_SPIKE", True)]
     other.usual(count=40)
     before_kw = other.detector.baselines.mean_kw[0]
-    other.detector.learn(ids, desk.detector.newest_ms[rows], desk.detector.baselines.take(rows))
+    other.detector.learn(ids, desk.detector.newest_ms[rows], *learnt)
     assert other.detector.baselines.mean_kw[0] == before_kw
+
+
+def test_a_week_of_bad_voltage_is_seen_once_and_gone_when_it_is_past(desk: Desk) -> None:
+    """More than one in twenty of a week's ten minutes; and one below all limits is enough."""
+
+    def slots(count: int, voltage_v: float) -> None:
+        for _ in range(count):
+            desk.clock_ms += 10 * MINUTE_MS - MINUTE_MS
+            desk.look([desk.next("meter-1", voltage_v=voltage_v)])
+
+    slots(50, 200.0)
+    slots(1, 230.0)
+    assert ("meter-1", "VOLTAGE_WEEK_OUT_OF_BAND", True) not in desk.take()
+    slots(1, 200.0)
+    slots(1, 230.0)
+    assert ("meter-1", "VOLTAGE_WEEK_OUT_OF_BAND", True) in desk.take()
+    assert desk.sightings[-1].measured == pytest.approx(100 * 51 / 1008)
+    slots(8 * 144, 230.0)
+    said = [is_new for _, _, is_new in desk.take()]
+    assert (said[-1], said.count(None), said.count(True)) == (None, 1, 0)
+
+    slots(1, 195.0)
+    slots(1, 230.0)
+    assert ("meter-1", "VOLTAGE_WEEK_OUT_OF_BAND", True) in desk.take()
 
 
 @pytest.mark.parametrize("seed", range(5))
