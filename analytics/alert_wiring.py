@@ -100,7 +100,7 @@ class Alerts:
             now_ms=now_ms,
         )
         self.detector = Detector(registry.get, self.desk, timely_within_ms=int(1000 * config.alerts_timely_seconds))
-        self.detection = Detection(self.detector, self.desk)
+        self.detection = Detection(self.detector, self.desk, metrics_registry)
 
     def parts(self) -> AlertParts:
         """What answers questions about alerts."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+
+from prometheus_client import CollectorRegistry, Counter
 
 from analytics.alert_desk import AlertDesk
 from analytics.detector import Detector
@@ -17,7 +20,14 @@ _WAITING_MAXIMUM = 20_000
 class Detection:
     """Looks at batches before they are acknowledged, so that what they show is not lost."""
 
-    def __init__(self, detector: Detector, desk: AlertDesk, *, together_seconds: float = TOGETHER_SECONDS) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        desk: AlertDesk,
+        registry: CollectorRegistry,
+        *,
+        together_seconds: float = TOGETHER_SECONDS,
+    ) -> None:
         self._detector = detector
         self._desk = desk
         self._together_seconds = together_seconds
@@ -25,6 +35,8 @@ class Detection:
         self._observations: list[Observation] = []
         self._waiting_count = 0
         self._turn = asyncio.Lock()
+        self._readings = Counter("detection_readings", "Readings looked at for alerts.", registry=registry)
+        self._seconds = Counter("detection_seconds", "Time that looking at them took.", registry=registry)
 
     @property
     def is_full(self) -> bool:
@@ -57,5 +69,8 @@ class Detection:
     def _look(self) -> None:
         columns, self._columns = self._columns, []
         observations, self._observations = self._observations, []
-        self._waiting_count = 0
+        count, self._waiting_count = self._waiting_count, 0
+        began_seconds = time.perf_counter()
         self._detector.look(joined(columns) if columns else None, observations)
+        self._seconds.inc(time.perf_counter() - began_seconds)
+        self._readings.inc(count)

@@ -22,8 +22,8 @@ from common.instants import from_ms
 from loadgen.bench.frame_source import FrameSource
 from loadgen.bench.latency_rows import FRAME_SIZE, latency_row, steady
 from loadgen.bench.raw_streams import LoadFailed, send_frames
-from loadgen.bench.rig import Rig
-from loadgen.bench.row import MILLISECONDS, Row, rounded, void_row
+from loadgen.bench.rig import Measured, Rig
+from loadgen.bench.row import MICROSECONDS_OF_A_READING, MILLISECONDS, Row, rounded, void_row
 from loadgen.latency import LatencyHistogram
 
 if TYPE_CHECKING:
@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceAsyncStub
 
 NAME = "alert_latency_p99"
+DETECTION = "detection_per_reading"
 _SAMPLES_PER_SECOND = 10
 _REGION = "Bench-Packs"
 _GIVE_UP_SECONDS = 5.0
 _HOT_CELSIUS = 60.0
 
 
-async def alert_row(rig: Rig) -> Row:
-    """From when a pack sends that it is too hot until `WatchAlerts` tells of it, p99.
+async def alert_rows(rig: Rig) -> list[Row]:
+    """From when a pack sends that it is too hot until `WatchAlerts` tells of it, p99; and what looking costs.
 
     The readings of the fleet are those of now, so that each is looked at. The last of all rows, for no other may have
     this time.
@@ -56,13 +57,28 @@ async def alert_row(rig: Rig) -> Row:
     try:
         measured, fault = await steady(rig, send_frames, source, rig.durations.live_seconds)
     except LoadFailed as failure:
-        return void_row(NAME, MILLISECONDS, str(failure))
+        return [
+            void_row(NAME, MILLISECONDS, str(failure)),
+            void_row(DETECTION, MICROSECONDS_OF_A_READING, str(failure)),
+        ]
     finally:
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
     details = {"p50": rounded(packs.latency.percentile_ms(50)), "not_told_in_5_seconds": packs.untold()}
-    return latency_row(NAME, packs.latency, 99, measured, fault or packs.fault, **details)
+    return [latency_row(NAME, packs.latency, 99, measured, fault or packs.fault, **details), _detection_row(measured)]
+
+
+def _detection_row(measured: Measured) -> Row:
+    """How long analytics looks at a reading, by its own figures."""
+    looked_at = measured.figures.looked_at
+    return Row(
+        DETECTION,
+        1e6 * measured.figures.detection_seconds / looked_at if looked_at else None,
+        MICROSECONDS_OF_A_READING,
+        void=None if looked_at else "nothing was looked at",
+        details={"readings": looked_at},
+    )
 
 
 class Packs:

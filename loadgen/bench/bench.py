@@ -12,8 +12,8 @@ import grpc
 
 from common.grpc_client import open_channel
 from loadgen.bench import report
+from loadgen.bench.alert_row import DETECTION, alert_rows
 from loadgen.bench.alert_row import NAME as ALERT_LATENCY
-from loadgen.bench.alert_row import alert_row
 from loadgen.bench.broker_limit import bare_broker
 from loadgen.bench.cost_rows import cost_row, memory_rows
 from loadgen.bench.echo import running_echo
@@ -32,7 +32,7 @@ from loadgen.connection import connected
 
 REPORT_ORDER = (
     *("stream_ack_500", "stream_ack_100", "stream_ack_1", "unary", "ack_latency_p50", "ack_latency_p99"),
-    *("end_to_end", "merged", "live_view_latency_p99", ALERT_LATENCY, "memory_", "cost_per_reading_"),
+    *("end_to_end", "merged", "live_view_latency_p99", ALERT_LATENCY, DETECTION, "memory_", "cost_per_reading_"),
 )
 
 # Readings of the past, far enough back that no row reaches the present.
@@ -100,7 +100,7 @@ def _measurements(rig: Rig) -> Iterator[tuple[tuple[str, ...], Measurement]]:
     for frame_size in (100, 500):
         yield (f"stream_ack_{frame_size}",), _single(partial(stream_row, frame_size=frame_size))
     yield (ACCEPTANCE,), _single(acceptance_row)
-    yield (ALERT_LATENCY,), _single(alert_row)
+    yield (ALERT_LATENCY, DETECTION), alert_rows
 
 
 def in_report_order(rows: Sequence[Row]) -> list[Row]:

@@ -19,6 +19,8 @@ _NAMES = {
     "folded": "billing_merged_readings_total",
     "spans": "billing_merged_spans_total",
     "analysed": "readings_total",
+    "looked_at": "detection_readings_total",
+    "detection_seconds": "detection_seconds_total",
     "merge_lag_seconds": "billing_merge_lag_seconds",
 }
 # A state, not a count: the largest of all processes, and no difference is taken.
@@ -40,6 +42,10 @@ class Figures:
     """Documents written for them."""
     analysed: float = 0.0
     """Readings that analytics has counted."""
+    looked_at: float = 0.0
+    """Readings that analytics has looked at for alerts."""
+    detection_seconds: float = 0.0
+    """How long that took."""
     merge_lag_seconds: float = 0.0
     """How long the reading has waited that waits longest to be folded."""
 

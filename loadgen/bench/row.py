@@ -99,6 +99,7 @@ READINGS_A_SECOND = "readings/s"
 MILLISECONDS = "ms"
 MEGABYTES = "MB"
 MICROSECONDS_A_READING = "CPU us/reading"
+MICROSECONDS_OF_A_READING = "us/reading"
 
 MEMORY_AIM = Aim(most=300)
 AIMS = {

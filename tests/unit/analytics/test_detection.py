@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from analytics.detection import Detection
 from analytics.observation import Observation, ReceivedBatches
 from analytics.observed_columns import columns_of
@@ -20,6 +22,7 @@ class Looks:
     def __init__(self) -> None:
         self.looks: list[list[str]] = []
         self.writes = 0
+        self.metrics = CollectorRegistry()
 
     def look(self, columns: Any, observations: Sequence[Observation]) -> None:
         """Written down."""
@@ -37,10 +40,15 @@ def batches(*device_ids: str, as_columns: bool = False) -> ReceivedBatches:
     return ReceivedBatches(("b",), [], columns_of(readings) if as_columns else None, [] if as_columns else readings)
 
 
+def detection_of(looks: Looks, *, together_seconds: float) -> Detection:
+    """What hands on to a detector and a desk that write down."""
+    return Detection(looks, looks, looks.metrics, together_seconds=together_seconds)  # type: ignore[arg-type]
+
+
 async def test_what_several_consumers_took_is_looked_at_once() -> None:
     """And none of them goes on before."""
     looks = Looks()
-    detection = Detection(looks, looks, together_seconds=0.01)  # type: ignore[arg-type]
+    detection = detection_of(looks, together_seconds=0.01)
 
     async def consume(taken: ReceivedBatches) -> list[list[str]]:
         detection.take(taken)
@@ -61,7 +69,7 @@ async def test_what_several_consumers_took_is_looked_at_once() -> None:
 async def test_a_consumer_that_took_nothing_does_not_wait() -> None:
     """It only stores what there is."""
     looks = Looks()
-    detection = Detection(looks, looks, together_seconds=3600)  # type: ignore[arg-type]
+    detection = detection_of(looks, together_seconds=3600)
 
     await detection.write()
 
@@ -71,8 +79,10 @@ async def test_a_consumer_that_took_nothing_does_not_wait() -> None:
 def test_very_many_are_looked_at_at_once() -> None:
     """So that memory stays bounded."""
     looks = Looks()
-    detection = Detection(looks, looks, together_seconds=3600)  # type: ignore[arg-type]
+    detection = detection_of(looks, together_seconds=3600)
 
     detection.take(batches(*["m-1"] * 20_000))
 
     assert len(looks.looks) == 1
+    assert looks.metrics.get_sample_value("detection_readings_total") == 20_000
+    assert (looks.metrics.get_sample_value("detection_seconds_total") or 0) > 0
