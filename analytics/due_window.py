@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from analytics.region_window import WINDOW_MS
 
-QUIET_MS = 10_000
+QUIET_MS = 5_000
 """Late readings seldom come alone: so long after the last one the window is summed up again."""
 
 PATIENCE_MS = 60_000

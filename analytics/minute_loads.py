@@ -10,14 +10,12 @@ from energy.registry.v1 import device_pb2
 
 from analytics.region_capacity import RegionCapacity, capacity_at
 from analytics.region_capacity_store import RegionCapacityStore
-from analytics.region_window import HOUR_MS, RegionWindow, WindowSums
+from analytics.region_window import HOUR_MS, RegionWindow, WindowSums, range_of
 from analytics.usage_client import DEVICES_MAXIMUM, UsageClient
-from common.energy import milliwatt_hours
+from analytics.window_usage import MINUTE_MS, sums_of_minute
 from common.errors import DependencyUnavailable
-from common.instants import duration_to_ms, from_ms, to_ms
+from common.instants import from_ms, to_ms
 from common.registry_cache import RegistryCache
-
-MINUTE_MS = 60_000
 
 
 class MinuteLoads:
@@ -62,7 +60,7 @@ class MinuteLoads:
             through_ms = min(through_ms, to_ms(answer.complete_through))
             for minute in answer.minutes:
                 at_ms = to_ms(minute.start_time)
-                sums[at_ms] = sums.get(at_ms, WindowSums()).plus(sums_of(minute))
+                sums[at_ms] = sums.get(at_ms, WindowSums()).plus(sums_of_minute(minute))
         capacities = (await self._capacities.history((region,))).get(region, ())
         windows = [
             _window(region, at_ms, sums[at_ms], capacities, meter_count=len(meter_ids), through_ms=through_ms)
@@ -71,18 +69,6 @@ class MinuteLoads:
         last_ms = through_ms - self._lateness_ms
         joined = [window for window in joined_by(windows, length_ms) if window.end_ms <= last_ms]
         return joined, None if page_end_ms >= end_ms else page_end_ms
-
-
-def sums_of(minute: usage_service_pb2.MinuteTotal) -> WindowSums:
-    """What some meters used in a minute; of meters that tell only a power that is their energy, for a load."""
-    imported, exported = milliwatt_hours(minute.import_kwh), milliwatt_hours(minute.export_kwh)
-    by_power = milliwatt_hours(minute.power_only_kwh)
-    return WindowSums(
-        imported + max(by_power, 0),
-        exported + max(-by_power, 0),
-        minute.meter_count,
-        min(duration_to_ms(minute.covered), minute.meter_count * MINUTE_MS),
-    )
 
 
 def joined_by(minutes: Sequence[RegionWindow], length_ms: int) -> list[RegionWindow]:
@@ -107,6 +93,7 @@ def joined_by(minutes: Sequence[RegionWindow], length_ms: int) -> list[RegionWin
                 sums=replace(sums, reporting_meter_count=heard),
                 length_ms=length_ms,
                 closed_ms=length_ms,
+                load_range=range_of(part.sums for part in some) if length_ms > MINUTE_MS else None,
             )
         )
     return windows

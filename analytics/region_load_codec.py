@@ -20,7 +20,7 @@ _MILLIWATTS_PER_KW = 1_000_000
 
 def window_message(window: RegionWindow) -> region_window_pb2.RegionWindow:
     """The message of a window."""
-    capacity_milliwatts = window.capacity_milliwatts
+    capacity_milliwatts, load_range = window.capacity_milliwatts, window.load_range
     return region_window_pb2.RegionWindow(
         region=window.region,
         start_time=from_ms(window.start_ms),
@@ -36,6 +36,8 @@ def window_message(window: RegionWindow) -> region_window_pb2.RegionWindow:
         covered_share=window.covered_share,
         complete_through=from_ms(window.complete_through_ms),
         close_time=from_ms(window.close_ms),
+        minimum_load_kw=None if load_range is None else load_range.minimum_milliwatts / _MILLIWATTS_PER_KW,
+        maximum_load_kw=None if load_range is None else load_range.maximum_milliwatts / _MILLIWATTS_PER_KW,
     )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 WINDOW_MS = 900_000
 HOUR_MS = 3_600_000
 
 _MILLIWATTS_PER_KW = 1_000_000
+_MINUTES_AN_HOUR = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,20 @@ class WindowSums:
         )
 
 
+class LoadRange(NamedTuple):
+    """The smallest and the greatest mean load of a minute in a window, milliwatts."""
+
+    minimum_milliwatts: int
+    maximum_milliwatts: int
+
+
 @dataclass(frozen=True, slots=True)
 class RegionWindow:
     """A closed window: [start_ms, start_ms + length_ms), UTC milliseconds.
 
     `version` is 1 when it was first closed. `capacity_milliwatts` is what was valid at the end of the window, None if
     nothing was set. `closed_ms` is how much of its length is closed: less than all of it only where windows are joined.
+    `load_range` is None where it is not known, for some of its readings are longer than a minute.
     """
 
     region: str
@@ -52,6 +62,7 @@ class RegionWindow:
     close_ms: int
     length_ms: int = WINDOW_MS
     closed_ms: int = WINDOW_MS
+    load_range: LoadRange | None = None
 
     @property
     def end_ms(self) -> int:
@@ -97,7 +108,9 @@ def closable_end_ms(complete_through_ms: int, lateness_ms: int) -> int:
 
 def next_version(before: RegionWindow, now: RegionWindow) -> RegionWindow | None:
     """The version after `before` where summing up again gave `now`; None if nothing that was measured has changed."""
-    if before.sums == now.sums:
+    # Windows of releases before this one have no range, which is no change of what was measured.
+    has_same_range = None in (before.load_range, now.load_range) or before.load_range == now.load_range
+    if before.sums == now.sums and has_same_range:
         return None
     return replace(now, version=before.version + 1)
 
@@ -115,6 +128,21 @@ def hours_of(windows: Iterable[RegionWindow]) -> list[RegionWindow]:
     return [_hour(start_ms, parts) for start_ms, parts in hours.items()]
 
 
+def range_of(minutes: Iterable[WindowSums]) -> LoadRange | None:
+    """The range of minutes; None of none."""
+    loads = [(one.import_milliwatt_hours - one.export_milliwatt_hours) * _MINUTES_AN_HOUR for one in minutes]
+    return LoadRange(min(loads), max(loads)) if loads else None
+
+
+def joined_range(windows: Iterable[RegionWindow]) -> LoadRange | None:
+    """The range over some windows; None where that of one is not known."""
+    ranges = [window.load_range for window in windows]
+    known = [one for one in ranges if one is not None]
+    if not known or len(known) < len(ranges):
+        return None
+    return LoadRange(min(one.minimum_milliwatts for one in known), max(one.maximum_milliwatts for one in known))
+
+
 def _hour(start_ms: int, parts: Sequence[RegionWindow]) -> RegionWindow:
     sums = WindowSums()
     for part in parts:
@@ -130,4 +158,5 @@ def _hour(start_ms: int, parts: Sequence[RegionWindow]) -> RegionWindow:
         close_ms=max(part.close_ms for part in parts),
         length_ms=HOUR_MS,
         closed_ms=sum(part.closed_ms for part in parts),
+        load_range=joined_range(parts),
     )

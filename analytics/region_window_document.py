@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analytics.region_window import RegionWindow, WindowSums
+from analytics.region_window import LoadRange, RegionWindow, WindowSums
 from common.instants import datetime_from_ms, datetime_to_ms
 
 
@@ -29,12 +29,14 @@ def window_to_document(window: RegionWindow) -> dict[str, Any]:
         "capacity_milliwatts": window.capacity_milliwatts,
         "complete_through": datetime_from_ms(window.complete_through_ms),
         "close_time": datetime_from_ms(window.close_ms),
+        "load_range_milliwatts": None if window.load_range is None else list(window.load_range),
     }
 
 
 def window_from_document(document: Mapping[str, Any]) -> RegionWindow:
     """The window of a document; the inverse of `window_to_document`."""
     capacity_milliwatts = document["capacity_milliwatts"]
+    load_range = document.get("load_range_milliwatts")
     return RegionWindow(
         region=document["region"],
         start_ms=datetime_to_ms(document["start"]),
@@ -49,4 +51,5 @@ def window_from_document(document: Mapping[str, Any]) -> RegionWindow:
         capacity_milliwatts=None if capacity_milliwatts is None else int(capacity_milliwatts),
         complete_through_ms=datetime_to_ms(document["complete_through"]),
         close_ms=datetime_to_ms(document["close_time"]),
+        load_range=None if load_range is None else LoadRange(*map(int, load_range)),
     )

@@ -192,6 +192,9 @@ class WindowCloser:
         sums, through_ms = await self._usage.sums(meter_ids, start_ms)
         if through_ms is None or through_ms < least_through_ms:
             return None
+        load_range, range_through_ms = await self._usage.load_range(meter_ids, start_ms, sums)
+        if range_through_ms is None or range_through_ms < least_through_ms:
+            return None
         capacity = capacity_at(capacities.get(region, ()), start_ms + WINDOW_MS)
         return RegionWindow(
             region=region,
@@ -200,8 +203,9 @@ class WindowCloser:
             sums=sums,
             meter_count=len(meter_ids),
             capacity_milliwatts=None if capacity is None else capacity.capacity_milliwatts,
-            complete_through_ms=through_ms,
+            complete_through_ms=min(through_ms, range_through_ms),
             close_ms=self._now_ms(),
+            load_range=load_range,
         )
 
     def _meter_ids(self, region: str) -> list[str]:

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from energy.billing.v1 import usage_pb2, usage_service_pb2, usage_service_pb2_grpc
 
-from analytics.region_window import HOUR_MS, WINDOW_MS, WindowSums
+from analytics.region_window import HOUR_MS, WINDOW_MS, LoadRange, WindowSums, range_of
 from common.call_deadline import patience
 from common.energy import milliwatt_hours
 from common.grpc_client import SLOW_TIMEOUT_SECONDS, UNARY_TIMEOUT_SECONDS
 from common.instants import duration_to_ms, from_ms, to_ms
 
 METERS_A_CALL = 1000
+MINUTE_MS = 60_000
 
 
 class WindowUsage:
@@ -49,6 +50,43 @@ class WindowUsage:
             for device in response.devices:
                 sums = sums.plus(_sums_of(device.usage))
         return sums, min(through_ms, default=None)
+
+    async def load_range(
+        self, meter_ids: Sequence[str], start_ms: int, sums: WindowSums
+    ) -> tuple[LoadRange | None, int | None]:
+        """The range of the minutes of a window, and what it is complete through, if known.
+
+        There is none where the minutes do not cover what the whole window does: some readings are longer than a minute.
+        """
+        minutes: dict[int, WindowSums] = {}
+        through_ms = []
+        for first in range(0, len(meter_ids), METERS_A_CALL):
+            request = usage_service_pb2.ListMinuteTotalsRequest(
+                device_ids=meter_ids[first : first + METERS_A_CALL],
+                start_time=from_ms(start_ms),
+                end_time=from_ms(start_ms + WINDOW_MS),
+            )
+            response = await self._usage.ListMinuteTotals(request, timeout=patience(SLOW_TIMEOUT_SECONDS))
+            if not response.HasField("complete_through"):
+                return None, None
+            through_ms.append(to_ms(response.complete_through))
+            for minute in response.minutes:
+                at_ms = to_ms(minute.start_time)
+                minutes[at_ms] = minutes.get(at_ms, WindowSums()).plus(sums_of_minute(minute))
+        is_whole = sum(one.covered_ms for one in minutes.values()) >= sums.covered_ms
+        return range_of(minutes.values()) if is_whole else None, min(through_ms, default=None)
+
+
+def sums_of_minute(minute: usage_service_pb2.MinuteTotal) -> WindowSums:
+    """What some meters used in a minute; of meters that tell only a power that is their energy, for a load."""
+    imported, exported = milliwatt_hours(minute.import_kwh), milliwatt_hours(minute.export_kwh)
+    by_power = milliwatt_hours(minute.power_only_kwh)
+    return WindowSums(
+        imported + max(by_power, 0),
+        exported + max(-by_power, 0),
+        minute.meter_count,
+        min(duration_to_ms(minute.covered), minute.meter_count * MINUTE_MS),
+    )
 
 
 def _sums_of(usage: usage_pb2.Usage) -> WindowSums:

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from analytics.due_window import QUIET_MS, DueWindow
 from analytics.region_capacity import RegionCapacity
-from analytics.region_window import WINDOW_MS, RegionWindow, WindowSums
+from analytics.region_window import WINDOW_MS, LoadRange, RegionWindow, WindowSums
 from analytics.window_closer import WindowCloser
 from common.event_outbox import PENDING
 from common.mongo import Database
@@ -91,6 +91,7 @@ async def test_a_window_is_the_sum_of_the_meters_of_its_region(closing: Closing,
         capacity_milliwatts=None,
         complete_through_ms=CLOSABLE_MS,
         close_ms=NOON_MS + 2 * MINUTE_MS,
+        load_range=LoadRange(60_000_000, 60_000_000),
     )
     assert await database["region_windows"].count_documents({PENDING: 1}) == 2 == closing.told
 

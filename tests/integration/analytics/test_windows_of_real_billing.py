@@ -151,6 +151,7 @@ async def test_what_was_sent_is_what_prices_are_made_from_and_so_is_what_came_la
         window = await newest(stub)
         assert (window.version, window.import_kwh, window.mean_load_kw, window.load_percent) == (1, 2.5, 10.0, 40.0)
         assert (window.meter_count, window.reporting_meter_count) == (2, 2)
+        assert (window.minimum_load_kw, window.maximum_load_kw) == (6.0, 12.0)
         assert window.covered_share == 25 / 30
 
     await world.writer.write(CLOSABLE_MS + 1_000, *quarter("windy-2", range(10, 15)))
@@ -162,6 +163,7 @@ async def test_what_was_sent_is_what_prices_are_made_from_and_so_is_what_came_la
         assert (await world.heard_by_billing(version=2))["load_percent"] == "48.0"
         window = await newest(stub)
         assert (window.version, window.import_kwh, window.covered_share) == (2, 3.0, 1.0)
+        assert (window.minimum_load_kw, window.maximum_load_kw) == (12.0, 12.0)
 
         await world.writer.write(CLOSABLE_MS + 2 * MINUTE_MS, *quarter("windy-2", range(10, 15)))
         await eventually(lambda: analytics.value("late_readings_total", outcome="marked") == 10)
@@ -189,6 +191,7 @@ async def test_minutes_and_five_minutes_are_told_from_what_is_stored(world: Worl
 
         assert [window.import_kwh for window in fives] == [0.5, 1.0, 0.5]
         assert [round(window.covered_share, 6) for window in fives] == [0.5, 1.0, 0.5]
+        assert [(window.minimum_load_kw, window.maximum_load_kw) for window in fives] == [(6, 6), (12, 12), (6, 6)]
         assert sum(window.import_kwh for window in minutes) == pytest.approx(2.0)
 
 

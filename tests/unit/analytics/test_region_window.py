@@ -8,11 +8,13 @@ import pytest
 
 from analytics.region_window import (
     WINDOW_MS,
+    LoadRange,
     RegionWindow,
     WindowSums,
     closable_end_ms,
     hours_of,
     next_version,
+    range_of,
     window_start_ms,
 )
 
@@ -144,3 +146,30 @@ def test_windows_of_several_hours_are_told_apart() -> None:
     hours = hours_of(replace(WINDOW, start_ms=start_ms) for start_ms in starts_ms)
 
     assert [hour.start_ms for hour in hours] == [START_MS, START_MS + HOURS_MS]
+
+
+def test_the_range_of_a_window_is_that_of_its_minutes() -> None:
+    """A kilowatt-hour in a minute is sixty kilowatts; nothing measured has no range."""
+    minutes = [WindowSums(1_000_000, 0, 1, 60_000), WindowSums(0, 500_000, 1, 60_000)]
+
+    assert range_of(minutes) == LoadRange(-30_000_000, 60_000_000)
+    assert range_of([]) is None
+
+
+def test_an_hour_has_the_range_of_its_windows_where_all_have_one() -> None:
+    """One whose readings are longer than a minute may hide a peak."""
+    first = replace(WINDOW, load_range=LoadRange(1, 5))
+    second = replace(WINDOW, start_ms=START_MS + WINDOW_MS, load_range=LoadRange(-2, 3))
+
+    assert hours_of([first, second])[0].load_range == LoadRange(-2, 5)
+    assert hours_of([first, replace(second, load_range=None)])[0].load_range is None
+
+
+def test_another_range_is_another_version_but_not_one_that_was_never_known() -> None:
+    """Readings that change places within a window change its peak."""
+    before = replace(WINDOW, load_range=LoadRange(1, 5))
+
+    changed = next_version(before, replace(WINDOW, load_range=LoadRange(1, 6)))
+    assert changed is not None
+    assert (changed.version, changed.load_range) == (2, LoadRange(1, 6))
+    assert next_version(replace(WINDOW, load_range=None), before) is None

@@ -79,6 +79,33 @@ class Billing(UsageServiceServicer):
                 devices.append(usage_service_pb2.DeviceUsage(device_id=device_id, usage=_usage(counted)))
         return usage_service_pb2.SummarizeUsageResponse(devices=devices, complete_through=complete_through)
 
+    async def ListMinuteTotals(  # noqa: N802 - the contract's name
+        self, request: usage_service_pb2.ListMinuteTotalsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> usage_service_pb2.ListMinuteTotalsResponse:
+        """Adds up what the devices measured in each minute."""
+        await self._fail(context)
+        complete_through = optional_from_ms(self.complete_through_ms)
+        minutes = []
+        for at_ms in range(to_ms(request.start_time), to_ms(request.end_time), 60_000):
+            counted = {
+                device_id: [one for one in self.readings.get(device_id, ()) if at_ms <= one.start_ms < at_ms + 60_000]
+                for device_id in request.device_ids
+            }
+            everything = [one for some in counted.values() for one in some]
+            if everything:
+                usage = _usage(everything)
+                minutes.append(
+                    usage_service_pb2.MinuteTotal(
+                        start_time=from_ms(at_ms),
+                        import_kwh=usage.import_kwh if usage.HasField("import_kwh") else None,
+                        export_kwh=usage.export_kwh if usage.HasField("export_kwh") else None,
+                        reading_count=len(everything),
+                        meter_count=sum(map(bool, counted.values())),
+                        covered=usage.covered,
+                    )
+                )
+        return usage_service_pb2.ListMinuteTotalsResponse(minutes=minutes, complete_through=complete_through)
+
     async def ListUsage(  # noqa: N802 - the contract's name
         self, request: usage_service_pb2.ListUsageRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> usage_service_pb2.ListUsageResponse:

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/analytics/v1/region_window.proto\x12\x13\x65nergy.analytics.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x03\n\x0cRegionWindow\x12\x0e\n\x06region\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06length\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12\x12\n\nimport_kwh\x18\x05 \x01(\x01\x12\x12\n\nexport_kwh\x18\x06 \x01(\x01\x12\x14\n\x0cmean_load_kw\x18\x07 \x01(\x01\x12\x18\n\x0b\x63\x61pacity_kw\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cload_percent\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0bmeter_count\x18\n \x01(\x05\x12\x1d\n\x15reporting_meter_count\x18\x0b \x01(\x05\x12\x15\n\rcovered_share\x18\x0c \x01(\x01\x12\x34\n\x10\x63omplete_through\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclose_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0e\n\x0c_capacity_kwB\x0f\n\r_load_percent\"G\n\x12RegionWindowClosed\x12\x31\n\x06window\x18\x01 \x01(\x0b\x32!.energy.analytics.v1.RegionWindowb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/analytics/v1/region_window.proto\x12\x13\x65nergy.analytics.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x04\n\x0cRegionWindow\x12\x0e\n\x06region\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06length\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12\x12\n\nimport_kwh\x18\x05 \x01(\x01\x12\x12\n\nexport_kwh\x18\x06 \x01(\x01\x12\x14\n\x0cmean_load_kw\x18\x07 \x01(\x01\x12\x18\n\x0b\x63\x61pacity_kw\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cload_percent\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0bmeter_count\x18\n \x01(\x05\x12\x1d\n\x15reporting_meter_count\x18\x0b \x01(\x05\x12\x15\n\rcovered_share\x18\x0c \x01(\x01\x12\x34\n\x10\x63omplete_through\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nclose_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x0fminimum_load_kw\x18\x0f \x01(\x01H\x02\x88\x01\x01\x12\x1c\n\x0fmaximum_load_kw\x18\x10 \x01(\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_capacity_kwB\x0f\n\r_load_percentB\x12\n\x10_minimum_load_kwB\x12\n\x10_maximum_load_kw\"G\n\x12RegionWindowClosed\x12\x31\n\x06window\x18\x01 \x01(\x0b\x32!.energy.analytics.v1.RegionWindowb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.analytics.v1.region_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REGIONWINDOW']._serialized_start=130
-  _globals['_REGIONWINDOW']._serialized_end=593
-  _globals['_REGIONWINDOWCLOSED']._serialized_start=595
-  _globals['_REGIONWINDOWCLOSED']._serialized_end=666
+  _globals['_REGIONWINDOW']._serialized_end=693
+  _globals['_REGIONWINDOWCLOSED']._serialized_start=695
+  _globals['_REGIONWINDOWCLOSED']._serialized_end=766
 # @@protoc_insertion_point(module_scope)

@@ -38,6 +38,8 @@ class RegionWindow(_message.Message):
     COVERED_SHARE_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
+    MINIMUM_LOAD_KW_FIELD_NUMBER: _builtins.int
+    MAXIMUM_LOAD_KW_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The region."""
     version: _builtins.int
@@ -58,6 +60,10 @@ class RegionWindow(_message.Message):
     """Meters with a reading in the window."""
     covered_share: _builtins.float
     """The time that readings cover as a share of what they would if every meter had sent all of its own, 0 to 1."""
+    minimum_load_kw: _builtins.float
+    """Smallest mean load of one of its minutes, kW. Absent: it is a minute itself, or some of its readings are longer than one."""
+    maximum_load_kw: _builtins.float
+    """Greatest mean load of one of its minutes, kW. Absent likewise."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the window, UTC, inclusive."""
@@ -91,19 +97,29 @@ class RegionWindow(_message.Message):
         covered_share: _builtins.float = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
         close_time: _timestamp_pb2.Timestamp | None = ...,
+        minimum_load_kw: _builtins.float | None = ...,
+        maximum_load_kw: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity_kw", b"_capacity_kw", "_load_percent", b"_load_percent", "capacity_kw", b"capacity_kw", "close_time", b"close_time", "complete_through", b"complete_through", "length", b"length", "load_percent", b"load_percent", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity_kw", b"_capacity_kw", "_load_percent", b"_load_percent", "_maximum_load_kw", b"_maximum_load_kw", "_minimum_load_kw", b"_minimum_load_kw", "capacity_kw", b"capacity_kw", "close_time", b"close_time", "complete_through", b"complete_through", "length", b"length", "load_percent", b"load_percent", "maximum_load_kw", b"maximum_load_kw", "minimum_load_kw", b"minimum_load_kw", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity_kw", b"_capacity_kw", "_load_percent", b"_load_percent", "capacity_kw", b"capacity_kw", "close_time", b"close_time", "complete_through", b"complete_through", "covered_share", b"covered_share", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "length", b"length", "load_percent", b"load_percent", "mean_load_kw", b"mean_load_kw", "meter_count", b"meter_count", "region", b"region", "reporting_meter_count", b"reporting_meter_count", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity_kw", b"_capacity_kw", "_load_percent", b"_load_percent", "_maximum_load_kw", b"_maximum_load_kw", "_minimum_load_kw", b"_minimum_load_kw", "capacity_kw", b"capacity_kw", "close_time", b"close_time", "complete_through", b"complete_through", "covered_share", b"covered_share", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "length", b"length", "load_percent", b"load_percent", "maximum_load_kw", b"maximum_load_kw", "mean_load_kw", b"mean_load_kw", "meter_count", b"meter_count", "minimum_load_kw", b"minimum_load_kw", "region", b"region", "reporting_meter_count", b"reporting_meter_count", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__capacity_kw: _TypeAlias = _typing.Literal["capacity_kw"]  # noqa: Y015
     _WhichOneofArgType__capacity_kw: _TypeAlias = _typing.Literal["_capacity_kw", b"_capacity_kw"]  # noqa: Y015
     _WhichOneofReturnType__load_percent: _TypeAlias = _typing.Literal["load_percent"]  # noqa: Y015
     _WhichOneofArgType__load_percent: _TypeAlias = _typing.Literal["_load_percent", b"_load_percent"]  # noqa: Y015
+    _WhichOneofReturnType__maximum_load_kw: _TypeAlias = _typing.Literal["maximum_load_kw"]  # noqa: Y015
+    _WhichOneofArgType__maximum_load_kw: _TypeAlias = _typing.Literal["_maximum_load_kw", b"_maximum_load_kw"]  # noqa: Y015
+    _WhichOneofReturnType__minimum_load_kw: _TypeAlias = _typing.Literal["minimum_load_kw"]  # noqa: Y015
+    _WhichOneofArgType__minimum_load_kw: _TypeAlias = _typing.Literal["_minimum_load_kw", b"_minimum_load_kw"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__capacity_kw) -> _WhichOneofReturnType__capacity_kw | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__load_percent) -> _WhichOneofReturnType__load_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum_load_kw) -> _WhichOneofReturnType__maximum_load_kw | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_load_kw) -> _WhichOneofReturnType__minimum_load_kw | None: ...
 
 Global___RegionWindow: _TypeAlias = RegionWindow  # noqa: Y015
 
