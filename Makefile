@@ -99,7 +99,8 @@ status: $(INSTALLED) ## says what of the mesh runs
 test: setup ## runs every test on the real parts; SAMPLES_DIR names the folder of real files
 	@$(if $(ARGS),$(BIN)/pytest tests $(ARGS),$(BIN)/pytest tests/unit --numprocesses=auto && \
 	  $(BIN)/pytest tests/integration --numprocesses=2 --dist=loadfile && \
-	  $(BIN)/pytest tests --ignore=tests/unit --ignore=tests/integration)
+	  $(BIN)/pytest tests/e2e --numprocesses=2 --dist=loadfile && \
+	  $(BIN)/pytest tests --ignore=tests/unit --ignore=tests/integration --ignore=tests/e2e)
 
 .PHONY: faults
 faults: setup ## kills and cuts everything under load and checks the history; leaves .run/faults/report.json
