@@ -103,6 +103,12 @@ def _measurements(rig: Rig) -> Iterator[tuple[tuple[str, ...], Measurement]]:
     yield (ALERT_LATENCY, DETECTION), alert_rows
 
 
+def _cause(failure: Exception) -> str:
+    if isinstance(failure, grpc.aio.AioRpcError):
+        return f"{failure.code().name}, {failure.details()}"
+    return type(failure).__name__
+
+
 def in_report_order(rows: Sequence[Row]) -> list[Row]:
     """The rows as they are read; those of one beginning stay as they were measured."""
     places = {beginning: place for place, beginning in enumerate(REPORT_ORDER)}
@@ -126,7 +132,7 @@ async def _add_rows(rig: Rig, names: tuple[str, ...], measurement: Measurement) 
             rows = await measurement(rig)
         except (grpc.aio.AioRpcError, OSError) as failure:
             # One row that cannot be measured is no reason to lose the others.
-            rows = [void_row(name, "", f"a service did not answer: {type(failure).__name__}") for name in names]
+            rows = [void_row(name, "", f"a service did not answer: {_cause(failure)}") for name in names]
     rig.rows += rows
     for row in rows:
         rig.say("  " + _sentence(row))
