@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from pymongo.errors import PyMongoError
@@ -70,6 +71,9 @@ class Courier:
         self._ended = Counter(
             "notification_deliveries", "Deliveries that ended.", ["channel", "state"], registry=registry
         )
+        # From zero, else the first failure would be no increase.
+        for channel, state in product(Channel, set(DeliveryState) - {DeliveryState.PENDING}):
+            self._ended.labels(channel, state)
         self._seconds = Histogram(
             "notification_delivery_seconds",
             "Time from when a delivery was made until it was taken.",

@@ -179,6 +179,15 @@ BOOKS = (
     Calm("SpansQuarantined", "spans of long ago", {'billing_spans_quarantined_total{job="billing"}': "5x130"}),
     Calm("BatchesGivenUp", "batches of long ago", {'billing_missing_batches_given_up_total{job="billing"}': "5x130"}),
     Calm(
+        "NotificationsUndelivered",
+        "what was sent, and what was not to be",
+        {
+            'notification_deliveries_total{job="analytics",channel="EMAIL",state="SENT"}': "0+1x130",
+            'notification_deliveries_total{job="analytics",channel="EMAIL",state="SUPPRESSED"}': "0+1x130",
+            'notification_deliveries_total{job="analytics",channel="EMAIL",state="FAILED"}': "7x130",
+        },
+    ),
+    Calm(
         "PriceNotFixed",
         "each is fixed five minutes before it begins",
         {_FIXED: "900x39 1800x59 2700x59 3600x60", _STARTED: "-3600x220"},

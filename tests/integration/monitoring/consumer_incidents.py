@@ -153,6 +153,22 @@ BOOKS = (
         "70m",
     ),
     Incident(
+        "NotificationsUndelivered",
+        {
+            'notification_deliveries_total{job="analytics",channel="EMAIL",state="FAILED"}': "0x8 1x300",
+            'notification_deliveries_total{job="analytics",channel="SMS",state="UNCERTAIN"}': "0x8 1x300",
+        },
+        "1m",
+        "3m",
+        [
+            Firing(
+                {"job": "analytics"},
+                "analytics has given deliveries up within half an hour; ListDeliveries shows which and why.",
+            )
+        ],
+        "40m",
+    ),
+    Incident(
         "PriceNotFixed",
         {
             'billing_price_fixed_through_timestamp_seconds{job="billing",instance="b-1"}': "900x20 1800x200",
