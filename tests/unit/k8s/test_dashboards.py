@@ -38,7 +38,7 @@ def exported() -> tuple[set[str], list[re.Pattern[str]]]:
     names = {metric.name for metric in create_registry().collect()}
     patterns = []
     for package in (*SERVICES, "common"):
-        for path in (ROOT / package).glob("*.py"):
+        for path in (ROOT / package).rglob("*.py"):
             if "prometheus_client" not in path.read_text():
                 continue
             for literal in literals(path):
