@@ -224,6 +224,7 @@ class PricingMesh:
     book: InvoiceBook
     adjustments_due: AdjustmentDueStore
     pricing: RegionPricing
+    address: str
 
 
 # Nothing listens on the port that is reserved for nobody.
@@ -311,6 +312,7 @@ async def pricing_mesh(
             book,
             due,
             pricing,
+            f"127.0.0.1:{port}",
         )
     finally:
         await channel.close()

@@ -153,6 +153,7 @@ def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
         if "open_tracing(" in application:
             yield service, COLLECTOR.name, _OTLP_PORT
         yield PROMETHEUS.name, service, overlay.config(service).metrics_port
+    yield "billing-run", "billing", grpc["billing"]
     for service in _PUBLIC:
         yield CLIENT.name, service, grpc[service]
     for pod in (*overlay.workloads(), INTRUDER.name):

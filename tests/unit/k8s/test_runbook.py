@@ -26,7 +26,7 @@ _KINDS = {
     "scaledobject": "ScaledObject",
     "cronjob": "CronJob",
 }
-_JOBS = {"job/mongodb-replica-set", "job/backup-now", "job/restore-1"}
+_JOBS = {"job/mongodb-replica-set", "job/backup-now", "job/restore-1", "job/billing-run-now"}
 
 
 def deploy_block() -> str:

@@ -73,6 +73,17 @@ def test_the_image_is_told_which_service_it_is(overlay: Overlay, service: str) -
     assert runpy.run_module(service, run_name="only-loaded")["main"]
 
 
+def test_invoices_are_drafted_when_a_month_is_over_everywhere(overlay: Overlay) -> None:
+    """By a program that the image has, which asks billing where it is; on the second day of the next month."""
+    cron_job = overlay.of_kind("CronJob")["billing-run"]
+    (container,) = pod_spec(cron_job)["containers"]
+    module, address = container["args"]
+
+    assert runpy.run_module(module, run_name="only-loaded")["main"]
+    assert address == f"dns:///billing:{overlay.config('billing').grpc_port}"
+    assert (cron_job["spec"]["schedule"], cron_job["spec"]["timeZone"]) == ("0 6 2 * *", "Etc/UTC")
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_probes_ask_for_health_names_that_the_service_has(overlay: Overlay, service: str) -> None:
     """Readiness for what it does, start and liveness for the process alone, all on its gRPC port."""
@@ -110,6 +121,8 @@ def test_services_and_budgets_select_the_pods_of_their_name(overlay: Overlay) ->
         assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
         assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]} == ports
     for name, workload in workloads.items():
+        if workload["kind"] == "CronJob":
+            continue
         assert workload["spec"]["selector"]["matchLabels"] == {"app.kubernetes.io/name": name}
     budgets = overlay.of_kind("PodDisruptionBudget")
     assert {name: each["spec"]["selector"]["matchLabels"] for name, each in budgets.items()} == {
