@@ -25,6 +25,9 @@ WRITERS = 3
 # From the README: what a reading takes at rest, folded by one billing, and written by one store.
 AT_REST_BYTES, FOLDED_PER_SECOND, WRITTEN_PER_SECOND = 202, 17_400, 33_390
 MEMBERS = 3
+# Microseconds of CPU a reading, in frames of 500; and as many replicas as the autoscalers of production begin with.
+CPU_MICROSECONDS = {"gateway": 1.8, "ingestion": 0.6, "analytics": 5.4}
+LEAST_REPLICAS = {"gateway": 3, "ingestion": WRITERS, "analytics": 2}
 
 
 @functools.cache
@@ -79,6 +82,13 @@ class Size:
     def billing_replicas(self) -> int:
         """Twice what folds this many readings, and two at least."""
         return max(2, math.ceil(2 * self.readings_per_second / FOLDED_PER_SECOND))
+
+    def replicas(self, service: str) -> int:
+        """Twice the cores that it needs, for a replica is one process, and no fewer than production begins with."""
+        if service == "billing":
+            return self.billing_replicas
+        cores = self.readings_per_second * CPU_MICROSECONDS[service] / 1e6
+        return max(LEAST_REPLICAS[service], math.ceil(2 * cores))
 
     @property
     def partitions(self) -> int:

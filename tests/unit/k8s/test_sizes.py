@@ -4,12 +4,14 @@ import re
 
 import pytest
 
-from tests.unit.k8s.manifests import ROOT, Overlay
+from tests.unit.k8s.manifests import ROOT, Overlay, rendered
 from tests.unit.k8s.sizing import (
     AT_REST_BYTES,
+    CPU_MICROSECONDS,
     DAY_SECONDS,
     FOLDED_PER_SECOND,
     FRAME,
+    LEAST_REPLICAS,
     WRITERS,
     WRITTEN_PER_SECOND,
     Size,
@@ -50,6 +52,27 @@ def test_sizes_follow_from_what_was_measured(devices: int) -> None:
     )
 
     assert f"| {' | '.join(cells)} |" in _SIZES
+
+
+@pytest.mark.parametrize("devices", _FLEETS)
+def test_replicas_follow_from_what_a_reading_costs(devices: int) -> None:
+    """Each cell of the table of replicas."""
+    size = Size(devices, FRAME)
+
+    cells = [f"{devices:,}", *(f"{size.replicas(name)}" for name in ("gateway", "ingestion", "billing", "analytics"))]
+
+    assert f"| {' | '.join(cells)} |" in _SIZES
+
+
+def test_replicas_begin_where_production_does() -> None:
+    """With the least that its autoscalers keep, and by costs that the README tells."""
+    overlay = rendered("prod")
+    least = {name: each["spec"]["minReplicas"] for name, each in overlay.of_kind("HorizontalPodAutoscaler").items()}
+    least |= {name: each["spec"]["minReplicaCount"] for name, each in overlay.of_kind("ScaledObject").items()}
+
+    assert {name: least[name] for name in LEAST_REPLICAS} == LEAST_REPLICAS
+    told = ", ".join(f"{name} {microseconds}" for name, microseconds in CPU_MICROSECONDS.items())
+    assert f"({told} us of CPU a reading)" in " ".join(_README.split())
 
 
 @pytest.mark.parametrize("devices", _FLEETS)
