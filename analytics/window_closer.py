@@ -34,8 +34,8 @@ _AWAY_SECONDS = 5.0
 # Newer windows have their turn after each few.
 _DUE_A_LOOK = 256
 _DUE_A_ROUND = 16
-# What is not urgent has a fifth of the time: the rest is for the log, the merger and whoever asks.
-_REST_PER_WORK = 4.0
+# What is not urgent has a third of the time: the rest is for the log, the merger and whoever asks.
+_REST_PER_WORK = 2.0
 _REST_SECONDS_MAXIMUM = 60.0
 _AWAY = (PyMongoError, grpc.aio.AioRpcError)
 
@@ -217,7 +217,7 @@ class WindowCloser:
     async def _each(self, works: Iterable[Coroutine[Any, Any, bool]], *, in_haste: bool) -> bool:
         """Does some works, a few at a time, and those that can be even if others cannot; whether all were done.
 
-        Without haste it rests four times as long as each few took, so that billing has time for others.
+        Without haste it rests twice as long as each few took, so that billing has time for others.
         """
         loop = asyncio.get_running_loop()
         waiting = iter(works)

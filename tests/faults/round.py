@@ -43,7 +43,9 @@ _AFTERWARDS_SECONDS = 0.5
 _FINISH_SECONDS = 60.0
 _CATCH_UP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
-_WINDOWS_SECONDS = 90.0
+WINDOWS_SECONDS = 60.0
+"""Closing windows again is never in haste: so long for each round there was, all of them together."""
+
 _LIVE_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
 _PROBLEMS_SHOWN = 5
@@ -154,8 +156,8 @@ class Round:
             check_bills(bills, await answers.bills(device_ids, days, TIME_ZONE)),
         )
 
-    async def look_back(self, answers: Answers) -> None:
-        """Compares once more, after everything that came later."""
+    async def look_back(self, answers: Answers, windows_until: float) -> None:
+        """Compares once more, after everything that came later; windows have until an instant, `time.monotonic()`."""
         try:
             findings = await self.check(answers)
         except (grpc.aio.AioRpcError, TimeoutError) as failure:
@@ -164,7 +166,7 @@ class Round:
         if findings.lost > self.result.lost or findings.doubled > self.result.doubled:
             self.complain("the history changed afterwards")
             self._take(findings)
-        await self._windows_agree(answers)
+        await self._windows_agree(answers, windows_until)
 
     async def _live_load_agrees(self, answers: Answers) -> None:
         """Waits until the live load of the region is that of the newest readings, or complains."""
@@ -176,9 +178,9 @@ class Round:
             agrees = told.meter_count == due.meter_count and math.isclose(told.power_kw, due.power_kw)
             return [] if agrees else [f"the live load is {told} instead of {due}"]
 
-        await self._until_right("live_load", wrong, _LIVE_SECONDS)
+        await self._until_right("live_load", wrong, time.monotonic() + _LIVE_SECONDS)
 
-    async def _windows_agree(self, answers: Answers) -> None:
+    async def _windows_agree(self, answers: Answers, until: float) -> None:
         """Waits until the closed windows of the region are what its readings come to, or complains."""
         recorded = await answers.readings(self.device_ids, self.traffic.days())
         due = windows_of(due_of(self.journal.sent, self.journal.acked, recorded))
@@ -187,9 +189,9 @@ class Round:
             return check_windows(due, await answers.windows(self.traffic.region, self.traffic.days()))
 
         self.note("windows", len(due))
-        await self._until_right("windows", wrong, _WINDOWS_SECONDS)
+        await self._until_right("windows", wrong, until)
 
-    async def _until_right(self, what: str, ask: Callable[[], Awaitable[list[str]]], limit_seconds: float) -> None:
+    async def _until_right(self, what: str, ask: Callable[[], Awaitable[list[str]]], until: float) -> None:
         """Asks what is wrong until nothing is, and complains of what still is when the time is over."""
         begin = time.monotonic()
         while True:
@@ -197,7 +199,7 @@ class Round:
                 wrong = await ask()
             except grpc.aio.AioRpcError as failure:
                 wrong = [f"{what}: {failure.code().name}"]
-            if not wrong or time.monotonic() >= begin + limit_seconds:
+            if not wrong or time.monotonic() >= until:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
         self.note(f"{what}_waited_seconds", time.monotonic() - begin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from common.localstack.addresses import SERVICE_NAMES
@@ -9,7 +10,7 @@ from tests.faults.answers import Answers
 from tests.faults.fault import Fault
 from tests.faults.health_watch import HealthWatch
 from tests.faults.mesh import FaultyMesh
-from tests.faults.round import Load, Round, RoundResult
+from tests.faults.round import WINDOWS_SECONDS, Load, Round, RoundResult
 
 
 async def play(
@@ -28,6 +29,7 @@ async def play(
             played = Round(mesh, fault, seed=seed, prefix=f"round-{number:02d}", load=load)
             tell(await played.run(watch, answers))
             rounds.append(played)
+        windows_until = time.monotonic() + WINDOWS_SECONDS * (1 + len(rounds))
         for played in rounds:
-            await played.look_back(answers)
+            await played.look_back(answers, windows_until)
     return [played.result for played in rounds]
