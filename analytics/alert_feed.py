@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from typing import NamedTuple
 
 from pymongo.errors import PyMongoError
@@ -18,6 +17,7 @@ from analytics.alert import Alert
 from analytics.alert_store import AlertStore
 from common.errors import ShuttingDown
 from common.logs import get_logger
+from common.wake_up import WakeUp
 
 _KEPT_CHANGES = 10_000
 _PAGE = 500
@@ -46,7 +46,7 @@ class AlertFeed:
         self._count = 0
         self._seen: set[tuple[str, int]] = set()
         self._look_from_ms: int | None = None
-        self._wanted = asyncio.Event()
+        self._wake_up = WakeUp()
         self._looked = asyncio.Condition()
         self._looks = 0
         self._closing = False
@@ -63,19 +63,17 @@ class AlertFeed:
 
     def notify(self) -> None:
         """Says that something has changed, so that the next look is at once."""
-        self._wanted.set()
+        self._wake_up.notify()
 
     async def run(self) -> None:
         """Looks until cancelled; a store that is away is asked again."""
         while True:
-            self._wanted.clear()
+            self._wake_up.begin_look()
             try:
                 await self.look()
             except PyMongoError as away:
                 _log.warning("alerts_not_read", cause=type(away).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._wanted.wait()
+            await self._wake_up.wait(_LOOK_SECONDS)
 
     async def look(self) -> None:
         """Looks once, and tells."""

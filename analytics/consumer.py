@@ -149,7 +149,8 @@ class QueueConsumer:
         self._devices = devices
         self._known = known
         self._traces = DeliveryTraces(tracing, self.queue, partition)
-        self._ack_after_deliveries = min(ACK_AFTER_DELIVERIES, prefetch)
+        # Half of what may be in hand, so that the broker sends the next while these are stored.
+        self._ack_after_deliveries = max(1, min(ACK_AFTER_DELIVERIES, prefetch // 2))
         self._unacked: Delivery | None = None
         self._unacked_count = 0
         self._flushing = asyncio.Lock()
@@ -190,7 +191,7 @@ class QueueConsumer:
                 ack_at = None if self._unacked is None else loop.time() + STORE_RETRY_SECONDS
                 continue
             await self._intake.make_room()
-            deliveries = self.subscription.with_waiting(delivery, ACK_AFTER_DELIVERIES)
+            deliveries = self.subscription.with_waiting(delivery, self._ack_after_deliveries)
             with self._traces.processing(deliveries) as spans:
                 await self._take(deliveries, spans)
             if self._unacked is None:

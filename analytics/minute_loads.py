@@ -10,6 +10,7 @@ from energy.registry.v1 import device_pb2
 
 from analytics.region_capacity import RegionCapacity, capacity_at
 from analytics.region_capacity_store import RegionCapacityStore
+from analytics.region_load_request import LoadQuestion
 from analytics.region_window import HOUR_MS, RegionWindow, WindowSums, range_of
 from analytics.usage_client import DEVICES_MAXIMUM, UsageClient
 from analytics.window_usage import MINUTE_MS, sums_of_minute
@@ -30,37 +31,39 @@ class MinuteLoads:
         self._lateness_ms = lateness_ms
 
     async def windows(
-        self, region: str, start_ms: int, end_ms: int, *, length_ms: int, time_remaining_seconds: float | None
+        self, question: LoadQuestion, start_ms: int, limit: int, time_remaining_seconds: float | None
     ) -> tuple[list[RegionWindow], int | None]:
-        """The windows of the hour, UTC milliseconds, that `start_ms` lies in, and from when on there may be more.
+        """Windows from `start_ms` on, UTC milliseconds, of its hour and at most so many, and where to go on.
 
-        None: that is all up to `end_ms`. Windows without a reading, and such as are not old enough yet, are absent.
+        None: that is all. Windows without a reading, and such as are not old enough yet, are absent.
 
         Raises:
             DependencyUnavailable: billing is away, or does not know yet what is complete.
             DeadlineExceeded: the caller's remaining time is over.
         """
-        page_end_ms = min(end_ms, start_ms - start_ms % HOUR_MS + HOUR_MS)
+        region, length_ms = question.region, question.length_ms
+        page_end_ms = min(question.end_ms, start_ms - start_ms % HOUR_MS + HOUR_MS, start_ms + limit * length_ms)
         meter_ids = [
             device.device_id
             for device in self._registry.by_region(region)
             if device.kind == device_pb2.DEVICE_KIND_METER
         ]
         sums: dict[int, WindowSums] = {}
-        through_ms = page_end_ms + self._lateness_ms
+        told_ms: list[int] = []
         for first in range(0, len(meter_ids), DEVICES_MAXIMUM):
-            question = usage_service_pb2.ListMinuteTotalsRequest(
+            request = usage_service_pb2.ListMinuteTotalsRequest(
                 device_ids=meter_ids[first : first + DEVICES_MAXIMUM],
                 start_time=from_ms(start_ms),
                 end_time=from_ms(page_end_ms),
             )
-            answer = await self._usage.minutes(question, time_remaining_seconds)
+            answer = await self._usage.minutes(request, time_remaining_seconds)
             if not answer.HasField("complete_through"):
                 raise DependencyUnavailable("billing")
-            through_ms = min(through_ms, to_ms(answer.complete_through))
+            told_ms.append(to_ms(answer.complete_through))
             for minute in answer.minutes:
                 at_ms = to_ms(minute.start_time)
                 sums[at_ms] = sums.get(at_ms, WindowSums()).plus(sums_of_minute(minute))
+        through_ms = min(told_ms, default=0)
         capacities = (await self._capacities.history((region,))).get(region, ())
         windows = [
             _window(region, at_ms, sums[at_ms], capacities, meter_count=len(meter_ids), through_ms=through_ms)
@@ -68,7 +71,7 @@ class MinuteLoads:
         ]
         last_ms = through_ms - self._lateness_ms
         joined = [window for window in joined_by(windows, length_ms) if window.end_ms <= last_ms]
-        return joined, None if page_end_ms >= end_ms else page_end_ms
+        return joined, None if page_end_ms >= question.end_ms else page_end_ms
 
 
 def joined_by(minutes: Sequence[RegionWindow], length_ms: int) -> list[RegionWindow]:

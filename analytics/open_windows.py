@@ -26,6 +26,13 @@ class OpenWindows:
         self._known_to_ms = max(closable_end_ms, from_ms)
 
     @property
+    def last_known(self) -> int | None:
+        """The start of the newest window that may be closed, if it is open."""
+        if self._known_to_ms is None or self._known_to_ms - WINDOW_MS not in self._starts_ms:
+            return None
+        return self._known_to_ms - WINDOW_MS
+
+    @property
     def has_untried(self) -> bool:
         """Whether there is one to be closed that was not tried yet in this round."""
         return bool(self._starts_ms - self._tried_ms)

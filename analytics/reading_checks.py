@@ -162,13 +162,16 @@ def _voltage_week(readings: Readings, start_ms: Integers, weeks: VoltageWeeks) -
     week = follow(some, start_ms[places], readings.voltage_v[places], Band(low_v, high_v, lowest_v))
     weeks.put(places, some)
     percent = 100 * week.outside_count / WEEK_SLOTS
-    is_bad = (percent > limit_percent) | (week.beyond_count > 0)
+    beyond_percent = 100 * week.beyond_count / WEEK_SLOTS
+    is_often = percent > limit_percent
+    is_bad = is_often | (beyond_percent > 0)
     look = Look(
         _spread(places, size, np.where(week.is_over & is_bad, _MEDIUM, 0)),
         _spread(places, size, week.is_over & ~is_bad),
     )
-    limit = np.broadcast_to(limit_percent, percent.shape)
-    return Finding(alert_type, look, _spread(places, size, percent, np.nan), _spread(places, size, limit, np.nan))
+    # What lies beyond all limits is held against none of the week.
+    measured, limit = np.where(is_often, percent, beyond_percent), np.where(is_often, limit_percent, 0.0)
+    return Finding(alert_type, look, _spread(places, size, measured, np.nan), _spread(places, size, limit, np.nan))
 
 
 def _fault(readings: Readings) -> Finding:

@@ -54,13 +54,7 @@ class RegionLoadMethods(AnalyticsServiceServicer):
         if not isinstance(from_ms, int) or not question.start_ms <= from_ms:
             raise PageTokenInvalid
         if question.length_ms < WINDOW_MS:
-            windows, next_ms = await self._minutes.windows(
-                question.region,
-                from_ms,
-                question.end_ms,
-                length_ms=question.length_ms,
-                time_remaining_seconds=context.time_remaining(),
-            )
+            windows, next_ms = await self._minutes.windows(question, from_ms, size, context.time_remaining())
         else:
             windows, next_ms = await self._region_loads.closed(question, from_ms, size)
         return pb.ListRegionLoadResponse(

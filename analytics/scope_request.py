@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1 import device_scope_pb2
@@ -14,6 +13,7 @@ from analytics.device_scope import Scope
 from analytics.performance import Window
 from analytics.region_load_request import REGION_LENGTH_MAXIMUM, refuse, span_of, text_violations
 from common.errors import FieldViolation, RequestTooExpensive
+from common.local_time import is_zone
 
 LIMIT_DEFAULT, LIMIT_MAXIMUM = 10, 100
 PERIOD_DAYS_MAXIMUM = 3660
@@ -105,7 +105,7 @@ def comparison_question(request: pb.ComparePeriodsRequest) -> ComparisonQuestion
     violations: list[FieldViolation] = []
     scope = scope_of(request.scope, request.kind, violations)
     first, second = (Window(*span_of(request, violations, prefix=prefix)) for prefix in ("first_", "second_"))
-    if request.time_zone and not _is_zone(request.time_zone):
+    if request.time_zone and not is_zone(request.time_zone):
         violations.append(FieldViolation("time_zone", "INVALID_FORMAT", "must be an IANA time zone"))
     refuse(violations)
     for window in (first, second):
@@ -152,11 +152,3 @@ def require_affordable(device_count: int, windows: Sequence[Window]) -> None:
 def device_days(device_count: int, windows: Sequence[Window]) -> int:
     """Devices times days, each begun day whole."""
     return device_count * sum(-(-(window.end_ms - window.start_ms) // DAY_MS) for window in windows)
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

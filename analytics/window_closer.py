@@ -31,11 +31,10 @@ from common.registry_cache import RegistryCache
 
 _LOOK_SECONDS = 1.0
 _AWAY_SECONDS = 5.0
-# Newer windows have their turn after each few.
 _DUE_A_LOOK = 256
 _DUE_A_ROUND = 16
 # What is not urgent has a third of the time: the rest is for the log, the merger and whoever asks.
-_REST_PER_WORK = 2.0
+REST_PER_WORK = 2.0
 _REST_SECONDS_MAXIMUM = 60.0
 _AWAY = (PyMongoError, grpc.aio.AioRpcError)
 
@@ -44,11 +43,12 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClosingSettings:
-    """How long windows wait for what is late, how far back is caught up, and how many are summed up at a time."""
+    """How long windows wait for the late, how far back is caught up, how many at a time, and how long others rest."""
 
     lateness_ms: int
     catch_up_ms: int
     concurrency: int
+    rest_per_work: float = REST_PER_WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,44 +91,61 @@ class WindowCloser:
         self._now_ms = now_ms
         self._open = OpenWindows(settings.catch_up_ms)
         self._due: list[DueWindow] = []
+        self._through_ms: int | None = None
 
     async def run(self) -> None:
         """Closes until cancelled; billing or a store that is away is asked again."""
         await self._registry.wait_complete()
+        # Apart, so that the newest window, from which prices follow, waits for nothing that has time.
+        async with asyncio.TaskGroup() as paces:
+            paces.create_task(self._repeat(self.close_newest), name="newest_windows")
+            paces.create_task(self._repeat(self.catch_up), name="missed_windows")
+
+    async def _repeat(self, work: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         while True:
             wait_seconds = _LOOK_SECONDS
             try:
-                if await self.work():
+                if await work():
                     wait_seconds = 0.0
             except _AWAY as away:
                 _log.warning("windows_not_closed", cause=_cause(away))
                 wait_seconds = _AWAY_SECONDS
             await asyncio.sleep(wait_seconds)
 
-    async def work(self) -> bool:
-        """Closes the newest open window in every region, then some that are due; whether there is more to do now."""
+    async def close_newest(self) -> bool:
+        """Closes the newest window that may be closed in every region; False, for there is no other like it."""
         device_id = self._registry.any_device_id()
-        through_ms = None if device_id is None else await self._usage.complete_through_ms(device_id)
+        self._through_ms = None if device_id is None else await self._usage.complete_through_ms(device_id)
+        if self._through_ms is None:
+            return False
+        self._open.know(closable_end_ms(self._through_ms, self._settings.lateness_ms))
+        start_ms = self._open.last_known
+        if start_ms is not None and await self._close(start_ms, in_haste=True):
+            self._open.tried(start_ms, is_closed=True)
+        self._metrics.open.set(len(self._open))
+        return False
+
+    async def catch_up(self) -> bool:
+        """Closes the newest that was missed, as `close_newest` knows, and some that are due; whether more waits."""
+        through_ms = self._through_ms
         if through_ms is None:
             return False
-        self._open.know(closable_end_ms(through_ms, self._settings.lateness_ms))
         start_ms = self._open.newest()
-        is_closed = start_ms is not None and await self._close(start_ms)
         if start_ms is not None:
-            self._open.tried(start_ms, is_closed=is_closed)
+            is_ours = not self._open.is_last_known(start_ms)
+            self._open.tried(start_ms, is_closed=is_ours and await self._close(start_ms, in_haste=False))
         self._metrics.open.set(len(self._open))
         has_more_due = await self._close_due(through_ms)
         return has_more_due or self._open.has_untried
 
-    async def _close(self, start_ms: int) -> bool:
+    async def _close(self, start_ms: int, *, in_haste: bool) -> bool:
         """Whether the window is closed in every region then."""
         closed = await self._stores.windows.closed_regions(start_ms)
         missing = [region for region in self._registry.regions(device_pb2.DEVICE_KIND_METER) if region not in closed]
         capacities = await self._stores.capacities.history(()) if missing else {}
         missing.sort(key=lambda region: zlib.crc32(f"{self._me}/{region}".encode()))
         return await self._each(
-            (self._close_first(region, start_ms, capacities) for region in missing),
-            in_haste=self._open.is_last_known(start_ms),
+            (self._close_first(region, start_ms, capacities) for region in missing), in_haste=in_haste
         )
 
     async def _close_first(
@@ -217,7 +234,7 @@ class WindowCloser:
     async def _each(self, works: Iterable[Coroutine[Any, Any, bool]], *, in_haste: bool) -> bool:
         """Does some works, a few at a time, and those that can be even if others cannot; whether all were done.
 
-        Without haste it rests twice as long as each few took, so that billing has time for others.
+        Without haste it rests after each few, so that billing has time for others.
         """
         loop = asyncio.get_running_loop()
         waiting = iter(works)
@@ -232,7 +249,7 @@ class WindowCloser:
                     raise outcome
                 is_done = is_done and outcome is True
             if not in_haste:
-                await asyncio.sleep(min(_REST_PER_WORK * (loop.time() - started), _REST_SECONDS_MAXIMUM))
+                await asyncio.sleep(min(self._settings.rest_per_work * (loop.time() - started), _REST_SECONDS_MAXIMUM))
         return is_done
 
 

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from energy.billing.v1 import tariff_service_pb2 as pb
 from energy.common.v1.error_reason_pb2 import ErrorReason
@@ -15,6 +14,7 @@ from billing.tariff_codec import refuse
 from billing.tariff_reader import TariffReader
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation
+from common.local_time import is_zone
 
 TARIFFS_MAXIMUM = 50
 _KWH_MAXIMUM = 1_000_000_000
@@ -50,7 +50,7 @@ def estimate_question(request: pb.EstimateCostRequest) -> EstimateQuestion:
             violations += id_violations("device_id", request.device_id)
         case "even":
             milliwatt_hours = _milliwatt_hours(reader, request.even)
-            if not _is_zone(request.even.time_zone):
+            if not is_zone(request.even.time_zone):
                 reader.refuse("even.time_zone", "INVALID_FORMAT", "must be an IANA time zone such as Asia/Kolkata")
         case _:
             reader.refuse("usage", "FIELD_REQUIRED", "is required: device_id or even")
@@ -99,11 +99,3 @@ def _milliwatt_hours(reader: TariffReader, even: pb.EvenUsage) -> int:
         reader.refuse("even.kwh", "OUT_OF_RANGE", f"must be 0..{_KWH_MAXIMUM}, at most 6 decimals")
         return 0
     return int(milliwatt_hours)
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

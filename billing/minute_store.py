@@ -12,9 +12,9 @@ from typing import Any
 from billing.history_store import HistoryStore
 from billing.minute_total import MinuteSums, MinuteTotal
 from billing.observation import SpanKey
+from billing.overlay import overlay_of
 from billing.past_spans import SpanWindow
 from billing.schema import METER
-from billing.span import Span
 from billing.span_document import document_id, to_document
 from billing.tail_reader import TailReader
 from common.mongo import Database
@@ -35,7 +35,7 @@ class MinuteStore:
     async def totals(self, meter_ids: Sequence[str], start_ms: int, end_ms: int) -> list[MinuteTotal]:
         """The minutes of [start_ms, end_ms), epoch milliseconds, in which a reading of a minute at most starts."""
         window = SpanWindow(METER, meter_ids, start_ms, end_ms)
-        overlay = await self._overlay(window)
+        overlay = await overlay_of(self._history, window, await self._tail.pending(meter_ids))
         sums = MinuteSums(start_ms, end_ms)
         for key, span in overlay.items():
             if span.counting:
@@ -52,13 +52,3 @@ class MinuteStore:
             found = self._database[METER.history].find(wanted, dict.fromkeys(_COLUMNS, 1))
             async for document in found.max_time_ms(_TIMEOUT_MS):
                 yield document
-
-    async def _overlay(self, window: SpanWindow) -> dict[SpanKey, Span]:
-        pending = await self._tail.pending(window.device_ids)
-        keys = window.keys(pending)
-        if not keys:
-            return {}
-        overlay = await self._history.find(window.kind, keys)
-        for key in keys:
-            overlay.setdefault(key, Span()).fold(pending[key])
-        return overlay

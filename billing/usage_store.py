@@ -18,6 +18,7 @@ from billing.day_store import FRESH, DayStore, days_filter
 from billing.day_usage import usage_of_days
 from billing.history_store import HistoryStore, span_filter
 from billing.observation import Observation, SpanKey
+from billing.overlay import overlay_of
 from billing.past_spans import Moment, PastSpans, SpanWindow
 from billing.rated_line import Quarter
 from billing.schema import DAY_MS, METER, QUARTER_MS, Kind
@@ -63,7 +64,7 @@ class UsageStore:
     ) -> AsyncIterator[tuple[SpanKey, Span]]:
         """The spans of a device in which a reading of [start_ms, end_ms) may start, by time, the tail folded in."""
         pending = await self._tail.pending([device_id])
-        overlay = await self._overlay(SpanWindow(kind, [device_id], start_ms, end_ms), pending)
+        overlay = await overlay_of(self._history, SpanWindow(kind, [device_id], start_ms, end_ms), pending)
         waiting = sorted(overlay)
         async for key, span in self._history.spans(kind, device_id, start_ms, end_ms):
             while waiting and waiting[0] < key:
@@ -229,16 +230,7 @@ class UsageStore:
         if moment is not None:
             await self._days.require_unsealed(window.kind, window.device_ids, window.start_ms, window.end_ms)
             return await self._past.summed(window, pending, moment, sum_up)
-        return await sum_up(await self._overlay(window, pending))
-
-    async def _overlay(self, window: SpanWindow, pending: Pending) -> dict[SpanKey, Span]:
-        keys = window.keys(pending)
-        if not keys:
-            return {}
-        overlay = await self._history.find(window.kind, keys)
-        for key in keys:
-            overlay.setdefault(key, Span()).fold(pending[key])
-        return overlay
+        return await sum_up(await overlay_of(self._history, window, pending))
 
 
 def _bucket_of(group: datetime | None, bucket: Bucket, run: ClockRun, zone: ZoneInfo) -> int | None:

@@ -6,9 +6,7 @@ an event; it may be told more than once, with the same message id.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter
@@ -19,6 +17,7 @@ from common.lifecycle import Lifecycle
 from common.logs import get_logger
 from common.mongo import Database
 from common.topology import EVENT_KEYS, EVENTS_EXCHANGE
+from common.wake_up import WakeUp
 
 PENDING = "event_pending"
 """The field of a document that is there, and 1, as long as its event is not told."""
@@ -71,28 +70,26 @@ class EventOutbox:
         self._collection = database[collection]
         self._event_of = event_of
         self._publisher = Publisher(connection)
-        self._wanted = asyncio.Event()
+        self._wake_up = WakeUp()
         self._told = Counter(
             f"{collection}_events_told", f"Events told of documents in {collection}.", registry=registry
         )
 
     def notify(self) -> None:
         """Says that there is something to tell, so that it need not wait for the next look."""
-        self._wanted.set()
+        self._wake_up.notify()
 
     async def run(self) -> None:
         """Tells until cancelled; what could not be told now is told later."""
         while True:
-            self._wanted.clear()
+            self._wake_up.begin_look()
             try:
                 told = await self.tell_once()
             except (PyMongoError, PublishFailed) as away:
                 _log.warning("events_not_told", collection=self._collection.name, cause=type(away).__name__)
                 told = 0
             if told < _ROUND_MAXIMUM:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_PAUSE_SECONDS):
-                        await self._wanted.wait()
+                await self._wake_up.wait(_PAUSE_SECONDS)
 
     async def tell_once(self) -> int:
         """Tells what is not told yet, a bounded number; returns how many.

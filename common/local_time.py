@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall clocks are compared without a zone on purpose
@@ -27,6 +27,15 @@ class LocalDay(NamedTuple):
     day: date
     start_ms: int
     end_ms: int
+
+
+def is_zone(name: str) -> bool:
+    """Whether a name is that of an IANA zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def wall_clock(instant_ms: int, zone: ZoneInfo) -> WallClock:

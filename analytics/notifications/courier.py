@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -21,6 +20,7 @@ from analytics.notifications.preferences import Channel, Route
 from analytics.notifications.preferences_store import PreferencesStore
 from analytics.notifications.sender import Answer, NotOurs, Sender
 from common.logs import get_logger
+from common.wake_up import WakeUp
 
 _SEND_SECONDS = 20.0
 _LEASE_MS = 60_000
@@ -56,7 +56,7 @@ class Courier:
         self._retry_ms = retry_ms
         self._now_ms = now_ms
         self._holder = uuid.uuid4().hex
-        self._wanted = asyncio.Event()
+        self._wake_up = WakeUp()
         self._is_closing = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -84,7 +84,7 @@ class Courier:
 
     def notify(self) -> None:
         """Says that there is something to send, so that it need not wait for the next look."""
-        self._wanted.set()
+        self._wake_up.notify()
 
     async def close(self) -> None:
         """Takes nothing more, and waits for what is being sent."""
@@ -95,16 +95,14 @@ class Courier:
         """Sends until cancelled; what could not be sent now is sent later."""
         async with asyncio.TaskGroup() as sending:
             while True:
-                self._wanted.clear()
+                self._wake_up.begin_look()
                 try:
                     is_more = await self._take(sending)
                 except PyMongoError as away:
                     _log.warning("deliveries_wait", cause=type(away).__name__)
                     is_more = False
                 if not is_more:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_PAUSE_SECONDS):
-                            await self._wanted.wait()
+                    await self._wake_up.wait(_PAUSE_SECONDS)
 
     async def _take(self, sending: asyncio.TaskGroup) -> bool:
         """Takes one that is due and begins to send it; False if there is none."""
@@ -114,6 +112,10 @@ class Courier:
         try:
             if not self._is_closing:
                 taken = await self._deliveries.take_due(self._holder, self._now_ms(), _LEASE_MS)
+        except (KeyError, ValueError) as unknown:
+            # Of a newer release, as after a rollback; it is taken, so the others are not kept waiting by it.
+            _log.error("delivery_unreadable", cause=repr(unknown))
+            return True
         finally:
             if taken is None:
                 self._done()

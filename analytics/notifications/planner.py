@@ -6,9 +6,7 @@ it, so neither a crash in between nor a store that is away loses anything; what 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from pymongo.errors import PyMongoError
 
@@ -19,6 +17,7 @@ from analytics.notifications.notification_store import NotificationStore
 from analytics.notifications.planning import Plan, Told, plan
 from analytics.notifications.preferences_store import PreferencesStore
 from common.logs import get_logger
+from common.wake_up import WakeUp
 
 _ROUND_MAXIMUM = 200
 _PIECE = 500
@@ -52,25 +51,23 @@ class NotificationPlanner:
         self._repeat_ms = repeat_ms
         self._planned = planned
         self._now_ms = now_ms
-        self._wanted = asyncio.Event()
+        self._wake_up = WakeUp()
 
     def notify(self) -> None:
         """Says that an alert has news, so that they need not wait for the next look."""
-        self._wanted.set()
+        self._wake_up.notify()
 
     async def run(self) -> None:
         """Plans until cancelled; what could not be planned now is planned later."""
         while True:
-            self._wanted.clear()
+            self._wake_up.begin_look()
             try:
                 count = await self.plan_once()
             except PyMongoError as away:
                 _log.warning("notifications_not_planned", cause=type(away).__name__)
                 count = 0
             if count < _ROUND_MAXIMUM:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_PAUSE_SECONDS):
-                        await self._wanted.wait()
+                await self._wake_up.wait(_PAUSE_SECONDS)
 
     async def plan_once(self) -> int:
         """Plans what follows from a bounded number of alerts with news; returns how many.

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from email.errors import MessageError
 from email.headerregistry import Address
-from zoneinfo import available_timezones
 
 from energy.analytics.v1 import notification_pb2
 from energy.analytics.v1 import notification_service_pb2 as pb
@@ -20,6 +19,7 @@ from analytics.notifications.preferences import Channel, Preferences, Route
 from analytics.notifications.webhook_message import secret_bytes
 from analytics.region_load_request import ACTOR_LENGTH_MAXIMUM, REGION_LENGTH_MAXIMUM, refuse, text_violations
 from common.errors import FieldViolation
+from common.local_time import is_zone
 
 LIST_MAXIMUM = 100
 ROUTES_MAXIMUM = 10
@@ -102,7 +102,7 @@ def preferences_of(
         for place, number in enumerate(message.muted_types)
         if number not in TYPES_BY_NUMBER
     ]
-    if message.time_zone and message.time_zone not in available_timezones():
+    if message.time_zone and not is_zone(message.time_zone):
         violations.append(FieldViolation(f"{prefix}.time_zone", "INVALID_FORMAT", "must be an IANA time zone"))
     violations += text_violations(f"{prefix}.actor", message.actor, ACTOR_LENGTH_MAXIMUM)
     routes = _routes(message, () if before is None else before.routes, violations)

@@ -48,15 +48,17 @@ class Closing:
     metrics: CollectorRegistry
     told: int = 0
 
-    def closer(self, me: str = "one", catch_up_ms: int = WINDOW_MS, concurrency: int = 2) -> WindowCloser:
-        """A replica's closer."""
+    def closer(
+        self, me: str = "one", catch_up_ms: int = WINDOW_MS, concurrency: int = 2, rest_per_work: float = 0.0
+    ) -> WindowCloser:
+        """A replica's closer; it rests only where a test wants it."""
         registry = self.metrics = CollectorRegistry()
         return WindowCloser(
             me=me,
             registry=self.registry,
             usage=WindowUsage(self.usage),
             stores=self.stores,
-            settings=ClosingSettings(LATENESS_MS, catch_up_ms, concurrency),
+            settings=ClosingSettings(LATENESS_MS, catch_up_ms, concurrency, rest_per_work),
             metrics=WindowMetrics(registry),
             told=self._tell,
             now_ms=lambda: NOON_MS + 2 * MINUTE_MS,

@@ -59,7 +59,8 @@ async def closing(database: Database) -> AsyncIterator[Closing]:
 
 async def all_closed(closer: WindowCloser) -> None:
     """Works until there is nothing more to do."""
-    while await closer.work():
+    await closer.close_newest()
+    while await closer.catch_up():
         pass
 
 
@@ -174,7 +175,7 @@ async def test_a_billing_that_is_away_is_asked_again(closing: Closing) -> None:
     closing.billing.failures = [grpc.StatusCode.INTERNAL]
     closer = closing.closer()
     with pytest.raises(grpc.aio.AioRpcError):
-        await closer.work()
+        await closer.close_newest()
 
     await all_closed(closer)
 
@@ -185,7 +186,10 @@ async def test_while_billing_does_not_know_how_complete_it_is_nothing_is_closed(
     """Unknown is not now."""
     closing.billing.complete_through_ms = None
 
-    assert not await closing.closer().work()
+    closer = closing.closer()
+
+    assert not await closer.close_newest()
+    assert not await closer.catch_up()
 
     assert closing.billing.summarized == []
 
@@ -269,6 +273,26 @@ async def test_several_replicas_that_correct_at_once_make_one_version(closing: C
     window = await closing.stores.windows.find("North", WINDOW_START_MS)
     assert window is not None
     assert (window.version, closing.told) == (2, 3)
+
+
+async def test_the_newest_window_waits_for_nothing_that_has_time(closing: Closing) -> None:
+    """While what came late rests for long after its first few."""
+    await all_closed(closing.closer())
+    starts_ms = [WINDOW_START_MS - number * WINDOW_MS for number in range(1, 9)]
+    await closing.stores.due.mark([DUE._replace(start_ms=start_ms) for start_ms in starts_ms])
+    closing.billing.complete_through_ms = QUIET_THROUGH_MS
+    closer = closing.closer(concurrency=1, rest_per_work=1e9)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        run = group.create_task(closer.run())
+        while await closing.stores.due.count() == len(starts_ms):  # noqa: ASYNC110 - a store has no event
+            await asyncio.sleep(0.01)
+
+        closing.billing.complete_through_ms = CLOSABLE_MS + WINDOW_MS
+        wanted = {"North", "South"}
+        while await closing.stores.windows.closed_regions(NOON_MS) != wanted:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.01)
+        assert await closing.stores.due.count() == len(starts_ms) - 1
+        run.cancel()
 
 
 async def test_a_version_that_is_not_of_the_one_at_rest_is_not_kept(closing: Closing) -> None:

@@ -187,6 +187,8 @@ async def test_minutes_and_five_minutes_are_told_from_what_is_stored(world: Worl
 
         await world.writer.write(CLOSABLE_MS)
         minutes = await eventually_minutes(stub, pb.REGION_LOAD_RESOLUTION_MINUTE, 15)
+        small_pages = await windows_around_noon(stub, pb.REGION_LOAD_RESOLUTION_MINUTE, page_size=7)
+        assert [window.start_time for window in small_pages] == [window.start_time for window in minutes]
         fives = await eventually_minutes(stub, pb.REGION_LOAD_RESOLUTION_FIVE_MINUTES, 3)
 
         assert [window.import_kwh for window in fives] == [0.5, 1.0, 0.5]
@@ -206,17 +208,19 @@ async def eventually_minutes(stub: Any, resolution: Any, count: int) -> list[Reg
             await asyncio.sleep(0.05)
 
 
-async def windows_around_noon(stub: Any, resolution: Any) -> list[RegionWindow]:
-    """Page after page."""
+async def windows_around_noon(stub: Any, resolution: Any, page_size: int = 0) -> list[RegionWindow]:
+    """Page after page, none larger than it may be."""
     found: list[RegionWindow] = []
     request = pb.ListRegionLoadRequest(
         region=REGION,
         start_time=from_ms(NOON_MS - 60 * MINUTE_MS),
         end_time=from_ms(NOON_MS + 60 * MINUTE_MS),
         resolution=resolution,
+        page_size=page_size,
     )
     while True:
         page = await stub.ListRegionLoad(request, timeout=10)
+        assert len(page.windows) <= (page_size or 60)
         found += page.windows
         if not page.next_page_token:
             return found

@@ -331,6 +331,7 @@ def test_a_week_of_bad_voltage_is_seen_once_and_gone_when_it_is_past(desk: Desk)
     slots(1, 230.0)
     assert ("meter-1", "VOLTAGE_WEEK_OUT_OF_BAND", True) in desk.take()
     assert desk.sightings[-1].measured == pytest.approx(100 * 51 / 1008)
+    assert desk.sightings[-1].expected == 5.0
     slots(8 * 144, 230.0)
     said = [is_new for _, _, is_new in desk.take()]
     assert (said[-1], said.count(None), said.count(True)) == (None, 1, 0)
@@ -338,6 +339,8 @@ def test_a_week_of_bad_voltage_is_seen_once_and_gone_when_it_is_past(desk: Desk)
     slots(1, 195.0)
     slots(1, 230.0)
     assert ("meter-1", "VOLTAGE_WEEK_OUT_OF_BAND", True) in desk.take()
+    assert desk.sightings[-1].measured == pytest.approx(100 / 1008)
+    assert desk.sightings[-1].expected == 0.0
 
 
 @pytest.mark.parametrize("seed", range(5))
