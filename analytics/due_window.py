@@ -6,9 +6,10 @@ complete through. A batch that was made before that instant is in the answer, so
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from analytics.region_window import WINDOW_MS
+from analytics.region_window import HOUR_MS, WINDOW_MS
 
 QUIET_MS = 5_000
 """Late readings seldom come alone: so long after the last one the window is summed up again."""
@@ -39,6 +40,14 @@ class DueWindow(NamedTuple):
     def is_done_by(self, complete_through_ms: int) -> bool:
         """Whether a window that is complete through this instant has everything that came late."""
         return complete_through_ms > self.latest_ms
+
+
+def by_hour(windows: Iterable[DueWindow]) -> list[list[DueWindow]]:
+    """Windows that are of one region and one hour together, in the order of the first of each."""
+    hours: dict[tuple[str, int], list[DueWindow]] = {}
+    for window in windows:
+        hours.setdefault((window.region, window.start_ms // HOUR_MS), []).append(window)
+    return list(hours.values())
 
 
 def open_from_ms(create_ms: int, lateness_ms: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from analytics.region_window import WINDOW_MS
+from collections.abc import Iterable
+
+from analytics.region_window import HOUR_MS, WINDOW_MS
 
 
 class OpenWindows:
@@ -34,25 +36,29 @@ class OpenWindows:
 
     @property
     def has_untried(self) -> bool:
-        """Whether there is one to be closed that was not tried yet in this round."""
-        return bool(self._starts_ms - self._tried_ms)
+        """Whether there is a missed one that was not tried yet in this round."""
+        return bool(self._untried())
 
-    def newest(self) -> int | None:
-        """The start of the one to be closed next; None where none is open.
+    def newest_missed(self) -> list[int]:
+        """The starts of those to be closed next, all of one hour; empty where none is open but the last known.
 
-        One that could not be closed comes again when the others had their turn.
+        Those that could not be closed come again when the others had their turn.
         """
         if not self.has_untried:
             self._tried_ms.clear()
-        return max(self._starts_ms - self._tried_ms, default=None)
+        waiting = self._untried()
+        newest_ms = max(waiting, default=None)
+        if newest_ms is None:
+            return []
+        hour_ms = newest_ms // HOUR_MS * HOUR_MS
+        return sorted(start_ms for start_ms in waiting if hour_ms <= start_ms < hour_ms + HOUR_MS)
 
-    def is_last_known(self, start_ms: int) -> bool:
-        """Whether no window after this one may be closed yet."""
-        return self._known_to_ms == start_ms + WINDOW_MS
+    def _untried(self) -> set[int]:
+        return self._starts_ms - self._tried_ms - {self.last_known}
 
-    def tried(self, start_ms: int, *, is_closed: bool) -> None:
-        """Takes in whether a window is closed in every region now."""
-        if is_closed:
-            self._starts_ms.discard(start_ms)
+    def tried(self, starts_ms: Iterable[int], *, are_closed: bool) -> None:
+        """Takes in whether windows are closed in every region now."""
+        if are_closed:
+            self._starts_ms.difference_update(starts_ms)
         else:
-            self._tried_ms.add(start_ms)
+            self._tried_ms.update(starts_ms)

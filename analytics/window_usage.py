@@ -5,11 +5,12 @@ Meters only. What a vehicle or a battery takes has gone through a meter before; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from energy.billing.v1 import usage_pb2, usage_service_pb2, usage_service_pb2_grpc
+from energy.billing.v1 import usage_service_pb2, usage_service_pb2_grpc
 
-from analytics.region_window import HOUR_MS, WINDOW_MS, LoadRange, WindowSums, range_of
+from analytics.region_window import WINDOW_MS, LoadRange, WindowSums, range_of
 from common.call_deadline import patience
 from common.energy import milliwatt_hours
 from common.grpc_client import SLOW_TIMEOUT_SECONDS, UNARY_TIMEOUT_SECONDS
@@ -19,62 +20,68 @@ METERS_A_CALL = 1000
 MINUTE_MS = 60_000
 
 
+class MeasuredWindows(NamedTuple):
+    """What meters measured by the start of the window and of the minute, and what it is complete through."""
+
+    windows: Mapping[int, WindowSums]
+    minutes: Mapping[int, WindowSums]
+    complete_through_ms: int
+
+    def sums(self, start_ms: int) -> WindowSums:
+        """What they measured in the window from `start_ms` on."""
+        return self.windows.get(start_ms, WindowSums())
+
+    def load_range(self, start_ms: int) -> LoadRange | None:
+        """The range of the minutes of a window.
+
+        There is none where they do not cover what the whole window does: some readings are longer than a minute.
+        """
+        minutes = [one for at_ms, one in self.minutes.items() if start_ms <= at_ms < start_ms + WINDOW_MS]
+        is_whole = sum(one.covered_ms for one in minutes) >= self.sums(start_ms).covered_ms
+        return range_of(minutes) if is_whole else None
+
+
 class WindowUsage:
     """Asks billing's `UsageService`, one call after the other; what it raises is what gRPC does."""
 
     def __init__(self, usage: usage_service_pb2_grpc.UsageServiceAsyncStub) -> None:
         self._usage = usage
 
-    async def complete_through_ms(self, device_id: str) -> int | None:
-        """Every reading that was acked before this instant, UTC milliseconds, is in billing's answers; of any device.
+    async def complete_through_ms(self) -> int | None:
+        """Every reading that was acked before this instant, UTC milliseconds, is in billing's answers.
 
-        None: billing does not know. A device has to be named, whichever it is.
+        None: billing does not know.
         """
-        request = usage_service_pb2.BatchGetLiveReadingsRequest(device_ids=[device_id])
-        response = await self._usage.BatchGetLiveReadings(request, timeout=patience(UNARY_TIMEOUT_SECONDS))
+        request = usage_service_pb2.GetCompleteThroughRequest()
+        response = await self._usage.GetCompleteThrough(request, timeout=patience(UNARY_TIMEOUT_SECONDS))
         return to_ms(response.complete_through) if response.HasField("complete_through") else None
 
-    async def sums(self, meter_ids: Sequence[str], start_ms: int) -> tuple[WindowSums, int | None]:
-        """What some meters measured in the window from `start_ms` on, and what it is complete through, if known."""
-        sums, through_ms = WindowSums(), []
-        for first in range(0, len(meter_ids), METERS_A_CALL):
-            request = usage_service_pb2.SummarizeUsageRequest(
-                device_ids=meter_ids[first : first + METERS_A_CALL],
-                start_time=from_ms(start_ms),
-                end_time=from_ms(start_ms + WINDOW_MS),
-            )
-            response = await self._usage.SummarizeUsage(request, timeout=patience(SLOW_TIMEOUT_SECONDS))
-            if not response.HasField("complete_through"):
-                return sums, None
-            through_ms.append(to_ms(response.complete_through))
-            for device in response.devices:
-                sums = sums.plus(_sums_of(device.usage))
-        return sums, min(through_ms, default=None)
+    async def measured(self, meter_ids: Sequence[str], start_ms: int, end_ms: int) -> MeasuredWindows | None:
+        """What some meters measured in the windows of [start_ms, end_ms), at most an hour; None: billing does not know.
 
-    async def load_range(
-        self, meter_ids: Sequence[str], start_ms: int, sums: WindowSums
-    ) -> tuple[LoadRange | None, int | None]:
-        """The range of the minutes of a window, and what it is complete through, if known.
-
-        There is none where the minutes do not cover what the whole window does: some readings are longer than a minute.
+        Windows of one hour are asked about together, for billing reads the same documents for each of them.
         """
+        windows: dict[int, WindowSums] = {}
         minutes: dict[int, WindowSums] = {}
         through_ms = []
         for first in range(0, len(meter_ids), METERS_A_CALL):
             request = usage_service_pb2.ListMinuteTotalsRequest(
                 device_ids=meter_ids[first : first + METERS_A_CALL],
                 start_time=from_ms(start_ms),
-                end_time=from_ms(start_ms + WINDOW_MS),
+                end_time=from_ms(end_ms),
+                include_quarter_hours=True,
             )
             response = await self._usage.ListMinuteTotals(request, timeout=patience(SLOW_TIMEOUT_SECONDS))
             if not response.HasField("complete_through"):
-                return None, None
+                return None
             through_ms.append(to_ms(response.complete_through))
+            for quarter in response.quarter_hours:
+                at_ms = to_ms(quarter.start_time)
+                windows[at_ms] = windows.get(at_ms, WindowSums()).plus(_sums_of_quarter(quarter))
             for minute in response.minutes:
                 at_ms = to_ms(minute.start_time)
                 minutes[at_ms] = minutes.get(at_ms, WindowSums()).plus(sums_of_minute(minute))
-        is_whole = sum(one.covered_ms for one in minutes.values()) >= sums.covered_ms
-        return range_of(minutes.values()) if is_whole else None, min(through_ms, default=None)
+        return MeasuredWindows(windows, minutes, min(through_ms)) if through_ms else None
 
 
 def sums_of_minute(minute: usage_service_pb2.MinuteTotal) -> WindowSums:
@@ -89,14 +96,11 @@ def sums_of_minute(minute: usage_service_pb2.MinuteTotal) -> WindowSums:
     )
 
 
-def _sums_of(usage: usage_pb2.Usage) -> WindowSums:
-    covered_ms = duration_to_ms(usage.covered)
-    imported, exported = (
-        milliwatt_hours(usage.import_kwh) if usage.HasField("import_kwh") else None,
-        milliwatt_hours(usage.export_kwh) if usage.HasField("export_kwh") else None,
+def _sums_of_quarter(quarter: usage_service_pb2.QuarterHourTotal) -> WindowSums:
+    """The same of a quarter-hour. For a load the energy that a power tells counts, though not for a bill."""
+    return WindowSums(
+        milliwatt_hours(quarter.import_kwh) + milliwatt_hours(quarter.by_power_import_kwh),
+        milliwatt_hours(quarter.export_kwh) + milliwatt_hours(quarter.by_power_export_kwh),
+        quarter.meter_count,
+        duration_to_ms(quarter.covered),
     )
-    if imported is None and exported is None and usage.HasField("mean_power_kw"):
-        # A meter that tells its power only: for its load that is energy, though not for a bill.
-        net = milliwatt_hours(usage.mean_power_kw * covered_ms / HOUR_MS)
-        imported, exported = max(net, 0), max(-net, 0)
-    return WindowSums(imported or 0, exported or 0, int(usage.reading_count > 0), min(covered_ms, WINDOW_MS))

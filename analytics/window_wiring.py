@@ -23,6 +23,7 @@ from analytics.region_load_report import RegionLoadReport
 from analytics.region_window_store import COLLECTION, RegionWindowStore
 from analytics.window_closer import ClosingSettings, WindowCloser, WindowStores
 from analytics.window_metrics import RegionLoadMetrics, WindowMetrics
+from analytics.window_summing import WindowSumming
 from analytics.window_usage import WindowUsage
 from common.broker import BrokerConnection
 from common.event_outbox import EventOutbox
@@ -99,15 +100,13 @@ def window_tasks(
     outbox = EventOutbox(database, COLLECTION, closed_event, broker, metrics_registry)
     closer = WindowCloser(
         me=me,
-        registry=registry,
-        usage=WindowUsage(usage),
+        summing=WindowSumming(registry, WindowUsage(usage), now_ms),
         stores=loads.stores,
         settings=ClosingSettings(
             _lateness_ms(config), config.window_catch_up_hours * _HOUR_MS, config.window_concurrency
         ),
         metrics=WindowMetrics(metrics_registry),
         told=outbox.notify,
-        now_ms=now_ms,
     )
     return {"region_windows": closer.run, "window_events": outbox.run, "region_load_feed": loads.feed.run}
 

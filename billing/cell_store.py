@@ -3,45 +3,49 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from billing.cell_usage import cells_of, usages_of, waiting_devices
+from billing.cell_usage import cells_inside, cells_of, usages_of
 from billing.day import day_of
 from billing.day_store import DayStore
+from billing.history_store import HistoryStore
 from billing.observation import Observation, SpanKey
-from billing.schema import Kind
+from billing.overlay import overlay_of
+from billing.past_spans import SpanWindow
+from billing.span_document import document_id, to_document
 from billing.usage import Usage, add_up
-from common.mongo import Database
+from common.mongo import Database, some_at_a_time
 
-_DEVICES_AT_ONCE = 1000
 _TIMEOUT_MS = 25_000
 
 
 class CellStore:
     """The cold documents, read a quarter-hour at a time, for less than half of what a question a device costs."""
 
-    def __init__(self, database: Database, days: DayStore) -> None:
+    def __init__(self, database: Database, history: HistoryStore, days: DayStore) -> None:
         self._database = database
+        self._history = history
         self._days = days
 
     async def by_device(
-        self,
-        kind: Kind,
-        device_ids: Sequence[str],
-        start_ms: int,
-        end_ms: int,
-        pending: Mapping[SpanKey, Sequence[Observation]],
+        self, window: SpanWindow, pending: Mapping[SpanKey, Sequence[Observation]]
     ) -> tuple[dict[str, Usage], Sequence[str]]:
-        """The usage of each device over a short window, UTC milliseconds, and the devices still to be asked about.
+        """The usage of each device over a short window, and the devices still to be asked about.
 
-        These are the ones of which a reading waits to be folded, and all of them where cold readings may be let go.
+        These are the ones that lack a document where cold readings may have been let go.
         """
-        if self._days.may_be_sealed(day_of(start_ms)):
-            return {}, device_ids
-        waiting = waiting_devices(pending, kind, start_ms, end_ms)
-        folded = [device_id for device_id in device_ids if device_id not in waiting]
+        kind = window.kind
+        overlay = await overlay_of(self._history, window, pending)
+        keys = window.all_keys()
         usages: defaultdict[str, list[Usage]] = defaultdict(list)
-        for first in range(0, len(folded), _DEVICES_AT_ONCE):
-            stages = cells_of(kind, folded[first : first + _DEVICES_AT_ONCE], start_ms, end_ms)
+        for key, span in overlay.items():
+            if span.counting:
+                document = cells_inside(to_document(key, span, 0), window.start_ms, window.end_ms)
+                usages[key.device_id] += usages_of(kind, document)
+        left = {document_id(key): key.device_id for key in keys if key not in overlay}
+        for some in some_at_a_time(list(left)):
+            stages = cells_of(some, window.start_ms, window.end_ms)
             async for document in self._database[kind.history].aggregate(stages, maxTimeMS=_TIMEOUT_MS):
                 usages[document["device_id"]] += usages_of(kind, document)
-        found = {device_id: add_up(some) for device_id, some in usages.items() if some}
-        return found, [device_id for device_id in device_ids if device_id in waiting]
+                del left[document["_id"]]
+        gone = frozenset(left.values()) if self._days.may_be_sealed(day_of(window.start_ms)) else frozenset[str]()
+        found = {device_id: add_up(some) for device_id, some in usages.items() if some and device_id not in gone}
+        return found, [device_id for device_id in window.device_ids if device_id in gone]

@@ -33,7 +33,7 @@ from billing.schema import DAY_MS, KINDS, Kind
 from billing.span_document import from_document
 from common.errors import NoReadings
 from common.instants import datetime_from_ms, datetime_to_ms
-from common.mongo import Database
+from common.mongo import Database, find_by_ids
 
 _READ_TIMEOUT_MS = 10_000
 
@@ -83,8 +83,8 @@ class DayStore:
     async def missing(self, kind: Kind, device_ids: Sequence[str], day_start_ms: int) -> list[Day]:
         """The days without a document among those of some devices."""
         ids = [document_id(device_id, day_start_ms) for device_id in device_ids]
-        cursor = self._days[kind.name].find({"_id": {"$in": ids}}, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)
-        found = {document["_id"] async for document in cursor}
+        known = find_by_ids(self._days[kind.name], ids, {"_id": 1}, timeout_ms=_READ_TIMEOUT_MS)
+        found = {document["_id"] async for document in known}
         return [
             Day(device_id, day_start_ms) for device_id, one in zip(device_ids, ids, strict=True) if one not in found
         ]

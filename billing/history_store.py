@@ -14,7 +14,7 @@ from billing.schema import KINDS, Kind
 from billing.span import Span
 from billing.span_document import document_id, from_document, to_document
 from common.instants import datetime_from_ms, datetime_to_ms
-from common.mongo import Database
+from common.mongo import Database, find_by_ids
 
 _DUPLICATE_KEY = 11000
 # BSONObjectTooLarge, and what updates and inserts answer when the result is.
@@ -57,8 +57,8 @@ class HistoryStore:
     async def _fold(self, kind: Kind, pending: Mapping[SpanKey, Sequence[Observation]]) -> list[SpanKey]:
         collection = self._collections[kind.name]
         known = {}
-        cursor = collection.find({"_id": {"$in": [document_id(key) for key in pending]}})
-        async for document in cursor.max_time_ms(_READ_TIMEOUT_MS):
+        ids = [document_id(key) for key in pending]
+        async for document in find_by_ids(collection, ids, timeout_ms=_READ_TIMEOUT_MS):
             key, span = from_document(kind, document)
             known[key] = (span, int(document["version"]))
         fresh: list[_Write] = []
@@ -169,8 +169,9 @@ class HistoryStore:
 
     async def find(self, kind: Kind, keys: Sequence[SpanKey]) -> dict[SpanKey, Span]:
         """The spans of some keys that are on record."""
-        cursor = self._collections[kind.name].find({"_id": {"$in": [document_id(key) for key in keys]}})
-        return dict([from_document(kind, document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)])
+        ids = [document_id(key) for key in keys]
+        found = find_by_ids(self._collections[kind.name], ids, timeout_ms=_READ_TIMEOUT_MS)
+        return dict([from_document(kind, document) async for document in found])
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pymongo import UpdateOne
 
 from billing.live import Latest, from_document, to_update
 from billing.schema import KINDS, Kind
-from common.mongo import Database
+from common.mongo import Database, find_by_ids
 
 _READ_TIMEOUT_MS = 5_000
 _LIST_TIMEOUT_MS = 30_000
@@ -33,8 +33,7 @@ class LiveStore:
         """What the hot documents of some devices say, of those that have one."""
         found = {}
         for name, collection in self._collections.items():
-            cursor = collection.find({"_id": {"$in": list(device_ids)}}).max_time_ms(_READ_TIMEOUT_MS)
-            async for document in cursor:
+            async for document in find_by_ids(collection, device_ids, timeout_ms=_READ_TIMEOUT_MS):
                 found[document["_id"]] = from_document(KINDS[name], document)
         return found
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from pymongo import ASCENDING, ReplaceOne
 
+from billing.period import Period
 from billing.segment import Segment
 from billing.segment_document import from_document, to_document
 from billing.unmerged_store import UnmergedStore, insert_new
 from common.instants import datetime_from_ms, datetime_to_ms
-from common.mongo import Database
+from common.mongo import Database, find_by_ids
 
 _READ_TIMEOUT_MS = 10_000
 
@@ -49,17 +50,18 @@ class LogStore:
         """
         return await self._unmerged.by_partition(partitions)
 
-    async def pending_ids(self) -> Collection[str]:
-        """Ids of all segments that may not be folded yet, whoever logged them; a few may be, or be just being written.
+    async def pending_ids(self, period: Period) -> Collection[str]:
+        """Ids of the segments with readings of a period that may not be folded yet, whoever logged them.
 
+        A few may be folded, or be just being written.
         Cheaper than `unmerged_ids`, for it asks the store only for those of other processes.
         """
-        return await self._unmerged.pending_ids()
+        return await self._unmerged.pending_ids(period)
 
     async def load(self, batch_ids: Sequence[str]) -> list[Segment]:
         """The segments of some ids, in no particular order; unknown ids are left out."""
-        cursor = self._log.find({"_id": {"$in": list(batch_ids)}})
-        return [from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        found = find_by_ids(self._log, batch_ids, timeout_ms=_READ_TIMEOUT_MS)
+        return [from_document(document) async for document in found]
 
     async def prepare_expiry(self) -> None:
         """Makes the indexes by which old segments are found and removed; without a retention nobody pays for them."""
@@ -90,8 +92,7 @@ class LogStore:
 
     async def folded_whole(self, batch_ids: Sequence[str]) -> list[str]:
         """Those of some segments that are folded, and of which nothing was set aside."""
-        some = {"_id": {"$in": list(batch_ids)}}
-        aside = self._quarantined.find(some, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)
+        aside = find_by_ids(self._quarantined, batch_ids, {"_id": 1}, timeout_ms=_READ_TIMEOUT_MS)
         left = {found["_id"] async for found in aside} | await self._unmerged.marked_among(batch_ids)
         return [batch_id for batch_id in batch_ids if batch_id not in left]
 

@@ -29,6 +29,11 @@ class SpanWindow:
     start_ms: int
     end_ms: int
 
+    def all_keys(self) -> list[SpanKey]:
+        """All of them, whether there is a reading in them or not."""
+        starts_ms = range(self.start_ms - self.start_ms % self.kind.span_ms, self.end_ms, self.kind.span_ms)
+        return [SpanKey(self.kind.name, device_id, start_ms) for device_id in self.device_ids for start_ms in starts_ms]
+
     def keys(self, pending: Mapping[SpanKey, Sequence[Observation]]) -> list[SpanKey]:
         """Those of its spans for which readings wait to be folded."""
         wanted = frozenset(self.device_ids)

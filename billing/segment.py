@@ -8,6 +8,7 @@ import numpy as np
 
 from billing.kind_columns import Gathered, KindColumns, LoggedReading, gather
 from billing.observation import Observation, SpanKey
+from billing.period import ALWAYS, Period
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +51,14 @@ class Segment:
         return sum(columns.reading_count for columns in self.kinds)
 
     @property
+    def period(self) -> Period:
+        """The time in which its readings start; it has at least one."""
+        return Period(
+            min(int(columns.start_ms.min()) for columns in self.kinds),
+            max(int(columns.start_ms.max()) for columns in self.kinds) + 1,
+        )
+
+    @property
     def first_receive_ms(self) -> int | None:
         """When the gateway received the reading that has waited longest."""
         return min((int(columns.receive_ms.min()) for columns in self.kinds), default=None)
@@ -68,8 +77,10 @@ def gather_by_kind(segments: Iterable[Segment]) -> list[Gathered]:
     return [gather(some) for some in parts.values()]
 
 
-def of_devices(segments: Iterable[Segment], device_ids: Collection[str]) -> dict[SpanKey, list[Observation]]:
-    """The readings of some devices in some segments, by span."""
+def of_devices(
+    segments: Iterable[Segment], device_ids: Collection[str], period: Period = ALWAYS
+) -> dict[SpanKey, list[Observation]]:
+    """The readings of some devices in some segments, by span; those that start in a period."""
     wanted = frozenset(device_ids)
     found: dict[SpanKey, list[Observation]] = {}
     for segment in segments:
@@ -77,7 +88,8 @@ def of_devices(segments: Iterable[Segment], device_ids: Collection[str]) -> dict
             if wanted.isdisjoint(columns.device_ids):
                 continue
             places = [place for place, device_id in enumerate(columns.device_ids) if device_id in wanted]
-            rows = np.flatnonzero(np.isin(columns.device_index, places))
+            is_inside = (columns.start_ms >= period.start_ms) & (columns.start_ms < period.end_ms)
+            rows = np.flatnonzero(is_inside & np.isin(columns.device_index, places))
             for reading in columns.readings(rows):
                 offset_ms = reading.start_ms % columns.kind.span_ms
                 key = SpanKey(reading.kind, reading.device_id, reading.start_ms - offset_ms)

@@ -114,7 +114,7 @@ def servicers_of(
             add_UsageServiceServicer_to_server,
             UsageService(
                 usage=usage,
-                minutes=MinuteStore(database, readings.history, tail),
+                minutes=MinuteStore(database, readings.history, tail, readings.days, usage),
                 live=live,
                 registry=devices,
                 complete_through=readings.complete_through,

@@ -9,6 +9,7 @@ from typing import Self
 
 from billing.device_index import DeviceIndex
 from billing.observation import Observation, SpanKey
+from billing.period import ALWAYS, Period
 from billing.segment import Segment, of_devices
 
 
@@ -16,14 +17,18 @@ from billing.segment import Segment, of_devices
 class _Held:
     segment: Segment
     since: float
-    newest_start_ms: int
+    period: Period
     spans_end_ms: int
+
+    @property
+    def newest_start_ms(self) -> int:
+        return self.period.end_ms - 1
 
     @classmethod
     def of(cls, segment: Segment, since: float) -> Self:
         newest = [(int(columns.start_ms.max()), columns.kind.span_ms) for columns in segment.kinds]
         ends_ms = (start_ms - start_ms % span_ms + span_ms for start_ms, span_ms in newest)
-        return cls(segment, since, max(start_ms for start_ms, _ in newest), max(ends_ms))
+        return cls(segment, since, segment.period, max(ends_ms))
 
 
 class Tail:
@@ -155,14 +160,14 @@ class Tail:
         """Forgets batches that the log now says are folded."""
         self._known.difference_update(batch_ids)
 
-    def of_devices(self, device_ids: Collection[str]) -> dict[SpanKey, list[Observation]]:
-        """The pending readings of some devices."""
+    def of_devices(self, device_ids: Collection[str], period: Period = ALWAYS) -> dict[SpanKey, list[Observation]]:
+        """The pending readings of some devices that start in a period."""
         self._index.forget_unless(sum(map(len, self._held.values())))
         batch_ids = self._index.batch_ids(
             (held.segment for some in self._held.values() for held in some.values()), device_ids
         )
-        found = (some[batch_id].segment for batch_id in batch_ids for some in self._held.values() if batch_id in some)
-        return of_devices(found, device_ids)
+        found = (some[batch_id] for batch_id in batch_ids for some in self._held.values() if batch_id in some)
+        return of_devices((held.segment for held in found if held.period.meets(period)), device_ids, period)
 
     def _since(self, partition: int) -> float:
         return next(iter(self._held[partition].values())).since

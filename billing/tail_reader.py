@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from billing.log_store import LogStore
 from billing.observation import Observation, SpanKey
+from billing.period import ALWAYS, Period
 from billing.segment import Segment, of_devices
 from billing.tail import Tail
 
@@ -13,7 +14,7 @@ _SEGMENTS_PER_LOAD = 50
 class TailReader:
     """Reads this process's own tail from memory and what other replicas hold from the log.
 
-    Segments never change, so those of others are read once and kept, `kept_readings` at most, until they are folded.
+    Segments never change, so those of others are kept once they were read, `kept_readings` at most.
     """
 
     def __init__(self, tail: Tail, log: LogStore, kept_readings: int = 100_000) -> None:
@@ -21,33 +22,43 @@ class TailReader:
         self._log = log
         self._kept_readings = kept_readings
         self._kept: dict[str, Segment] = {}
+        self._kept_count = 0
 
-    async def pending(self, device_ids: Collection[str]) -> dict[SpanKey, list[Observation]]:
-        """The unfolded readings of some devices by span.
+    async def pending(self, device_ids: Collection[str], period: Period = ALWAYS) -> dict[SpanKey, list[Observation]]:
+        """The unfolded readings of some devices that start in a period, by span.
 
         Must be read before the cold documents: what is folded in between is then seen twice, which changes nothing, and
         never missed.
         """
         # Of every partition: while their number changes each sender spreads by its own, and a reading logged before
         # the change waits where the old number put it.
-        pending = await self._log.pending_ids()
+        pending = await self._log.pending_ids(period)
         held = self._tail.batch_ids
         elsewhere = [batch_id for batch_id in pending if batch_id not in held]
-        found = self._tail.of_devices(device_ids)
-        kept = {batch_id: self._kept[batch_id] for batch_id in elsewhere if batch_id in self._kept}
-        _extend(found, of_devices(kept.values(), device_ids))
-        room = self._kept_readings - sum(segment.reading_count for segment in kept.values())
-        missing = [batch_id for batch_id in elsewhere if batch_id not in kept]
+        found = self._tail.of_devices(device_ids, period)
+        missing = []
+        for batch_id in elsewhere:
+            segment = self._kept.get(batch_id)
+            if segment is None:
+                missing.append(batch_id)
+            else:
+                self._keep(segment)
+                _extend(found, of_devices([segment], device_ids, period))
         for first in range(0, len(missing), _SEGMENTS_PER_LOAD):
             loaded = await self._log.load(missing[first : first + _SEGMENTS_PER_LOAD])
-            _extend(found, of_devices(loaded, device_ids))
+            _extend(found, of_devices(loaded, device_ids, period))
             for segment in loaded:
-                if room >= segment.reading_count:
-                    kept[segment.batch_id] = segment
-                    room -= segment.reading_count
-        # A call that ran meanwhile may have kept others: they are read again, and nothing is lost.
-        self._kept = kept
+                self._keep(segment)
         return found
+
+    def _keep(self, segment: Segment) -> None:
+        """Keeps a segment as the one asked for last, and lets go of those that were not asked for longest."""
+        known = self._kept.pop(segment.batch_id, None)
+        self._kept[segment.batch_id] = segment
+        self._kept_count += 0 if known else segment.reading_count
+        while self._kept_count > self._kept_readings:
+            oldest = self._kept.pop(next(iter(self._kept)))
+            self._kept_count -= oldest.reading_count
 
 
 def _extend(found: dict[SpanKey, list[Observation]], more: Mapping[SpanKey, list[Observation]]) -> None:

@@ -3,16 +3,17 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from pymongo import ASCENDING, DeleteOne
 from pymongo.errors import BulkWriteError
 
+from billing.period import ALWAYS, Period
 from billing.segment import Segment
-from common.instants import datetime_from_ms
-from common.mongo import Database
+from common.instants import datetime_from_ms, datetime_to_ms
+from common.mongo import Database, find_by_ids
 
 _DUPLICATE_KEY = 11000
 _READ_TIMEOUT_MS = 10_000
@@ -40,10 +41,10 @@ class UnmergedStore:
         self._loggers = database["readings_loggers"]
         self._logger = uuid.uuid4().hex
         self._seen_at: float | None = None
-        self._ours: set[str] | None = set()
+        self._ours: dict[str, Period] | None = {}
         # While a comparison is on its way: what was marked since it began, which the store may not have told.
-        self._marked_since: set[str] | None = None
-        self._being_marked: set[str] = set()
+        self._marked_since: dict[str, Period] | None = None
+        self._being_marked: dict[str, Period] = {}
         self._compared_at = time.monotonic()
 
     async def prepare(self) -> None:
@@ -60,6 +61,7 @@ class UnmergedStore:
         Raises:
             pymongo.errors.PyMongoError: the store failed; marking all again is safe.
         """
+        periods = {one.batch_id: one.period for one in segments if one.reading_count}
         marks: list[dict[str, Any]] = [
             {
                 "_id": one.batch_id,
@@ -67,26 +69,28 @@ class UnmergedStore:
                 "writer": one.writer,
                 "sequence": one.sequence,
                 "logged_by": self._logger,
+                "start": datetime_from_ms(periods[one.batch_id].start_ms),
+                "end": datetime_from_ms(periods[one.batch_id].end_ms),
             }
             for one in segments
-            if one.reading_count
+            if one.batch_id in periods
         ]
         if not marks:
             return
         await self._be_known()
-        batch_ids = [mark["_id"] for mark in marks]
-        self._remember(batch_ids)
-        self._being_marked.update(batch_ids)
+        self._remember(periods)
+        self._being_marked.update(periods)
         try:
             await insert_new(self._marks, marks)
         finally:
-            self._being_marked.difference_update(batch_ids)
+            for batch_id in periods:
+                self._being_marked.pop(batch_id, None)
 
-    def _remember(self, batch_ids: Sequence[str]) -> None:
+    def _remember(self, periods: Mapping[str, Period]) -> None:
         if self._marked_since is not None:
-            self._marked_since.update(batch_ids)
+            self._marked_since.update(periods)
         if self._ours is not None:
-            self._ours.update(batch_ids)
+            self._ours.update(periods)
             if len(self._ours) > _REMEMBERED_MAXIMUM:
                 self._ours = None
 
@@ -95,7 +99,8 @@ class UnmergedStore:
         some = list(batch_ids)
         await self._marks.bulk_write([DeleteOne({"_id": batch_id}) for batch_id in some], ordered=False)
         if self._ours is not None:
-            self._ours.difference_update(some)
+            for batch_id in some:
+                self._ours.pop(batch_id, None)
 
     async def ids(self, partitions: Iterable[int] | None = None) -> list[str]:
         """Ids of the marked segments of some partitions, by default of all, as the store has them."""
@@ -104,46 +109,53 @@ class UnmergedStore:
 
     async def marked_among(self, batch_ids: Sequence[str]) -> set[str]:
         """Those of some segments that are marked, as the store has them."""
-        cursor = self._marks.find({"_id": {"$in": list(batch_ids)}}, {"_id": 1})
-        return {found["_id"] async for found in cursor.max_time_ms(_READ_TIMEOUT_MS)}
+        marked = find_by_ids(self._marks, batch_ids, {"_id": 1}, timeout_ms=_READ_TIMEOUT_MS)
+        return {found["_id"] async for found in marked}
 
     async def by_partition(self, partitions: Iterable[int]) -> list[tuple[int, str]]:
         """Partition and id of the marked segments of some partitions, as a rule as they were logged."""
         cursor = self._marks.find({"partition": {"$in": sorted(partitions)}}, {"partition": 1})
         return [(found["partition"], found["_id"]) async for found in cursor.max_time_ms(_READ_TIMEOUT_MS)]
 
-    async def pending_ids(self) -> Collection[str]:
-        """Ids of all segments that may not be folded yet, whoever logged them; a few may be folded already."""
+    async def pending_ids(self, period: Period) -> Collection[str]:
+        """Ids of the segments with readings of a period that may not be folded yet, whoever logged them.
+
+        A few may be folded already.
+        """
         await self._compare()
         if self._ours is None:
-            return await self.ids()
-        pending = set(self._ours)
+            return _meeting(period, await self._periods({}))
+        # Before the store is asked: what is folded meanwhile is then seen twice, and never missed.
+        pending = _meeting(period, self._ours)
         names = [found["_id"] async for found in self._loggers.find({}, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)]
-        theirs = await asyncio.gather(*(self._ids_of(name) for name in names if name != self._logger))
-        return pending.union(*theirs)
+        theirs = await asyncio.gather(*(self._periods_of(name) for name in names if name != self._logger))
+        return pending.union(*(_meeting(period, some) for some in theirs))
 
     async def _compare(self) -> None:
         if time.monotonic() - self._compared_at < _COMPARE_SECONDS:
             return
         self._compared_at = time.monotonic()
-        if self._marked_since is not None or self._ours == set():
+        if self._marked_since is not None or self._ours == {}:
             return
         # What is being marked just now, and what will be meanwhile, the store may not tell.
-        self._marked_since = set(self._being_marked)
+        self._marked_since = dict(self._being_marked)
         try:
-            found = await self._ids_of(self._logger)
+            found = await self._periods_of(self._logger)
             if self._ours is not None:
-                # What was folded meanwhile.
-                found &= self._ours
+                # Without what was folded meanwhile.
+                found = {batch_id: period for batch_id, period in self._ours.items() if batch_id in found}
             compared = found | self._marked_since
         finally:
             self._marked_since = None
         # Too many are not remembered, until the store says that they are few.
         self._ours = compared if len(compared) <= _REMEMBERED_MAXIMUM else None
 
-    async def _ids_of(self, logger: str) -> set[str]:
-        cursor = self._marks.find({"logged_by": logger}, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)
-        return {found["_id"] async for found in cursor}
+    async def _periods_of(self, logger: str) -> dict[str, Period]:
+        return await self._periods({"logged_by": logger})
+
+    async def _periods(self, query: Mapping[str, Any]) -> dict[str, Period]:
+        cursor = self._marks.find(query, {"start": 1, "end": 1}).max_time_ms(_READ_TIMEOUT_MS)
+        return {found["_id"]: _period(found) async for found in cursor}
 
     async def _be_known(self) -> None:
         now = time.monotonic()
@@ -152,6 +164,17 @@ class UnmergedStore:
         seen = {"seen_at": datetime_from_ms(time.time_ns() // 1_000_000)}
         await self._loggers.update_one({"_id": self._logger}, {"$set": seen}, upsert=True)
         self._seen_at = now
+
+
+def _period(mark: Mapping[str, Any]) -> Period:
+    """The period of a mark; releases before this one did not write it."""
+    if "end" not in mark:
+        return ALWAYS
+    return Period(datetime_to_ms(mark["start"]), datetime_to_ms(mark["end"]))
+
+
+def _meeting(period: Period, marked: Mapping[str, Period]) -> set[str]:
+    return {batch_id for batch_id, one in marked.items() if one.meets(period)}
 
 
 async def insert_new(collection: Any, documents: Sequence[Any]) -> set[str]:

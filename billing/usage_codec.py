@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 from energy.billing.v1 import usage_pb2, usage_service_pb2
 
 from billing.minute_total import MinuteTotal
+from billing.quarter_total import QuarterTotal
 from billing.usage import Usage
 from billing.usage_bucket import Bucket, bucket_end_ms
 from billing.usage_request import Window
@@ -58,6 +59,19 @@ def to_minute(total: MinuteTotal) -> usage_service_pb2.MinuteTotal:
         export_kwh=None if total.export_milliwatt_hours is None else kwh(total.export_milliwatt_hours),
         power_only_kwh=None if power_only is None else power_only / _HOUR_MS,
         reading_count=total.reading_count,
+        meter_count=total.meter_count,
+        covered=duration_from_ms(total.covered_ms),
+    )
+
+
+def to_quarter_hour(total: QuarterTotal) -> usage_service_pb2.QuarterHourTotal:
+    """A quarter-hour of several meters as a message."""
+    return usage_service_pb2.QuarterHourTotal(
+        start_time=from_ms(total.start_ms),
+        import_kwh=kwh(total.import_milliwatt_hours),
+        export_kwh=kwh(total.export_milliwatt_hours),
+        by_power_import_kwh=kwh(total.by_power_import_milliwatt_hours),
+        by_power_export_kwh=kwh(total.by_power_export_milliwatt_hours),
         meter_count=total.meter_count,
         covered=duration_from_ms(total.covered_ms),
     )

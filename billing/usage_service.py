@@ -23,7 +23,7 @@ from billing.schema import KINDS, METER
 from billing.span import readings_of
 from billing.usage import Usage, add_up_devices
 from billing.usage_bucket import buckets
-from billing.usage_codec import covered_share, to_interval, to_minute, to_usage
+from billing.usage_codec import covered_share, to_interval, to_minute, to_quarter_hour, to_usage
 from billing.usage_page import UsagePage
 from billing.usage_pipeline import UsageQuery
 from billing.usage_store import UsageStore
@@ -59,6 +59,14 @@ class UsageService(UsageServiceServicer):
         self._registry = registry
         self._answers = answers
         self._clock = clock
+
+    async def GetCompleteThrough(  # noqa: N802
+        self,
+        request: pb.GetCompleteThroughRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> pb.GetCompleteThroughResponse:
+        """Gets up to when every reading is in the answers."""
+        return pb.GetCompleteThroughResponse(complete_through=self._complete_through_now())
 
     async def GetLiveReading(self, request: pb.GetLiveReadingRequest, context: Context) -> pb.GetLiveReadingResponse:  # noqa: ARG002, N802
         """Gets the newest reading of a device."""
@@ -195,8 +203,14 @@ class UsageService(UsageServiceServicer):
         if kinds.keys() != {METER.name}:
             raise InvalidArgument([FieldViolation("device_ids", "OUT_OF_RANGE", "must all be meters")])
         complete_through = self._complete_through_now()
-        totals = await self._minutes.totals(wanted, asked.start_ms, asked.end_ms)
-        return pb.ListMinuteTotalsResponse(minutes=map(to_minute, totals), complete_through=complete_through)
+        minutes, quarters = await self._minutes.totals(
+            wanted, asked.start_ms, asked.end_ms, with_quarters=request.include_quarter_hours
+        )
+        return pb.ListMinuteTotalsResponse(
+            minutes=map(to_minute, minutes),
+            quarter_hours=map(to_quarter_hour, quarters),
+            complete_through=complete_through,
+        )
 
     def _complete_through_now(self) -> Timestamp | None:
         """To be asked before the readings of the answer, so that it holds of all of them."""

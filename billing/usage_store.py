@@ -20,6 +20,7 @@ from billing.history_store import HistoryStore, span_filter
 from billing.observation import Observation, SpanKey
 from billing.overlay import overlay_of
 from billing.past_spans import Moment, PastSpans, SpanWindow
+from billing.period import Period
 from billing.rated_line import Quarter
 from billing.schema import DAY_MS, METER, QUARTER_MS, Kind
 from billing.span import Span
@@ -57,13 +58,13 @@ class UsageStore:
         self._history = history
         self._tail = tail
         self._past = PastSpans(history)
-        self._cells = CellStore(database, self._days)
+        self._cells = CellStore(database, history, self._days)
 
     async def spans(
         self, kind: Kind, device_id: str, start_ms: int, end_ms: int
     ) -> AsyncIterator[tuple[SpanKey, Span]]:
         """The spans of a device in which a reading of [start_ms, end_ms) may start, by time, the tail folded in."""
-        pending = await self._tail.pending([device_id])
+        pending = await self._tail.pending([device_id], Period.of_spans(start_ms, end_ms))
         overlay = await overlay_of(self._history, SpanWindow(kind, [device_id], start_ms, end_ms), pending)
         waiting = sorted(overlay)
         async for key, span in self._history.spans(kind, device_id, start_ms, end_ms):
@@ -84,7 +85,7 @@ class UsageStore:
         With `as_of_ms` by the readings recorded at or before that instant; raises as `PastSpans.summed` does.
         """
         window = SpanWindow(query.kind, [query.device_id], query.start_ms, query.end_ms)
-        pending = await self._tail.pending(window.device_ids)
+        pending = await self._tail.pending(window.device_ids, Period.of_spans(query.start_ms, query.end_ms))
         query = replace(query, from_days=as_of_ms is None)
         moment = None if as_of_ms is None else Moment(as_of_ms)
         return await self._overlaid(window, pending, moment, lambda overlay: self._intervals(query, overlay, limit))
@@ -105,11 +106,12 @@ class UsageStore:
         self, kind: Kind, device_ids: Sequence[str], start_ms: int, end_ms: int, as_of_ms: int | None = None
     ) -> dict[str, Usage]:
         """Usage of each of some devices of one kind; those without a reading are left out. As of as `intervals`."""
-        pending = await self._tail.pending(device_ids)
+        pending = await self._tail.pending(device_ids, Period.of_spans(start_ms, end_ms))
         moment = None if as_of_ms is None else Moment(as_of_ms)
         found: dict[str, Usage] = {}
         if moment is None and len(device_ids) > _QUERIES_AT_ONCE and is_short(start_ms, end_ms):
-            found, device_ids = await self._cells.by_device(kind, device_ids, start_ms, end_ms, pending)
+            short = SpanWindow(kind, device_ids, start_ms, end_ms)
+            found, device_ids = await self._cells.by_device(short, pending)
         # One query a device: each is a range of the index, on one shard, whatever the server makes of long lists.
         for first in range(0, len(device_ids), _QUERIES_AT_ONCE):
             window = SpanWindow(kind, device_ids[first : first + _QUERIES_AT_ONCE], start_ms, end_ms)

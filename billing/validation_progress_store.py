@@ -9,7 +9,7 @@ from pymongo.errors import DuplicateKeyError
 from billing.day_notice_store import Day
 from billing.schema import METER, Kind
 from common.instants import datetime_from_ms, datetime_to_ms
-from common.mongo import Database
+from common.mongo import Database, find_by_ids
 
 _READ_TIMEOUT_MS = 10_000
 
@@ -36,8 +36,8 @@ class ValidationProgressStore:
 
     async def find(self, device_ids: Sequence[str]) -> dict[str, Progress]:
         """The progress of some meters, of those that were ever validated or set back."""
-        cursor = self._progress.find({"_id": {"$in": list(device_ids)}}).max_time_ms(_READ_TIMEOUT_MS)
-        return {found["_id"]: _progress(found) async for found in cursor}
+        known = find_by_ids(self._progress, device_ids, timeout_ms=_READ_TIMEOUT_MS)
+        return {found["_id"]: _progress(found) async for found in known}
 
     async def find_set_back(self, limit: int) -> dict[str, Progress]:
         """The progress of some of the meters whose days have changed."""

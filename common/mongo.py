@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -18,6 +19,9 @@ _SOCKET_TIMEOUT_MS = 30_000
 # still waits on it, long before the socket times out.
 _HEARTBEAT_MS = 2_000
 _PING_TIMEOUT_MS = 1_000
+# The local server holds every document that it finds against every id of the question: of a thousand hours it takes
+# 0.69 s to find them at once, and 0.09 s by fifty.
+IDS_A_QUESTION = 50
 
 
 def open_database(url: str, name: str = "gridmesh", *, appname: str = "gridmesh") -> Database:
@@ -48,6 +52,25 @@ def time_limit(seconds: float) -> AbstractContextManager[object]:
     Those that are begun after it fail with `pymongo.errors.PyMongoError`.
     """
     return pymongo.timeout(seconds)
+
+
+def some_at_a_time(ids: Sequence[str]) -> Iterator[list[str]]:
+    """Ids in parts of which each is small enough for one question."""
+    for first in range(0, len(ids), IDS_A_QUESTION):
+        yield list(ids[first : first + IDS_A_QUESTION])
+
+
+async def find_by_ids(
+    collection: Any, ids: Sequence[str], projection: Mapping[str, Any] | None = None, *, timeout_ms: int
+) -> AsyncIterator[dict[str, Any]]:
+    """The documents of some ids, in no particular order; `timeout_ms` is for each of the questions this takes.
+
+    Raises:
+        pymongo.errors.PyMongoError: the server is away, or took too long.
+    """
+    for some in some_at_a_time(ids):
+        async for document in collection.find({"_id": {"$in": some}}, projection).max_time_ms(timeout_ms):
+            yield document
 
 
 async def ping(database: Database) -> None:

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from analytics.region_window import WINDOW_MS
 from analytics.window_closer import ClosingSettings, WindowCloser, WindowStores
 from analytics.window_metrics import WindowMetrics
+from analytics.window_summing import WindowSumming
 from analytics.window_usage import WindowUsage
 from analytics.window_wiring import window_stores
 from common.grpc_client import open_channel
@@ -55,13 +56,11 @@ class Closing:
         registry = self.metrics = CollectorRegistry()
         return WindowCloser(
             me=me,
-            registry=self.registry,
-            usage=WindowUsage(self.usage),
+            summing=WindowSumming(self.registry, WindowUsage(self.usage), lambda: NOON_MS + 2 * MINUTE_MS),
             stores=self.stores,
             settings=ClosingSettings(LATENESS_MS, catch_up_ms, concurrency, rest_per_work),
             metrics=WindowMetrics(registry),
             told=self._tell,
-            now_ms=lambda: NOON_MS + 2 * MINUTE_MS,
         )
 
     def _tell(self) -> None:

@@ -15,6 +15,7 @@ from analytics.region_capacity import RegionCapacity
 from analytics.region_window import WINDOW_MS, LoadRange, RegionWindow, WindowSums
 from analytics.window_closer import WindowCloser
 from common.event_outbox import PENDING
+from common.instants import to_ms
 from common.mongo import Database
 from tests.integration.analytics.closing import (
     LATENESS_MS,
@@ -141,15 +142,17 @@ async def test_many_regions_are_summed_up_a_few_at_a_time(closing: Closing) -> N
 async def test_what_was_missed_is_caught_up_newest_first_and_not_for_ever(closing: Closing) -> None:
     """Three windows back; one that is closed already is left alone."""
     await all_closed(closing.closer())
-    closing.billing.summarized.clear()
+    closing.billing.totalled.clear()
     closing.billing.complete_through_ms = CLOSABLE_MS + WINDOW_MS
 
     await all_closed(closing.closer("restarted", catch_up_ms=4 * WINDOW_MS))
 
-    starts = [request.start_time.seconds * 1000 for request in closing.billing.summarized]
-    assert sorted(set(starts), reverse=True) == list(dict.fromkeys(starts))
-    assert {(NOON_MS - start_ms) // WINDOW_MS for start_ms in starts} == {0, 2, 3}
-    assert len(starts) == 2 * 3
+    asked = [(to_ms(one.start_time), to_ms(one.end_time)) for one in closing.billing.totalled]
+    newest, missed = (NOON_MS, NOON_MS + WINDOW_MS), (NOON_MS - 3 * WINDOW_MS, NOON_MS - WINDOW_MS)
+    # Of each region; those of one hour together.
+    assert asked == [newest, newest, missed, missed]
+    for start_ms in (NOON_MS, *range(*missed, WINDOW_MS)):
+        assert await closing.stores.windows.closed_regions(start_ms) == {"North", "South"}
 
 
 async def test_a_region_that_cannot_be_summed_up_holds_up_no_other(closing: Closing) -> None:
@@ -191,7 +194,7 @@ async def test_while_billing_does_not_know_how_complete_it_is_nothing_is_closed(
     assert not await closer.close_newest()
     assert not await closer.catch_up()
 
-    assert closing.billing.summarized == []
+    assert closing.billing.totalled == []
 
 
 async def test_the_capacity_is_the_one_that_was_valid_at_the_end_of_the_window(closing: Closing) -> None:
@@ -291,7 +294,8 @@ async def test_the_newest_window_waits_for_nothing_that_has_time(closing: Closin
         wanted = {"North", "South"}
         while await closing.stores.windows.closed_regions(NOON_MS) != wanted:  # noqa: ASYNC110 - the same
             await asyncio.sleep(0.01)
-        assert await closing.stores.due.count() == len(starts_ms) - 1
+        # Those of one hour were summed up together.
+        assert await closing.stores.due.count() == len(starts_ms) - 3
         run.cancel()
 
 
@@ -311,13 +315,13 @@ async def test_what_is_in_the_window_already_is_not_summed_up_again(closing: Clo
     """A replica that was late itself marks windows that were closed after the readings had come."""
     closer = closing.closer()
     await all_closed(closer)
-    closing.billing.summarized.clear()
+    closing.billing.totalled.clear()
     await closing.stores.due.mark([DUE._replace(first_ms=CLOSABLE_MS - 1, latest_ms=CLOSABLE_MS - 1)])
     closing.billing.complete_through_ms = QUIET_THROUGH_MS
 
     await all_closed(closer)
 
-    assert (closing.billing.summarized, await closing.stores.due.count()) == ([], 0)
+    assert (closing.billing.totalled, await closing.stores.due.count()) == ([], 0)
 
 
 async def test_what_comes_late_for_a_window_that_nobody_closed_closes_it(closing: Closing) -> None:

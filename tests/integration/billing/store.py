@@ -99,7 +99,8 @@ async def store_on(database: Database, tracing: Tracing = NO_TRACING) -> Store:
         tracing=tracing,
     )
     reader = TailReader(tail, log)
-    usage, minutes = UsageStore(database, history, reader, days), MinuteStore(database, history, reader)
+    usage = UsageStore(database, history, reader, days)
+    minutes = MinuteStore(database, history, reader, days, usage)
     return Store(log, history, live, tail, merger, usage, minutes, days, clock)
 
 

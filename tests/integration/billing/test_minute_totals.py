@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from billing.kind_columns import LoggedReading
 from billing.minute_total import MinuteTotal
+from billing.quarter_total import QuarterTotal
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, NONE, counting, meter_readings, segments
 from tests.integration.billing.store import instant_ms, store_on
@@ -66,7 +67,7 @@ async def test_minutes_are_what_the_readings_come_to_folded_or_not(database: Dat
                 await store.fold_everything()
     end_ms = START_MS + HOUR_MS + 7 * MINUTE_MS
 
-    found = await store.minutes.totals(METERS, START_MS + MINUTE_MS, end_ms)
+    found, _ = await store.minutes.totals(METERS, START_MS + MINUTE_MS, end_ms, with_quarters=False)
 
     expected = by_hand(everything, START_MS + MINUTE_MS, end_ms)
     assert len(expected) > 60
@@ -90,13 +91,40 @@ async def test_readings_of_seconds_are_added_up_and_those_longer_than_a_minute_d
     await store.take(segments([*quick, slow], 500, 0))
     await store.fold_everything()
 
-    found = await store.minutes.totals(["quick", "slow"], START_MS, START_MS + HOUR_MS)
+    found, _ = await store.minutes.totals(["quick", "slow"], START_MS, START_MS + HOUR_MS, with_quarters=False)
 
     assert {total.start_ms: as_expected(total) for total in found} == {START_MS: (4, 1, 4_000, None)}
+
+
+async def test_quarter_hours_are_what_each_meter_used_in_them_of_whatever_length_its_readings_are(
+    database: Database,
+) -> None:
+    """Those that lie whole in the period; the energy of who told only a power apart, by its sign."""
+    store = await store_on(database)
+    readings = [
+        LoggedReading("meter", "slow", START_MS, 15 * MINUTE_MS, 0, 1, (9_000_000, 250_000, *NONE[1:])),
+        *(
+            LoggedReading("meter", "fed", START_MS + n * MINUTE_MS, MINUTE_MS, 0, 1, (None,) * 4 + (-6.0,) + NONE[4:])
+            for n in range(3)
+        ),
+        *(
+            LoggedReading("meter", "quick", START_MS + n * MINUTE_MS, MINUTE_MS, 0, 1, (1_000, *NONE))
+            for n in range(-1, 31)
+        ),
+    ]
+    await store.take(segments(readings, 500, 0))
+    await store.fold_everything()
+
+    _, (first, second) = await store.minutes.totals(
+        ["slow", "fed", "quick"], START_MS, START_MS + 30 * MINUTE_MS + MINUTE_MS, with_quarters=True
+    )
+
+    assert first == QuarterTotal(START_MS, 9_015_000, 250_000, 0, 300_000_000_000 // 1_000, 3, 33 * MINUTE_MS)
+    assert second == QuarterTotal(START_MS + 15 * MINUTE_MS, 15_000, 0, 0, 0, 1, 15 * MINUTE_MS)
 
 
 async def test_of_nobody_and_of_nothing_there_are_no_minutes(database: Database) -> None:
     """Not zeros."""
     store = await store_on(database)
 
-    assert await store.minutes.totals(["nobody"], START_MS, START_MS + HOUR_MS) == []
+    assert await store.minutes.totals(["nobody"], START_MS, START_MS + HOUR_MS, with_quarters=True) == ([], [])

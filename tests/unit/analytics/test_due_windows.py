@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
 from analytics import late_windows
-from analytics.due_window import PATIENCE_MS, QUIET_MS, DueWindow, open_from_ms
+from analytics.due_window import PATIENCE_MS, QUIET_MS, DueWindow, by_hour, open_from_ms
 from analytics.late_windows import LateWindows
 from analytics.observation import KINDS, Observation, ObservedColumns, ReceivedBatches
 from analytics.open_windows import OpenWindows
@@ -224,41 +224,47 @@ def test_a_window_for_which_it_never_ends_is_summed_up_all_the_same() -> None:
 
 
 def test_windows_are_closed_newest_first_and_those_before_are_caught_up() -> None:
-    """As far back as it reaches."""
-    windows = OpenWindows(reach_ms=4 * WINDOW_MS)
+    """As far back as it reaches, an hour at a time; the newest one is for who closes it in haste."""
+    windows = OpenWindows(reach_ms=7 * WINDOW_MS)
     windows.know(NOON_MS)
     closed = []
 
-    while (start_ms := windows.newest()) is not None:
-        closed.append((NOON_MS - start_ms) // WINDOW_MS)
-        windows.tried(start_ms, is_closed=True)
+    while starts_ms := windows.newest_missed():
+        closed.append([(NOON_MS - start_ms) // WINDOW_MS for start_ms in starts_ms])
+        windows.tried(starts_ms, are_closed=True)
 
-    assert closed == [1, 2, 3, 4]
+    assert closed == [[4, 3, 2], [7, 6, 5]]
+    assert windows.last_known == NOON_MS - WINDOW_MS
 
 
 def test_a_new_window_goes_before_what_is_caught_up() -> None:
-    """For prices follow from it; and it alone is closed in haste."""
+    """For prices follow from it; the one before it is missed where it could not be closed."""
     windows = OpenWindows(reach_ms=8 * WINDOW_MS)
     windows.know(NOON_MS)
-    windows.tried(NOON_MS - WINDOW_MS, is_closed=True)
-    assert not windows.is_last_known(NOON_MS - 2 * WINDOW_MS)
+    assert windows.last_known == NOON_MS - WINDOW_MS
 
     windows.know(NOON_MS + WINDOW_MS)
 
-    assert windows.newest() == NOON_MS
-    assert windows.is_last_known(NOON_MS)
+    assert windows.last_known == NOON_MS
+    assert max(windows.newest_missed()) == NOON_MS - WINDOW_MS
+    windows.tried([NOON_MS], are_closed=True)
+    assert windows.last_known is None
 
 
-def test_a_window_that_cannot_be_closed_holds_up_no_other_and_comes_again() -> None:
+def test_windows_that_cannot_be_closed_hold_up_no_others_and_come_again() -> None:
     """After every other one had its turn."""
-    windows = OpenWindows(reach_ms=2 * WINDOW_MS)
+    windows = OpenWindows(reach_ms=6 * WINDOW_MS)
     windows.know(NOON_MS)
-    windows.tried(NOON_MS - WINDOW_MS, is_closed=False)
+    windows.tried([NOON_MS - WINDOW_MS], are_closed=True)
+    first = windows.newest_missed()
+    windows.tried(first, are_closed=False)
 
-    assert windows.newest() == NOON_MS - 2 * WINDOW_MS
-    windows.tried(NOON_MS - 2 * WINDOW_MS, is_closed=True)
+    second = windows.newest_missed()
+    assert second == [NOON_MS - 6 * WINDOW_MS, NOON_MS - 5 * WINDOW_MS]
+    windows.tried(second, are_closed=True)
+
     assert not windows.has_untried
-    assert windows.newest() == NOON_MS - WINDOW_MS
+    assert windows.newest_missed() == first == [NOON_MS - back * WINDOW_MS for back in (4, 3, 2)]
 
 
 def test_what_is_out_of_reach_is_left_open_and_time_that_stands_still_opens_nothing() -> None:
@@ -271,7 +277,15 @@ def test_what_is_out_of_reach_is_left_open_and_time_that_stands_still_opens_noth
     windows.know(NOON_MS + 100 * WINDOW_MS)
 
     assert len(windows) == 2
-    assert windows.newest() == NOON_MS + 99 * WINDOW_MS
+    assert windows.last_known == NOON_MS + 99 * WINDOW_MS
+
+
+def test_due_windows_of_one_region_and_hour_are_summed_up_together() -> None:
+    """In the order in which the first of each came."""
+    other, third, first = (replace_due(latest_ms=0)._replace(start_ms=NOON_MS + n * WINDOW_MS) for n in (5, 3, 0))
+    elsewhere = first._replace(region="Elsewhere")
+
+    assert by_hour([other, third, elsewhere, first]) == [[other], [third, first], [elsewhere]]
 
 
 def test_a_batch_without_a_time_is_as_old_as_its_parts() -> None:

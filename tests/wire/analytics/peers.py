@@ -37,6 +37,7 @@ class Billing(UsageServiceServicer):
     live: dict[str, usage_pb2.LiveReading] = field(default_factory=dict)
     failures: list[grpc.StatusCode] = field(default_factory=list)
     summarized: list[usage_service_pb2.SummarizeUsageRequest] = field(default_factory=list)
+    totalled: list[usage_service_pb2.ListMinuteTotalsRequest] = field(default_factory=list)
     live_asked: list[int] = field(default_factory=list)
     time_remaining_seconds: list[float | None] = field(default_factory=list)
     in_flight: int = 0
@@ -55,22 +56,9 @@ class Billing(UsageServiceServicer):
         """Sums up what the devices measured in the period."""
         self.summarized.append(request)
         self.time_remaining_seconds.append(context.time_remaining())
-        await self._fail(context)
         # As billing does: asked before the readings.
         complete_through = optional_from_ms(self.complete_through_ms)
-        if self.away_devices & set(request.device_ids):
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "as the test wants it")
-        self.in_flight += 1
-        self.idle.clear()
-        self.busy.set()
-        self.in_flight_maximum = max(self.in_flight_maximum, self.in_flight)
-        try:
-            if self.held is not None:
-                await self.held.wait()
-        finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self.idle.set()
+        await self._answer(request.device_ids, context)
         start_ms, end_ms = to_ms(request.start_time), to_ms(request.end_time)
         devices = []
         for device_id in sorted(request.device_ids):
@@ -82,9 +70,10 @@ class Billing(UsageServiceServicer):
     async def ListMinuteTotals(  # noqa: N802 - the contract's name
         self, request: usage_service_pb2.ListMinuteTotalsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> usage_service_pb2.ListMinuteTotalsResponse:
-        """Adds up what the devices measured in each minute."""
-        await self._fail(context)
+        """Adds up what the devices measured in each minute, and in each quarter-hour."""
+        self.totalled.append(request)
         complete_through = optional_from_ms(self.complete_through_ms)
+        await self._answer(request.device_ids, context)
         minutes = []
         for at_ms in range(to_ms(request.start_time), to_ms(request.end_time), 60_000):
             counted = {
@@ -104,7 +93,37 @@ class Billing(UsageServiceServicer):
                         covered=usage.covered,
                     )
                 )
-        return usage_service_pb2.ListMinuteTotalsResponse(minutes=minutes, complete_through=complete_through)
+        quarters = range(to_ms(request.start_time), to_ms(request.end_time), 900_000)
+        return usage_service_pb2.ListMinuteTotalsResponse(
+            minutes=minutes,
+            quarter_hours=[self._quarter(request.device_ids, at_ms) for at_ms in quarters],
+            complete_through=complete_through,
+        )
+
+    def _quarter(self, device_ids: Iterable[str], start_ms: int) -> usage_service_pb2.QuarterHourTotal:
+        total, covered_ms = usage_service_pb2.QuarterHourTotal(start_time=from_ms(start_ms)), 0
+        for device_id in device_ids:
+            some = [one for one in self.readings.get(device_id, ()) if start_ms <= one.start_ms < start_ms + 900_000]
+            usage = _usage(some)
+            total.meter_count += bool(some)
+            total.import_kwh += usage.import_kwh
+            total.export_kwh += usage.export_kwh
+            if not (usage.HasField("import_kwh") or usage.HasField("export_kwh")):
+                by_power_kwh = usage.mean_power_kw * len(some) / 60
+                total.by_power_import_kwh += max(by_power_kwh, 0)
+                total.by_power_export_kwh += max(-by_power_kwh, 0)
+            covered_ms += min(60_000 * len(some), 900_000)
+        total.covered.CopyFrom(duration_from_ms(covered_ms))
+        return total
+
+    async def GetCompleteThrough(  # noqa: N802 - the contract's name
+        self,
+        request: usage_service_pb2.GetCompleteThroughRequest,  # noqa: ARG002
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> usage_service_pb2.GetCompleteThroughResponse:
+        """Says what the test wants it to say."""
+        await self._fail(context)
+        return usage_service_pb2.GetCompleteThroughResponse(complete_through=optional_from_ms(self.complete_through_ms))
 
     async def ListUsage(  # noqa: N802 - the contract's name
         self, request: usage_service_pb2.ListUsageRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -128,6 +147,23 @@ class Billing(UsageServiceServicer):
         return usage_service_pb2.BatchGetLiveReadingsResponse(
             live_readings=found, complete_through=optional_from_ms(self.complete_through_ms)
         )
+
+    async def _answer(self, device_ids: Iterable[str], context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        """Returns when the test lets it answer."""
+        await self._fail(context)
+        if self.away_devices & set(device_ids):
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "as the test wants it")
+        self.in_flight += 1
+        self.idle.clear()
+        self.busy.set()
+        self.in_flight_maximum = max(self.in_flight_maximum, self.in_flight)
+        try:
+            if self.held is not None:
+                await self.held.wait()
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.set()
 
     async def _fail(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         if self.failures:

@@ -27,13 +27,15 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%energy/billing/v1/usage_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1d\x65nergy/billing/v1/usage.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"*\n\x15GetLiveReadingRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\x84\x01\n\x16GetLiveReadingResponse\x12\x34\n\x0clive_reading\x18\x01 \x01(\x0b\x32\x1e.energy.billing.v1.LiveReading\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"1\n\x1b\x42\x61tchGetLiveReadingsRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\"\x8b\x01\n\x1c\x42\x61tchGetLiveReadingsResponse\x12\x35\n\rlive_readings\x18\x01 \x03(\x0b\x32\x1e.energy.billing.v1.LiveReading\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf4\x01\n\x13ListReadingsRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x1a\n\x12include_superseded\x18\x06 \x01(\x08\x12)\n\x05\x61s_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc6\x01\n\x14ListReadingsResponse\x12\x34\n\x08readings\x18\x01 \x03(\x0b\x32\".energy.billing.v1.RecordedReading\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa3\x02\n\x10ListUsageRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\nresolution\x18\x04 \x01(\x0e\x32\".energy.billing.v1.UsageResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\x12)\n\x05\x61s_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cinclude_gaps\x18\x08 \x01(\x08\"\xc2\x01\n\x11ListUsageResponse\x12\x33\n\tintervals\x18\x01 \x03(\x0b\x32 .energy.billing.v1.UsageInterval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe5\x01\n\x15SummarizeUsageRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03\x61ll\x18\x07 \x01(\x08\"\xd3\x01\n\x16SummarizeUsageResponse\x12\'\n\x05total\x18\x01 \x01(\x0b\x32\x18.energy.billing.v1.Usage\x12/\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x1e.energy.billing.v1.DeviceUsage\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x0b\x44\x65viceUsage\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\'\n\x05usage\x18\x02 \x01(\x0b\x32\x18.energy.billing.v1.Usage\x12\x15\n\rcovered_share\x18\x03 \x01(\x01\"\x8b\x01\n\x17ListMinuteTotalsRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x81\x01\n\x18ListMinuteTotalsResponse\x12/\n\x07minutes\x18\x01 \x03(\x0b\x32\x1e.energy.billing.v1.MinuteTotal\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x02\n\x0bMinuteTotal\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nimport_kwh\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nexport_kwh\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1b\n\x0epower_only_kwh\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x15\n\rreading_count\x18\x05 \x01(\x03\x12\x13\n\x0bmeter_count\x18\x06 \x01(\x05\x12*\n\x07\x63overed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\n\x0b_import_kwhB\r\n\x0b_export_kwhB\x11\n\x0f_power_only_kwh*\xd0\x01\n\x0fUsageResolution\x12 \n\x1cUSAGE_RESOLUTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17USAGE_RESOLUTION_MINUTE\x10\x01\x12!\n\x1dUSAGE_RESOLUTION_QUARTER_HOUR\x10\x02\x12\x19\n\x15USAGE_RESOLUTION_HOUR\x10\x03\x12\x1e\n\x1aUSAGE_RESOLUTION_LOCAL_DAY\x10\x04\x12 \n\x1cUSAGE_RESOLUTION_LOCAL_MONTH\x10\x05\x32\x99\x05\n\x0cUsageService\x12j\n\x0eGetLiveReading\x12(.energy.billing.v1.GetLiveReadingRequest\x1a).energy.billing.v1.GetLiveReadingResponse\"\x03\x90\x02\x01\x12|\n\x14\x42\x61tchGetLiveReadings\x12..energy.billing.v1.BatchGetLiveReadingsRequest\x1a/.energy.billing.v1.BatchGetLiveReadingsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListReadings\x12&.energy.billing.v1.ListReadingsRequest\x1a\'.energy.billing.v1.ListReadingsResponse\"\x03\x90\x02\x01\x12[\n\tListUsage\x12#.energy.billing.v1.ListUsageRequest\x1a$.energy.billing.v1.ListUsageResponse\"\x03\x90\x02\x01\x12j\n\x0eSummarizeUsage\x12(.energy.billing.v1.SummarizeUsageRequest\x1a).energy.billing.v1.SummarizeUsageResponse\"\x03\x90\x02\x01\x12p\n\x10ListMinuteTotals\x12*.energy.billing.v1.ListMinuteTotalsRequest\x1a+.energy.billing.v1.ListMinuteTotalsResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%energy/billing/v1/usage_service.proto\x12\x11\x65nergy.billing.v1\x1a\x1d\x65nergy/billing/v1/usage.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1b\n\x19GetCompleteThroughRequest\"R\n\x1aGetCompleteThroughResponse\x12\x34\n\x10\x63omplete_through\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\x15GetLiveReadingRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\"\x84\x01\n\x16GetLiveReadingResponse\x12\x34\n\x0clive_reading\x18\x01 \x01(\x0b\x32\x1e.energy.billing.v1.LiveReading\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"1\n\x1b\x42\x61tchGetLiveReadingsRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\"\x8b\x01\n\x1c\x42\x61tchGetLiveReadingsResponse\x12\x35\n\rlive_readings\x18\x01 \x03(\x0b\x32\x1e.energy.billing.v1.LiveReading\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf4\x01\n\x13ListReadingsRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x1a\n\x12include_superseded\x18\x06 \x01(\x08\x12)\n\x05\x61s_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc6\x01\n\x14ListReadingsResponse\x12\x34\n\x08readings\x18\x01 \x03(\x0b\x32\".energy.billing.v1.RecordedReading\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa3\x02\n\x10ListUsageRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\nresolution\x18\x04 \x01(\x0e\x32\".energy.billing.v1.UsageResolution\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\x12)\n\x05\x61s_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cinclude_gaps\x18\x08 \x01(\x08\"\xc2\x01\n\x11ListUsageResponse\x12\x33\n\tintervals\x18\x01 \x03(\x0b\x32 .energy.billing.v1.UsageInterval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe5\x01\n\x15SummarizeUsageRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03\x61ll\x18\x07 \x01(\x08\"\xd3\x01\n\x16SummarizeUsageResponse\x12\'\n\x05total\x18\x01 \x01(\x0b\x32\x18.energy.billing.v1.Usage\x12/\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x1e.energy.billing.v1.DeviceUsage\x12\x34\n\x10\x63omplete_through\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x0b\x44\x65viceUsage\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\'\n\x05usage\x18\x02 \x01(\x0b\x32\x18.energy.billing.v1.Usage\x12\x15\n\rcovered_share\x18\x03 \x01(\x01\"\xaa\x01\n\x17ListMinuteTotalsRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\x15include_quarter_hours\x18\x04 \x01(\x08\"\xbd\x01\n\x18ListMinuteTotalsResponse\x12/\n\x07minutes\x18\x01 \x03(\x0b\x32\x1e.energy.billing.v1.MinuteTotal\x12:\n\rquarter_hours\x18\x03 \x03(\x0b\x32#.energy.billing.v1.QuarterHourTotal\x12\x34\n\x10\x63omplete_through\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x02\n\x0bMinuteTotal\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nimport_kwh\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\nexport_kwh\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1b\n\x0epower_only_kwh\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x15\n\rreading_count\x18\x05 \x01(\x03\x12\x13\n\x0bmeter_count\x18\x06 \x01(\x05\x12*\n\x07\x63overed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\n\x0b_import_kwhB\r\n\x0b_export_kwhB\x11\n\x0f_power_only_kwh\"\xe5\x01\n\x10QuarterHourTotal\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nimport_kwh\x18\x02 \x01(\x01\x12\x12\n\nexport_kwh\x18\x03 \x01(\x01\x12\x1b\n\x13\x62y_power_import_kwh\x18\x04 \x01(\x01\x12\x1b\n\x13\x62y_power_export_kwh\x18\x05 \x01(\x01\x12\x13\n\x0bmeter_count\x18\x06 \x01(\x05\x12*\n\x07\x63overed\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration*\xd0\x01\n\x0fUsageResolution\x12 \n\x1cUSAGE_RESOLUTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17USAGE_RESOLUTION_MINUTE\x10\x01\x12!\n\x1dUSAGE_RESOLUTION_QUARTER_HOUR\x10\x02\x12\x19\n\x15USAGE_RESOLUTION_HOUR\x10\x03\x12\x1e\n\x1aUSAGE_RESOLUTION_LOCAL_DAY\x10\x04\x12 \n\x1cUSAGE_RESOLUTION_LOCAL_MONTH\x10\x05\x32\x91\x06\n\x0cUsageService\x12v\n\x12GetCompleteThrough\x12,.energy.billing.v1.GetCompleteThroughRequest\x1a-.energy.billing.v1.GetCompleteThroughResponse\"\x03\x90\x02\x01\x12j\n\x0eGetLiveReading\x12(.energy.billing.v1.GetLiveReadingRequest\x1a).energy.billing.v1.GetLiveReadingResponse\"\x03\x90\x02\x01\x12|\n\x14\x42\x61tchGetLiveReadings\x12..energy.billing.v1.BatchGetLiveReadingsRequest\x1a/.energy.billing.v1.BatchGetLiveReadingsResponse\"\x03\x90\x02\x01\x12\x64\n\x0cListReadings\x12&.energy.billing.v1.ListReadingsRequest\x1a\'.energy.billing.v1.ListReadingsResponse\"\x03\x90\x02\x01\x12[\n\tListUsage\x12#.energy.billing.v1.ListUsageRequest\x1a$.energy.billing.v1.ListUsageResponse\"\x03\x90\x02\x01\x12j\n\x0eSummarizeUsage\x12(.energy.billing.v1.SummarizeUsageRequest\x1a).energy.billing.v1.SummarizeUsageResponse\"\x03\x90\x02\x01\x12p\n\x10ListMinuteTotals\x12*.energy.billing.v1.ListMinuteTotalsRequest\x1a+.energy.billing.v1.ListMinuteTotalsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.billing.v1.usage_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['GetCompleteThrough']._loaded_options = None
+  _globals['_USAGESERVICE'].methods_by_name['GetCompleteThrough']._serialized_options = b'\220\002\001'
   _globals['_USAGESERVICE'].methods_by_name['GetLiveReading']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['GetLiveReading']._serialized_options = b'\220\002\001'
   _globals['_USAGESERVICE'].methods_by_name['BatchGetLiveReadings']._loaded_options = None
@@ -46,36 +48,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGESERVICE'].methods_by_name['SummarizeUsage']._serialized_options = b'\220\002\001'
   _globals['_USAGESERVICE'].methods_by_name['ListMinuteTotals']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['ListMinuteTotals']._serialized_options = b'\220\002\001'
-  _globals['_USAGERESOLUTION']._serialized_start=2566
-  _globals['_USAGERESOLUTION']._serialized_end=2774
-  _globals['_GETLIVEREADINGREQUEST']._serialized_start=156
-  _globals['_GETLIVEREADINGREQUEST']._serialized_end=198
-  _globals['_GETLIVEREADINGRESPONSE']._serialized_start=201
-  _globals['_GETLIVEREADINGRESPONSE']._serialized_end=333
-  _globals['_BATCHGETLIVEREADINGSREQUEST']._serialized_start=335
-  _globals['_BATCHGETLIVEREADINGSREQUEST']._serialized_end=384
-  _globals['_BATCHGETLIVEREADINGSRESPONSE']._serialized_start=387
-  _globals['_BATCHGETLIVEREADINGSRESPONSE']._serialized_end=526
-  _globals['_LISTREADINGSREQUEST']._serialized_start=529
-  _globals['_LISTREADINGSREQUEST']._serialized_end=773
-  _globals['_LISTREADINGSRESPONSE']._serialized_start=776
-  _globals['_LISTREADINGSRESPONSE']._serialized_end=974
-  _globals['_LISTUSAGEREQUEST']._serialized_start=977
-  _globals['_LISTUSAGEREQUEST']._serialized_end=1268
-  _globals['_LISTUSAGERESPONSE']._serialized_start=1271
-  _globals['_LISTUSAGERESPONSE']._serialized_end=1465
-  _globals['_SUMMARIZEUSAGEREQUEST']._serialized_start=1468
-  _globals['_SUMMARIZEUSAGEREQUEST']._serialized_end=1697
-  _globals['_SUMMARIZEUSAGERESPONSE']._serialized_start=1700
-  _globals['_SUMMARIZEUSAGERESPONSE']._serialized_end=1911
-  _globals['_DEVICEUSAGE']._serialized_start=1913
-  _globals['_DEVICEUSAGE']._serialized_end=2009
-  _globals['_LISTMINUTETOTALSREQUEST']._serialized_start=2012
-  _globals['_LISTMINUTETOTALSREQUEST']._serialized_end=2151
-  _globals['_LISTMINUTETOTALSRESPONSE']._serialized_start=2154
-  _globals['_LISTMINUTETOTALSRESPONSE']._serialized_end=2283
-  _globals['_MINUTETOTAL']._serialized_start=2286
-  _globals['_MINUTETOTAL']._serialized_end=2563
-  _globals['_USAGESERVICE']._serialized_start=2777
-  _globals['_USAGESERVICE']._serialized_end=3442
+  _globals['_USAGERESOLUTION']._serialized_start=3002
+  _globals['_USAGERESOLUTION']._serialized_end=3210
+  _globals['_GETCOMPLETETHROUGHREQUEST']._serialized_start=156
+  _globals['_GETCOMPLETETHROUGHREQUEST']._serialized_end=183
+  _globals['_GETCOMPLETETHROUGHRESPONSE']._serialized_start=185
+  _globals['_GETCOMPLETETHROUGHRESPONSE']._serialized_end=267
+  _globals['_GETLIVEREADINGREQUEST']._serialized_start=269
+  _globals['_GETLIVEREADINGREQUEST']._serialized_end=311
+  _globals['_GETLIVEREADINGRESPONSE']._serialized_start=314
+  _globals['_GETLIVEREADINGRESPONSE']._serialized_end=446
+  _globals['_BATCHGETLIVEREADINGSREQUEST']._serialized_start=448
+  _globals['_BATCHGETLIVEREADINGSREQUEST']._serialized_end=497
+  _globals['_BATCHGETLIVEREADINGSRESPONSE']._serialized_start=500
+  _globals['_BATCHGETLIVEREADINGSRESPONSE']._serialized_end=639
+  _globals['_LISTREADINGSREQUEST']._serialized_start=642
+  _globals['_LISTREADINGSREQUEST']._serialized_end=886
+  _globals['_LISTREADINGSRESPONSE']._serialized_start=889
+  _globals['_LISTREADINGSRESPONSE']._serialized_end=1087
+  _globals['_LISTUSAGEREQUEST']._serialized_start=1090
+  _globals['_LISTUSAGEREQUEST']._serialized_end=1381
+  _globals['_LISTUSAGERESPONSE']._serialized_start=1384
+  _globals['_LISTUSAGERESPONSE']._serialized_end=1578
+  _globals['_SUMMARIZEUSAGEREQUEST']._serialized_start=1581
+  _globals['_SUMMARIZEUSAGEREQUEST']._serialized_end=1810
+  _globals['_SUMMARIZEUSAGERESPONSE']._serialized_start=1813
+  _globals['_SUMMARIZEUSAGERESPONSE']._serialized_end=2024
+  _globals['_DEVICEUSAGE']._serialized_start=2026
+  _globals['_DEVICEUSAGE']._serialized_end=2122
+  _globals['_LISTMINUTETOTALSREQUEST']._serialized_start=2125
+  _globals['_LISTMINUTETOTALSREQUEST']._serialized_end=2295
+  _globals['_LISTMINUTETOTALSRESPONSE']._serialized_start=2298
+  _globals['_LISTMINUTETOTALSRESPONSE']._serialized_end=2487
+  _globals['_MINUTETOTAL']._serialized_start=2490
+  _globals['_MINUTETOTAL']._serialized_end=2767
+  _globals['_QUARTERHOURTOTAL']._serialized_start=2770
+  _globals['_QUARTERHOURTOTAL']._serialized_end=2999
+  _globals['_USAGESERVICE']._serialized_start=3213
+  _globals['_USAGESERVICE']._serialized_end=3998
 # @@protoc_insertion_point(module_scope)

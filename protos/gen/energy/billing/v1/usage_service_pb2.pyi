@@ -59,6 +59,49 @@ USAGE_RESOLUTION_LOCAL_MONTH: UsageResolution.ValueType  # 5
 Global___UsageResolution: _TypeAlias = UsageResolution  # noqa: Y015
 
 @_typing.final
+class GetCompleteThroughRequest(_message.Message):
+    """Request of GetCompleteThrough."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCompleteThroughRequest: _TypeAlias = GetCompleteThroughRequest  # noqa: Y015
+
+@_typing.final
+class GetCompleteThroughResponse(_message.Message):
+    """Response of GetCompleteThrough."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def complete_through(self) -> _timestamp_pb2.Timestamp:
+        """Every reading acked before this instant, of whatever device, is in the log, which answers follow by a moment, UTC. Absent:
+        not known yet.
+        """
+
+    def __init__(
+        self,
+        *,
+        complete_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCompleteThroughResponse: _TypeAlias = GetCompleteThroughResponse  # noqa: Y015
+
+@_typing.final
 class GetLiveReadingRequest(_message.Message):
     """Request of GetLiveReading."""
 
@@ -508,6 +551,9 @@ class ListMinuteTotalsRequest(_message.Message):
     DEVICE_IDS_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    INCLUDE_QUARTER_HOURS_FIELD_NUMBER: _builtins.int
+    include_quarter_hours: _builtins.bool
+    """Also the quarter-hours that lie whole in the period."""
     @_builtins.property
     def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The meters, 1..1000. Required."""
@@ -526,10 +572,11 @@ class ListMinuteTotalsRequest(_message.Message):
         device_ids: _abc.Iterable[_builtins.str] | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        include_quarter_hours: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_ids", b"device_ids", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_ids", b"device_ids", "end_time", b"end_time", "include_quarter_hours", b"include_quarter_hours", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -542,10 +589,15 @@ class ListMinuteTotalsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MINUTES_FIELD_NUMBER: _builtins.int
+    QUARTER_HOURS_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def minutes(self) -> _containers.RepeatedCompositeFieldContainer[Global___MinuteTotal]:
         """The minutes in which a reading starts, by start_time."""
+
+    @_builtins.property
+    def quarter_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarterHourTotal]:
+        """The quarter-hours in which a reading starts, by start_time, if they were asked for."""
 
     @_builtins.property
     def complete_through(self) -> _timestamp_pb2.Timestamp:
@@ -557,11 +609,12 @@ class ListMinuteTotalsResponse(_message.Message):
         self,
         *,
         minutes: _abc.Iterable[Global___MinuteTotal] | None = ...,
+        quarter_hours: _abc.Iterable[Global___QuarterHourTotal] | None = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "minutes", b"minutes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "minutes", b"minutes", "quarter_hours", b"quarter_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -627,3 +680,53 @@ class MinuteTotal(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__power_only_kwh) -> _WhichOneofReturnType__power_only_kwh | None: ...
 
 Global___MinuteTotal: _TypeAlias = MinuteTotal  # noqa: Y015
+
+@_typing.final
+class QuarterHourTotal(_message.Message):
+    """What some meters used together in a quarter-hour."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    IMPORT_KWH_FIELD_NUMBER: _builtins.int
+    EXPORT_KWH_FIELD_NUMBER: _builtins.int
+    BY_POWER_IMPORT_KWH_FIELD_NUMBER: _builtins.int
+    BY_POWER_EXPORT_KWH_FIELD_NUMBER: _builtins.int
+    METER_COUNT_FIELD_NUMBER: _builtins.int
+    COVERED_FIELD_NUMBER: _builtins.int
+    import_kwh: _builtins.float
+    """Energy taken from the grid, kWh."""
+    export_kwh: _builtins.float
+    """Energy fed into the grid, kWh."""
+    by_power_import_kwh: _builtins.float
+    """Power by time, kWh, of the meters that told a power and no energy, and took from the grid."""
+    by_power_export_kwh: _builtins.float
+    """The same of those that fed into it."""
+    meter_count: _builtins.int
+    """Meters with a reading that starts in it."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start, UTC, inclusive."""
+
+    @_builtins.property
+    def covered(self) -> _duration_pb2.Duration:
+        """Time covered by readings, at most a quarter-hour for each meter."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        import_kwh: _builtins.float = ...,
+        export_kwh: _builtins.float = ...,
+        by_power_import_kwh: _builtins.float = ...,
+        by_power_export_kwh: _builtins.float = ...,
+        meter_count: _builtins.int = ...,
+        covered: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["covered", b"covered", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_power_export_kwh", b"by_power_export_kwh", "by_power_import_kwh", b"by_power_import_kwh", "covered", b"covered", "export_kwh", b"export_kwh", "import_kwh", b"import_kwh", "meter_count", b"meter_count", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarterHourTotal: _TypeAlias = QuarterHourTotal  # noqa: Y015

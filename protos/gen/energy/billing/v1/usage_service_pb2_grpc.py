@@ -35,6 +35,11 @@ class UsageServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GetCompleteThrough = channel.unary_unary(
+                '/energy.billing.v1.UsageService/GetCompleteThrough',
+                request_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.GetCompleteThroughRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.GetCompleteThroughResponse.FromString,
+                _registered_method=True)
         self.GetLiveReading = channel.unary_unary(
                 '/energy.billing.v1.UsageService/GetLiveReading',
                 request_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.GetLiveReadingRequest.SerializeToString,
@@ -70,6 +75,13 @@ class UsageServiceStub:
 class UsageServiceServicer:
     """Answers what devices measured and used, up to the reading logged a moment ago.
     """
+
+    def GetCompleteThrough(self, request, context):
+        """Gets up to when every reading is in the answers of this service; the cheapest question there is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GetLiveReading(self, request, context):
         """Gets the newest reading of a device.
@@ -113,6 +125,7 @@ class UsageServiceServicer:
     def ListMinuteTotals(self, request, context):
         """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
         than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
+        Quarter-hours, which may be asked for besides, have readings of every length and of every day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,6 +134,11 @@ class UsageServiceServicer:
 
 def add_UsageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetCompleteThrough': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCompleteThrough,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.GetCompleteThroughRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.GetCompleteThroughResponse.SerializeToString,
+            ),
             'GetLiveReading': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLiveReading,
                     request_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.GetLiveReadingRequest.FromString,
@@ -162,6 +180,33 @@ def add_UsageServiceServicer_to_server(servicer, server):
 class UsageService:
     """Answers what devices measured and used, up to the reading logged a moment ago.
     """
+
+    @staticmethod
+    def GetCompleteThrough(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.UsageService/GetCompleteThrough',
+            energy_dot_billing_dot_v1_dot_usage__service__pb2.GetCompleteThroughRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_usage__service__pb2.GetCompleteThroughResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GetLiveReading(request,

@@ -33,6 +33,8 @@ class UsageServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UsageServiceAsyncStub: ...
+    GetCompleteThrough: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetCompleteThroughRequest, _usage_service_pb2.GetCompleteThroughResponse]
+    """Gets up to when every reading is in the answers of this service; the cheapest question there is."""
     GetLiveReading: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.GetLiveReadingRequest, _usage_service_pb2.GetLiveReadingResponse]
     """Gets the newest reading of a device.
 
@@ -52,6 +54,7 @@ class UsageServiceStub:
     ListMinuteTotals: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListMinuteTotalsRequest, _usage_service_pb2.ListMinuteTotalsResponse]
     """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
     than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
+    Quarter-hours, which may be asked for besides, have readings of every length and of every day.
     """
 
 @_typing.type_check_only
@@ -59,6 +62,8 @@ class UsageServiceAsyncStub(UsageServiceStub):
     """Answers what devices measured and used, up to the reading logged a moment ago."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    GetCompleteThrough: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetCompleteThroughRequest, _usage_service_pb2.GetCompleteThroughResponse]  # type: ignore[assignment]
+    """Gets up to when every reading is in the answers of this service; the cheapest question there is."""
     GetLiveReading: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.GetLiveReadingRequest, _usage_service_pb2.GetLiveReadingResponse]  # type: ignore[assignment]
     """Gets the newest reading of a device.
 
@@ -78,10 +83,19 @@ class UsageServiceAsyncStub(UsageServiceStub):
     ListMinuteTotals: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListMinuteTotalsRequest, _usage_service_pb2.ListMinuteTotalsResponse]  # type: ignore[assignment]
     """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
     than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
+    Quarter-hours, which may be asked for besides, have readings of every length and of every day.
     """
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers what devices measured and used, up to the reading logged a moment ago."""
+
+    @_abc_1.abstractmethod
+    def GetCompleteThrough(
+        self,
+        request: _usage_service_pb2.GetCompleteThroughRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.GetCompleteThroughResponse, _abc.Awaitable[_usage_service_pb2.GetCompleteThroughResponse]]:
+        """Gets up to when every reading is in the answers of this service; the cheapest question there is."""
 
     @_abc_1.abstractmethod
     def GetLiveReading(
@@ -137,6 +151,7 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_usage_service_pb2.ListMinuteTotalsResponse, _abc.Awaitable[_usage_service_pb2.ListMinuteTotalsResponse]]:
         """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
         than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
+        Quarter-hours, which may be asked for besides, have readings of every length and of every day.
         """
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
