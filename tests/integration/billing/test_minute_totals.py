@@ -119,7 +119,7 @@ async def test_quarter_hours_are_what_each_meter_used_in_them_of_whatever_length
         ["slow", "fed", "quick"], START_MS, START_MS + 30 * MINUTE_MS + MINUTE_MS, with_quarters=True
     )
 
-    assert first == QuarterTotal(START_MS, 9_015_000, 250_000, 0, 300_000_000_000 // 1_000, 3, 33 * MINUTE_MS)
+    assert first == QuarterTotal(START_MS, 9_015_000, 250_000, 0, 300_000, 3, 33 * MINUTE_MS)
     assert second == QuarterTotal(START_MS + 15 * MINUTE_MS, 15_000, 0, 0, 0, 1, 15 * MINUTE_MS)
 
 
