@@ -10,6 +10,7 @@ from billing.history_store import HistoryStore
 from billing.observation import Observation, SpanKey
 from billing.overlay import overlay_of
 from billing.past_spans import SpanWindow
+from billing.sealed_day_store import SealedDayStore
 from billing.span_document import document_id, to_document
 from billing.usage import Usage, add_up
 from common.mongo import Database, some_at_a_time
@@ -24,28 +25,31 @@ class CellStore:
         self._database = database
         self._history = history
         self._days = days
+        self._sealed = SealedDayStore(database)
 
     async def by_device(
         self, window: SpanWindow, pending: Mapping[SpanKey, Sequence[Observation]]
     ) -> tuple[dict[str, Usage], Sequence[str]]:
         """The usage of each device over a short window, and the devices still to be asked about.
 
-        These are the ones that lack a document where cold readings may have been let go.
+        These are the ones of which cold readings were let go.
         """
         kind = window.kind
         overlay = await overlay_of(self._history, window, pending)
-        keys = window.all_keys()
         usages: defaultdict[str, list[Usage]] = defaultdict(list)
         for key, span in overlay.items():
             if span.counting:
                 document = cells_inside(to_document(key, span, 0), window.start_ms, window.end_ms)
                 usages[key.device_id] += usages_of(kind, document)
-        left = {document_id(key): key.device_id for key in keys if key not in overlay}
+        left = {document_id(key): key for key in window.all_keys() if key not in overlay}
         for some in some_at_a_time(list(left)):
             stages = cells_of(some, window.start_ms, window.end_ms)
             async for document in self._database[kind.history].aggregate(stages, maxTimeMS=_TIMEOUT_MS):
                 usages[document["device_id"]] += usages_of(kind, document)
                 del left[document["_id"]]
-        gone = frozenset(left.values()) if self._days.may_be_sealed(day_of(window.start_ms)) else frozenset[str]()
+        gone: frozenset[str] = frozenset()
+        if self._days.may_be_sealed(day_of(window.start_ms)):
+            # After the readings, so that none is missed that is removed meanwhile.
+            gone = frozenset(key.device_id for key in await self._sealed.among(kind, [*overlay, *left.values()]))
         found = {device_id: add_up(some) for device_id, some in usages.items() if some and device_id not in gone}
         return found, [device_id for device_id in window.device_ids if device_id in gone]

@@ -21,10 +21,12 @@ from billing.past_spans import SpanWindow
 from billing.period import Period
 from billing.quarter_total import QuarterTotal, QuarterTotals
 from billing.schema import METER
+from billing.sealed_day_store import SealedDayStore
 from billing.span_document import document_id, to_document
 from billing.tail_reader import TailReader
 from billing.usage_pipeline import UsageQuery
 from billing.usage_store import UsageStore
+from common.instants import datetime_to_ms
 from common.mongo import Database, find_by_ids
 
 _QUESTIONS_AT_ONCE = 8
@@ -42,6 +44,7 @@ class MinuteStore:
         self._history = history
         self._tail = tail
         self._days = days
+        self._sealed = SealedDayStore(database)
         self._usage = usage
 
     async def totals(
@@ -58,18 +61,20 @@ class MinuteStore:
             return minutes.totals(), []
         quarters = QuarterTotals(start_ms, end_ms)
         window = SpanWindow(METER, meter_ids, quarters.starts_ms.start, quarters.starts_ms.stop)
-        missing = {document_id(key): key for key in window.all_keys()}
-        async for document in self._documents(meter_ids, start_ms, end_ms, (*_COLUMNS, "quarters")):
-            missing.pop(document["_id"], None)
-            minutes.add(document)
-            for at_ms, usage in quarters_of(METER, cells_inside(document, start_ms, end_ms)):
-                quarters.add(at_ms, usage)
+        sealed: frozenset[SpanKey] = frozenset()
         if self._days.may_be_sealed(day_of(start_ms)):
-            await self._add_from_days(missing.values(), window, quarters)
+            sealed = await self._sealed.among(METER, window.all_keys())
+        async for document in self._documents(meter_ids, start_ms, end_ms, (*_COLUMNS, "quarters")):
+            minutes.add(document)
+            key = SpanKey(METER.name, document["device_id"], datetime_to_ms(document["span_start"]))
+            if key not in sealed:
+                for at_ms, usage in quarters_of(METER, cells_inside(document, start_ms, end_ms)):
+                    quarters.add(at_ms, usage)
+        await self._add_from_days(sealed, window, quarters)
         return minutes.totals(), list(quarters.totals())
 
-    async def _add_from_days(self, missing: Iterable[SpanKey], window: SpanWindow, quarters: QuarterTotals) -> None:
-        """Adds what only the roll-ups of days may know, for cold readings are let go at some age."""
+    async def _add_from_days(self, sealed: Iterable[SpanKey], window: SpanWindow, quarters: QuarterTotals) -> None:
+        """Adds what only the roll-ups of days know, for the cold readings of these spans were let go."""
         questions = [
             UsageQuery(
                 METER,
@@ -78,7 +83,7 @@ class MinuteStore:
                 min(window.end_ms, key.span_start_ms + METER.span_ms),
                 "quarter_hour",
             )
-            for key in missing
+            for key in sealed
         ]
         for first in range(0, len(questions), _QUESTIONS_AT_ONCE):
             some = questions[first : first + _QUESTIONS_AT_ONCE]

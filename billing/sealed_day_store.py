@@ -1,9 +1,12 @@
 """Which days of a device are sealed: their readings were removed, and their sums stand."""
 
-from billing.day import day_of
+from collections.abc import Collection
+
+from billing.day import day_of, document_id
+from billing.observation import SpanKey
 from billing.schema import KINDS, Kind
 from common.instants import datetime_from_ms, datetime_to_ms
-from common.mongo import Database
+from common.mongo import Database, find_by_ids
 
 _READ_TIMEOUT_MS = 10_000
 
@@ -22,3 +25,12 @@ class SealedDayStore:
         }
         cursor = self._days[kind.name].find(query, {"span_start": 1, "sealed": 1}).max_time_ms(_READ_TIMEOUT_MS)
         return [datetime_to_ms(document["span_start"]) async for document in cursor if document.get("sealed")]
+
+    async def among(self, kind: Kind, spans: Collection[SpanKey]) -> frozenset[SpanKey]:
+        """Those of some spans whose day is sealed."""
+        days: dict[str, list[SpanKey]] = {}
+        for span in spans:
+            days.setdefault(document_id(span.device_id, day_of(span.span_start_ms)), []).append(span)
+        found = find_by_ids(self._days[kind.name], list(days), {"sealed": 1}, timeout_ms=_READ_TIMEOUT_MS)
+        sealed = [document["_id"] async for document in found if document.get("sealed")]
+        return frozenset(span for day in sealed for span in days[day])

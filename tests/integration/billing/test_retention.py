@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from billing.retention import Retention, RetentionMetrics
-from billing.schema import DAY_MS, METER
+from billing.schema import DAY_MS, HOUR_MS, METER
 from billing.usage_pipeline import UsageQuery
 from common.errors import NoReadings
 from common.mongo import Database
@@ -47,11 +47,14 @@ async def removed(database: Database) -> int:
 
 
 async def answers(store: Store) -> list[Any]:
-    """What usage says of both days, by quarter-hour and in all."""
+    """What usage says of both days, by quarter-hour and in all, and of an hour among many devices."""
     query = UsageQuery(METER, DEVICE, START_MS, START_MS + 2 * DAY_MS, "quarter_hour", "UTC")
+    hour, many = (START_MS, START_MS + HOUR_MS), [DEVICE, *(f"silent-{number}" for number in range(9))]
     return [
         await store.usage.intervals(query),
         await store.usage.by_device(METER, [DEVICE], query.start_ms, query.end_ms),
+        await store.usage.by_device(METER, many, *hour),
+        (await store.minutes.totals(many, *hour, with_quarters=True))[1],
     ]
 
 
