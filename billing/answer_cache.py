@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 _KEYS_PER_CALL = 500
 _PREFIX = "answers:"
 _ANSWERS_MAXIMUM = 64
-_ANSWER_BYTES_MAXIMUM = 256 << 10
+# A month of quarter-hours takes 270 kB.
+_ANSWER_BYTES_MAXIMUM = 512 << 10
 
 # When an entry was opened names it, so that one that has ended is not taken for the one that followed it.
 _OPEN = """

@@ -1,25 +1,32 @@
-"""Asks for the usage of many devices over a short window at once: their documents are named, and found by their ids."""
+"""Asks for usage over short windows: of many devices at once, whose documents are named, or of one."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from billing.cell_usage import cells_inside, cells_of, usages_of
+from billing.cell_usage import quarters_inside, usages_inside
 from billing.day import day_of
 from billing.day_store import DayStore
-from billing.history_store import HistoryStore
+from billing.history_store import HistoryStore, span_filter
 from billing.observation import Observation, SpanKey
 from billing.overlay import overlay_of
 from billing.past_spans import SpanWindow
+from billing.schema import QUARTER_MS
 from billing.sealed_day_store import SealedDayStore
+from billing.span import Span
 from billing.span_document import document_id, to_document
 from billing.usage import Usage, add_up
-from common.mongo import Database, some_at_a_time
+from billing.usage_bucket import bucket_of, clock_runs
+from billing.usage_pipeline import UsageQuery
+from common.mongo import Database, find_by_ids
 
-_TIMEOUT_MS = 25_000
+_TIMEOUT_MS = 10_000
+_QUARTERS = {"device_id": 1, "span_start": 1, "quarters": 1}
 
 
 class CellStore:
-    """The cold documents, read a quarter-hour at a time, for less than half of what a question a device costs."""
+    """The cold documents, read a quarter-hour at a time and added up here for half of what pipelines cost."""
 
     def __init__(self, database: Database, history: HistoryStore, days: DayStore) -> None:
         self._database = database
@@ -39,17 +46,41 @@ class CellStore:
         usages: defaultdict[str, list[Usage]] = defaultdict(list)
         for key, span in overlay.items():
             if span.counting:
-                document = cells_inside(to_document(key, span, 0), window.start_ms, window.end_ms)
-                usages[key.device_id] += usages_of(kind, document)
+                usages[key.device_id] += _usages(window, to_document(key, span, 0))
         left = {document_id(key): key for key in window.all_keys() if key not in overlay}
-        for some in some_at_a_time(list(left)):
-            stages = cells_of(some, window.start_ms, window.end_ms)
-            async for document in self._database[kind.history].aggregate(stages, maxTimeMS=_TIMEOUT_MS):
-                usages[document["device_id"]] += usages_of(kind, document)
-                del left[document["_id"]]
+        cold = self._database[kind.history]
+        async for document in find_by_ids(cold, list(left), _QUARTERS, timeout_ms=_TIMEOUT_MS):
+            usages[document["device_id"]] += _usages(window, document)
+            del left[document["_id"]]
         gone: frozenset[str] = frozenset()
         if self._days.may_be_sealed(day_of(window.start_ms)):
             # After the readings, so that none is missed that is removed meanwhile.
             gone = frozenset(key.device_id for key in await self._sealed.among(kind, [*overlay, *left.values()]))
         found = {device_id: add_up(some) for device_id, some in usages.items() if some and device_id not in gone}
         return found, [device_id for device_id in window.device_ids if device_id in gone]
+
+    async def of_device(self, query: UsageQuery, overlay: Mapping[SpanKey, Span]) -> list[tuple[int | None, Usage]]:
+        """Usage by bucket from the quarter-hours of the few documents of a short query: one question, added up here."""
+        kind, is_whole = query.kind, not (query.start_ms % QUARTER_MS or query.end_ms % QUARTER_MS)
+        laid_over = {
+            document_id(key): to_document(key, span, 0)
+            for key, span in overlay.items()
+            if key.device_id == query.device_id
+        }
+        match = span_filter(kind, query.device_id, query.start_ms, query.end_ms)
+        found = self._database[kind.history].find(match, _QUARTERS if is_whole else None)
+        cold = [one async for one in found.max_time_ms(_TIMEOUT_MS) if one["_id"] not in laid_over]
+        cells = [
+            cell
+            for document in (*laid_over.values(), *cold)
+            for cell in usages_inside(kind, document, query.start_ms, query.end_ms)
+        ]
+        if query.bucket == "all":
+            return [(None, usage) for _, usage in cells]
+        zone = ZoneInfo(query.time_zone)
+        runs = list(clock_runs(query.start_ms, query.end_ms, query.bucket, zone))
+        return [(bucket_of(at_ms, query.bucket, runs, zone), usage) for at_ms, usage in cells]
+
+
+def _usages(window: SpanWindow, document: Mapping[str, Any]) -> Iterator[Usage]:
+    return (usage for _, usage in quarters_inside(window.kind, document, window.start_ms, window.end_ms))

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from billing.cell_usage import cells_inside, quarters_of
+from billing.cell_usage import quarters_inside
 from billing.day import day_of
 from billing.day_store import DayStore
 from billing.history_store import HistoryStore
@@ -68,7 +68,7 @@ class MinuteStore:
             minutes.add(document)
             key = SpanKey(METER.name, document["device_id"], datetime_to_ms(document["span_start"]))
             if key not in sealed:
-                for at_ms, usage in quarters_of(METER, cells_inside(document, start_ms, end_ms)):
+                for at_ms, usage in quarters_inside(METER, document, start_ms, end_ms):
                     quarters.add(at_ms, usage)
         await self._add_from_days(sealed, window, quarters)
         return minutes.totals(), list(quarters.totals())

@@ -1,6 +1,6 @@
 """The intervals that usage is listed in: where one starts and ends, by the clock of a site where that is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
@@ -81,6 +81,12 @@ def length_ms(bucket: Bucket) -> int:
 def group_ms(at_ms: int, bucket: Bucket, run: ClockRun) -> int:
     """The group of an instant within its run; `bucket_start_ms` says which bucket it belongs to."""
     return at_ms - (at_ms + run.ahead_ms) % _LENGTH_MS[bucket]
+
+
+def bucket_of(at_ms: int, bucket: Bucket, runs: Sequence[ClockRun], zone: ZoneInfo) -> int:
+    """Start of the bucket that an instant in one of some runs belongs to, epoch milliseconds."""
+    run = next(run for run in runs if at_ms < run.end_ms)
+    return bucket_start_ms(group_ms(at_ms, bucket, run), bucket, run, zone)
 
 
 def bucket_start_ms(group_start_ms: int, bucket: Bucket, run: ClockRun, zone: ZoneInfo) -> int:

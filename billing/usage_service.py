@@ -1,5 +1,6 @@
 """The door for those who ask what devices measured and used; it only translates."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -173,9 +174,9 @@ class UsageService(UsageServiceServicer):
         complete_through = self._complete_through_now()
         devices = await self._scope(request)
         checked.require_affordable(asked, len(devices))
-        by_device: dict[str, Usage] = {}
-        for kind, device_ids in _by_kind(devices).items():
-            by_device |= await self._usage.by_device(KINDS[kind], device_ids, asked.start_ms, asked.end_ms, as_of_ms)
+        period = (asked.start_ms, asked.end_ms, as_of_ms)
+        kinds = [self._usage.by_device(KINDS[kind], some, *period) for kind, some in _by_kind(devices).items()]
+        by_device = {device_id: usage for some in await asyncio.gather(*kinds) for device_id, usage in some.items()}
         return pb.SummarizeUsageResponse(
             total=to_usage(add_up_devices(by_device.values(), len(devices))),
             devices=[
@@ -203,8 +204,9 @@ class UsageService(UsageServiceServicer):
         if kinds.keys() != {METER.name}:
             raise InvalidArgument([FieldViolation("device_ids", "OUT_OF_RANGE", "must all be meters")])
         complete_through = self._complete_through_now()
+        with_quarters = request.include_quarter_hours
         minutes, quarters = await self._minutes.totals(
-            wanted, asked.start_ms, asked.end_ms, with_quarters=request.include_quarter_hours
+            wanted, asked.start_ms, asked.end_ms, with_quarters=with_quarters
         )
         return pb.ListMinuteTotalsResponse(
             minutes=map(to_minute, minutes),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from billing.cell_store import CellStore
-from billing.cell_usage import is_short
+from billing.cell_usage import is_within_an_hour
 from billing.day import day_of
 from billing.day_store import FRESH, DayStore, days_filter
 from billing.day_usage import usage_of_days
@@ -37,6 +37,8 @@ T = TypeVar("T")
 Pending = Mapping[SpanKey, Sequence[Observation]]
 
 _QUERIES_AT_ONCE = 8
+# Two days: so few documents are read for less than a pipeline over them costs.
+_SHORT_MS = 2 * DAY_MS
 _AGGREGATE_TIMEOUT_MS = 25_000
 
 
@@ -109,7 +111,7 @@ class UsageStore:
         pending = await self._tail.pending(device_ids, Period.of_spans(start_ms, end_ms))
         moment = None if as_of_ms is None else Moment(as_of_ms)
         found: dict[str, Usage] = {}
-        if moment is None and len(device_ids) > _QUERIES_AT_ONCE and is_short(start_ms, end_ms):
+        if moment is None and len(device_ids) > _QUERIES_AT_ONCE and is_within_an_hour(start_ms, end_ms):
             short = SpanWindow(kind, device_ids, start_ms, end_ms)
             found, device_ids = await self._cells.by_device(short, pending)
         # One query a device: each is a range of the index, on one shard, whatever the server makes of long lists.
@@ -151,6 +153,11 @@ class UsageStore:
         for start_ms, found in from_days.usages:
             parts[start_ms].append(found)
         for first_ms, end_ms in from_days.rest:
+            if query.bucket != "minute" and end_ms - first_ms <= _SHORT_MS:
+                short = replace(query, start_ms=first_ms, end_ms=end_ms)
+                for start_ms, found in await self._cells.of_device(short, overlay):
+                    parts[start_ms].append(found)
+                continue
             for run in clock_runs(first_ms, end_ms, query.bucket, zone):
                 run_query = replace(
                     query,
@@ -176,7 +183,7 @@ class UsageStore:
         usages: list[tuple[int | None, Usage]] = []
         known: list[int] = []
         columns_of = [(first_day_ms, last_ms)]
-        if query.bucket == "all":
+        if query.bucket == "all" and last_ms - first_ms > _SHORT_MS:
             inner_ms, outer_ms = -(-first_ms // DAY_MS) * DAY_MS, day_of(last_ms)
             if inner_ms < outer_ms:
                 columns_of = [(first_day_ms, inner_ms), (outer_ms, last_ms)]
