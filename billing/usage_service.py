@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from billing import usage_request as checked
 from billing.answers import Answers
 from billing.complete_through import CompleteThrough
-from billing.device_kind import KIND_OF
+from billing.device_kind import KIND_OF, ids_by_kind
 from billing.live_reader import LiveReader
 from billing.live_state import LiveState
 from billing.minute_store import MinuteStore
@@ -175,7 +175,7 @@ class UsageService(UsageServiceServicer):
         devices = await self._scope(request)
         checked.require_affordable(asked, len(devices))
         period = (asked.start_ms, asked.end_ms, as_of_ms)
-        kinds = [self._usage.by_device(KINDS[kind], some, *period) for kind, some in _by_kind(devices).items()]
+        kinds = [self._usage.by_device(KINDS[kind], some, *period) for kind, some in ids_by_kind(devices).items()]
         by_device = {device_id: usage for some in await asyncio.gather(*kinds) for device_id, usage in some.items()}
         return pb.SummarizeUsageResponse(
             total=to_usage(add_up_devices(by_device.values(), len(devices))),
@@ -200,7 +200,7 @@ class UsageService(UsageServiceServicer):
         """Lists what some meters used together, by the minute."""
         asked = checked.minutes_window(request)
         wanted = checked.device_ids("device_ids", request.device_ids)
-        kinds = _by_kind([await self._registry.find(device_id) for device_id in wanted])
+        kinds = ids_by_kind([await self._registry.find(device_id) for device_id in wanted])
         if kinds.keys() != {METER.name}:
             raise InvalidArgument([FieldViolation("device_ids", "OUT_OF_RANGE", "must all be meters")])
         complete_through = self._complete_through_now()
@@ -253,10 +253,3 @@ class UsageService(UsageServiceServicer):
         if scope == "account_id":
             return list(self._registry.by_account(request.account_id))
         return [await self._registry.find(device_id) for device_id in checked.device_ids(scope, request.device_ids)]
-
-
-def _by_kind(devices: Sequence[CachedDevice]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for device in devices:
-        groups.setdefault(KIND_OF[device.kind].name, []).append(device.device_id)
-    return groups
