@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from billing.kind_columns import LoggedReading
 from billing.log_writer import LogWriter
-from billing.reading_quality import ReadingQuality
+from billing.reading_quality import BY_REGISTER
 from billing.segment import Segment
 from billing.tail import Tail
 from common.topology import partition_of
@@ -74,8 +74,7 @@ def batch_id(readings: Sequence[LoggedReading]) -> str:
     Of what follows from registers that counts too: it says how often it was made again, not when.
     """
     content = [
-        [*(reading if reading.quality == ReadingQuality.REGISTER_DIFFERENCE else reading._replace(receive_ms=0))]
-        for reading in readings
+        [*(reading if reading.quality in BY_REGISTER else reading._replace(receive_ms=0))] for reading in readings
     ]
     digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
     return f"computed-{digest}"

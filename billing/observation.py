@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from billing.reading_quality import ReadingQuality
+from billing.reading_quality import BY_REGISTER
 
 Value = int | float | None
 _ABSENT = b"\x00" * 9
@@ -62,7 +62,7 @@ def inverted(canonical: bytes) -> bytes:
 
 def is_by_register(observation: Observation) -> bool:
     """True for a reading whose energy follows from registers; its receive time counts how often it was made again."""
-    return observation.quality == ReadingQuality.REGISTER_DIFFERENCE
+    return observation.quality in BY_REGISTER
 
 
 def rank(observation: Observation) -> tuple[int, bool, int, bytes]:

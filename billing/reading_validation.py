@@ -16,7 +16,12 @@ from billing.meter_exchange_store import MeterExchangeStore
 from billing.meter_facts import MeterFacts
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.reading_series import TimedReading
-from billing.register_energy import energy_by_register, readings_with_rivals
+from billing.register_energy import (
+    KnownReading,
+    energy_by_register,
+    lacks_register_before,
+    readings_with_rivals,
+)
 from billing.schema import DAY_MS, HOUR_MS, METER
 from billing.sealed_day_store import SealedDayStore
 from billing.span import readings_of
@@ -92,7 +97,7 @@ class ReadingValidation:
             if any(at_ms < day.end_ms and at_ms + DAY_MS > day.start_ms for at_ms in sealed):
                 continue
             # Before estimates, for these rest on it.
-            readings = await self._with_energy_by_register(meter, day)
+            readings = await self._with_energy_by_register(meter, day, sealed)
             if estimate and (estimated := await self._estimate(meter, day, sealed)):
                 count += estimated
                 readings = await self._readings(meter, day.start_ms - _before_ms(meter), day.end_ms)
@@ -102,19 +107,28 @@ class ReadingValidation:
         reached_ms = days[-1].end_ms if days else first.start_ms
         return ValidatedWindow(first.start_ms, reached_ms, findings, count)
 
-    async def _with_energy_by_register(self, meter: MeterFacts, day: LocalDay) -> list[TimedReading]:
+    async def _with_energy_by_register(
+        self, meter: MeterFacts, day: LocalDay, sealed: Collection[int]
+    ) -> list[TimedReading]:
         """The readings of a day, and of a while before, once what follows from registers is on record."""
         start_ms = day.start_ms - _before_ms(meter)
-        known = [
-            one
-            async for key, span in self._usage.spans(METER, meter.device_id, start_ms, day.end_ms)
-            for one in readings_with_rivals(key, span, start_ms, day.end_ms)
-        ]
+        known = await self._with_rivals(meter, start_ms, day.end_ms)
+        if lacks_register_before(known, day.start_ms):
+            # Reads are missing, or the meter is new.
+            known = await self._with_rivals(meter, day.start_ms - _LIKE_DAYS_MS, start_ms) + known
         made = await asyncio.to_thread(energy_by_register, meter, known, day.start_ms)
+        made = [one for one in made if day_of(one.start_ms) not in sealed]
         if not made:
             return [(one.start_ms, one.counting) for one in known]
         await self._computed.append(made)
         return await self._readings(meter, start_ms, day.end_ms)
+
+    async def _with_rivals(self, meter: MeterFacts, start_ms: int, end_ms: int) -> list[KnownReading]:
+        return [
+            one
+            async for key, span in self._usage.spans(METER, meter.device_id, start_ms, end_ms)
+            for one in readings_with_rivals(key, span, start_ms, end_ms)
+        ]
 
     async def _check(self, meter: MeterFacts, day: LocalDay, readings: Sequence[TimedReading]) -> list[Finding]:
         found = await asyncio.to_thread(findings_of, meter, readings, day.start_ms, day.end_ms, self._thresholds)

@@ -135,8 +135,8 @@ def register_and_sum(
 ) -> Iterator[Finding]:
     """Registers that were reset or rose impossibly, and those that the intervals beside them do not add up to.
 
-    `steps` are the differences between successive reads. Successive steps that intervals cover without a gap are
-    compared as one, for a single count is coarse against one interval.
+    `steps` are the differences between successive reads. Successive steps that intervals cover without a gap, estimates
+    among them, are compared as one, for a single count is coarse against one interval.
     """
     starts_ms = [one.start_ms for one in intervals]
 
@@ -182,7 +182,7 @@ def _runs(intervals: Sequence[MeteredInterval]) -> Iterator[list[MeteredInterval
 def _covers(inside: Sequence[MeteredInterval], step: RegisterDifference) -> bool:
     return (
         bool(inside)
-        and all(one.energy_milliwatt_hours is not None and not one.is_estimated for one in inside)
+        and all(one.energy_milliwatt_hours is not None for one in inside)
         and inside[0].start_ms == step.start_ms
         and inside[-1].end_ms == step.end_ms
         and all(one.end_ms == other.start_ms for one, other in pairwise(inside))
