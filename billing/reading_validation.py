@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from operator import itemgetter
@@ -14,6 +14,7 @@ from billing.estimation import LIKE_DAYS, LINEAR_LONGEST_MS
 from billing.estimation_plan import EstimationPlan
 from billing.meter_exchange_store import MeterExchangeStore
 from billing.meter_facts import MeterFacts
+from billing.reading_conflicts import conflict_findings
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.reading_series import TimedReading
 from billing.register_energy import (
@@ -97,31 +98,36 @@ class ReadingValidation:
             if any(at_ms < day.end_ms and at_ms + DAY_MS > day.start_ms for at_ms in sealed):
                 continue
             # Before estimates, for these rest on it.
-            readings = await self._with_energy_by_register(meter, day, sealed)
+            known = await self._with_register_before(meter, day)
+            readings = await self._with_energy_by_register(meter, day, known, sealed)
             if estimate and (estimated := await self._estimate(meter, day, sealed)):
                 count += estimated
                 readings = await self._readings(meter, day.start_ms - _before_ms(meter), day.end_ms)
-            found = await self._check(meter, day, readings)
+            found = await self._check(meter, day, readings, conflict_findings(known, day.start_ms, day.end_ms))
             await self._exceptions.replace(meter.device_id, day.start_ms, day.end_ms, found, now_ms)
             findings += found
         reached_ms = days[-1].end_ms if days else first.start_ms
         return ValidatedWindow(first.start_ms, reached_ms, findings, count)
 
-    async def _with_energy_by_register(
-        self, meter: MeterFacts, day: LocalDay, sealed: Collection[int]
-    ) -> list[TimedReading]:
-        """The readings of a day, and of a while before, once what follows from registers is on record."""
+    async def _with_register_before(self, meter: MeterFacts, day: LocalDay) -> list[KnownReading]:
+        """The readings of a day, and so many before it that its registers have one before them."""
         start_ms = day.start_ms - _before_ms(meter)
         known = await self._with_rivals(meter, start_ms, day.end_ms)
         if lacks_register_before(known, day.start_ms):
             # Reads are missing, or the meter is new.
             known = await self._with_rivals(meter, day.start_ms - _LIKE_DAYS_MS, start_ms) + known
+        return known
+
+    async def _with_energy_by_register(
+        self, meter: MeterFacts, day: LocalDay, known: Sequence[KnownReading], sealed: Collection[int]
+    ) -> list[TimedReading]:
+        """The readings of a day, and of a while before, once what follows from registers is on record."""
         made = await asyncio.to_thread(energy_by_register, meter, known, day.start_ms)
         made = [one for one in made if day_of(one.start_ms) not in sealed]
         if not made:
             return [(one.start_ms, one.counting) for one in known]
         await self._computed.append(made)
-        return await self._readings(meter, start_ms, day.end_ms)
+        return await self._readings(meter, day.start_ms - _before_ms(meter), day.end_ms)
 
     async def _with_rivals(self, meter: MeterFacts, start_ms: int, end_ms: int) -> list[KnownReading]:
         return [
@@ -130,8 +136,12 @@ class ReadingValidation:
             for one in readings_with_rivals(key, span, start_ms, end_ms)
         ]
 
-    async def _check(self, meter: MeterFacts, day: LocalDay, readings: Sequence[TimedReading]) -> list[Finding]:
-        found = await asyncio.to_thread(findings_of, meter, readings, day.start_ms, day.end_ms, self._thresholds)
+    async def _check(
+        self, meter: MeterFacts, day: LocalDay, readings: Sequence[TimedReading], also: Iterable[Finding]
+    ) -> list[Finding]:
+        found = await asyncio.to_thread(
+            findings_of, meter, readings, day.start_ms, day.end_ms, self._thresholds, also=also
+        )
         return found + await self._usage_level(meter, day)
 
     async def _usage_level(self, meter: MeterFacts, day: LocalDay) -> list[Finding]:

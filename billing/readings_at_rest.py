@@ -13,6 +13,7 @@ from billing.live_publisher import LivePublisher
 from billing.live_store import LiveStore
 from billing.log_store import LogStore
 from billing.log_writer import LogWriter
+from billing.reading_conflicts import ConflictReport
 from billing.tail import Tail
 from billing.watermark_store import WatermarkStore
 from billing.watermarks import Watermarks
@@ -51,7 +52,7 @@ def readings_at_rest(
         log,
         LogWriter(log, written.observe),
         days,
-        HistoryStore(database, days),
+        HistoryStore(database, days, ConflictReport(registry).tell),
         LiveStore(database),
         Tail(config.pending_readings_maximum),
         publisher,

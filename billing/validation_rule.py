@@ -23,6 +23,7 @@ class ValidationRule(IntEnum):
     FLAT_LINE = 11
     SUM = 12
     REGISTER = 13
+    CONFLICT = 14
 
 
 class Severity(IntEnum):

@@ -21,7 +21,7 @@ _FAIL_THE_INTERVAL = frozenset(
         ValidationRule.SPIKE,
     }
 )
-_OF_INTERVALS = _FAIL_THE_INTERVAL - {ValidationRule.SPIKE}
+_OF_INTERVALS = (_FAIL_THE_INTERVAL - {ValidationRule.SPIKE}) | {ValidationRule.CONFLICT}
 
 
 def findings_of(
@@ -30,16 +30,19 @@ def findings_of(
     start_ms: int,
     end_ms: int,
     thresholds: ValidationThresholds,
+    *,
+    also: Iterable[Finding] = (),
 ) -> list[Finding]:
     """What breaks a rule in [start_ms, end_ms), by time, and no further; a run of like findings is one.
 
-    `readings` may begin before, so that runs are seen whole.
+    `readings` may begin before, so that runs are seen whole. `also` is what else was found.
     """
     inside = [(at_ms, one) for at_ms, one in readings if start_ms <= at_ms < end_ms]
     all_intervals = [
         MeteredInterval(at_ms, one.interval_ms, None, one.receive_ms, one.quality != 0) for at_ms, one in inside
     ]
     found = [
+        *also,
         *checks.clock(all_intervals, thresholds),
         *checks.continuity(all_intervals, start_ms, end_ms, meter.interval_ms),
     ]

@@ -57,6 +57,10 @@ class _ValidationRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Valida
     """Intervals do not add up to their register, by more than one count of it or 0.1 percent. Milliwatt-hours."""
     VALIDATION_RULE_REGISTER: _ValidationRule.ValueType  # 13
     """A register was reset, or rose by more than the connection can pass: what was used is unknown."""
+    VALIDATION_RULE_CONFLICT: _ValidationRule.ValueType  # 14
+    """A device has sent two values of one revision, or another value than a person has put in: the one received first counts, an
+    edit above its own revision. A correction of the device, or an edit, settles it.
+    """
 
 class ValidationRule(_ValidationRule, metaclass=_ValidationRuleEnumTypeWrapper):
     """A rule that readings are validated by."""
@@ -93,6 +97,10 @@ VALIDATION_RULE_SUM: ValidationRule.ValueType  # 12
 """Intervals do not add up to their register, by more than one count of it or 0.1 percent. Milliwatt-hours."""
 VALIDATION_RULE_REGISTER: ValidationRule.ValueType  # 13
 """A register was reset, or rose by more than the connection can pass: what was used is unknown."""
+VALIDATION_RULE_CONFLICT: ValidationRule.ValueType  # 14
+"""A device has sent two values of one revision, or another value than a person has put in: the one received first counts, an
+edit above its own revision. A correction of the device, or an edit, settles it.
+"""
 Global___ValidationRule: _TypeAlias = ValidationRule  # noqa: Y015
 
 class _ValidationSeverity:
