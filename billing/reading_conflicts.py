@@ -1,4 +1,4 @@
-"""Tells of readings that contradict each other: a count and a line now and then for operators, a finding for each."""
+"""Tells of readings that contradict each other or were set aside: in numbers, a line now and then, and as findings."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client import CollectorRegistry, Counter
 
 from billing.observation import SpanKey
+from billing.quarantine_store import QuarantinedBatch
 from billing.register_energy import KnownReading
+from billing.schema import METER
 from billing.span import is_in_conflict
 from billing.validation_rule import Finding, Severity, ValidationRule
 from common.logs import get_logger
@@ -52,3 +54,12 @@ def conflict_findings(readings: Iterable[KnownReading], start_ms: int, end_ms: i
         if start_ms <= known.start_ms < end_ms and is_in_conflict(known.counting, known.superseded):
             interval_end_ms = known.start_ms + known.counting.interval_ms
             yield Finding(ValidationRule.CONFLICT, Severity.WARNING, "", known.start_ms, interval_end_ms, None, None)
+
+
+def quarantine_findings(device_id: str, batches: Iterable[QuarantinedBatch]) -> list[Finding]:
+    """The hours of a meter of which readings are set aside, each once, by time."""
+    starts_ms = {span.key.span_start_ms for batch in batches for span in batch.spans if span.key.device_id == device_id}
+    return [
+        Finding(ValidationRule.QUARANTINED, Severity.FAILURE, "", at_ms, at_ms + METER.span_ms, None, None)
+        for at_ms in sorted(starts_ms)
+    ]

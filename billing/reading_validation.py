@@ -14,7 +14,8 @@ from billing.estimation import LIKE_DAYS, LINEAR_LONGEST_MS
 from billing.estimation_plan import EstimationPlan
 from billing.meter_exchange_store import MeterExchangeStore
 from billing.meter_facts import MeterFacts
-from billing.reading_conflicts import conflict_findings
+from billing.quarantine_store import QuarantineStore
+from billing.reading_conflicts import conflict_findings, quarantine_findings
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.reading_series import TimedReading
 from billing.register_energy import (
@@ -65,6 +66,7 @@ class ReadingValidation:
         computed: ComputedReadings,
         exceptions: ReadingExceptionStore,
         exchanges: MeterExchangeStore,
+        quarantine: QuarantineStore,
         clock_ms: Callable[[], int],
         thresholds: ValidationThresholds,
         holidays: Collection[date] = (),
@@ -74,6 +76,7 @@ class ReadingValidation:
         self._computed = computed
         self._exceptions = exceptions
         self._exchanges_on_record = exchanges
+        self._quarantine = quarantine
         self._clock_ms = clock_ms
         self._thresholds = thresholds
         self._holidays = holidays
@@ -92,6 +95,7 @@ class ReadingValidation:
         now_ms = self._clock_ms()
         days = [day for day in (*local_days(first.day, last.day, zone), last) if day.end_ms <= now_ms]
         sealed = await self._sealed.find(METER, meter.device_id, first.start_ms - 2 * _LIKE_DAYS_MS, last.end_ms)
+        aside = quarantine_findings(meter.device_id, await self._quarantine.find(meter.device_id))
         findings: list[Finding] = []
         count = 0
         for day in days:
@@ -103,7 +107,8 @@ class ReadingValidation:
             if estimate and (estimated := await self._estimate(meter, day, sealed)):
                 count += estimated
                 readings = await self._readings(meter, day.start_ms - _before_ms(meter), day.end_ms)
-            found = await self._check(meter, day, readings, conflict_findings(known, day.start_ms, day.end_ms))
+            also = [*aside, *conflict_findings(known, day.start_ms, day.end_ms)]
+            found = await self._check(meter, day, readings, also)
             await self._exceptions.replace(meter.device_id, day.start_ms, day.end_ms, found, now_ms)
             findings += found
         reached_ms = days[-1].end_ms if days else first.start_ms

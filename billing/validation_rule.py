@@ -24,6 +24,7 @@ class ValidationRule(IntEnum):
     SUM = 12
     REGISTER = 13
     CONFLICT = 14
+    QUARANTINED = 15
 
 
 class Severity(IntEnum):

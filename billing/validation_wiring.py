@@ -10,8 +10,12 @@ from energy.billing.v1.validation_service_pb2_grpc import add_ValidationServiceS
 
 from billing.computed_readings import ComputedReadings
 from billing.day_store import now_ms
+from billing.log_store import LogStore
 from billing.log_writer import LogWriter
 from billing.meter_exchange_store import MeterExchangeStore
+from billing.quarantine_methods import QuarantineMethods
+from billing.quarantine_replay import QuarantineReplay
+from billing.quarantine_store import QuarantineStore
 from billing.reading_edit_store import ReadingEditStore
 from billing.reading_editing import ReadingEditing
 from billing.reading_exception_store import ReadingExceptionStore
@@ -54,13 +58,14 @@ def validation_parts(
     computed = ComputedReadings(writer, tail, publish, partitions, holds=holds, clock_ms=clock_ms, clock=time.monotonic)
     sealed = SealedDayStore(database)
     exceptions, edits = ReadingExceptionStore(database), ReadingEditStore(database)
-    exchanges = MeterExchangeStore(database)
+    exchanges, quarantine = MeterExchangeStore(database), QuarantineStore(database)
     validation = ReadingValidation(
         usage=usage,
         sealed=sealed,
         computed=computed,
         exceptions=exceptions,
         exchanges=exchanges,
+        quarantine=quarantine,
         clock_ms=clock_ms,
         thresholds=ValidationThresholds(),
         holidays=holidays,
@@ -72,6 +77,7 @@ def validation_parts(
         edits=edits,
         exchanges=exchanges,
         progress=ValidationProgressStore(database),
+        quarantine=QuarantineMethods(quarantine, QuarantineReplay(quarantine, LogStore(database), writer)),
         registry=registry,
         clock=clock_ms,
     )
@@ -82,6 +88,7 @@ def validation_parts(
 async def prepare_validation(database: Database) -> None:
     """Makes the indexes of what validation and editing keep."""
     await RecordHoldStore(database, now_ms).prepare()
+    await QuarantineStore(database).prepare()
     await ReadingExceptionStore(database).prepare()
     await ReadingEditStore(database).prepare()
     await MeterExchangeStore(database).prepare()
