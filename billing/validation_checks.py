@@ -21,14 +21,17 @@ _COMPARED_PEAKS = 3
 def clock(intervals: Iterable[MeteredInterval], thresholds: ValidationThresholds) -> Iterator[Finding]:
     """Intervals received before they were over: the device's clock is ahead.
 
-    More than three minutes is a warning, more than half an interval besides a failure. A clock that is behind cannot
-    be told from a reading that is late.
+    More than three minutes is a warning, more than half an interval besides a failure. Of shorter intervals more than
+    one counts, though at least a minute: a gateway takes nothing that begins more than two minutes ahead, and a
+    reading that came before its interval began is in the wrong one. A clock that is behind cannot be told from a
+    reading that is late.
     """
     for one in intervals:
         skew_ms = one.end_ms - one.receive_ms
-        if not one.is_estimated and skew_ms > thresholds.clock_skew_ms:
+        tolerated_ms = min(thresholds.clock_skew_ms, max(one.interval_ms, thresholds.clock_skew_least_ms))
+        if not one.is_estimated and skew_ms > tolerated_ms:
             severity = _FAILURE if skew_ms * 2 > one.interval_ms else _WARNING
-            yield _of(one, ValidationRule.CLOCK, severity, skew_ms, thresholds.clock_skew_ms)
+            yield _of(one, ValidationRule.CLOCK, severity, skew_ms, tolerated_ms)
 
 
 def continuity(intervals: Sequence[MeteredInterval], start_ms: int, end_ms: int, interval_ms: int) -> Iterator[Finding]:
@@ -121,6 +124,15 @@ def zero_run(intervals: Sequence[MeteredInterval], thresholds: ValidationThresho
             duration_ms = run[-1].end_ms - run[0].start_ms
             if duration_ms >= thresholds.zero_run_ms:
                 yield _over(run, ValidationRule.ZERO_RUN, _WARNING, duration_ms, thresholds.zero_run_ms)
+
+
+def inactive_usage(intervals: Iterable[MeteredInterval], inactive_from_ms: int | None) -> Iterator[Finding]:
+    """Energy that was measured after the instant, epoch milliseconds, at which a meter went out of operation."""
+    for one in intervals:
+        if inactive_from_ms is None or one.start_ms < inactive_from_ms or one.is_estimated:
+            continue
+        if one.energy_milliwatt_hours:
+            yield _of(one, ValidationRule.INACTIVE_USAGE, _WARNING, one.energy_milliwatt_hours, 0)
 
 
 def flat_line(intervals: Sequence[MeteredInterval], thresholds: ValidationThresholds) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """All checks over the readings of a meter on a day, channel by channel."""
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
@@ -21,7 +22,10 @@ _FAIL_THE_INTERVAL = frozenset(
         ValidationRule.SPIKE,
     }
 )
-_OF_INTERVALS = (_FAIL_THE_INTERVAL - {ValidationRule.SPIKE}) | {ValidationRule.CONFLICT}
+_OF_INTERVALS = (_FAIL_THE_INTERVAL - {ValidationRule.SPIKE}) | {
+    ValidationRule.CONFLICT,
+    ValidationRule.INACTIVE_USAGE,
+}
 
 
 def findings_of(
@@ -46,6 +50,7 @@ def findings_of(
         *checks.clock(all_intervals, thresholds),
         *checks.continuity(all_intervals, start_ms, end_ms, meter.interval_ms),
     ]
+    active_until_ms = math.inf if meter.inactive_from_ms is None else meter.inactive_from_ms
     for channel in CHANNELS:
         intervals = channel_intervals(inside, channel)
         with_before = channel_intervals(readings, channel)
@@ -55,7 +60,9 @@ def findings_of(
         of_channel = [
             *checks.bounds(intervals, meter.connection_kw, thresholds),
             *checks.spike(intervals, meter.connection_kw, thresholds),
-            *checks.zero_run(with_before, thresholds),
+            # That nothing is used where nothing is in operation is as it should be.
+            *checks.zero_run([one for one in with_before if one.start_ms < active_until_ms], thresholds),
+            *checks.inactive_usage(intervals, meter.inactive_from_ms),
             *checks.flat_line(with_before, thresholds),
             *checks.register_and_sum(
                 with_before,

@@ -28,7 +28,9 @@ class _ValidationRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Valida
     VALIDATION_RULE_UNSPECIFIED: _ValidationRule.ValueType  # 0
     """Never answered."""
     VALIDATION_RULE_CLOCK: _ValidationRule.ValueType  # 1
-    """The clock of the device is ahead: a reading came before its interval was over. Milliseconds."""
+    """The clock of the device is ahead: a reading came long before its interval was over, by three minutes or, if that is less, by
+    an interval or a minute. Milliseconds.
+    """
     VALIDATION_RULE_GAP: _ValidationRule.ValueType  # 2
     """Time is not covered by readings, estimates among them. Milliseconds."""
     VALIDATION_RULE_OVERLAP: _ValidationRule.ValueType  # 3
@@ -50,7 +52,7 @@ class _ValidationRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Valida
     none, of the 30 days before. Percent, negative.
     """
     VALIDATION_RULE_ZERO_RUN: _ValidationRule.ValueType  # 10
-    """Nothing was used for 24 hours or longer. Milliseconds."""
+    """Nothing was used for 24 hours or longer, by a meter that is active. Milliseconds."""
     VALIDATION_RULE_FLAT_LINE: _ValidationRule.ValueType  # 11
     """The same energy, not zero, in 24 intervals or more. Intervals."""
     VALIDATION_RULE_SUM: _ValidationRule.ValueType  # 12
@@ -63,6 +65,8 @@ class _ValidationRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Valida
     """
     VALIDATION_RULE_QUARANTINED: _ValidationRule.ValueType  # 15
     """Readings are set aside and in no answer: `ListQuarantinedReadings` says why."""
+    VALIDATION_RULE_INACTIVE_USAGE: _ValidationRule.ValueType  # 16
+    """A meter that is not active has measured energy. Milliwatt-hours."""
 
 class ValidationRule(_ValidationRule, metaclass=_ValidationRuleEnumTypeWrapper):
     """A rule that readings are validated by."""
@@ -70,7 +74,9 @@ class ValidationRule(_ValidationRule, metaclass=_ValidationRuleEnumTypeWrapper):
 VALIDATION_RULE_UNSPECIFIED: ValidationRule.ValueType  # 0
 """Never answered."""
 VALIDATION_RULE_CLOCK: ValidationRule.ValueType  # 1
-"""The clock of the device is ahead: a reading came before its interval was over. Milliseconds."""
+"""The clock of the device is ahead: a reading came long before its interval was over, by three minutes or, if that is less, by
+an interval or a minute. Milliseconds.
+"""
 VALIDATION_RULE_GAP: ValidationRule.ValueType  # 2
 """Time is not covered by readings, estimates among them. Milliseconds."""
 VALIDATION_RULE_OVERLAP: ValidationRule.ValueType  # 3
@@ -92,7 +98,7 @@ VALIDATION_RULE_LOW_USAGE: ValidationRule.ValueType  # 9
 none, of the 30 days before. Percent, negative.
 """
 VALIDATION_RULE_ZERO_RUN: ValidationRule.ValueType  # 10
-"""Nothing was used for 24 hours or longer. Milliseconds."""
+"""Nothing was used for 24 hours or longer, by a meter that is active. Milliseconds."""
 VALIDATION_RULE_FLAT_LINE: ValidationRule.ValueType  # 11
 """The same energy, not zero, in 24 intervals or more. Intervals."""
 VALIDATION_RULE_SUM: ValidationRule.ValueType  # 12
@@ -105,6 +111,8 @@ edit above its own revision. A correction of the device, or an edit, settles it.
 """
 VALIDATION_RULE_QUARANTINED: ValidationRule.ValueType  # 15
 """Readings are set aside and in no answer: `ListQuarantinedReadings` says why."""
+VALIDATION_RULE_INACTIVE_USAGE: ValidationRule.ValueType  # 16
+"""A meter that is not active has measured energy. Milliwatt-hours."""
 Global___ValidationRule: _TypeAlias = ValidationRule  # noqa: Y015
 
 class _ValidationSeverity:
