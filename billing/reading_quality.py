@@ -1,7 +1,8 @@
 """Where a reading comes from: a measurement, an estimate or an edit, and which of them gives way to which.
 
 An estimate is a reading of a negative revision: whatever a device sends is at least 0 and so takes its place, whichever
-comes first. A newer estimate stands above an older one. An edit is a reading of the revision after the present one.
+comes first. A newer estimate stands above an older one. An edit is a reading of the revision after the present one, and
+stands above whatever a device sends with that revision.
 What follows from a register has the revision of the reading that carries the register, and stands above it: it gives
 way to the device's own correction, and to the same made again after a register beside it was corrected.
 """

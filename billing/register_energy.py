@@ -116,8 +116,10 @@ def _spread(
         share = Fraction(step.milliwatt_hours - known, sum(weights_ms))
         energies = [*whole([share * weight_ms for weight_ms in weights_ms])]
     for one, energy in zip(lacking, energies, strict=False):
-        wanted.tell(one.start_ms, channel, energy)
-        if len(came) > 1 or one.start_ms > step.start_ms:
+        # Of a register that stood still nothing is a guess, and readings without it need not be made again to say so.
+        if energy or _needs(one.sent, channel) or is_by_register(one.counting):
+            wanted.tell(one.start_ms, channel, energy)
+        if energy and (len(came) > 1 or one.start_ms > step.start_ms):
             wanted.shared.add(one.start_ms)
     estimates = dict(zip(missing, energies[len(lacking) :], strict=True))
     present = {one.start_ms: one.counting.values[position] for one in inside if is_estimate(one.counting)}

@@ -122,6 +122,21 @@ def test_energy_that_was_sent_between_two_reads_counts_before_the_rest_is_spread
     assert record.energies_kwh() == {0: None, 1: 2, 2: 3.5, 3: 3.5}
 
 
+def test_a_register_that_stood_still_makes_no_estimate_of_what_was_measured() -> None:
+    """Export is read once an hour and is nothing: the import beside it was measured and stays so."""
+    export = METER.position("export_register_milliwatt_hours")
+    sent = [reading(place, None, energy_kwh=2) for place in range(8)]
+    with_export = [
+        one._replace(values=(*one.values[:export], 7 * KWH, *one.values[export + 1 :])) if place % 4 == 3 else one
+        for place, one in enumerate(sent)
+    ]
+    record = record_of(*with_export)
+
+    assert {one.counting.quality for one in record.known()[:7]} == {ReadingQuality.MEASURED}
+    assert record.known()[7].counting.quality == ReadingQuality.REGISTER_DIFFERENCE
+    assert record.energies_kwh() == dict.fromkeys(range(8), 2)
+
+
 def test_another_shape_of_the_same_sum_is_left_as_it_is() -> None:
     """Like days know better when it was used, as long as together it is what the register says."""
     record = record_of(reading(0, 1_000), reading(3, 1_009))
