@@ -1,5 +1,6 @@
 """Devices that contradict themselves: it is told, bounded at rest, and what was known at a moment stays."""
 
+import pytest
 from energy.billing.v1 import validation_pb2
 from prometheus_client import CollectorRegistry
 
@@ -12,6 +13,7 @@ from billing.sealed_day_store import SealedDayStore
 from billing.segment import Segment, of_devices
 from billing.span import SUPERSEDED_MAXIMUM
 from billing.usage_pipeline import UsageQuery
+from common.errors import RequestTooExpensive
 from common.mongo import Database
 from tests.integration.billing.store import DEVICE, PARTITION, Store, store_on
 from tests.integration.billing.test_validation_service import (
@@ -102,6 +104,21 @@ async def test_what_waits_to_be_folded_is_displaced_beside_and_expires_with_its_
 
     await store.history.expire(METER, DEVICE, MONDAY_MS, MONDAY_MS + DAY_MS, 5)
     assert await database["readings_superseded"].count_documents({"expire_at": {"$exists": False}}) == 0
+
+
+async def test_a_moment_at_which_too_much_contradicted_itself_is_refused(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty values of one revision, all weaker than what came afterwards: the question is told to be too dear."""
+    monkeypatch.setattr("billing.displaced_store._RIVALS_MAXIMUM", 10)
+    store = await store_on(database)
+    await store.take([segment(f"b-{number}", 1_000 + number, number) for number in range(30)])
+    await store.take([segment(f"c-{number}", 2_000 + number, number, revision=1 + number) for number in range(20)])
+    await store.fold_everything()
+
+    assert await energy_as_of(store, 2_019) == 19
+    with pytest.raises(RequestTooExpensive):
+        await energy_as_of(store, 1_029)
 
 
 async def test_conflicts_are_counted_once_however_often_they_come(database: Database) -> None:
