@@ -26,6 +26,7 @@ from billing.live_publisher import LivePublisher
 from billing.merger import Merger
 from billing.price_cache import PriceCache
 from billing.pricing_wiring import event_consumer, prepare_prices, pricing_tasks, region_pricing
+from billing.quarantine_store import QuarantineStore
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
 from billing.retention_wiring import retention_tasks
 from billing.roller import Roller, RollerMetrics
@@ -99,7 +100,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         sharing = partition_sharing(
             config, readings, registry, database=database, broker=broker, topology=topology, tracing=tracing
         )
-        merger = merger_of(config, readings, sharing, registry, tracing)
+        merger = merger_of(config, readings, sharing, registry, tracing, quarantine=QuarantineStore(database))
         progress, adjustments_due = ValidationProgressStore(database), AdjustmentDueStore(database)
         roller = Roller(
             days=readings.days,

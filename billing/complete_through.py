@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pymongo.errors import PyMongoError
 
 from billing.completeness import Watermark
+from billing.record_hold_store import RecordHoldStore
 from billing.watermark_store import WatermarkStore
 from common.errors import DependencyUnavailable
 from common.logs import get_logger
@@ -23,8 +24,9 @@ class CompleteThrough:
     for it never falls, whichever replica answers. What was read before the readings of an answer is true of it.
     """
 
-    def __init__(self, store: WatermarkStore) -> None:
+    def __init__(self, store: WatermarkStore, holds: RecordHoldStore | None = None) -> None:
         self._store = store
+        self._holds = holds
         self._through_ms: int | None = None
 
     @property
@@ -39,6 +41,10 @@ class CompleteThrough:
             pymongo.errors.PyMongoError: it did not answer.
         """
         found_ms = least_ms(await self._store.load_all())
+        # Afterwards: one placed since then is of an instant that the watermarks had not reached.
+        held_ms = None if self._holds is None else await self._holds.earliest_ms()
+        if found_ms is not None and held_ms is not None:
+            found_ms = min(found_ms, held_ms - 1)
         if found_ms is not None:
             self._through_ms = max(found_ms, self._through_ms or 0)
         return self._through_ms

@@ -3,17 +3,20 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from pymongo.errors import PyMongoError
 
 from billing.kind_columns import LoggedReading
 from billing.log_writer import LogWriter
-from billing.reading_quality import ReadingQuality
+from billing.reading_quality import BY_REGISTER
+from billing.record_hold_store import RecordHoldStore
 from billing.segment import Segment
 from billing.tail import Tail
 from common.topology import partition_of
 
 _WRITER = "billing"
-# A question as of an instant is answered while the write is still on its way; what is recorded after every instant that
-# can be asked about until then cannot change its answer.
+# By so much later than now it is recorded: longer than it takes to say that answers are not complete through then.
 _RECORD_AHEAD_MS = 5_000
 
 
@@ -31,6 +34,7 @@ class ComputedReadings:
         publish: Callable[[Segment], None],
         partitions: int,
         *,
+        holds: RecordHoldStore,
         clock_ms: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
@@ -38,25 +42,28 @@ class ComputedReadings:
         self._tail = tail
         self._publish = publish
         self._partitions = partitions
+        self._holds = holds
         self._clock_ms = clock_ms
         self._clock = clock
 
     async def append(self, readings: Sequence[LoggedReading]) -> None:
         """Returns when readings of one device are in the log; the merger folds them from there.
 
+        Until then answers are not complete through their record time: what was asked as of an instant stays.
+
         Raises:
             pymongo.errors.PyMongoError: it is not known whether they are; appending them again is safe.
         """
         if not readings:
             return
-        now_ms = self._clock_ms()
+        hold = await self._holds.place(_RECORD_AHEAD_MS)
         segment = Segment.of(
             batch_id=batch_id(readings),
             partition=partition_of(readings[0].device_id, self._partitions),
             writer=_WRITER,
             sequence=0,
-            create_ms=now_ms,
-            record_ms=now_ms + _RECORD_AHEAD_MS,
+            create_ms=self._clock_ms(),
+            record_ms=hold.record_ms,
             readings=readings,
         )
         try:
@@ -66,6 +73,9 @@ class ComputedReadings:
             self._publish(segment)
         if segment.batch_id not in known:
             self._tail.hold(segment, self._clock())
+        with suppress(PyMongoError):
+            # One that stays only makes answers a little less complete for a while.
+            await self._holds.remove(hold)
 
 
 def batch_id(readings: Sequence[LoggedReading]) -> str:
@@ -74,8 +84,7 @@ def batch_id(readings: Sequence[LoggedReading]) -> str:
     Of what follows from registers that counts too: it says how often it was made again, not when.
     """
     content = [
-        [*(reading if reading.quality == ReadingQuality.REGISTER_DIFFERENCE else reading._replace(receive_ms=0))]
-        for reading in readings
+        [*(reading if reading.quality in BY_REGISTER else reading._replace(receive_ms=0))] for reading in readings
     ]
     digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
     return f"computed-{digest}"

@@ -13,6 +13,7 @@ from billing.consumer import ReadingsConsumer
 from billing.consumer_metrics import ConsumerMetrics
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
+from billing.quarantine_store import QuarantineStore
 from billing.readings_at_rest import ReadingsAtRest
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
@@ -71,6 +72,8 @@ def merger_of(
     sharing: PartitionSharing[ReadingsConsumer],
     registry: CollectorRegistry,
     tracing: Tracing,
+    *,
+    quarantine: QuarantineStore,
 ) -> Merger:
     """What folds what those partitions have logged."""
     return Merger(
@@ -84,5 +87,6 @@ def merger_of(
         publish=readings.publisher.offer_segment,
         give_way=readings.writer,
         clock=time.monotonic,
+        quarantine=quarantine,
         tracing=tracing,
     )

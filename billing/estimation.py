@@ -14,6 +14,8 @@ from billing.metered_interval import MeteredInterval
 LINEAR_LONGEST_MS = 7_200_000
 """Two hours: a gap this long, inclusive, is bridged by a line."""
 REFERENCE_DAYS = 3
+LIKE_DAYS = 35
+"""Like days are looked for in so many days before a gap: three Saturdays or Sundays and holidays lie within them."""
 
 
 class Gap(NamedTuple):

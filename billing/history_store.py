@@ -1,6 +1,6 @@
 """The cold collections: one document per device and span, changed only by a compare-and-set of the whole fold."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge
 
 from billing.day_notice_store import SealedDay
 from billing.day_store import DayStore
+from billing.displaced_store import DisplacedStore
 from billing.observation import Observation, SpanKey
 from billing.schema import KINDS, Kind
 from billing.span import Span
@@ -32,13 +33,22 @@ class UnmergeableSpan(Exception):
 class HistoryStore:
     """Folds readings into the cold documents and hands spans out again."""
 
-    def __init__(self, database: Database, days: DayStore | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        days: DayStore | None = None,
+        on_conflicts: Callable[[SpanKey, int], None] = lambda _, __: None,
+    ) -> None:
+        """`on_conflicts` is told of a span in which so many starts have come into conflict."""
         self._days = days or DayStore(database)
+        self._displaced = DisplacedStore(database)
+        self._on_conflicts = on_conflicts
         self._collections = {kind.name: database[kind.history] for kind in KINDS.values()}
 
     async def prepare(self) -> None:
         """Makes the index every query goes by; it is unique and the shard key. The days' as well."""
         await self._days.prepare()
+        await self._displaced.prepare()
         for collection in self._collections.values():
             await collection.create_index([("device_id", ASCENDING), ("span_start", ASCENDING)], unique=True)
 
@@ -63,12 +73,21 @@ class HistoryStore:
             known[key] = (span, int(document["version"]))
         fresh: list[_Write] = []
         changed: list[_Write] = []
+        conflicts: dict[SpanKey, int] = {}
         for key, observations in pending.items():
-            span, version = known.get(key, (Span(), 0))
+            span, version = known.setdefault(key, (Span(), 0))
+            before = span.conflicts()
             if span.fold(observations):
                 (changed if version else fresh).append((key, version, to_document(key, span, version + 1)))
+                conflicts[key] = len(span.conflicts() - before)
+        # Before the documents that hold them no more.
+        await self._displaced.add({key: span for key, (span, _) in known.items()})
         await self._announce(kind, [(key, version + 1) for key, version, _ in (*fresh, *changed)])
-        return await self._insert(collection, fresh) + await self._replace(collection, changed)
+        left = await self._insert(collection, fresh) + await self._replace(collection, changed)
+        for key, count in conflicts.items():
+            if count and key not in left:
+                self._on_conflicts(key, count)
+        return left
 
     async def insert_fresh(self, kind: Kind, documents: Mapping[SpanKey, dict[str, Any]]) -> list[SpanKey]:
         """Writes the documents of spans that are new as far as is known, all of one kind; returns those that are not.
@@ -103,11 +122,13 @@ class HistoryStore:
 
     async def prepare_expiry(self) -> None:
         """Makes the index by which the server removes spans: sparse, so that others do not pay for it."""
+        await self._displaced.prepare_expiry()
         for collection in self._collections.values():
             await collection.create_index("expire_at", expireAfterSeconds=0, sparse=True)
 
     async def expire(self, kind: Kind, device_id: str, start_ms: int, end_ms: int, at_ms: int) -> None:
         """Lets the server remove the spans of a device that start in [start_ms, end_ms), whole spans, from then on."""
+        await self._displaced.expire(kind, device_id, start_ms, end_ms, at_ms)
         await self._collections[kind.name].update_many(
             span_filter(kind, device_id, start_ms, end_ms), {"$set": {"expire_at": datetime_from_ms(at_ms)}}
         )
@@ -172,6 +193,10 @@ class HistoryStore:
         ids = [document_id(key) for key in keys]
         found = find_by_ids(self._collections[kind.name], ids, timeout_ms=_READ_TIMEOUT_MS)
         return dict([from_document(kind, document) async for document in found])
+
+    async def complete(self, kind: Kind, spans: Mapping[SpanKey, Span], as_of_ms: int) -> None:
+        """Adds to spans what of them rests beside and was known at a moment; raises as `DisplacedStore.complete`."""
+        await self._displaced.complete(kind, spans, as_of_ms)
 
 
 @contextmanager

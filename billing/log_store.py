@@ -1,9 +1,9 @@
 """The log: one immutable document a batch, the truth from which everything else at rest can be derived again."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING
 
 from billing.period import Period
 from billing.segment import Segment
@@ -102,14 +102,5 @@ class LogStore:
         await self._log.update_many({"_id": {"$in": list(batch_ids)}}, expiry)
 
     async def mark_merged(self, batch_ids: Sequence[str]) -> None:
-        """Takes note that segments are folded; doing it again changes nothing."""
+        """Takes note that segments are folded, or set aside; doing it again changes nothing."""
         await self._unmerged.unmark(batch_ids)
-
-    async def mark_quarantined(self, reasons: Mapping[str, str]) -> None:
-        """Sets segments aside that cannot be folded whole, by id with the reason; they stay in the log."""
-        notes = [
-            ReplaceOne({"_id": batch_id}, {"_id": batch_id, "reason": reason}, upsert=True)
-            for batch_id, reason in reasons.items()
-        ]
-        await self._quarantined.bulk_write(notes, ordered=False)
-        await self.mark_merged(list(reasons))

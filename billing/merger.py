@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind
 from pymongo.errors import PyMongoError
 
 from billing.backlog import Backlog
+from billing.day_store import now_ms
 from billing.history_store import HistoryStore, UnmergeableSpan
 from billing.kind_columns import Gathered
 from billing.live import newest_of
@@ -17,6 +18,7 @@ from billing.live_store import LiveStore
 from billing.log_store import LogStore
 from billing.merger_metrics import MergerMetrics
 from billing.observation import SpanKey
+from billing.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
 from billing.segment import Segment, gather_by_kind, of_devices
 from billing.span_folder import SpanFolder, span_rows
 from billing.tail import Tail
@@ -73,6 +75,8 @@ class Merger:
         publish: Callable[[Segment], None],
         give_way: GiveWay,
         clock: Callable[[], float],
+        quarantine: QuarantineStore,
+        clock_ms: Callable[[], int] = now_ms,
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self._tail = tail
@@ -87,7 +91,9 @@ class Merger:
         self._clock = clock
         self._tracing = tracing
         self._unmarked: list[str] = []
-        self._quarantined: dict[str, str] = {}
+        self._quarantine = quarantine
+        self._clock_ms = clock_ms
+        self._quarantined: dict[str, list[QuarantinedSpan]] = {}
 
     async def run(self) -> None:
         """Folds until cancelled; a store that is away is waited for."""
@@ -126,6 +132,7 @@ class Merger:
     async def recover(self) -> None:
         """Takes into the tail what the log holds unfolded and this process does not: after a crash, or of a replica."""
         await self._backlog.load(self._partitions())
+        self._metrics.quarantined_batches.set(await self._quarantine.count())
 
     async def fold_due(self, *, everything: bool = False) -> bool:
         """Folds one round of what is due; False when nothing was. `everything` is due whatever it has waited."""
@@ -193,19 +200,21 @@ class Merger:
         _log.error("span_quarantined", kind=key.kind, device_id=key.device_id, cause=problem)
         self._metrics.quarantined.inc()
         for segment in segments:
-            if key in of_devices([segment], [key.device_id]):
-                self._quarantined[segment.batch_id] = f"{key.kind} {key.device_id} {key.span_start_ms}: {problem}"
+            held = of_devices([segment], [key.device_id])
+            if key in held and all(one.key != key for one in self._quarantined.get(segment.batch_id, ())):
+                self._quarantined.setdefault(segment.batch_id, []).append(QuarantinedSpan(key, problem))
 
     async def _mark(self) -> None:
         if not self._unmarked:
             return
         # Not before all its spans are folded: until then a crash must find the segment unmerged.
-        aside = {batch_id: self._quarantined[batch_id] for batch_id in self._unmarked if batch_id in self._quarantined}
-        merged = [batch_id for batch_id in self._unmarked if batch_id not in aside]
+        aside = [batch_id for batch_id in self._unmarked if batch_id in self._quarantined]
         if aside:
-            await self._log.mark_quarantined(aside)
-        if merged:
-            await self._log.mark_merged(merged)
+            now_ms = self._clock_ms()
+            await self._quarantine.add(
+                QuarantinedBatch(batch_id, now_ms, self._quarantined[batch_id]) for batch_id in aside
+            )
+        await self._log.mark_merged(self._unmarked)
         self._tail.marked(self._unmarked)
         self._unmarked = []
         for batch_id in aside:

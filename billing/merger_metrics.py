@@ -19,6 +19,9 @@ class MergerMetrics:
         self.quarantined = Counter(
             "billing_spans_quarantined", "Spans that could not be folded and were set aside.", registry=registry
         )
+        self.quarantined_batches = Gauge(
+            "billing_batches_quarantined", "Batches with readings that are set aside now.", registry=registry
+        )
         self._pending = Gauge("billing_pending_readings", "Logged readings that wait to be folded.", registry=registry)
         self._lag = Gauge("billing_merge_lag_seconds", "Wait of the reading that waits longest.", registry=registry)
 

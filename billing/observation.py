@@ -2,9 +2,10 @@
 
 import struct
 from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
-from billing.reading_quality import ReadingQuality
+from billing.reading_quality import BY_REGISTER, ReadingQuality
 
 Value = int | float | None
 _ABSENT = b"\x00" * 9
@@ -62,18 +63,25 @@ def inverted(canonical: bytes) -> bytes:
 
 def is_by_register(observation: Observation) -> bool:
     """True for a reading whose energy follows from registers; its receive time counts how often it was made again."""
-    return observation.quality == ReadingQuality.REGISTER_DIFFERENCE
+    return observation.quality in BY_REGISTER
 
 
-def rank(observation: Observation) -> tuple[int, bool, int, bytes]:
+def is_measured(observation: Observation) -> bool:
+    """True for what a device sent, as it sent it."""
+    return observation.quality == ReadingQuality.MEASURED
+
+
+def rank(observation: Observation) -> tuple[int, bool, bool, int, bytes]:
     """Sorts readings of the same start; the greatest counts.
 
-    The higher revision wins. Within a revision what follows from registers stands above what was measured, the one made
-    last above all; of what was measured the earliest receive time wins; then the smallest canonical bytes.
+    The higher revision wins. Within a revision an edit stands above all, for a person decided; then what follows from
+    registers, the one made last above all; of what was measured the earliest receive time wins; then the smallest
+    canonical bytes.
     """
     by_register = is_by_register(observation)
     receive_ms = observation.receive_ms if by_register else -observation.receive_ms
-    return (observation.revision, by_register, receive_ms, inverted(canonical_bytes(observation)))
+    is_edit = observation.quality == ReadingQuality.EDITED
+    return (observation.revision, is_edit, by_register, receive_ms, inverted(canonical_bytes(observation)))
 
 
 def same_reading(one: Observation, other: Observation) -> bool:
@@ -81,30 +89,30 @@ def same_reading(one: Observation, other: Observation) -> bool:
 
     What follows from registers and was made again is another one, also where it has come back to what it was.
     """
-    return (
-        one.revision == other.revision
-        and one.interval_ms == other.interval_ms
-        and one.values == other.values
-        and one.quality == other.quality
-        and (not is_by_register(one) or one.receive_ms == other.receive_ms)
-    )
+    return _identity(one) == _identity(other)
 
 
-def earliest(one: Observation, other: Observation) -> Observation:
-    """Of two duplicates, the reading with the earliest receive time and the earliest record time of both."""
-    return one._replace(receive_ms=min(one.receive_ms, other.receive_ms), record_ms=min(one.record_ms, other.record_ms))
+def says_no_more(one: Observation, other: Observation) -> bool:
+    """True when the second of two duplicates was neither received nor recorded before the first."""
+    return other.receive_ms >= one.receive_ms and other.record_ms >= one.record_ms
 
 
 def settle(observations: Iterable[Observation]) -> tuple[Observation, list[Observation]]:
     """Of all readings of one start, the one that counts and the superseded ones in a fixed order.
 
-    The result is the same whatever the order, the grouping or the repetition of the input.
+    Of duplicates one stays; two where the one that was received earlier was recorded later, for until it was recorded
+    the other one was known. The result is the same whatever the order, the grouping or the repetition of the input.
     """
-    distinct: dict[tuple[int, int, tuple[Value, ...], int, int], Observation] = {}
+    distinct: dict[tuple[int, int, tuple[Value, ...], int, int], list[Observation]] = {}
     for observation in observations:
-        made_ms = observation.receive_ms if is_by_register(observation) else 0
-        identity = (observation.revision, observation.interval_ms, observation.values, observation.quality, made_ms)
-        known = distinct.get(identity)
-        distinct[identity] = observation if known is None else earliest(known, observation)
-    counting, *superseded = sorted(distinct.values(), key=rank, reverse=True)
+        known = distinct.setdefault(_identity(observation), [])
+        if not any(says_no_more(one, observation) for one in known):
+            known[:] = [one for one in known if not says_no_more(observation, one)]
+            known.append(observation)
+    counting, *superseded = sorted(chain.from_iterable(distinct.values()), key=rank, reverse=True)
     return counting, superseded
+
+
+def _identity(observation: Observation) -> tuple[int, int, tuple[Value, ...], int, int]:
+    made_ms = observation.receive_ms if is_by_register(observation) else 0
+    return (observation.revision, observation.interval_ms, observation.values, observation.quality, made_ms)

@@ -101,6 +101,7 @@ class PastSpans:
                 spans |= found
         for key in waiting:
             spans.setdefault(key, Span()).fold(pending[key])
+        await self._history.complete(window.kind, spans, moment.as_of_ms)
         return {key: span.as_of(moment.as_of_ms) for key, span in spans.items()}
 
     async def _read(self, window: SpanWindow, device_id: str, moment: Moment) -> dict[SpanKey, Span]:

@@ -25,6 +25,7 @@ _QUALITIES: dict[int, reading_quality_pb2.ReadingQuality.ValueType] = {
     ReadingQuality.REFERENCE_DAYS: reading_quality_pb2.READING_QUALITY_REFERENCE_DAYS,
     ReadingQuality.EDITED: reading_quality_pb2.READING_QUALITY_EDITED,
     ReadingQuality.REGISTER_DIFFERENCE: reading_quality_pb2.READING_QUALITY_REGISTER_DIFFERENCE,
+    ReadingQuality.REGISTER_SHARE: reading_quality_pb2.READING_QUALITY_REGISTER_SHARE,
 }
 
 

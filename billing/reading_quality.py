@@ -1,7 +1,8 @@
 """Where a reading comes from: a measurement, an estimate or an edit, and which of them gives way to which.
 
 An estimate is a reading of a negative revision: whatever a device sends is at least 0 and so takes its place, whichever
-comes first. A newer estimate stands above an older one. An edit is a reading of the revision after the present one.
+comes first. A newer estimate stands above an older one. An edit is a reading of the revision after the present one, and
+stands above whatever a device sends with that revision.
 What follows from a register has the revision of the reading that carries the register, and stands above it: it gives
 way to the device's own correction, and to the same made again after a register beside it was corrected.
 """
@@ -24,6 +25,9 @@ class ReadingQuality(IntEnum):
     EDITED = 3
     REGISTER_DIFFERENCE = 4
     """What a device measured, with the energy that its registers say was used in the interval."""
+    REGISTER_SHARE = 5
+    """An interval, sent or not, with its even share of what registers say was used in a longer time: an estimate of
+    when, not of how much."""
 
 
 def next_estimate_revision(present: int | None) -> int:
@@ -44,8 +48,12 @@ def next_edit_revision(present: int | None) -> int:
     return 0 if present is None else max(0, present + 1)
 
 
+BY_REGISTER = frozenset({ReadingQuality.REGISTER_DIFFERENCE, ReadingQuality.REGISTER_SHARE})
+"""What follows from registers, and is made again when these change."""
 QUALITY_COUNTS = {
-    "estimated_count": frozenset({ReadingQuality.INTERPOLATED, ReadingQuality.REFERENCE_DAYS}),
+    "estimated_count": frozenset(
+        {ReadingQuality.INTERPOLATED, ReadingQuality.REFERENCE_DAYS, ReadingQuality.REGISTER_SHARE}
+    ),
     "edited_count": frozenset({ReadingQuality.EDITED}),
 }
 """What a roll-up counts beside all of its readings: how many are of certain qualities."""

@@ -7,12 +7,14 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from billing.complete_through import CompleteThrough
 from billing.config import BillingConfig
-from billing.day_store import DayStore
+from billing.day_store import DayStore, now_ms
 from billing.history_store import HistoryStore
 from billing.live_publisher import LivePublisher
 from billing.live_store import LiveStore
 from billing.log_store import LogStore
 from billing.log_writer import LogWriter
+from billing.reading_conflicts import ConflictReport
+from billing.record_hold_store import RecordHoldStore
 from billing.tail import Tail
 from billing.watermark_store import WatermarkStore
 from billing.watermarks import Watermarks
@@ -51,10 +53,10 @@ def readings_at_rest(
         log,
         LogWriter(log, written.observe),
         days,
-        HistoryStore(database, days),
+        HistoryStore(database, days, ConflictReport(registry).tell),
         LiveStore(database),
         Tail(config.pending_readings_maximum),
         publisher,
-        Watermarks(watermarks, registry, steady_clock=time.monotonic, now_ms=lambda: time.time_ns() // 1_000_000),
-        CompleteThrough(watermarks),
+        Watermarks(watermarks, registry, steady_clock=time.monotonic, now_ms=now_ms),
+        CompleteThrough(watermarks, RecordHoldStore(database, now_ms)),
     )

@@ -21,14 +21,17 @@ _COMPARED_PEAKS = 3
 def clock(intervals: Iterable[MeteredInterval], thresholds: ValidationThresholds) -> Iterator[Finding]:
     """Intervals received before they were over: the device's clock is ahead.
 
-    More than three minutes is a warning, more than half an interval besides a failure. A clock that is behind cannot
-    be told from a reading that is late.
+    More than three minutes is a warning, more than half an interval besides a failure. Of shorter intervals more than
+    one counts, though at least a minute: a gateway takes nothing that begins more than two minutes ahead, and a
+    reading that came before its interval began is in the wrong one. A clock that is behind cannot be told from a
+    reading that is late.
     """
     for one in intervals:
         skew_ms = one.end_ms - one.receive_ms
-        if not one.is_estimated and skew_ms > thresholds.clock_skew_ms:
+        tolerated_ms = min(thresholds.clock_skew_ms, max(one.interval_ms, thresholds.clock_skew_least_ms))
+        if not one.is_estimated and skew_ms > tolerated_ms:
             severity = _FAILURE if skew_ms * 2 > one.interval_ms else _WARNING
-            yield _of(one, ValidationRule.CLOCK, severity, skew_ms, thresholds.clock_skew_ms)
+            yield _of(one, ValidationRule.CLOCK, severity, skew_ms, tolerated_ms)
 
 
 def continuity(intervals: Sequence[MeteredInterval], start_ms: int, end_ms: int, interval_ms: int) -> Iterator[Finding]:
@@ -123,6 +126,15 @@ def zero_run(intervals: Sequence[MeteredInterval], thresholds: ValidationThresho
                 yield _over(run, ValidationRule.ZERO_RUN, _WARNING, duration_ms, thresholds.zero_run_ms)
 
 
+def inactive_usage(intervals: Iterable[MeteredInterval], inactive_from_ms: int | None) -> Iterator[Finding]:
+    """Energy that was measured after the instant, epoch milliseconds, at which a meter went out of operation."""
+    for one in intervals:
+        if inactive_from_ms is None or one.start_ms < inactive_from_ms or one.is_estimated:
+            continue
+        if one.energy_milliwatt_hours:
+            yield _of(one, ValidationRule.INACTIVE_USAGE, _WARNING, one.energy_milliwatt_hours, 0)
+
+
 def flat_line(intervals: Sequence[MeteredInterval], thresholds: ValidationThresholds) -> Iterator[Finding]:
     """The same energy, not zero, in many successive intervals."""
     for run in _runs(intervals):
@@ -135,8 +147,8 @@ def register_and_sum(
 ) -> Iterator[Finding]:
     """Registers that were reset or rose impossibly, and those that the intervals beside them do not add up to.
 
-    `steps` are the differences between successive reads. Successive steps that intervals cover without a gap are
-    compared as one, for a single count is coarse against one interval.
+    `steps` are the differences between successive reads. Successive steps that intervals cover without a gap, estimates
+    among them, are compared as one, for a single count is coarse against one interval.
     """
     starts_ms = [one.start_ms for one in intervals]
 
@@ -182,7 +194,7 @@ def _runs(intervals: Sequence[MeteredInterval]) -> Iterator[list[MeteredInterval
 def _covers(inside: Sequence[MeteredInterval], step: RegisterDifference) -> bool:
     return (
         bool(inside)
-        and all(one.energy_milliwatt_hours is not None and not one.is_estimated for one in inside)
+        and all(one.energy_milliwatt_hours is not None for one in inside)
         and inside[0].start_ms == step.start_ms
         and inside[-1].end_ms == step.end_ms
         and all(one.end_ms == other.start_ms for one, other in pairwise(inside))

@@ -23,6 +23,9 @@ class ValidationRule(IntEnum):
     FLAT_LINE = 11
     SUM = 12
     REGISTER = 13
+    CONFLICT = 14
+    QUARANTINED = 15
+    INACTIVE_USAGE = 16
 
 
 class Severity(IntEnum):
@@ -38,8 +41,8 @@ class Finding(NamedTuple):
     """A broken rule over [start_ms, end_ms), epoch milliseconds, and what was found against what is allowed.
 
     Both numbers are in the unit of the rule: milliseconds for clock, gap, overlap, interval length, zero run;
-    milliwatt-hours for negative, physical limit, sum, register; percent for spike, high and low usage; intervals
-    for flat line. None is unknown.
+    milliwatt-hours for negative, physical limit, sum, register, inactive usage; percent for spike, high and low usage;
+    intervals for flat line. None is unknown.
     """
 
     rule: ValidationRule
@@ -62,6 +65,8 @@ class ValidationThresholds:
     """
 
     clock_skew_ms: int = 180_000
+    clock_skew_least_ms: int = 60_000
+    """Of intervals shorter than three minutes one of them is tolerated, and at least so much."""
     physical_limit_headroom: float = 1.1
     spike_percent: int = 180
     spike_floor_share: float = 0.05

@@ -14,6 +14,7 @@ from billing.device_kind import KIND_OF
 from billing.meter_exchange_codec import exchange_of, to_exchange
 from billing.meter_exchange_store import MeterExchangeStore
 from billing.meter_facts import MeterFacts, meter_facts
+from billing.quarantine_methods import QuarantineMethods
 from billing.reading_edit_store import ReadingEditStore
 from billing.reading_editing import ReadingEditing
 from billing.reading_exception_store import ReadingExceptionStore
@@ -43,6 +44,7 @@ class ValidationService(ValidationServiceServicer):
         edits: ReadingEditStore,
         exchanges: MeterExchangeStore,
         progress: ValidationProgressStore,
+        quarantine: QuarantineMethods,
         registry: RegistryCache,
         clock: Callable[[], int],
     ) -> None:
@@ -52,6 +54,7 @@ class ValidationService(ValidationServiceServicer):
         self._edits = edits
         self._exchanges = exchanges
         self._progress = progress
+        self._quarantine = quarantine
         self._registry = registry
         self._clock = clock
 
@@ -136,6 +139,18 @@ class ValidationService(ValidationServiceServicer):
         device = await self._registry.find(checked.required_device_id(request.device_id))
         found = await self._exchanges.find(device.device_id)
         return pb.ListMeterExchangesResponse(exchanges=[to_exchange(one) for one in found])
+
+    async def ListQuarantinedReadings(
+        self, request: pb.ListQuarantinedReadingsRequest, context: Context
+    ) -> pb.ListQuarantinedReadingsResponse:
+        """Lists what is set aside."""
+        return await self._quarantine.list(request)
+
+    async def ReplayQuarantinedReadings(
+        self, request: pb.ReplayQuarantinedReadingsRequest, context: Context
+    ) -> pb.ReplayQuarantinedReadingsResponse:
+        """Has it folded again."""
+        return await self._quarantine.replay(request)
 
 
 def _meter(device: CachedDevice, field: str = "device_id") -> MeterFacts:

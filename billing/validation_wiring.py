@@ -9,12 +9,18 @@ from energy.billing.v1 import validation_service_pb2
 from energy.billing.v1.validation_service_pb2_grpc import add_ValidationServiceServicer_to_server
 
 from billing.computed_readings import ComputedReadings
+from billing.day_store import now_ms
+from billing.log_store import LogStore
 from billing.log_writer import LogWriter
 from billing.meter_exchange_store import MeterExchangeStore
+from billing.quarantine_methods import QuarantineMethods
+from billing.quarantine_replay import QuarantineReplay
+from billing.quarantine_store import QuarantineStore
 from billing.reading_edit_store import ReadingEditStore
 from billing.reading_editing import ReadingEditing
 from billing.reading_exception_store import ReadingExceptionStore
 from billing.reading_validation import ReadingValidation
+from billing.record_hold_store import RecordHoldStore
 from billing.sealed_day_store import SealedDayStore
 from billing.segment import Segment
 from billing.tail import Tail
@@ -48,16 +54,18 @@ def validation_parts(
     clock_ms: Callable[[], int],
 ) -> ValidationParts:
     """All of it, on the stores of this process."""
-    computed = ComputedReadings(writer, tail, publish, partitions, clock_ms=clock_ms, clock=time.monotonic)
+    holds = RecordHoldStore(database, clock_ms)
+    computed = ComputedReadings(writer, tail, publish, partitions, holds=holds, clock_ms=clock_ms, clock=time.monotonic)
     sealed = SealedDayStore(database)
     exceptions, edits = ReadingExceptionStore(database), ReadingEditStore(database)
-    exchanges = MeterExchangeStore(database)
+    exchanges, quarantine = MeterExchangeStore(database), QuarantineStore(database)
     validation = ReadingValidation(
         usage=usage,
         sealed=sealed,
         computed=computed,
         exceptions=exceptions,
         exchanges=exchanges,
+        quarantine=quarantine,
         clock_ms=clock_ms,
         thresholds=ValidationThresholds(),
         holidays=holidays,
@@ -69,6 +77,7 @@ def validation_parts(
         edits=edits,
         exchanges=exchanges,
         progress=ValidationProgressStore(database),
+        quarantine=QuarantineMethods(quarantine, QuarantineReplay(quarantine, LogStore(database), writer)),
         registry=registry,
         clock=clock_ms,
     )
@@ -78,6 +87,8 @@ def validation_parts(
 
 async def prepare_validation(database: Database) -> None:
     """Makes the indexes of what validation and editing keep."""
+    await RecordHoldStore(database, now_ms).prepare()
+    await QuarantineStore(database).prepare()
     await ReadingExceptionStore(database).prepare()
     await ReadingEditStore(database).prepare()
     await MeterExchangeStore(database).prepare()

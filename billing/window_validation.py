@@ -1,5 +1,6 @@
 """All checks over the readings of a meter on a day, channel by channel."""
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
@@ -21,7 +22,10 @@ _FAIL_THE_INTERVAL = frozenset(
         ValidationRule.SPIKE,
     }
 )
-_OF_INTERVALS = _FAIL_THE_INTERVAL - {ValidationRule.SPIKE}
+_OF_INTERVALS = (_FAIL_THE_INTERVAL - {ValidationRule.SPIKE}) | {
+    ValidationRule.CONFLICT,
+    ValidationRule.INACTIVE_USAGE,
+}
 
 
 def findings_of(
@@ -30,19 +34,23 @@ def findings_of(
     start_ms: int,
     end_ms: int,
     thresholds: ValidationThresholds,
+    *,
+    also: Iterable[Finding] = (),
 ) -> list[Finding]:
     """What breaks a rule in [start_ms, end_ms), by time, and no further; a run of like findings is one.
 
-    `readings` may begin before, so that runs are seen whole.
+    `readings` may begin before, so that runs are seen whole. `also` is what else was found.
     """
     inside = [(at_ms, one) for at_ms, one in readings if start_ms <= at_ms < end_ms]
     all_intervals = [
         MeteredInterval(at_ms, one.interval_ms, None, one.receive_ms, one.quality != 0) for at_ms, one in inside
     ]
     found = [
+        *also,
         *checks.clock(all_intervals, thresholds),
         *checks.continuity(all_intervals, start_ms, end_ms, meter.interval_ms),
     ]
+    active_until_ms = math.inf if meter.inactive_from_ms is None else meter.inactive_from_ms
     for channel in CHANNELS:
         intervals = channel_intervals(inside, channel)
         with_before = channel_intervals(readings, channel)
@@ -52,7 +60,9 @@ def findings_of(
         of_channel = [
             *checks.bounds(intervals, meter.connection_kw, thresholds),
             *checks.spike(intervals, meter.connection_kw, thresholds),
-            *checks.zero_run(with_before, thresholds),
+            # That nothing is used where nothing is in operation is as it should be.
+            *checks.zero_run([one for one in with_before if one.start_ms < active_until_ms], thresholds),
+            *checks.inactive_usage(intervals, meter.inactive_from_ms),
             *checks.flat_line(with_before, thresholds),
             *checks.register_and_sum(
                 with_before,

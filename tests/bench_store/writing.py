@@ -21,6 +21,7 @@ from billing.log_store import LogStore
 from billing.log_writer import LogWriter
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
+from billing.quarantine_store import QuarantineStore
 from billing.schema import HOUR_MS, METER
 from billing.segment import Segment
 from billing.tail import Tail
@@ -81,6 +82,7 @@ async def _write_hours(
         publish=lambda _: None,
         give_way=LogWriter(log),
         clock=lambda: float(next(ticks)),
+        quarantine=QuarantineStore(database),
     )
     written, spent_seconds = 0, 0.0
     for hour in range(24):

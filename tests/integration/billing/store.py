@@ -17,6 +17,7 @@ from billing.log_writer import LogWriter
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.minute_store import MinuteStore
+from billing.quarantine_store import QuarantineStore
 from billing.segment import Segment
 from billing.tail import Tail
 from billing.tail_reader import TailReader
@@ -96,6 +97,8 @@ async def store_on(database: Database, tracing: Tracing = NO_TRACING) -> Store:
         publish=lambda _: None,
         give_way=LogWriter(log),
         clock=lambda: float(next(ticks)),
+        quarantine=QuarantineStore(database),
+        clock_ms=clock,
         tracing=tracing,
     )
     reader = TailReader(tail, log)

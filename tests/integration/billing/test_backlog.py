@@ -11,6 +11,7 @@ from billing.log_store import LogStore
 from billing.log_writer import LogWriter
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
+from billing.quarantine_store import QuarantineStore
 from billing.schema import HOUR_MS
 from billing.segment import Segment
 from billing.tail import Tail
@@ -56,6 +57,7 @@ async def test_a_backlog_larger_than_memory_is_folded_span_by_span(database: Dat
         publish=lambda _: None,
         give_way=LogWriter(log),
         clock=lambda: float(next(ticks)),
+        quarantine=QuarantineStore(database),
     )
 
     while await log.unmerged_ids() or tail.is_refusing:

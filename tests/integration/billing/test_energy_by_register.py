@@ -97,3 +97,25 @@ async def test_reads_may_be_a_week_apart(database: Database) -> None:
         await mesh.validation.validate(facts, MONDAY_MS, MONDAY_MS + DAY_MS, estimate=False)
 
         assert await billed(mesh) == {0: 70}
+
+
+async def test_a_missed_read_over_midnight_is_in_the_bill(database: Database) -> None:
+    """From Monday 22:00 to Wednesday 03:00 nothing came: what the register went on is billed, as estimated."""
+    async with door(database) as mesh:
+        came = [*range(88), *range(2 * 96 + 12, 3 * 96)]
+        await mesh.store.take(log(*[of_register(place, 50_000 + 3 * place) for place in came]))
+        await mesh.validate(MONDAY_MS, MONDAY_MS + 3 * DAY_MS)
+        await mesh.store.fold_everything()
+        written = await database["readings_log"].count_documents({})
+        await mesh.validate(MONDAY_MS, MONDAY_MS + 3 * DAY_MS)
+
+        quarters = await mesh.store.usage.quarters(DEVICE, MONDAY_MS, MONDAY_MS + 3 * DAY_MS)
+        billed_tenths = [(one.import_milliwatt_hours or 0) / TENTH for one in quarters]
+        assert billed_tenths == [0, *[3.0] * (3 * 96 - 1)]
+        assert sum(one.estimated_reading_count for one in quarters) == 96 + 8 + 12 + 1
+        assert await database["readings_log"].count_documents({}) == written
+        assert {one.rule for one in await mesh.exceptions() if not one.HasField("resolved_time")} <= {
+            validation_pb2.VALIDATION_RULE_FLAT_LINE,
+            validation_pb2.VALIDATION_RULE_LOW_USAGE,
+            validation_pb2.VALIDATION_RULE_HIGH_USAGE,
+        }

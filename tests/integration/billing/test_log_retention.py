@@ -7,6 +7,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from billing.log_retention import LogRetention, LogRetentionMetrics
+from billing.observation import SpanKey
+from billing.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
 from billing.schema import DAY_MS, METER
 from billing.sealed_day_store import SealedDayStore
 from billing.usage_pipeline import UsageQuery
@@ -111,7 +113,9 @@ async def test_a_segment_with_a_reading_that_was_set_aside_stays(database: Datab
     """It is nowhere else."""
     store = await filled(database)
     await store.fold_everything()
-    await store.log.mark_quarantined({"again-0": "for a test"})
+    aside = QuarantinedSpan(SpanKey("meter", DEVICE, 0), "for a test")
+    await QuarantineStore(database).add([QuarantinedBatch("again-0", 5, [aside])])
+    await store.log.mark_merged(["again-0"])
 
     await retention(store, database).let_go()
 

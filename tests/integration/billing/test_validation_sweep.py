@@ -5,7 +5,9 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
+from billing.kind_columns import LoggedReading
 from billing.observation import SpanKey
+from billing.reading_quality import ReadingQuality
 from billing.roller import Roller, RollerMetrics
 from billing.schema import METER
 from billing.validation_progress_store import Progress, ValidationProgressStore
@@ -17,6 +19,7 @@ from tests.integration.billing.store import DEVICE
 from tests.integration.billing.test_from_queue_to_log import eventually
 from tests.integration.billing.test_validation_service import (
     DAY_MS,
+    KWH,
     MONDAY_MS,
     QUARTER_MS,
     Door,
@@ -159,6 +162,63 @@ async def test_estimates_are_made_when_asked_for_and_settle(database: Database) 
         assert rounds == 1
         assert await mesh.exceptions() == []
         assert len([quality for _, quality in (await mesh.counting()).values() if quality]) == 2
+
+
+async def settled(mesh: Door, sweep: ValidationSweep, roller: Roller) -> int:
+    """Lets everything that follows from a change follow; returns how many rounds that took."""
+    rounds = 0
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while True:
+            await mesh.store.fold_everything()
+            mesh.store.clock.advance_ms(15 * 60_000)
+            await roller.make_due()
+            if not await sweep.validate_changed():
+                return rounds
+            rounds += 1
+
+
+# The register as a meter sends it: with every reading, or once a day at noon.
+@pytest.mark.parametrize("every", [1, 96])
+async def test_a_gap_over_midnight_is_billed_as_its_register_says(database: Database, every: int) -> None:
+    """From Thursday 20:00 to Friday 06:00: estimated before the later read is there, and met as soon as it is."""
+    async with door(database) as mesh:
+        progress = ValidationProgressStore(database)
+        sweep, roller = sweep_of(mesh, progress, estimate=True), roller_of(mesh, progress)
+        used = {place: energy_of(place) + (90_000 if 3 * 96 + 80 <= place < 4 * 96 + 24 else 0) for place in range(490)}
+        sent = [
+            with_register(quarter(place, used[place]), sum(used[before] for before in range(place + 1)))
+            if place % every == min(48, every - 1)
+            else quarter(place, used[place])
+            for place in used
+            if used[place] == energy_of(place)
+        ]
+        thursday_ms = MONDAY_MS + 3 * DAY_MS
+        await mesh.store.take(log(*[one for one in sent if one.start_ms < thursday_ms + DAY_MS]))
+        mesh.store.clock.at_ms = thursday_ms + DAY_MS + 2 * HOUR_MS
+        await mesh.store.fold_everything()
+        await progress.move_on(DEVICE, None, thursday_ms, is_done=True)
+        await sweep.sweep()
+        await settled(mesh, sweep, roller)
+        assert (await mesh.counting())[3 * 96 + 90] == (energy_of(90), ReadingQuality.REFERENCE_DAYS)
+
+        await mesh.store.take(log(*[one for one in sent if one.start_ms >= thursday_ms + DAY_MS]))
+        mesh.store.clock.at_ms = thursday_ms + 2 * DAY_MS + 2 * HOUR_MS
+        await mesh.store.fold_everything()
+        await sweep.sweep()
+        assert await settled(mesh, sweep, roller) <= 3
+
+        quarters = await mesh.store.usage.quarters(DEVICE, thursday_ms, thursday_ms + 2 * DAY_MS)
+        assert sum(one.import_milliwatt_hours or 0 for one in quarters) == sum(
+            energy for place, energy in used.items() if 3 * 96 <= place < 5 * 96
+        )
+        assert [one.rule for one in await mesh.exceptions() if not one.HasField("resolved_time")] == []
+
+
+def with_register(reading: LoggedReading, register: int) -> LoggedReading:
+    """The reading with how the import register stands at its end."""
+    values = list(reading.values)
+    values[METER.position("import_register_milliwatt_hours")] = 50 * KWH + register
+    return reading._replace(values=tuple(values))
 
 
 async def test_a_change_while_a_day_is_validated_is_not_lost(database: Database) -> None:

@@ -101,11 +101,86 @@ def test_energy_that_the_device_sent_is_left_as_it_is() -> None:
     assert record.settle() == 0
 
 
-def test_nothing_is_ascribed_to_one_interval_of_a_longer_time() -> None:
-    """Where the read between is missing, 7 kWh were used in half an hour, and nobody knows when."""
+def test_what_was_used_over_a_missing_read_is_spread_evenly_and_told_as_estimated() -> None:
+    """7 kWh in half an hour are 3.5 in each quarter, the one that never came among them."""
     record = record_of(reading(0, 1_000), reading(2, 1_007), reading(3, 1_008))
 
-    assert record.energies_kwh() == {0: None, 2: None, 3: 1}
+    assert record.energies_kwh() == {0: None, 1: 3.5, 2: 3.5, 3: 1}
+    assert [one.counting.quality for one in record.known()] == [
+        ReadingQuality.MEASURED,
+        ReadingQuality.REGISTER_SHARE,
+        ReadingQuality.REGISTER_SHARE,
+        ReadingQuality.REGISTER_DIFFERENCE,
+    ]
+    assert record.known()[1].counting.revision < 0
+
+
+def test_energy_that_was_sent_between_two_reads_counts_before_the_rest_is_spread() -> None:
+    """Of 9 kWh in three quarters of an hour 2 are known: 3.5 are left for each of the others."""
+    record = record_of(reading(0, 1_000), reading(1, None, energy_kwh=2), reading(2, None), reading(3, 1_009))
+
+    assert record.energies_kwh() == {0: None, 1: 2, 2: 3.5, 3: 3.5}
+
+
+def test_a_register_that_stood_still_makes_no_estimate_of_what_was_measured() -> None:
+    """Export is read once an hour and is nothing: the import beside it was measured and stays so."""
+    export = METER.position("export_register_milliwatt_hours")
+    sent = [reading(place, None, energy_kwh=2) for place in range(8)]
+    with_export = [
+        one._replace(values=(*one.values[:export], 7 * KWH, *one.values[export + 1 :])) if place % 4 == 3 else one
+        for place, one in enumerate(sent)
+    ]
+    record = record_of(*with_export)
+
+    assert {one.counting.quality for one in record.known()[:7]} == {ReadingQuality.MEASURED}
+    assert record.known()[7].counting.quality == ReadingQuality.REGISTER_DIFFERENCE
+    assert record.energies_kwh() == dict.fromkeys(range(8), 2)
+
+
+def test_another_shape_of_the_same_sum_is_left_as_it_is() -> None:
+    """Like days know better when it was used, as long as together it is what the register says."""
+    record = record_of(reading(0, 1_000), reading(3, 1_009))
+    shaped = [
+        reading(place, None, energy_kwh=energy_kwh)._replace(revision=-5, quality=int(ReadingQuality.REFERENCE_DAYS))
+        for place, energy_kwh in ((1, 5), (2, 1))
+    ]
+
+    record.take(shaped)
+
+    assert record.settle() == 0
+    assert record.energies_kwh() == {0: None, 1: 5, 2: 1, 3: 3}
+
+
+def test_a_share_is_taken_back_when_its_register_turns_out_to_have_fallen() -> None:
+    """What was used is unknown then, also in the quarter-hour that never came."""
+    record = record_of(reading(0, 1_000), reading(2, 1_007))
+
+    record.take([reading(2, 4, revision=1)])
+    record.settle()
+
+    assert record.energies_kwh() == {0: None, 1: None, 2: None}
+
+
+@given(
+    st.lists(st.integers(0, 6), min_size=3, max_size=12), st.sets(st.integers(1, 10)), st.randoms(use_true_random=False)
+)
+def test_whatever_reads_are_missing_the_sum_is_what_the_register_went_on(
+    steps_kwh: list[int], lost: set[int], random_: random.Random
+) -> None:
+    """From the first read to the last, in whatever order the others come."""
+    registers = [1_000 + sum(steps_kwh[: place + 1]) for place in range(len(steps_kwh))]
+    lost &= set(range(len(steps_kwh) - 1))
+    sent = [reading(place, register) for place, register in enumerate(registers) if place not in lost]
+    random_.shuffle(sent)
+    record = Record()
+    for one in sent:
+        record.take([one])
+        record.settle()
+
+    energies = record.energies_kwh()
+    assert sum(round((energy or 0) * KWH) for energy in energies.values()) == (registers[-1] - registers[0]) * KWH
+    assert energies.keys() == set(range(len(steps_kwh)))
+    assert record.settle() == 0
 
 
 def test_a_missing_read_that_comes_late_tells_both_intervals_beside_it() -> None:

@@ -59,14 +59,73 @@ def test_an_estimate_gives_way_to_a_reading_even_when_it_comes_later() -> None:
         assert span.superseded_in_order() == [estimate]
 
 
-def test_a_duplicate_keeps_the_earliest_times_and_adds_nothing() -> None:
-    """The same revision and value again is one reading, received when it was first received."""
+def test_a_duplicate_that_came_later_adds_nothing() -> None:
+    """The same revision and value again is one reading, received and recorded when it was first."""
+    span = Span()
+
+    span.fold([observation(receive_ms=10, record_ms=20), observation(receive_ms=11, record_ms=25)])
+
+    assert span.in_order() == [observation(receive_ms=10, record_ms=20)]
+    assert span.superseded_in_order() == []
+
+
+def test_a_duplicate_that_was_received_earlier_counts_and_the_one_recorded_first_stays() -> None:
+    """Until the earlier one was recorded, the other one was what was known."""
     span = Span()
 
     span.fold([observation(receive_ms=10, record_ms=20), observation(receive_ms=7, record_ms=25)])
 
-    assert span.in_order() == [observation(receive_ms=7, record_ms=20)]
-    assert span.superseded_in_order() == []
+    assert span.in_order() == [observation(receive_ms=7, record_ms=25)]
+    assert span.superseded_in_order() == [observation(receive_ms=10, record_ms=20)]
+    assert span.as_of(24).in_order() == [observation(receive_ms=10, record_ms=20)]
+
+
+def test_what_was_known_at_a_moment_stays_when_the_loser_of_a_conflict_comes_again() -> None:
+    """Its earlier receipt makes it count from when that was recorded on, and not before."""
+    span = Span()
+    span.fold([observation(energy=1, receive_ms=5, record_ms=10), observation(energy=2, receive_ms=7, record_ms=11)])
+    before = span.as_of(12)
+
+    span.fold([observation(energy=2, receive_ms=3, record_ms=20)])
+
+    assert span.as_of(12) == before
+    assert [one.values[0] for one in before.in_order()] == [1]
+    assert [one.values[0] for one in span.as_of(20).in_order()] == [2]
+
+
+def test_an_edit_counts_over_a_reading_of_its_revision_whichever_came_first() -> None:
+    """A person decided; that the device says otherwise is a conflict until somebody decides again."""
+    edit = observation(energy=9, receive_ms=50, quality=ReadingQuality.EDITED)
+    for some in ([observation(receive_ms=10), edit], [edit, observation(receive_ms=90)]):
+        span = Span()
+        for one in some:
+            span.fold([one])
+
+        assert span.in_order() == [edit]
+        assert span.conflicts() == {0}
+
+
+def test_a_conflict_is_two_values_of_one_revision_until_a_correction_settles_it() -> None:
+    """A duplicate, an estimate and a correction of the device's own are none."""
+    span = Span()
+    span.fold([observation(), observation(receive_ms=99), observation(energy=8, revision=-5, quality=1)])
+    assert span.conflicts() == set()
+
+    span.fold([observation(energy=6)])
+    assert span.conflicts() == {0}
+
+    span.fold([observation(energy=7, revision=1)])
+    assert span.conflicts() == set()
+
+
+def test_a_devices_correction_of_an_edited_start_is_a_conflict() -> None:
+    """What a person has put in does not count any more, and somebody should know."""
+    span = Span()
+
+    span.fold([observation(energy=9, quality=ReadingQuality.EDITED), observation(energy=7, revision=1)])
+
+    assert [one.values[0] for one in span.in_order()] == [7]
+    assert span.conflicts() == {0}
 
 
 def test_of_a_conflict_the_earliest_received_counts() -> None:
@@ -134,12 +193,51 @@ def test_a_document_gives_its_span_back(some: list[Observation]) -> None:
 
 @given(st.lists(observations, max_size=12), st.integers(-1, 3))
 def test_as_of_a_moment_it_is_what_the_readings_recorded_by_then_make(some: list[Observation], as_of_ms: int) -> None:
-    """Unless duplicates differ in their times, for those are one reading with the earliest of each."""
-    alike = {(one.offset_ms, one.revision, one.values): one for one in reversed(some)}
-    some = [one._replace(receive_ms=alike[one.offset_ms, one.revision, one.values].receive_ms) for one in some]
+    """Duplicates and conflicts among them, whenever each was received."""
     whole, then = Span(), Span()
     whole.fold(some)
 
     then.fold(one for one in some if one.record_ms <= as_of_ms)
 
     assert whole.as_of(as_of_ms) == then
+
+
+@given(st.lists(observations, max_size=20), st.randoms(use_true_random=False), st.integers(1, 4))
+def test_what_has_room_in_a_span_follows_from_all_readings_and_not_from_their_order(
+    some: list[Observation], shuffler: random.Random, group_size: int
+) -> None:
+    """With room for two superseded ones, and of those that find none not one is lost."""
+    once = Span(superseded_maximum=2)
+    once.fold(some)
+    repeated = some * 2
+    shuffler.shuffle(repeated)
+    other = Span(superseded_maximum=2)
+
+    for first in range(0, len(repeated), group_size):
+        other.fold(repeated[first : first + group_size])
+
+    assert other == once
+    assert all(len(superseded) <= 2 + 2 for superseded in other.superseded.values())
+    unbounded = Span()
+    unbounded.fold(some)
+    assert other.in_order() == unbounded.in_order()
+    assert other.measured_in_order() == unbounded.measured_in_order()
+    for offset_ms, superseded in unbounded.superseded.items():
+        rest = {*other.superseded.get(offset_ms, ()), *other.displaced.get(offset_ms, ())}
+        assert {*superseded} <= rest
+
+
+@given(st.lists(observations, max_size=20), st.integers(-1, 3))
+def test_without_the_displaced_a_moment_is_right_or_known_to_lack_them(some: list[Observation], as_of_ms: int) -> None:
+    """With them it is right in any case."""
+    whole, unbounded = Span(superseded_maximum=2), Span()
+    whole.fold(some)
+    unbounded.fold(some)
+    expected = unbounded.as_of(as_of_ms)
+
+    assert whole.as_of(as_of_ms) == expected
+    bare = Span(whole.counting, whole.superseded, superseded_maximum=2)
+    found, lacking = bare.as_of(as_of_ms), bare.lacks_at(as_of_ms)
+    assert {at: one for at, one in found.counting.items() if at not in lacking} == {
+        at: one for at, one in expected.counting.items() if at not in lacking
+    }

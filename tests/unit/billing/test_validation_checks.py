@@ -1,17 +1,22 @@
 """Each rule finds what breaks it, and nothing on the day of an ordinary household."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from billing import validation_checks as checks
+from billing.meter_facts import MeterFacts
 from billing.metered_interval import MeteredInterval
+from billing.observation import Observation
 from billing.register import RegisterOutcome, RegisterRead, RegisterScale, differences
 from billing.validation_rule import Finding, Severity, ValidationRule, ValidationThresholds
+from billing.window_validation import findings_of
 
 QUARTER_MS = 900_000
+HOUR_MS = 4 * QUARTER_MS
 DAY_MS = 96 * QUARTER_MS
 KWH = 1_000_000
 THRESHOLDS = ValidationThresholds()
@@ -45,6 +50,40 @@ def test_a_clock_that_is_ahead(skew_minutes: int, expected: list[Severity]) -> N
     one = MeteredInterval(0, QUARTER_MS, 1, QUARTER_MS - skew_minutes * 60_000)
 
     assert [finding.severity for finding in checks.clock([one], THRESHOLDS)] == expected
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "skew_ms", "is_found"),
+    [(60_000, 60_000, False), (60_000, 60_001, True), (5_000, 60_001, True), (120_000, 120_001, True)],
+)
+def test_a_clock_that_is_ahead_by_more_than_a_short_interval(interval_ms: int, skew_ms: int, is_found: bool) -> None:
+    """A meter of every minute is in the wrong minute long before its clock is three minutes ahead."""
+    one = MeteredInterval(0, interval_ms, 1, interval_ms - skew_ms)
+
+    assert bool(list(checks.clock([one], THRESHOLDS))) == is_found
+
+
+def test_energy_of_a_meter_out_of_operation_is_told_and_its_zeros_are_not() -> None:
+    """From when on it is out of operation; before that it is a meter like any other."""
+    day = [
+        (at_ms, Observation(at_ms, 0, QUARTER_MS, at_ms + QUARTER_MS, 0, (0, *(None,) * 9)))
+        for at_ms in range(0, 2 * DAY_MS, QUARTER_MS)
+    ]
+    used = [
+        (at_ms, one._replace(values=(7, *one.values[1:]))) if at_ms == DAY_MS + HOUR_MS else (at_ms, one)
+        for at_ms, one in day
+    ]
+    active = MeterFacts("m", QUARTER_MS, "UTC", 10.0, 0)
+    gone = replace(active, inactive_from_ms=DAY_MS)
+
+    assert rules(findings_of(active, day, DAY_MS, 2 * DAY_MS, THRESHOLDS)) == [
+        (ValidationRule.ZERO_RUN, Severity.WARNING)
+    ]
+    assert {one.rule for one in findings_of(active, used, DAY_MS, 2 * DAY_MS, THRESHOLDS)} == {ValidationRule.ZERO_RUN}
+    assert findings_of(gone, day, DAY_MS, 2 * DAY_MS, THRESHOLDS) == []
+    assert rules(findings_of(gone, day, 0, DAY_MS, THRESHOLDS)) == [(ValidationRule.ZERO_RUN, Severity.WARNING)]
+    (found,) = [one for one in findings_of(gone, used, DAY_MS, 2 * DAY_MS, THRESHOLDS) if one.value == 7]
+    assert (found.rule, found.start_ms) == (ValidationRule.INACTIVE_USAGE, DAY_MS + HOUR_MS)
 
 
 def test_gaps_overlaps_and_lengths() -> None:
@@ -164,6 +203,17 @@ def test_intervals_must_add_up_to_the_register(last: int, value: int | None) -> 
     assert [(finding.rule, finding.value) for finding in found] == (
         [] if value is None else [(ValidationRule.SUM, value)]
     )
+
+
+def test_estimates_that_do_not_meet_the_register_are_told() -> None:
+    """Two kilowatt-hours by the register, one of them measured and half of one estimated."""
+    reads = [RegisterRead(place * QUARTER_MS, place * KWH) for place in (0, 2)]
+    steps = differences(reads, [], RegisterScale(5, 10.0))
+    first, second = quarters([KWH, KWH // 2])
+
+    found = list(checks.register_and_sum([first, second._replace(is_estimated=True)], steps, 1000))
+
+    assert [(finding.rule, finding.value) for finding in found] == [(ValidationRule.SUM, -KWH // 2)]
 
 
 def test_what_intervals_do_not_cover_is_not_compared() -> None:

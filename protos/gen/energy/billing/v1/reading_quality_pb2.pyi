@@ -34,6 +34,10 @@ class _ReadingQualityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Readin
     """Put in by a person, who and why being on record."""
     READING_QUALITY_REGISTER_DIFFERENCE: _ReadingQuality.ValueType  # 5
     """A device measured it, but for the energy, which is what its registers say was used in the interval."""
+    READING_QUALITY_REGISTER_SHARE: _ReadingQuality.ValueType  # 6
+    """An estimate of when: the energy is an even share of what registers say was used in a longer time, in which reads are missing.
+    Together these shares are what the register went on.
+    """
 
 class ReadingQuality(_ReadingQuality, metaclass=_ReadingQualityEnumTypeWrapper):
     """Where a reading comes from. An estimate gives way to whatever a device sends for the same start, whichever comes first."""
@@ -50,4 +54,8 @@ READING_QUALITY_EDITED: ReadingQuality.ValueType  # 4
 """Put in by a person, who and why being on record."""
 READING_QUALITY_REGISTER_DIFFERENCE: ReadingQuality.ValueType  # 5
 """A device measured it, but for the energy, which is what its registers say was used in the interval."""
+READING_QUALITY_REGISTER_SHARE: ReadingQuality.ValueType  # 6
+"""An estimate of when: the energy is an even share of what registers say was used in a longer time, in which reads are missing.
+Together these shares are what the register went on.
+"""
 Global___ReadingQuality: _TypeAlias = ReadingQuality  # noqa: Y015

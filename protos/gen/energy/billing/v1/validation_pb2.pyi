@@ -28,7 +28,9 @@ class _ValidationRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Valida
     VALIDATION_RULE_UNSPECIFIED: _ValidationRule.ValueType  # 0
     """Never answered."""
     VALIDATION_RULE_CLOCK: _ValidationRule.ValueType  # 1
-    """The clock of the device is ahead: a reading came before its interval was over. Milliseconds."""
+    """The clock of the device is ahead: a reading came long before its interval was over, by three minutes or, if that is less, by
+    an interval or a minute. Milliseconds.
+    """
     VALIDATION_RULE_GAP: _ValidationRule.ValueType  # 2
     """Time is not covered by readings, estimates among them. Milliseconds."""
     VALIDATION_RULE_OVERLAP: _ValidationRule.ValueType  # 3
@@ -50,13 +52,21 @@ class _ValidationRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Valida
     none, of the 30 days before. Percent, negative.
     """
     VALIDATION_RULE_ZERO_RUN: _ValidationRule.ValueType  # 10
-    """Nothing was used for 24 hours or longer. Milliseconds."""
+    """Nothing was used for 24 hours or longer, by a meter that is active. Milliseconds."""
     VALIDATION_RULE_FLAT_LINE: _ValidationRule.ValueType  # 11
     """The same energy, not zero, in 24 intervals or more. Intervals."""
     VALIDATION_RULE_SUM: _ValidationRule.ValueType  # 12
     """Intervals do not add up to their register, by more than one count of it or 0.1 percent. Milliwatt-hours."""
     VALIDATION_RULE_REGISTER: _ValidationRule.ValueType  # 13
     """A register was reset, or rose by more than the connection can pass: what was used is unknown."""
+    VALIDATION_RULE_CONFLICT: _ValidationRule.ValueType  # 14
+    """A device has sent two values of one revision, or another value than a person has put in: the one received first counts, an
+    edit above its own revision. A correction of the device, or an edit, settles it.
+    """
+    VALIDATION_RULE_QUARANTINED: _ValidationRule.ValueType  # 15
+    """Readings are set aside and in no answer: `ListQuarantinedReadings` says why."""
+    VALIDATION_RULE_INACTIVE_USAGE: _ValidationRule.ValueType  # 16
+    """A meter that is not active has measured energy. Milliwatt-hours."""
 
 class ValidationRule(_ValidationRule, metaclass=_ValidationRuleEnumTypeWrapper):
     """A rule that readings are validated by."""
@@ -64,7 +74,9 @@ class ValidationRule(_ValidationRule, metaclass=_ValidationRuleEnumTypeWrapper):
 VALIDATION_RULE_UNSPECIFIED: ValidationRule.ValueType  # 0
 """Never answered."""
 VALIDATION_RULE_CLOCK: ValidationRule.ValueType  # 1
-"""The clock of the device is ahead: a reading came before its interval was over. Milliseconds."""
+"""The clock of the device is ahead: a reading came long before its interval was over, by three minutes or, if that is less, by
+an interval or a minute. Milliseconds.
+"""
 VALIDATION_RULE_GAP: ValidationRule.ValueType  # 2
 """Time is not covered by readings, estimates among them. Milliseconds."""
 VALIDATION_RULE_OVERLAP: ValidationRule.ValueType  # 3
@@ -86,13 +98,21 @@ VALIDATION_RULE_LOW_USAGE: ValidationRule.ValueType  # 9
 none, of the 30 days before. Percent, negative.
 """
 VALIDATION_RULE_ZERO_RUN: ValidationRule.ValueType  # 10
-"""Nothing was used for 24 hours or longer. Milliseconds."""
+"""Nothing was used for 24 hours or longer, by a meter that is active. Milliseconds."""
 VALIDATION_RULE_FLAT_LINE: ValidationRule.ValueType  # 11
 """The same energy, not zero, in 24 intervals or more. Intervals."""
 VALIDATION_RULE_SUM: ValidationRule.ValueType  # 12
 """Intervals do not add up to their register, by more than one count of it or 0.1 percent. Milliwatt-hours."""
 VALIDATION_RULE_REGISTER: ValidationRule.ValueType  # 13
 """A register was reset, or rose by more than the connection can pass: what was used is unknown."""
+VALIDATION_RULE_CONFLICT: ValidationRule.ValueType  # 14
+"""A device has sent two values of one revision, or another value than a person has put in: the one received first counts, an
+edit above its own revision. A correction of the device, or an edit, settles it.
+"""
+VALIDATION_RULE_QUARANTINED: ValidationRule.ValueType  # 15
+"""Readings are set aside and in no answer: `ListQuarantinedReadings` says why."""
+VALIDATION_RULE_INACTIVE_USAGE: ValidationRule.ValueType  # 16
+"""A meter that is not active has measured energy. Milliwatt-hours."""
 Global___ValidationRule: _TypeAlias = ValidationRule  # noqa: Y015
 
 class _ValidationSeverity:
@@ -308,3 +328,47 @@ class MeterExchange(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__initial_import_register_kwh) -> _WhichOneofReturnType__initial_import_register_kwh | None: ...
 
 Global___MeterExchange: _TypeAlias = MeterExchange  # noqa: Y015
+
+@_typing.final
+class QuarantinedReadings(_message.Message):
+    """Readings that came in one batch and could not be folded into the documents that answers are made of. They are in the log, and
+    in no answer, though answers may be complete through a time after they came.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    QUARANTINE_TIME_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.str
+    """The batch, as `ReplayQuarantinedReadings` names it."""
+    device_id: _builtins.str
+    """The device. Empty: it is not on record, only `reason` tells."""
+    reason: _builtins.str
+    """Why they could not be folded."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the hour the readings are of, UTC."""
+
+    @_builtins.property
+    def quarantine_time(self) -> _timestamp_pb2.Timestamp:
+        """When they were set aside, UTC. Absent: it is not on record."""
+
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.str = ...,
+        device_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        quarantine_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quarantine_time", b"quarantine_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "device_id", b"device_id", "quarantine_time", b"quarantine_time", "reason", b"reason", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarantinedReadings: _TypeAlias = QuarantinedReadings  # noqa: Y015

@@ -422,3 +422,111 @@ class ListMeterExchangesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListMeterExchangesResponse: _TypeAlias = ListMeterExchangesResponse  # noqa: Y015
+
+@_typing.final
+class ListQuarantinedReadingsRequest(_message.Message):
+    """Request of ListQuarantinedReadings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The device, of any kind. Empty: all."""
+    page_size: _builtins.int
+    """Most batches to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuarantinedReadingsRequest: _TypeAlias = ListQuarantinedReadingsRequest  # noqa: Y015
+
+@_typing.final
+class ListQuarantinedReadingsResponse(_message.Message):
+    """Response of ListQuarantinedReadings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.QuarantinedReadings]:
+        """What is set aside: for each batch an entry for each device and hour."""
+
+    def __init__(
+        self,
+        *,
+        quarantined: _abc.Iterable[_validation_pb2.QuarantinedReadings] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "quarantined", b"quarantined"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListQuarantinedReadingsResponse: _TypeAlias = ListQuarantinedReadingsResponse  # noqa: Y015
+
+@_typing.final
+class ReplayQuarantinedReadingsRequest(_message.Message):
+    """Request of ReplayQuarantinedReadings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_IDS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """True: every batch that is set aside."""
+    @_builtins.property
+    def batch_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The batches, at most 1000. This or `all`."""
+
+    def __init__(
+        self,
+        *,
+        batch_ids: _abc.Iterable[_builtins.str] | None = ...,
+        all: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "batch_ids", b"batch_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayQuarantinedReadingsRequest: _TypeAlias = ReplayQuarantinedReadingsRequest  # noqa: Y015
+
+@_typing.final
+class ReplayQuarantinedReadingsResponse(_message.Message):
+    """Response of ReplayQuarantinedReadings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_COUNT_FIELD_NUMBER: _builtins.int
+    batch_count: _builtins.int
+    """Batches that were set aside and wait to be folded now."""
+    def __init__(
+        self,
+        *,
+        batch_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_count", b"batch_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayQuarantinedReadingsResponse: _TypeAlias = ReplayQuarantinedReadingsResponse  # noqa: Y015

@@ -65,6 +65,16 @@ class ValidationServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesResponse.FromString,
                 _registered_method=True)
+        self.ListQuarantinedReadings = channel.unary_unary(
+                '/energy.billing.v1.ValidationService/ListQuarantinedReadings',
+                request_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListQuarantinedReadingsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListQuarantinedReadingsResponse.FromString,
+                _registered_method=True)
+        self.ReplayQuarantinedReadings = channel.unary_unary(
+                '/energy.billing.v1.ValidationService/ReplayQuarantinedReadings',
+                request_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ReplayQuarantinedReadingsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ReplayQuarantinedReadingsResponse.FromString,
+                _registered_method=True)
 
 
 class ValidationServiceServicer:
@@ -122,6 +132,21 @@ class ValidationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuarantinedReadings(self, request, context):
+        """Lists the readings that could not be folded and are in no answer, by batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayQuarantinedReadings(self, request, context):
+        """Folds batches again whose readings were set aside, once the cause is gone. From then on they are in answers; a batch that
+        still cannot be folded is set aside again. Doing it again is safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ValidationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -154,6 +179,16 @@ def add_ValidationServiceServicer_to_server(servicer, server):
                     servicer.ListMeterExchanges,
                     request_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesResponse.SerializeToString,
+            ),
+            'ListQuarantinedReadings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuarantinedReadings,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListQuarantinedReadingsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ListQuarantinedReadingsResponse.SerializeToString,
+            ),
+            'ReplayQuarantinedReadings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayQuarantinedReadings,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ReplayQuarantinedReadingsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_validation__service__pb2.ReplayQuarantinedReadingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -319,6 +354,60 @@ class ValidationService:
             '/energy.billing.v1.ValidationService/ListMeterExchanges',
             energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_validation__service__pb2.ListMeterExchangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuarantinedReadings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.ValidationService/ListQuarantinedReadings',
+            energy_dot_billing_dot_v1_dot_validation__service__pb2.ListQuarantinedReadingsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_validation__service__pb2.ListQuarantinedReadingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayQuarantinedReadings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.ValidationService/ReplayQuarantinedReadings',
+            energy_dot_billing_dot_v1_dot_validation__service__pb2.ReplayQuarantinedReadingsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_validation__service__pb2.ReplayQuarantinedReadingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

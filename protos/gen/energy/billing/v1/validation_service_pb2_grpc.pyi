@@ -57,6 +57,12 @@ class ValidationServiceStub:
     """
     ListMeterExchanges: _grpc.UnaryUnaryMultiCallable[_validation_service_pb2.ListMeterExchangesRequest, _validation_service_pb2.ListMeterExchangesResponse]
     """Lists the exchanges of the meter of a device, by time."""
+    ListQuarantinedReadings: _grpc.UnaryUnaryMultiCallable[_validation_service_pb2.ListQuarantinedReadingsRequest, _validation_service_pb2.ListQuarantinedReadingsResponse]
+    """Lists the readings that could not be folded and are in no answer, by batch."""
+    ReplayQuarantinedReadings: _grpc.UnaryUnaryMultiCallable[_validation_service_pb2.ReplayQuarantinedReadingsRequest, _validation_service_pb2.ReplayQuarantinedReadingsResponse]
+    """Folds batches again whose readings were set aside, once the cause is gone. From then on they are in answers; a batch that
+    still cannot be folded is set aside again. Doing it again is safe.
+    """
 
 @_typing.type_check_only
 class ValidationServiceAsyncStub(ValidationServiceStub):
@@ -87,6 +93,12 @@ class ValidationServiceAsyncStub(ValidationServiceStub):
     """
     ListMeterExchanges: _aio.UnaryUnaryMultiCallable[_validation_service_pb2.ListMeterExchangesRequest, _validation_service_pb2.ListMeterExchangesResponse]  # type: ignore[assignment]
     """Lists the exchanges of the meter of a device, by time."""
+    ListQuarantinedReadings: _aio.UnaryUnaryMultiCallable[_validation_service_pb2.ListQuarantinedReadingsRequest, _validation_service_pb2.ListQuarantinedReadingsResponse]  # type: ignore[assignment]
+    """Lists the readings that could not be folded and are in no answer, by batch."""
+    ReplayQuarantinedReadings: _aio.UnaryUnaryMultiCallable[_validation_service_pb2.ReplayQuarantinedReadingsRequest, _validation_service_pb2.ReplayQuarantinedReadingsResponse]  # type: ignore[assignment]
+    """Folds batches again whose readings were set aside, once the cause is gone. From then on they are in answers; a batch that
+    still cannot be folded is set aside again. Doing it again is safe.
+    """
 
 class ValidationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Validation, estimation and editing of readings at rest."""
@@ -150,5 +162,23 @@ class ValidationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_validation_service_pb2.ListMeterExchangesResponse, _abc.Awaitable[_validation_service_pb2.ListMeterExchangesResponse]]:
         """Lists the exchanges of the meter of a device, by time."""
+
+    @_abc_1.abstractmethod
+    def ListQuarantinedReadings(
+        self,
+        request: _validation_service_pb2.ListQuarantinedReadingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_validation_service_pb2.ListQuarantinedReadingsResponse, _abc.Awaitable[_validation_service_pb2.ListQuarantinedReadingsResponse]]:
+        """Lists the readings that could not be folded and are in no answer, by batch."""
+
+    @_abc_1.abstractmethod
+    def ReplayQuarantinedReadings(
+        self,
+        request: _validation_service_pb2.ReplayQuarantinedReadingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_validation_service_pb2.ReplayQuarantinedReadingsResponse, _abc.Awaitable[_validation_service_pb2.ReplayQuarantinedReadingsResponse]]:
+        """Folds batches again whose readings were set aside, once the cause is gone. From then on they are in answers; a batch that
+        still cannot be folded is set aside again. Doing it again is safe.
+        """
 
 def add_ValidationServiceServicer_to_server(servicer: ValidationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
