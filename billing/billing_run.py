@@ -1,7 +1,7 @@
 """Has the invoices of a month drafted, for whoever only starts programs: `python -m billing.billing_run`.
 
-It asks the running service, as anybody may; doing it again changes nothing but drafts that have become old. No call lasts
-longer than its connection, so with many accounts there are several, each after the last account of the one before.
+It asks the running service, as anybody may; doing it again changes nothing but drafts that have become old. No call
+lasts longer than its connection, so with many accounts there are several, each after the last account of the one before.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ async def run(
 ) -> int:
     """Exit code 0 when every account was looked at, whatever became of it; 1 when the service did not do so.
 
-    A run whose call is cut goes on after the last account that it was told of. It is given up when there is no pause left:
-    before each call that follows one without progress comes the next of `pauses`, in seconds.
+    A run whose call is cut goes on after the last account that it was told of. Between calls it pauses, longer each time
+    that there was no progress; when no one of `pauses`, in seconds, is left, it is given up.
     """
     tally, waits = _Tally(after_account_id), iter(pauses)
     end = time.monotonic() + LIMIT_SECONDS
