@@ -1,7 +1,8 @@
 """Has the invoices of a month drafted, for whoever only starts programs: `python -m billing.billing_run`.
 
 It asks the running service, as anybody may; doing it again changes nothing but drafts that have become old. No call
-lasts longer than its connection, so with many accounts there are several, each after the last account of the one before.
+lasts longer than its connection, so with many accounts there are several, each after the last account of the one
+before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TextIO
 
@@ -66,13 +66,13 @@ def month_after(first: date) -> date:
     return date(first.year + first.month // _LAST_MONTH, first.month % _LAST_MONTH + 1, 1)
 
 
-@dataclass(slots=True)
 class _Tally:
     """What came of the accounts up to the last one that was looked at, over all calls that it took."""
 
-    last_account_id: str
-    account_count: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
+    def __init__(self, after_account_id: str) -> None:
+        self.last_account_id = after_account_id
+        self.account_count = 0
+        self.counts: Counter[str] = Counter()
 
 
 async def run(
@@ -80,8 +80,8 @@ async def run(
 ) -> int:
     """Exit code 0 when every account was looked at, whatever became of it; 1 when the service did not do so.
 
-    A run whose call is cut goes on after the last account that it was told of. Between calls it pauses, longer each time
-    that there was no progress; when no one of `pauses`, in seconds, is left, it is given up.
+    A run whose call is cut goes on after the last account that it was told of. Between calls it pauses, longer each
+    time that there was no progress; when none of `pauses`, in seconds, is left, it is given up.
     """
     tally, waits = _Tally(after_account_id), iter(pauses)
     end = time.monotonic() + LIMIT_SECONDS
