@@ -124,6 +124,22 @@ def test_figures_that_are_looked_for_exist() -> None:
     assert all(f'"{name}"' in code for name in names.split("|"))
 
 
+def test_a_restore_begins_by_suspending_what_the_calendar_starts(prod: Overlay, servers: Overlay) -> None:
+    """Each job that runs by itself, before anything is dropped; and lets them run again at the end."""
+    page = (ROOT / "k8s/RESTORE.md").read_text()
+    by_calendar = {
+        name
+        for part in (prod, servers)
+        for name, each in part.of_kind("CronJob").items()
+        if not each["spec"].get("suspend", False)
+    }
+
+    before, after = page.split("db.dropDatabase()")
+
+    assert set(re.findall(r"patch cronjob/(\S+) .*\"suspend\": true", before)) == by_calendar
+    assert set(re.findall(r"patch cronjob/(\S+) .*\"suspend\": false", after)) == by_calendar
+
+
 def test_settings_and_files_that_are_spoken_of_exist() -> None:
     """Some service reads each variable, and paths lead to files."""
     variables = set().union(*(settable(service) for service in SERVICES))
