@@ -1,6 +1,7 @@
 """That the pages for operators speak of things that exist, and that their arithmetic is right."""
 
 import base64
+import os
 import re
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def test_pods_and_claims_that_are_named_are_those_of_the_stateful_sets(servers: 
         for number in range(each["spec"]["replicas"])
     }
     programs = {
-        "mongodb": {"bash", "mongosh"},
+        "mongodb": {"bash", "df", "mongosh"},
         "rabbitmq": {"df", "rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-queues"},
     }
     commands = re.findall(r"-n gridmesh-servers exec (?:-it )?(\S+) -- (\S+)", _RUNBOOK)
@@ -138,6 +139,26 @@ def test_a_restore_begins_by_suspending_what_the_calendar_starts(prod: Overlay, 
 
     assert set(re.findall(r"patch cronjob/(\S+) .*\"suspend\": true", before)) == by_calendar
     assert set(re.findall(r"patch cronjob/(\S+) .*\"suspend\": false", after)) == by_calendar
+
+
+def test_monitors_and_rules_get_the_label_that_a_stock_prometheus_looks_for(tmp_path: Path) -> None:
+    """By the patch that the runbook has, in an overlay over production and its servers."""
+    (block,) = re.findall(r"```yaml\n(patches:.*?)```", _RUNBOOK, re.DOTALL)
+    overlay = os.path.relpath(ROOT / "k8s/overlays/prod-inside", tmp_path.resolve())
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [{overlay}]\n{block}")
+
+    patched = rendered(str(tmp_path))
+
+    seen = {
+        (each["kind"], each["metadata"]["name"]): each["metadata"]["labels"].get("release")
+        for each in patched.manifests
+        if each["kind"] in {"ServiceMonitor", "PrometheusRule"}
+    }
+    assert {kind for kind, _ in seen} == {"ServiceMonitor", "PrometheusRule"}
+    assert set(seen.values()) == {"kube-prometheus-stack"}
+    assert len(seen) == sum(
+        each["kind"] in {"ServiceMonitor", "PrometheusRule"} for each in rendered("prod-inside").manifests
+    )
 
 
 def test_settings_and_files_that_are_spoken_of_exist() -> None:
