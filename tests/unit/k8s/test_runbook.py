@@ -27,7 +27,7 @@ _KINDS = {
     "scaledobject": "ScaledObject",
     "cronjob": "CronJob",
 }
-_JOBS = {"job/mongodb-replica-set", "job/backup-now", "job/restore-1", "job/billing-run-now"}
+_JOBS = {"job/mongodb-replica-set", "job/backup-now", "job/restore-1", "job/billing-run-now", "job/prepare-0.1.0"}
 
 
 def deploy_block() -> str:
@@ -74,7 +74,7 @@ def test_commands_name_only_what_is_in_the_manifests() -> None:
 
     assert len(named) > 10
     assert named - existing == set()
-    assert set(re.findall(r"\bjob/[a-z0-9-]+", _PAGES)) == _JOBS
+    assert set(re.findall(r"\bjob/[a-z0-9.-]*[a-z0-9]", _PAGES)) == _JOBS
 
 
 def test_pods_and_claims_that_are_named_are_those_of_the_stateful_sets(servers: Overlay) -> None:

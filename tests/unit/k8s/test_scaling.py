@@ -113,7 +113,10 @@ def test_one_node_has_the_servers_inside_and_production_has_not() -> None:
     """There they are clusters that somebody runs."""
     inside = {name: set(rendered(name).workloads()) - set(SERVICES) for name in ("dev", "prod")}
 
-    assert inside == {"dev": {"mongodb", "rabbitmq", "redis", "billing-run"}, "prod": {"billing-run"}}
+    assert inside == {
+        "dev": {"mongodb", "rabbitmq", "redis", "billing-run", "prepare"},
+        "prod": {"billing-run", "prepare"},
+    }
 
 
 def test_one_node_is_small(dev: Overlay) -> None:
