@@ -162,7 +162,7 @@ proto: $(INSTALLED) ## regenerates protos/gen from the protos
 rules: ## rewrites the manifest of Prometheus' rules from the rule files that the local mesh loads
 	@cd k8s/base/monitoring && { \
 	  echo '# Made by `make rules` of the rule files beside it.'; \
-	  for name in recording-rules alerting-rules; do \
+	  for name in recording-rules alerting-rules cluster-rules; do \
 	    echo '---'; \
 	    printf '%s\n' 'apiVersion: monitoring.coreos.com/v1' 'kind: PrometheusRule' 'metadata:' "  name: $$name" 'spec:'; \
 	    sed -e '/^#/d' -e 's/^./  &/' "$$name.yaml"; \

@@ -1,4 +1,4 @@
-"""Starts billing: `python -m billing`, settings from the environment."""
+"""Starts billing: `python -m billing`, settings from the environment; `--prepare` only makes what it needs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import sys
 
 from billing.app import run
 from billing.config import BillingConfig
+from billing.prepare import prepare
 from common.lifecycle import run_service
+from common.preparation import ARGUMENT, run_preparation
 
 
 async def main(stop: asyncio.Event) -> None:
@@ -16,5 +18,10 @@ async def main(stop: asyncio.Event) -> None:
     await run(BillingConfig.load(os.environ), stop)
 
 
+async def prepare_alone() -> None:
+    """Makes what the servers have to have for it, and serves nobody."""
+    await prepare(BillingConfig.load(os.environ))
+
+
 if __name__ == "__main__":
-    sys.exit(run_service(main))
+    sys.exit(run_preparation(prepare_alone) if sys.argv[1:] == [ARGUMENT] else run_service(main))

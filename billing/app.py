@@ -24,17 +24,17 @@ from billing.day_notice_store import Day
 from billing.live_cache import LiveCache
 from billing.live_publisher import LivePublisher
 from billing.merger import Merger
+from billing.prepare import prepare_store
 from billing.price_cache import PriceCache
-from billing.pricing_wiring import event_consumer, prepare_prices, pricing_tasks, region_pricing
+from billing.pricing_wiring import event_consumer, pricing_tasks, region_pricing
 from billing.quarantine_store import QuarantineStore
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
 from billing.retention_wiring import retention_tasks
 from billing.roller import Roller, RollerMetrics
 from billing.schema import Kind
-from billing.servicers import prepare_doors, servicers_of
+from billing.servicers import servicers_of
 from billing.validation_progress_store import ValidationProgressStore
 from billing.validation_sweep import SweepMetrics, ValidationSweep
-from billing.validation_wiring import prepare_validation
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
@@ -186,11 +186,7 @@ async def _start_when_ready(
     retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
     async for attempt in retried:
         with attempt:
-            await readings.log.prepare()
-            await readings.history.prepare()
-            await prepare_doors(database)
-            await prepare_validation(database)
-            await prepare_prices(database)
+            await prepare_store(database, readings.log, readings.history)
     lifecycle.start_task("log_writer", readings.writer.run())
     lifecycle.start_task("watermarks", readings.watermarks.run())
     lifecycle.start_task("complete_through", readings.complete_through.run())

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
 from typing import Protocol
@@ -39,7 +39,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the drafts of a period have come, and the failures since the report before."""
+    """How far the drafts of a period have come, and the failures since the report before.
+
+    Every account up to `last_account_id` was looked at; it is empty while none was.
+    """
 
     account_count: int
     done_count: int = 0
@@ -49,6 +52,7 @@ class Progress:
     failed_count: int = 0
     adjusted_count: int = 0
     failures: tuple[Failure, ...] = ()
+    last_account_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ async def generate(
     while some := list(islice(waiting, _ACCOUNTS_A_REPORT)):
         periods = [AccountPeriod(account_id, start_date, end_date) for account_id in some]
         outcomes = [outcome async for outcome in _outcomes(book, periods)]
-        progress = _added(progress, outcomes)
+        progress = replace(_added(progress, outcomes), last_account_id=some[-1])
         yield progress
     if not progress.done_count:
         yield progress

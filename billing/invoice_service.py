@@ -41,10 +41,10 @@ class AccountsRegistry(Protocol):
     def is_complete(self) -> bool:
         """Whether all of them are known."""
 
-    def account_count(self, kind: int, region: str = "") -> int:
-        """How many accounts have a device of a kind, in a region where one is named."""
+    def account_count(self, kind: int, region: str = "", after: str = "") -> int:
+        """How many accounts after one have a device of a kind, in a region where one is named."""
 
-    def accounts(self, kind: int, region: str = "") -> Iterable[str]:
+    def accounts(self, kind: int, region: str = "", after: str = "") -> Iterable[str]:
         """These accounts in order."""
 
 
@@ -87,8 +87,11 @@ class InvoiceService(ListingMethods):
         violations: list[FieldViolation] = []
         if request.account_id:
             violations += id_violations("account_id", request.account_id)
-        if request.account_id and request.region:
-            violations.append(FieldViolation("region", "OUT_OF_RANGE", "must be empty where an account is named"))
+        if request.after_account_id:
+            violations += id_violations("after_account_id", request.after_account_id)
+        for name in ("region", "after_account_id"):
+            if request.account_id and getattr(request, name):
+                violations.append(FieldViolation(name, "OUT_OF_RANGE", "must be empty where an account is named"))
         start_date, end_date = days_of(request, violations)
         refuse(violations)
         if not self._registry.is_complete:
@@ -97,8 +100,9 @@ class InvoiceService(ListingMethods):
         count = 1
         if not request.account_id:
             # There may be very many: they are counted and walked, and never at hand all at once.
-            count = self._registry.account_count(DEVICE_KIND_METER, request.region)
-            accounts = self._registry.accounts(DEVICE_KIND_METER, request.region)
+            after = request.after_account_id
+            count = self._registry.account_count(DEVICE_KIND_METER, request.region, after)
+            accounts = self._registry.accounts(DEVICE_KIND_METER, request.region, after)
         async for progress in generate(self._book, accounts, count, start_date, end_date):
             yield pb.GenerateInvoicesResponse(
                 account_count=progress.account_count,
@@ -109,6 +113,7 @@ class InvoiceService(ListingMethods):
                 failed_count=progress.failed_count,
                 adjusted_count=progress.adjusted_count,
                 failures=[_failure_message(failure) for failure in progress.failures],
+                last_account_id=progress.last_account_id,
             )
 
     async def GetInvoice(self, request: pb.GetInvoiceRequest, context: Context) -> pb.GetInvoiceResponse:

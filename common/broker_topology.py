@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import aiormq
 from aiormq.abc import AbstractChannel
 
 from common.broker_connection import BrokerConnection
@@ -12,6 +13,8 @@ from common.logs import get_logger
 from common.topology import QueueLimits, declare
 
 _RETRY_SECONDS = 0.5
+# A quorum queue takes some hundredths of a second, and there may be hundreds.
+_ONCE_SECONDS = 600.0
 _DEFAULT_LIMITS = QueueLimits()
 
 _log = get_logger(__name__)
@@ -53,3 +56,18 @@ class GrowingTopology:
         with broker_failures():
             await self.declare(channel)
             await channel.close()
+
+
+async def declare_once(amqp_url: str, partitions: int) -> None:
+    """Declares everything by a connection of its own; harmless when it is there with the same arguments.
+
+    Raises:
+        aiormq.exceptions.ChannelPreconditionFailed: something is there with other arguments; its text says what.
+        aiormq.exceptions.AMQPError, OSError, TimeoutError: the broker is away.
+    """
+    async with asyncio.timeout(_ONCE_SECONDS):
+        connection = await aiormq.connect(amqp_url)
+        try:
+            await declare(await connection.channel(publisher_confirms=False), partitions)
+        finally:
+            await connection.close()

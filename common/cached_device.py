@@ -100,9 +100,9 @@ class DeviceIndex:
         """The regions that have a device, in order."""
         return sorted(self._by_region)
 
-    def account_count(self, kind: int, region: str = "") -> int:
-        """How many accounts have a device of a kind, in a region where one is named."""
-        return sum(1 for _ in self._accounts(kind, region))
+    def account_count(self, kind: int, region: str = "", after: str = "") -> int:
+        """How many accounts after one have a device of a kind, in a region where one is named."""
+        return sum(1 for one in self._accounts(kind, region) if one > after)
 
     def accounts_after(self, after: str, limit: int, kind: int, region: str = "") -> list[str]:
         """So many of these accounts in order, after one."""

@@ -14,7 +14,6 @@ Database = AsyncIOMotorDatabase[dict[str, Any]]
 # Away is told within this time, so that a caller hears UNAVAILABLE instead of waiting.
 _SERVER_SELECTION_TIMEOUT_MS = 2_000
 _CONNECT_TIMEOUT_MS = 2_000
-_SOCKET_TIMEOUT_MS = 30_000
 # How often the driver looks after the server: two looks without an answer, and it drops every connection with whatever
 # still waits on it, long before the socket times out.
 _HEARTBEAT_MS = 2_000
@@ -24,10 +23,13 @@ _PING_TIMEOUT_MS = 1_000
 IDS_A_QUESTION = 50
 
 
-def open_database(url: str, name: str = "gridmesh", *, appname: str = "gridmesh") -> Database:
+def open_database(
+    url: str, name: str = "gridmesh", *, appname: str = "gridmesh", answer_timeout_seconds: float = 30.0
+) -> Database:
     """A database handle; connects at the first command. Writes are acknowledged by a majority and journalled.
 
-    Close it with `close(database)`.
+    A server that has not answered a command within `answer_timeout_seconds` is given up. Close it with
+    `close(database)`.
     """
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
         url,
@@ -39,7 +41,7 @@ def open_database(url: str, name: str = "gridmesh", *, appname: str = "gridmesh"
         uuidRepresentation="standard",
         serverSelectionTimeoutMS=_SERVER_SELECTION_TIMEOUT_MS,
         connectTimeoutMS=_CONNECT_TIMEOUT_MS,
-        socketTimeoutMS=_SOCKET_TIMEOUT_MS,
+        socketTimeoutMS=round(answer_timeout_seconds * 1000),
         heartbeatFrequencyMS=_HEARTBEAT_MS,
         maxPoolSize=32,
     )

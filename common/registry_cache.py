@@ -104,13 +104,12 @@ class RegistryCache:
             return False
         return True
 
-    def account_count(self, kind: int, region: str = "") -> int:
-        """How many accounts have a device of a kind, in a region where one is named."""
-        return self._index.account_count(kind, region)
+    def account_count(self, kind: int, region: str = "", after: str = "") -> int:
+        """How many accounts after one have a device of a kind, in a region where one is named."""
+        return self._index.account_count(kind, region, after)
 
-    def accounts(self, kind: int, region: str = "") -> Iterator[str]:
+    def accounts(self, kind: int, region: str = "", after: str = "") -> Iterator[str]:
         """These accounts in order, some at a time: whoever comes meanwhile is among them if it is their turn yet."""
-        after = ""
         while some := self._index.accounts_after(after, _ACCOUNTS_AT_ONCE, kind, region):
             yield from some
             after = some[-1]

@@ -1,10 +1,10 @@
-# Puts an archive back into a replica set that has no data of the mesh: the newest one, or the one that is named.
+# Puts an archive back into a replica set that has no data of the mesh: the newest one with readings, or the one that is named.
 set -eu
 umask 077
 
 members=mongodb-0.mongodb.gridmesh-servers:27017,mongodb-1.mongodb.gridmesh-servers:27017
 members=$members,mongodb-2.mongodb.gridmesh-servers:27017
-archive=/backups/${ARCHIVE:-$(find /backups -name '*.archive.gz' -printf '%f\n' | sort | tail -n 1)}
+archive=/backups/${ARCHIVE:-$(find /backups -name '*Z.archive.gz' -printf '%f\n' | sort | tail -n 1)}
 [ -f "$archive" ] || { echo "there is no $archive; there are:"; ls /backups; exit 1; }
 
 # Laid over other data it would be neither: what the archive does not have would stay.

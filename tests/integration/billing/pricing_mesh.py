@@ -128,13 +128,14 @@ class MadeUpRegistry:
 
     is_complete = True
 
-    def account_count(self, kind: int, region: str = "") -> int:
+    def account_count(self, kind: int, region: str = "", after: str = "") -> int:
         """How many accounts there are."""
-        return len(self.accounts(kind, region))
+        return len(self.accounts(kind, region, after))
 
-    def accounts(self, kind: int, region: str = "") -> list[str]:
-        """The accounts of these."""
-        return sorted({one.account_id for one in DEVICES.values() if one.kind == kind and region in {"", one.region}})
+    def accounts(self, kind: int, region: str = "", after: str = "") -> list[str]:
+        """The accounts of these after one."""
+        of_kind = {one.account_id for one in DEVICES.values() if one.kind == kind and region in {"", one.region}}
+        return sorted(one for one in of_kind if one > after)
 
     def devices(self) -> list[MadeUpDevice]:
         """All of them."""

@@ -8,11 +8,14 @@ from datetime import date
 
 import pytest
 
+from billing.account_invoice import AccountInvoice
 from billing.billing_run import main, month_after, month_before, month_of, run
+from billing.invoice_maker import AccountPeriod
 from common.errors import DependencyUnavailable
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import get, january_mesh
 from tests.integration.billing.pricing_mesh import PricingMesh, money
+from tests.integration.common.wire import Wire
 
 
 @pytest.fixture
@@ -48,8 +51,68 @@ async def test_a_service_that_cannot_is_told_and_makes_the_program_fail(
     monkeypatch.setattr(mesh.complete_through, "lowered", unknown)
     said = io.StringIO()
 
-    assert await run(mesh.address, date(2026, 1, 1), said) == 1
-    assert said.getvalue() == "the run ended early: UNAVAILABLE DEPENDENCY_UNAVAILABLE\n"
+    assert await run(mesh.address, date(2026, 1, 1), said, pauses=[0.0]) == 1
+    assert said.getvalue().splitlines() == [
+        "a call was cut: UNAVAILABLE DEPENDENCY_UNAVAILABLE; the run goes on",
+        "the run ended early: UNAVAILABLE DEPENDENCY_UNAVAILABLE",
+    ]
+
+
+async def test_a_run_of_many_accounts_goes_on_where_its_connections_were_cut(
+    mesh: PricingMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three times; nothing that was told as done is done again, and everything is counted once."""
+    everybody = [f"acc-{number:04}" for number in range(200)]
+    drafted, make = list[str](), mesh.book.draft
+    host, port = mesh.address.rsplit(":", 1)
+    wire = Wire(host, int(port))
+    await wire.open()
+
+    def after(_kind: int, _region: str, after: str) -> list[str]:
+        return [one for one in everybody if one > after]
+
+    async def draft(period: AccountPeriod) -> AccountInvoice:
+        drafted.append(period.account_id)
+        if len(drafted) in {50, 120, 190}:
+            wire.cut()
+        return await make(period)
+
+    monkeypatch.setattr(mesh.registry, "accounts", after)
+    monkeypatch.setattr(mesh.registry, "account_count", lambda *asked: len(after(*asked)))
+    monkeypatch.setattr(mesh.book, "draft", draft)
+    said = io.StringIO()
+
+    # A pause only while no call comes further: each of these does.
+    assert await run(f"127.0.0.1:{wire.port}", date(2026, 1, 1), said, pauses=[0.1]) == 0
+
+    await wire.refuse()
+    lines = said.getvalue().splitlines()
+    assert [line.split(";")[0].split(" after ")[0] for line in lines if line.startswith("a call was cut")] == [
+        "a call was cut: UNAVAILABLE"
+    ] * 3
+    assert lines[-1] == "2026-01: 200 of 200 accounts; 0 drafts, 0 adjusted, 0 held, 0 settled, 200 without"
+    assert sorted(line.split()[3] for line in lines if line.startswith("no draft of")) == [
+        f"{one}:" for one in everybody
+    ]
+    # At each cut a report's worth of accounts may have been looked at and not been told.
+    assert set(drafted) == set(everybody)
+    assert len(drafted) <= len(everybody) + 3 * 24
+
+
+async def test_a_question_that_is_refused_is_not_asked_again(mesh: PricingMesh) -> None:
+    """It would be refused again."""
+    said = io.StringIO()
+
+    assert await run(mesh.address, date(2026, 1, 1), said, after_account_id="no id!") == 1
+    assert said.getvalue() == "the run ended early: INVALID_ARGUMENT INVALID_FORMAT after no id!\n"
+
+
+async def test_a_person_has_the_accounts_after_one_drafted(mesh: PricingMesh) -> None:
+    """As the last line of a run that ended early says."""
+    said = io.StringIO()
+
+    assert await run(mesh.address, date(2026, 1, 1), said, after_account_id="acc-2") == 0
+    assert said.getvalue().splitlines()[-1].startswith("2026-01: 1 of 1 accounts;")
 
 
 @pytest.mark.parametrize(

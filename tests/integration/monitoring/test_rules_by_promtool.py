@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.monitoring import consumer_incidents, service_incidents
-from tests.integration.monitoring.calms import CALMS
+from tests.integration.monitoring import cluster_incidents, consumer_incidents, service_incidents
+from tests.integration.monitoring.calms import CALMS as CALMS_OF_SERVICES
 from tests.integration.monitoring.promtool import UNKNOWN, Calm, Incident, program, try_calm, try_incident, try_recorded
 from tests.unit.monitoring.rules import RULE_FILES, alerts
 
@@ -17,7 +17,9 @@ INCIDENTS = (
     *service_incidents.INGEST,
     *consumer_incidents.CONSUMERS,
     *consumer_incidents.BOOKS,
+    *cluster_incidents.INCIDENTS,
 )
+CALMS = (*CALMS_OF_SERVICES, *cluster_incidents.CALMS)
 
 
 def test_prometheus_takes_the_rule_files() -> None:

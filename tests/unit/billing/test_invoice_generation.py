@@ -64,6 +64,13 @@ async def test_accounts_that_came_meanwhile_are_counted() -> None:
     assert (last.account_count, last.done_count) == (45, 45)
 
 
+async def test_reports_tell_up_to_which_account_a_run_has_come() -> None:
+    """So that the next one goes on from there: the last of twenty each, and in the end of all."""
+    told = [progress.last_account_id async for progress in generate(MadeUpDrafts(), account_ids(45), 45, START, END)]
+
+    assert told == ["acc-19", "acc-39", "acc-44"]
+
+
 async def test_a_run_of_no_accounts_reports_once() -> None:
     """That it is done."""
     assert await last_of(0, 0) == Progress(0)

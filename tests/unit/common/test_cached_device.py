@@ -47,6 +47,7 @@ def test_accounts_are_walked_in_order_a_few_at_a_time_and_each_once() -> None:
     assert [*first, *walk] == [*(f"acc-{number}" for number in range(7)), "acc-61"]
     assert list(walked(index, 2, "west")) == []
     assert (index.account_count(METER), index.account_count(METER, "west")) == (9, 0)
+    assert index.account_count(METER, after="acc-3") == len(index.accounts_after("acc-3", 100, METER))
 
 
 def test_what_devices_share_is_one_object() -> None:

@@ -1,7 +1,11 @@
 """What the jobs that save and restore the store do: their programs are run as they are, with tools that only answer."""
 
+import fcntl
+import os
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,8 @@ from tests.unit.k8s.manifests import ROOT
 _FOLDER = ROOT / "k8s/servers/mongodb"
 # Each tool tells what it was called with; that of the dump writes what it is asked for.
 _TOOLS = """
-mongosh() { echo "mongosh $*" >>CALLS; SHELL_ANSWER; }
+mongosh() { echo "mongosh" $* >>CALLS; case $* in *findOne*) echo READINGS_ANSWER;; *) SHELL_ANSWER;; esac; }
+df() { echo Avail; expr FREE_BYTES - $(cat BACKUPS/* | wc -c); }
 mongodump() {
   echo "mongodump $*" >>CALLS
   for argument; do case $argument in --archive=*) echo saved >"${argument#*=}";; esac; done
@@ -30,11 +35,21 @@ class Programs:
         self.backups.mkdir()
         (folder / "tmp").mkdir()
 
-    def run(self, name: str, *, member: str = "true", dump: str = "true", **environ: str) -> int:
-        """What a program ends with; `member` and `dump` are what the tools answer."""
-        tools = _TOOLS.replace("CALLS", str(self.folder / "calls"))
+    def run(
+        self,
+        name: str,
+        *,
+        member: str = "true",
+        dump: str = "true",
+        has_readings: bool = True,
+        volume_bytes: int = 1_000_000,
+        **environ: str,
+    ) -> int:
+        """What a program ends with; `member`, `dump` and `has_readings` are what the tools answer."""
+        tools = _TOOLS.replace("CALLS", str(self.folder / "calls")).replace("BACKUPS", str(self.backups))
+        tools = tools.replace("READINGS_ANSWER", str(has_readings).lower()).replace("FREE_BYTES", str(volume_bytes))
         program = re.sub(
-            r"(?<=[\s=>])/(backups|tmp)\b", lambda found: f"{self.folder}{found[0]}", (_FOLDER / name).read_text()
+            r"(?<=[\s=><])/(backups|tmp)\b", lambda found: f"{self.folder}{found[0]}", (_FOLDER / name).read_text()
         )
         return subprocess.run(  # noqa: S603 - our own programs, with tools of the test
             ["/bin/bash", "-c", tools.replace("SHELL_ANSWER", member).replace("DUMP_ANSWER", dump) + program],
@@ -50,6 +65,16 @@ class Programs:
         return (
             [line for line in calls.read_text().splitlines() if line.startswith(f"{tool} ")] if calls.exists() else []
         )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """As while another backup runs."""
+        folder = os.open(self.backups, os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(folder)
 
     def archives(self) -> list[str]:
         """What is kept."""
@@ -96,7 +121,72 @@ def test_a_dump_that_fails_is_no_archive_and_takes_none_away(programs: Programs)
 
     assert programs.run("backup.sh", dump="false", BACKUP_PASSWORD="p", KEPT_ARCHIVES="1") != 0  # noqa: S106
 
-    assert [name for name in programs.archives() if name.endswith(".gz")] == ["20260101T011000Z.archive.gz"]
+    assert programs.archives() == ["20260101T011000Z.archive.gz"]
+
+
+def test_a_dump_that_filled_the_volume_leaves_the_next_one_its_room(programs: Programs) -> None:
+    """What is torn goes before, and of the archives the oldest; two always stay."""
+    for day in range(1, 6):
+        (programs.backups / f"2026010{day}T011000Z.archive.gz").write_bytes(bytes(100))
+    (programs.backups / "20260106T011000Z.archive.gz.part").write_bytes(bytes(500))
+
+    ends = [
+        programs.run("backup.sh", volume_bytes=volume, BACKUP_PASSWORD="p", KEPT_ARCHIVES="7", dump="false")  # noqa: S106
+        for volume in (460, 10)
+    ]
+
+    assert 0 not in ends
+    # 150 bytes of 460 are free with three of them; of 10 they never are.
+    assert len(programs.called("mongodump")) == 2
+    assert programs.archives() == ["20260104T011000Z.archive.gz", "20260105T011000Z.archive.gz"]
+
+
+def test_as_many_archives_go_as_the_next_one_wants_room_for(programs: Programs) -> None:
+    """And no more."""
+    for day in range(1, 6):
+        (programs.backups / f"2026010{day}T011000Z.archive.gz").write_bytes(bytes(100))
+
+    assert programs.run("backup.sh", volume_bytes=460, BACKUP_PASSWORD="p", KEPT_ARCHIVES="7") == 0  # noqa: S106
+
+    assert [name[:8] for name in programs.archives()[:3]] == ["20260103", "20260104", "20260105"]
+    assert len(programs.archives()) == 4
+
+
+def test_a_store_that_has_lost_its_readings_is_not_saved_over_those_that_had_them(programs: Programs) -> None:
+    """Night after night the job fails and nothing is removed."""
+    for day in range(1, 4):
+        (programs.backups / f"2026010{day}T011000Z.archive.gz").touch()
+    before = programs.archives()
+
+    ends = [
+        programs.run("backup.sh", has_readings=False, BACKUP_PASSWORD="p", KEPT_ARCHIVES="3")  # noqa: S106
+        for _ in range(3)
+    ]
+
+    assert 0 not in ends
+    assert programs.archives() == before
+    assert programs.called("mongodump") == []
+
+
+def test_a_store_that_has_no_readings_yet_is_saved_by_a_name_that_no_restore_takes(programs: Programs) -> None:
+    """Its devices and tariffs are worth it; the newest such archive stays."""
+    (programs.backups / "20260101T011000Z.without-readings.archive.gz").touch()
+
+    assert programs.run("backup.sh", has_readings=False, BACKUP_PASSWORD="p", KEPT_ARCHIVES="3") == 0  # noqa: S106
+
+    (saved,) = programs.archives()
+    assert saved.endswith("Z.without-readings.archive.gz")
+    assert not saved.startswith("20260101")
+    assert programs.run("restore.sh", ADMIN_PASSWORD="p") != 0  # noqa: S106
+    assert programs.called("mongorestore") == []
+
+
+def test_two_backups_never_run_at_a_time(programs: Programs) -> None:
+    """The second would remove what the first one writes."""
+    with programs.held():
+        assert programs.run("backup.sh", BACKUP_PASSWORD="p", KEPT_ARCHIVES="3") != 0  # noqa: S106
+
+    assert programs.called("mongodump") == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.topology import ANALYTICS_QUEUE_BYTES, BILLING_QUEUE_BYTES
-from tests.unit.k8s.manifests import ROOT, Overlay, pod_spec, the_container
+from tests.unit.k8s.manifests import ROOT, SERVERS, Overlay, pod_spec, rendered, the_container
 from tests.unit.k8s.test_scaling import bytes_of
 
 _FOLDER = ROOT / "k8s/servers/rabbitmq"
@@ -62,6 +62,17 @@ def test_the_disk_of_a_broker_node_holds_all_that_may_wait(servers: Overlay, pro
     queues_bytes = prod.config("gateway").partitions * (BILLING_QUEUE_BYTES + ANALYTICS_QUEUE_BYTES)
 
     assert bytes_of(claim["spec"]["resources"]["requests"]["storage"]) >= 2 * queues_bytes + free_bytes
+
+
+@pytest.mark.parametrize("name", ["dev", SERVERS])
+def test_publishers_wait_before_a_broker_is_killed_for_its_memory(name: str) -> None:
+    """At half of its container's limit: a relative watermark would be reckoned from the memory of the whole machine."""
+    part = rendered(name)
+    settings = broker_settings(part)
+    limit = the_container(part.of_kind("StatefulSet")["rabbitmq"])["resources"]["limits"]["memory"]
+
+    assert "vm_memory_high_watermark.relative" not in settings
+    assert bytes_of(settings["vm_memory_high_watermark.absolute"].removesuffix("B")) == bytes_of(limit) / 2
 
 
 def test_a_broker_node_leaves_when_the_others_can_do_without_it(servers: Overlay) -> None:

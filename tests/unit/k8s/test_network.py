@@ -153,7 +153,7 @@ def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
         if "open_tracing(" in application:
             yield service, COLLECTOR.name, _OTLP_PORT
         yield PROMETHEUS.name, service, overlay.config(service).metrics_port
-    yield "billing-run", "billing", grpc["billing"]
+    yield from needed_by_jobs(overlay)
     for service in _PUBLIC:
         yield CLIENT.name, service, grpc[service]
     for pod in (*overlay.workloads(), INTRUDER.name):
@@ -161,6 +161,13 @@ def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
     if "gridmesh-servers" in overlay.of_kind("Namespace"):
         yield MANAGED.name, NAMES.name, 53
         yield from _AMONG_SERVERS
+
+
+def needed_by_jobs(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
+    """The arrows of what the calendar or a person starts."""
+    yield "billing-run", "billing", overlay.config("billing").grpc_port
+    for server in ("mongodb", "rabbitmq"):
+        yield "prepare", server if server in overlay.workloads() else MANAGED.name, _SERVERS[server]
 
 
 @pytest.mark.parametrize("name", ["dev", "prod", "prod-inside"])

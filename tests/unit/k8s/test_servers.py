@@ -103,7 +103,7 @@ def test_programs_are_told_the_variables_that_they_read(servers: Overlay) -> Non
     """No more and no fewer, and each is in the folder that is mounted."""
     (programs,) = [name for name in servers.of_kind("ConfigMap") if name.startswith("mongodb-programs")]
     files = servers.of_kind("ConfigMap")[programs]["data"]
-    own = {"MEMBERS"}
+    own = {"MEMBERS", "HOST"}
     for name, file in (
         ("mongodb-replica-set", "replica-set.js"),
         ("mongodb-backup", "backup.sh"),

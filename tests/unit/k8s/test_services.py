@@ -79,9 +79,12 @@ def test_invoices_are_drafted_when_a_month_is_over_everywhere(overlay: Overlay) 
     (container,) = pod_spec(cron_job)["containers"]
     module, address = container["args"]
 
-    assert runpy.run_module(module, run_name="only-loaded")["main"]
+    program = runpy.run_module(module, run_name="only-loaded")
+
+    assert program["main"]
     assert address == f"dns:///billing:{overlay.config('billing').grpc_port}"
     assert (cron_job["spec"]["schedule"], cron_job["spec"]["timeZone"]) == ("0 6 2 * *", "Etc/UTC")
+    assert cron_job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] > program["LIMIT_SECONDS"]
 
 
 @pytest.mark.parametrize("service", SERVICES)

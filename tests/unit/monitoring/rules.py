@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 MONITORING = ROOT / "k8s/base/monitoring"
-RULE_FILES = (MONITORING / "recording-rules.yaml", MONITORING / "alerting-rules.yaml")
+RULE_FILES = tuple(MONITORING / f"{name}.yaml" for name in ("recording-rules", "alerting-rules", "cluster-rules"))
 
 _STRINGS = re.compile(r'"[^"]*"')
 _MATCHERS = re.compile(r"\{([^}]*)\}")
@@ -56,7 +56,7 @@ def groups(path: Path) -> list[dict[str, Any]]:
 
 
 def rules() -> list[Rule]:
-    """Every rule of both files."""
+    """Every rule of all files."""
     return [_rule(one) for path in RULE_FILES for group in groups(path) for one in group["rules"]]
 
 

@@ -19,6 +19,22 @@ _SECTIONS = "When an alert fires"
 # What Prometheus adds to all that it collects, and what the parent of workers does.
 _ADDED = {"job", "instance", "worker"}
 _OF_PROMETHEUS = {"up"}
+# What a cluster tells of itself, with the labels to choose by: kube-state-metrics, the kubelet, the broker's nodes.
+_OF_CLUSTERS = {
+    "kube_job_failed": {"namespace", "job_name", "condition"},
+    "kube_cronjob_created": {"namespace", "cronjob"},
+    "kube_cronjob_status_last_successful_time": {"namespace", "cronjob"},
+    "kube_statefulset_replicas": {"namespace", "statefulset"},
+    "kube_statefulset_status_replicas_ready": {"namespace", "statefulset"},
+    "kubelet_volume_stats_available_bytes": {"namespace", "persistentvolumeclaim"},
+    "kubelet_volume_stats_capacity_bytes": {"namespace", "persistentvolumeclaim"},
+    "rabbitmq_alarms_memory_used_watermark": set(),
+    "rabbitmq_alarms_free_disk_space_watermark": set(),
+    "rabbitmq_process_resident_memory_bytes": set(),
+    "rabbitmq_resident_memory_limit_bytes": set(),
+    "rabbitmq_disk_space_available_bytes": set(),
+    "rabbitmq_disk_space_available_limit_bytes": set(),
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +66,7 @@ def test_a_rule_speaks_of_figures_that_are_exported_or_recorded_before_it(
         earlier = {one.name for one in recording_rules()[: [one.name for one in recording_rules()].index(rule.name)]}
 
     assert rule.metrics
-    assert rule.metrics - names - earlier - _OF_PROMETHEUS == set()
+    assert rule.metrics - names - earlier - _OF_PROMETHEUS - _OF_CLUSTERS.keys() == set()
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
@@ -58,6 +74,7 @@ def test_a_rule_chooses_by_labels_that_its_figures_have(exported: tuple[Exported
     """Those of a recorded figure are in its name."""
     has = {label for metric in exported if metric.series_names & rule.metrics for label in metric.labels_of_series}
     has |= {label for name in rule.metrics if ":" in name for label in _level(name)}
+    has |= {label for name in rule.metrics for label in _OF_CLUSTERS.get(name, set())}
 
     assert rule.label_names - has - _ADDED == set()
 
@@ -80,12 +97,30 @@ def test_what_is_recorded_is_named_by_level_figure_and_operations(rule: Rule) ->
 def test_services_and_codes_that_rules_name_are_those_there_are() -> None:
     """Jobs are the services, codes those of gRPC."""
     text = " ".join(rule.expression for rule in rules())
-    jobs = {job for named in re.findall(r'job=~?"([^"]+)"', text) for job in named.split("|")}
+    jobs = {job for named in re.findall(r'\bjob=~?"([^"]+)"', text) for job in named.split("|")}
     codes = {code for named in re.findall(r'code=~"([^"]+)"', text) for code in named.split("|")}
 
     assert jobs == set(SERVICES)
     assert codes < {code.name for code in StatusCode} - {StatusCode.OK.name}
     assert set(re.findall(r'queue_service="(\w+)"', text)) <= set(CONSUMING_SERVICES)
+
+
+def test_jobs_servers_and_volumes_that_rules_name_are_those_of_the_manifests() -> None:
+    """In the namespace that a rule looks in."""
+    inside = rendered("prod-inside")
+    text = " ".join(rule.expression for rule in rules())
+    named = set(re.findall(r'namespace="([\w-]+)",cronjob="([\w-]+)"', text))
+    spaces = {space for found in re.findall(r'namespace=~?"([^"]+)"', text) for space in found.split("|")}
+
+    assert named == {
+        (each["metadata"]["namespace"], name)
+        for name, each in inside.of_kind("CronJob").items()
+        if not each["spec"].get("suspend", False)
+    }
+    assert spaces == inside.of_kind("Namespace").keys()
+    assert (
+        set(re.findall(r'persistentvolumeclaim!?="([\w-]+)"', text)) <= inside.of_kind("PersistentVolumeClaim").keys()
+    )
 
 
 def test_names_of_rules_are_unique() -> None:

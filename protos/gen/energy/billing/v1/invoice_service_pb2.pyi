@@ -157,10 +157,15 @@ class GenerateInvoicesRequest(_message.Message):
     END_DATE_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
+    AFTER_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Only this account. Empty: all."""
     region: _builtins.str
     """Only accounts with a meter in this region; their invoices bill all their meters. Not beside account_id. Empty: all."""
+    after_account_id: _builtins.str
+    """Only accounts after this one by their ids, so that a run that was cut goes on: the `last_account_id` that it told last. Not beside
+    account_id. Empty: from the first.
+    """
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First local day, inclusive, years 1970..9998. Required."""
@@ -176,10 +181,11 @@ class GenerateInvoicesRequest(_message.Message):
         end_date: _date_pb2.Date | None = ...,
         account_id: _builtins.str = ...,
         region: _builtins.str = ...,
+        after_account_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "end_date", b"end_date", "region", b"region", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "after_account_id", b"after_account_id", "end_date", b"end_date", "region", b"region", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,8 +205,9 @@ class GenerateInvoicesResponse(_message.Message):
     FAILED_COUNT_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
     ADJUSTED_COUNT_FIELD_NUMBER: _builtins.int
+    LAST_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     account_count: _builtins.int
-    """Accounts that are to be looked at."""
+    """Accounts that are to be looked at: with an after_account_id those after it."""
     done_count: _builtins.int
     """Accounts that were looked at."""
     draft_count: _builtins.int
@@ -213,6 +220,8 @@ class GenerateInvoicesResponse(_message.Message):
     """Accounts of which no draft could be made."""
     adjusted_count: _builtins.int
     """Accounts whose issued invoice has a draft of an adjustment now."""
+    last_account_id: _builtins.str
+    """Every account up to this one was looked at. Empty while none was."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceFailure]:
         """Those of them that were found since the answer before."""
@@ -228,10 +237,11 @@ class GenerateInvoicesResponse(_message.Message):
         failed_count: _builtins.int = ...,
         failures: _abc.Iterable[Global___InvoiceFailure] | None = ...,
         adjusted_count: _builtins.int = ...,
+        last_account_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "adjusted_count", b"adjusted_count", "done_count", b"done_count", "draft_count", b"draft_count", "failed_count", b"failed_count", "failures", b"failures", "held_count", b"held_count", "settled_count", b"settled_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_count", b"account_count", "adjusted_count", b"adjusted_count", "done_count", b"done_count", "draft_count", b"draft_count", "failed_count", b"failed_count", "failures", b"failures", "held_count", b"held_count", "last_account_id", b"last_account_id", "settled_count", b"settled_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
