@@ -19,11 +19,14 @@ _LETTERS_AT_ONCE = 50
 
 
 class _Replay:
-    """Waits for every Part of one letter."""
+    """Waits for every Part of one letter, which goes again as a whole if one of them fails."""
 
     def __init__(self, parts_count: int) -> None:
         self._missing = parts_count
         self.outcome: asyncio.Future[FailureReason | None] = asyncio.get_running_loop().create_future()
+
+    def part(self, position: int) -> _Replay:  # noqa: ARG002 - which of them it is makes no difference
+        return self
 
     def part_durable(self) -> None:
         self._missing -= 1
@@ -33,6 +36,9 @@ class _Replay:
     def part_failed(self, reason: FailureReason) -> None:
         if not self.outcome.done():
             self.outcome.set_result(reason)
+
+    def refused(self, reason: FailureReason) -> None:
+        self.part_failed(reason)
 
 
 def parts_to_replay(letter: DeadLetter) -> list[bytes]:

@@ -19,7 +19,7 @@ from ingestion.batch_writer import BatchWriter
 from ingestion.commit_limits import CommitLimits
 from ingestion.commit_metrics import CommitMetrics
 from ingestion.commit_traces import CommitTraces
-from ingestion.outcome import FailureReason, Waiter
+from ingestion.outcome import FailureReason, RequestWaiter
 from ingestion.partition_writer import BatchPublisher, PartitionWriter
 from ingestion.sealed_batch import BatchSealer
 from ingestion.waiting_bytes import WaitingBytes
@@ -73,20 +73,21 @@ class GroupCommit:
         return self._tracing.is_on
 
     def submit(
-        self, parts: Sequence[tuple[int, bytes]], waiter: Waiter, traceparents: Sequence[str] | None = None
+        self, parts: Sequence[tuple[int, bytes]], waiter: RequestWaiter, traceparents: Sequence[str] | None = None
     ) -> None:
         """Takes the (partition, serialised Part) pairs of one request, all of them or none.
 
-        The waiter hears once of each Part taken. Of a request that is not taken it hears one failure. `traceparents`
+        The waiter hears once of each Part taken, or once that the request is refused. `traceparents`
         are those of the frames that the Parts came in, in the order of the Parts; empty for one that is not traced.
         """
         refusal = self._refusal(parts)
         if refusal is not None:
-            waiter.part_failed(refusal)
+            waiter.refused(refusal)
             return
         self._expect(max(partition for partition, _ in parts))
-        for (partition, part), traceparent in zip(parts, traceparents or repeat(""), strict=False):
-            self._writers[partition].add(part, waiter, traceparent)
+        of_parts = zip(parts, traceparents or repeat(""), strict=False)
+        for position, ((partition, part), traceparent) in enumerate(of_parts):
+            self._writers[partition].add(part, waiter.part(position), traceparent)
 
     def _expect(self, partition: int) -> None:
         while len(self._writers) <= partition:

@@ -148,5 +148,8 @@ class IngestionService(IngestionServiceServicer):
 
 
 def _response(outcomes: Outcomes) -> IngestReadingsResponse:
-    failures = [IngestFailure(sequence=sequence, reason=_REASONS[reason]) for sequence, reason in outcomes.failed]
+    failures = [
+        IngestFailure(sequence=one.sequence, reason=_REASONS[one.reason], failed_parts=one.failed_parts)
+        for one in outcomes.failed
+    ]
     return IngestReadingsResponse(durable_sequences=outcomes.durable, failures=failures)

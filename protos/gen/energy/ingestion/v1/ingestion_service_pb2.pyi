@@ -94,7 +94,7 @@ class IngestReadingsResponse(_message.Message):
 
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestFailure]:
-        """Requests of which at least one Part could not be made durable. Sending them again is safe."""
+        """Requests of which at least one Part could not be made durable, once it is known of all. Sending again is safe."""
 
     def __init__(
         self,
@@ -118,21 +118,29 @@ class IngestFailure(_message.Message):
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FAILED_PARTS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The request."""
     reason: _error_reason_pb2.ErrorReason.ValueType
     """DEPENDENCY_UNAVAILABLE when the broker is away, OVERLOADED when a queue is full, SHUTTING_DOWN when the service stops,
     OUT_OF_RANGE when a partition cannot exist.
     """
+    @_builtins.property
+    def failed_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Positions in the request, from 0, of the Parts that are not durable, ascending; all others are, and need not be sent
+        again. Empty: none of the request was taken.
+        """
+
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
         reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        failed_parts: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed_parts", b"failed_parts", "reason", b"reason", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
