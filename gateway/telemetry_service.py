@@ -19,7 +19,7 @@ from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceServi
 from energy.telemetry.v1.verdict_pb2 import Verdict
 
 from common.connection_age import DEFAULT_AGE, ConnectionAge
-from common.errors import DeviceNotFound, FieldViolation, InvalidArgument, MeshError
+from common.errors import DependencyUnavailable, DeviceNotFound, FieldViolation, InvalidArgument, MeshError
 from common.instants import from_ms
 from common.rpc_guard import Context
 from common.trace_context import TRACEPARENT
@@ -131,6 +131,8 @@ def _require_size(readings_count: int) -> None:
 def _error_of(verdict: Verdict, device_id: str) -> MeshError:
     if verdict.reason == reasons.ERROR_REASON_DEVICE_NOT_FOUND:
         return DeviceNotFound(device_id)
+    if verdict.reason == reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE:
+        return DependencyUnavailable("mongodb")
     metadata = {}
     if verdict.reason == reasons.ERROR_REASON_KIND_MISMATCH:
         metadata = {"device_id": device_id, "kind": verdict.field}

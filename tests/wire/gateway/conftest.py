@@ -13,6 +13,7 @@ import pytest
 from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub, add_TelemetryServiceServicer_to_server
 from prometheus_client import CollectorRegistry
+from pymongo.errors import AutoReconnect
 
 from common.grpc_client import open_channel
 from common.interceptors import standard_interceptors
@@ -36,10 +37,14 @@ PARTITIONS = 4
 
 
 class NoFurtherDevices:
-    """A registry in which there is nothing to be found."""
+    """A registry in which there is nothing to be found, and which may be away."""
+
+    is_away = False
 
     async def get_many(self, device_ids: Collection[str]) -> Mapping[str, Device]:  # noqa: ARG002
         """Finds nothing."""
+        if self.is_away:
+            raise AutoReconnect("gone")
         return {}
 
 
@@ -51,6 +56,8 @@ class ServedTelemetry:
     stub: TelemetryServiceAsyncStub
     service: TelemetryService
     registry: CollectorRegistry
+    devices: NoFurtherDevices
+    room: IntakeRoom
 
     def count(self, name: str, **labels: str) -> float:
         """A sample of the metrics; 0 if there is none."""
@@ -84,7 +91,8 @@ async def telemetry(client: IngestionClient) -> AsyncIterator[ServedTelemetry]:
     registry = CollectorRegistry()
     room = IntakeRoom(1 << 20)
     metrics = IntakeMetrics(registry, room)
-    directory = DeviceDirectory(NoFurtherDevices(), PARTITIONS, asyncio.get_running_loop().time)
+    devices = NoFurtherDevices()
+    directory = DeviceDirectory(devices, PARTITIONS, asyncio.get_running_loop().time)
     directory.put([device(f"meter-{number}") for number in range(10)])
     directory.put([device("vehicle-1", DeviceKind.VEHICLE), device("storage-1", DeviceKind.STORAGE)])
     service = TelemetryService(Intake(directory, client, metrics, lambda: NOW_MS), room, metrics)
@@ -94,5 +102,5 @@ async def telemetry(client: IngestionClient) -> AsyncIterator[ServedTelemetry]:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_retries", 0)]) as channel:
-        yield ServedTelemetry(channel, TelemetryServiceStub(channel), service, registry)
+        yield ServedTelemetry(channel, TelemetryServiceStub(channel), service, registry, devices, room)
     await server.stop(0)

@@ -67,6 +67,17 @@ async def test_an_unknown_device_is_not_found(telemetry: ServedTelemetry, ingest
     assert telemetry.count("gateway_readings_refused_total", reason="DEVICE_NOT_FOUND") == 1
 
 
+async def test_an_unknown_device_is_to_come_again_while_the_registry_is_away(telemetry: ServedTelemetry) -> None:
+    """UNAVAILABLE with a wait, for nobody can say now whether it is registered."""
+    telemetry.devices.is_away = True
+
+    failure = await failure_of(telemetry, meter_reading("nobody"))
+
+    assert failure.code() is grpc.StatusCode.UNAVAILABLE
+    assert detail_of(failure, ErrorInfo).metadata == {"dependency": "mongodb"}
+    assert detail_of(failure, RetryInfo).retry_delay.ToMilliseconds() > 0
+
+
 @pytest.mark.parametrize(
     ("reading", "reason", "field"),
     [

@@ -33,7 +33,9 @@ class Verdict(_message.Message):
     index: _builtins.int
     """Position of the reading in its frame, from 0; -1 when the whole frame is refused."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Reason of the refusal."""
+    """Reason of the refusal. DEPENDENCY_UNAVAILABLE is one for the moment only, for the registry cannot be asked about a device
+    that the gateway does not know: send the reading again later. Every other one stands.
+    """
     field: _builtins.str
     """Field at fault as a path from the reading, such as `meter.import_kwh`; from the frame when the whole frame is refused."""
     description: _builtins.str
