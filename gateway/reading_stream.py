@@ -11,6 +11,7 @@ from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsResponse
 from energy.telemetry.v1.verdict_pb2 import Verdict
 from google.protobuf.message import DecodeError
 
+from common.errors import Overloaded
 from gateway.frame_reader import FrameReader, ReadFrame
 from gateway.frame_rules import MALFORMED, WHOLE_FRAME, sequence_fault, size_fault
 from gateway.intake import Caller, Intake
@@ -32,12 +33,16 @@ _CALLER = Caller(STREAM_METHOD[1:])
 
 
 class _Unacked:
-    """A frame between its receipt and its ack; `sequence` is 0 where it cannot be acked by number."""
+    """A frame between its receipt and its ack; `sequence` is 0 where it cannot be acked by number.
 
-    __slots__ = ("is_done", "refused", "sequence")
+    `size_bytes` are those it holds in the room of all streams until its ack is written.
+    """
 
-    def __init__(self, sequence: int) -> None:
+    __slots__ = ("is_done", "refused", "sequence", "size_bytes")
+
+    def __init__(self, sequence: int, size_bytes: int = 0) -> None:
         self.sequence = sequence
+        self.size_bytes = size_bytes
         self.refused: list[Verdict] = []
         self.is_done = False
 
@@ -67,6 +72,7 @@ class ReadingStream:
         self._changed = asyncio.Event()
         self._last_sequence = 0
         self._acked_sequence = 0
+        self._held_bytes = 0
         self._is_over = False
         self._is_to_leave = False
         self._failure: BaseException | None = None
@@ -77,19 +83,27 @@ class ReadingStream:
         Raises the first failure of a frame, after the acks of the frames before it; what was not acked must be sent
         again.
         """
-        async with Beside(self._pump(frames)):
-            while not (self._is_over and not self._has_news()):
-                await self._changed.wait()
-                self._changed.clear()
-                while self._has_news():
-                    response, covered_count = self._next_ack()
-                    yield response
-                    for _ in range(covered_count):
-                        self._window.release()
+        try:
+            async with Beside(self._pump(frames)):
+                while not (self._is_over and not self._has_news()):
+                    await self._changed.wait()
+                    self._changed.clear()
+                    while self._has_news():
+                        response, covered = self._next_ack()
+                        yield response
+                        for unacked in covered:
+                            self._give_back(unacked.size_bytes)
+                            self._window.release()
+        finally:
+            self._give_back(self._held_bytes)
         if self._failure is not None:
             raise self._failure
         if self._is_to_leave or self._draining.is_set():
             yield StreamReadingsResponse(acked_sequence=self._acked_sequence, drain=True)
+
+    def _give_back(self, size_bytes: int) -> None:
+        self._held_bytes -= size_bytes
+        self._room.give_back(size_bytes)
 
     async def _pump(self, frames: AsyncIterator[bytes]) -> None:
         try:
@@ -117,8 +131,14 @@ class ReadingStream:
             frame = self._decode(encoded)
             if frame is not None:
                 # A stream holds one frame at most that was read and found no room.
-                await self._room.take(len(encoded))
-                group.create_task(self._take(frame, len(encoded), self._append(frame.sequence)))
+                try:
+                    await self._room.take(len(encoded))
+                except Overloaded as refusal:
+                    # Told behind the acks of what was taken before; the device keeps this frame and comes again.
+                    self._failure = refusal
+                    return
+                self._held_bytes += len(encoded)
+                group.create_task(self._take(frame, self._append(frame.sequence, len(encoded))))
             await self._window.acquire()
 
     def _decode(self, encoded: bytes) -> ReadFrame | None:
@@ -137,11 +157,8 @@ class ReadingStream:
             return None
         return frame
 
-    async def _take(self, frame: ReadFrame, size_bytes: int, unacked: _Unacked) -> None:
-        try:
-            outcome = await self._intake.take(frame, _PATIENCE_SECONDS, _CALLER)
-        finally:
-            self._room.give_back(size_bytes)
+    async def _take(self, frame: ReadFrame, unacked: _Unacked) -> None:
+        outcome = await self._intake.take(frame, _PATIENCE_SECONDS, _CALLER)
         unacked.refused = outcome.refused
         unacked.is_done = True
         self._changed.set()
@@ -162,23 +179,23 @@ class ReadingStream:
         unacked.is_done = True
         self._changed.set()
 
-    def _append(self, sequence: int) -> _Unacked:
-        unacked = _Unacked(sequence)
+    def _append(self, sequence: int, size_bytes: int = 0) -> _Unacked:
+        unacked = _Unacked(sequence, size_bytes)
         self._unacked.append(unacked)
         return unacked
 
     def _has_news(self) -> bool:
         return bool(self._unacked) and self._unacked[0].is_done
 
-    def _next_ack(self) -> tuple[StreamReadingsResponse, int]:
+    def _next_ack(self) -> tuple[StreamReadingsResponse, list[_Unacked]]:
         refused: list[Verdict] = []
-        covered_count = 0
+        covered: list[_Unacked] = []
         while self._has_news() and len(refused) < _VERDICTS_AN_ACK:
             unacked = self._unacked.popleft()
-            covered_count += 1
+            covered.append(unacked)
             refused += unacked.refused
             self._acked_sequence = unacked.sequence or self._acked_sequence
-        return StreamReadingsResponse(acked_sequence=self._acked_sequence, refused=refused), covered_count
+        return StreamReadingsResponse(acked_sequence=self._acked_sequence, refused=refused), covered
 
 
 def _first_of(failures: BaseExceptionGroup[Exception]) -> BaseException:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceAsyncStub
 
 PARTITIONS = 4
+ROOM_BYTES = 1 << 20
 
 
 class NoFurtherDevices:
@@ -58,6 +59,7 @@ class ServedTelemetry:
     registry: CollectorRegistry
     devices: NoFurtherDevices
     room: IntakeRoom
+    address: str
 
     def count(self, name: str, **labels: str) -> float:
         """A sample of the metrics; 0 if there is none."""
@@ -89,7 +91,7 @@ async def client(ingestion: ScriptedIngestion) -> AsyncIterator[IngestionClient]
 async def telemetry(client: IngestionClient) -> AsyncIterator[ServedTelemetry]:
     """The service, with the standard interceptors and a clock that stands."""
     registry = CollectorRegistry()
-    room = IntakeRoom(1 << 20)
+    room = IntakeRoom(ROOM_BYTES)
     metrics = IntakeMetrics(registry, room)
     devices = NoFurtherDevices()
     directory = DeviceDirectory(devices, PARTITIONS, asyncio.get_running_loop().time)
@@ -101,6 +103,7 @@ async def telemetry(client: IngestionClient) -> AsyncIterator[ServedTelemetry]:
     add_TelemetryServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_retries", 0)]) as channel:
-        yield ServedTelemetry(channel, TelemetryServiceStub(channel), service, registry, devices, room)
+    address = f"127.0.0.1:{port}"
+    async with grpc.aio.insecure_channel(address, options=[("grpc.enable_retries", 0)]) as channel:
+        yield ServedTelemetry(channel, TelemetryServiceStub(channel), service, registry, devices, room, address)
     await server.stop(0)
