@@ -70,6 +70,7 @@ class ReadingStream:
         # Full: no further frame is read, and the flow control of HTTP/2 slows the device down.
         self._window = asyncio.Semaphore(WINDOW_FRAMES)
         self._changed = asyncio.Event()
+        self._frames_read = 0
         self._last_sequence = 0
         self._acked_sequence = 0
         self._held_bytes = 0
@@ -128,6 +129,7 @@ class ReadingStream:
     async def _read(self, frames: AsyncIterator[bytes], group: asyncio.TaskGroup) -> None:
         await self._window.acquire()
         async for encoded in frames:
+            self._frames_read += 1
             frame = self._decode(encoded)
             if frame is not None:
                 # A stream holds one frame at most that was read and found no room.
@@ -146,7 +148,7 @@ class ReadingStream:
         try:
             frame = self._reader.read(encoded)
         except DecodeError:
-            self._refuse_frame(0, 0, MALFORMED)
+            self._refuse_frame(0, 0, MALFORMED, self._frames_read)
             return None
         if fault := sequence_fault(frame.sequence, self._last_sequence):
             self._refuse_frame(0, frame.sequence, fault)
@@ -163,7 +165,7 @@ class ReadingStream:
         unacked.is_done = True
         self._changed.set()
 
-    def _refuse_frame(self, acked_as: int, sequence: int, fault: Fault) -> None:
+    def _refuse_frame(self, acked_as: int, sequence: int, fault: Fault, frame_number: int = 0) -> None:
         self._metrics.frames.inc()
         self._metrics.count_reason(fault.reason)
         unacked = self._append(acked_as)
@@ -174,6 +176,7 @@ class ReadingStream:
                 reason=fault.reason,
                 field=fault.field,
                 description=fault.description,
+                frame_number=frame_number,
             )
         ]
         unacked.is_done = True

@@ -155,7 +155,7 @@ async def test_a_refused_frame_does_not_end_the_stream(
 async def test_garbage_between_frames_does_not_end_the_stream(
     telemetry: ServedTelemetry, ingestion: ScriptedIngestion
 ) -> None:
-    """Bytes that are no frame get a verdict with sequence 0; frames before and after are acked as usual."""
+    """Bytes that are no frame get a verdict by their number; frames before and after are acked as usual."""
     call = telemetry.channel.stream_stream(
         STREAM_METHOD, request_serializer=bytes, response_deserializer=StreamReadingsResponse.FromString
     )()
@@ -165,6 +165,7 @@ async def test_garbage_between_frames_does_not_end_the_stream(
     _, refused = await acks_until(call, 2)
 
     assert verdicts(refused) == [(0, -1, reasons.ERROR_REASON_MALFORMED, "")]
+    assert refused[0].frame_number == 2
     assert len(ingestion.durable) == 2
     assert await end_of(call) is grpc.StatusCode.OK
 
