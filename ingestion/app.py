@@ -29,6 +29,7 @@ from ingestion.dead_letter_metrics import DeadLetterMetrics
 from ingestion.dead_letter_store import DeadLetterStore
 from ingestion.group_commit import GroupCommit
 from ingestion.ingestion_service import IngestionService
+from ingestion.partition_discovery import PartitionDiscovery
 from ingestion.queue_metrics import QueueMetrics
 from ingestion.readings_publisher import ReadingsPublisher, open_connection
 
@@ -94,6 +95,7 @@ async def ingestion_app(
         lifecycle.start_task("dead_letter_metrics", dead_letter_metrics.run())
         queue_metrics = QueueMetrics(connection, lambda: group_commit.partition_count, registry)
         lifecycle.start_task("queue_metrics", queue_metrics.run())
+        lifecycle.start_task("partition_discovery", PartitionDiscovery(connection, group_commit).run())
         service = IngestionService(
             group_commit,
             dead_letters,

@@ -30,8 +30,9 @@ _log = get_logger(__name__)
 class GroupCommit:
     """Makes Parts durable, many of one partition in one batch; batches are numbered by this process and partition.
 
-    It begins with `partitions` and knows more as Parts for them come: those Parts wait until the queues are declared,
-    while the other partitions go on. Every batch sealed from then on says so, and every partition ticks at once.
+    It begins with `partitions` and knows more as Parts for them come, or as it is told to expect them: those Parts wait
+    until the queues are declared, while the other partitions go on. Every batch sealed from then on says so, and every
+    partition ticks at once.
 
     `run()` is its life and must run as a background task.
     """
@@ -84,13 +85,14 @@ class GroupCommit:
         if refusal is not None:
             waiter.refused(refusal)
             return
-        self._expect(max(partition for partition, _ in parts))
+        self.expect(1 + max(partition for partition, _ in parts))
         of_parts = zip(parts, traceparents or repeat(""), strict=False)
         for position, ((partition, part), traceparent) in enumerate(of_parts):
             self._writers[partition].add(part, waiter.part(position), traceparent)
 
-    def _expect(self, partition: int) -> None:
-        while len(self._writers) <= partition:
+    def expect(self, partitions: int) -> None:
+        """Makes so many partitions known, if they are not; they tick from then on."""
+        while len(self._writers) < partitions:
             writer = self._partition_writer(len(self._writers))
             writer.hold()
             self._writers.append(writer)
