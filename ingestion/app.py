@@ -25,8 +25,10 @@ from ingestion.batch_pace import PaceLimits
 from ingestion.broker_queues import PartitionQueues
 from ingestion.commit_limits import CommitLimits
 from ingestion.config import IngestionConfig
+from ingestion.dead_letter_desk import DeadLetterDesk
 from ingestion.dead_letter_metrics import DeadLetterMetrics
 from ingestion.dead_letter_store import DeadLetterStore
+from ingestion.event_replay import EventReplay
 from ingestion.group_commit import GroupCommit
 from ingestion.ingestion_service import IngestionService
 from ingestion.partition_discovery import PartitionDiscovery
@@ -98,8 +100,7 @@ async def ingestion_app(
         lifecycle.start_task("partition_discovery", PartitionDiscovery(connection, group_commit).run())
         service = IngestionService(
             group_commit,
-            dead_letters,
-            dead_letter_metrics,
+            DeadLetterDesk(dead_letters, dead_letter_metrics, group_commit, EventReplay(connection)),
             stream_requests_maximum=config.stream_requests_maximum,
             age=ConnectionAge(config.connection_age_seconds),
         )

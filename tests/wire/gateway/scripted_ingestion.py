@@ -10,6 +10,8 @@ from typing import Any
 import grpc
 from energy.common.v1.error_reason_pb2 import ERROR_REASON_OVERLOADED, ErrorReason
 from energy.ingestion.v1.ingestion_service_pb2 import (
+    DiscardDeadLettersRequest,
+    DiscardDeadLettersResponse,
     IngestFailure,
     IngestReadingsRequest,
     IngestReadingsResponse,
@@ -116,6 +118,14 @@ class ScriptedIngestion(IngestionServiceServicer):
     ) -> ReplayDeadLettersResponse:
         """There are none of those asked for."""
         return ReplayDeadLettersResponse(not_found_ids=request.dead_letter_ids)
+
+    async def DiscardDeadLetters(  # noqa: N802 - the contract's name
+        self,
+        request: DiscardDeadLettersRequest,
+        context: Context,  # noqa: ARG002
+    ) -> DiscardDeadLettersResponse:
+        """There are none of those asked for."""
+        return DiscardDeadLettersResponse(not_found_ids=request.dead_letter_ids)
 
     async def _write(self, context: Context, request: IngestReadingsRequest) -> None:
         """Sends the answer to a request."""
