@@ -44,7 +44,7 @@ from common.interceptors import standard_interceptors
 from common.lease_store import LeaseStore
 from common.lifecycle import Lifecycle
 from common.metrics import MetricsServer, create_registry
-from common.mongo import close, open_database
+from common.mongo import close, open_database, ping
 from common.partition_consumers import PartitionConsumers
 from common.partition_sharing import PartitionSharing, replica_name
 from common.registry_cache import RegistryCache
@@ -141,7 +141,12 @@ async def analytics_app(
 
         health = Health(
             [SERVICE_NAME, ALERT_SERVICE_NAME, NOTIFICATION_SERVICE_NAME],
-            {"rabbitmq": Check(connection.ping), "partitions": Check(sharing.require_consuming)},
+            {
+                "rabbitmq": Check(connection.ping),
+                "partitions": Check(sharing.require_consuming),
+                # The live picture needs no store; alerts and who is told of them are nowhere else.
+                "mongodb": Check(lambda: ping(database), services=(ALERT_SERVICE_NAME, NOTIFICATION_SERVICE_NAME)),
+            },
             metrics_registry,
         )
         lifecycle.use_health(health)

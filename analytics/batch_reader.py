@@ -25,6 +25,7 @@ from analytics.observation import (
 )
 from analytics.observed_columns import joined, observed, plain
 from common.energy import milliwatt_hours
+from common.instants import duration_to_ms, to_ms
 from common.part_columns import PartReader, ReadParts
 
 _NANOS_PER_MS = 1_000_000
@@ -111,13 +112,10 @@ def observe(reading: reading_pb2.Reading, receive_ms: int) -> Observation:
     """What analytics keeps of a reading that the gateway received at `receive_ms`.
 
     Raises:
-        ValueError: an energy or a power is not a finite number.
+        ValueError: a power is not a finite number, an energy none that 64 bits hold, or a time is not valid.
     """
-    start = reading.start_time
-    interval = reading.interval
-    # The gateway lets whole milliseconds through only, so that plain arithmetic is exact and needs no checks here.
-    start_ms = start.seconds * 1000 + start.nanos // _NANOS_PER_MS
-    end_ms = start_ms + interval.seconds * 1000 + interval.nanos // _NANOS_PER_MS
+    start_ms = to_ms(reading.start_time)
+    end_ms = start_ms + duration_to_ms(reading.interval)
     measured = _measured(reading)
     power_kw = measured.power_kw
     if power_kw is not None and not math.isfinite(power_kw):

@@ -38,6 +38,7 @@ from billing.validation_sweep import SweepMetrics, ValidationSweep
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
+from common.dead_letters import DeadLetters
 from common.event_outbox import telling_connection
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
@@ -97,8 +98,16 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         topology = GrowingTopology(config.partitions)
         broker = BrokerConnection(config.amqp_url.get_secret_value(), "billing", topology.declare)
         lifecycle.start_task("broker_connection", broker.run())
+        dead_letters = DeadLetters(broker, registry)
         sharing = partition_sharing(
-            config, readings, registry, database=database, broker=broker, topology=topology, tracing=tracing
+            config,
+            readings,
+            registry,
+            database=database,
+            broker=broker,
+            dead_letters=dead_letters,
+            topology=topology,
+            tracing=tracing,
         )
         merger = merger_of(config, readings, sharing, registry, tracing, quarantine=QuarantineStore(database))
         progress, adjustments_due = ValidationProgressStore(database), AdjustmentDueStore(database)
@@ -109,7 +118,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             give_way=readings.writer.wait_idle,
             on_change=partial(_day_changed, progress, adjustments_due),
         )
-        events = event_consumer(database, broker, registry)
+        events = event_consumer(database, broker, dead_letters, registry)
         checks = {
             "rabbitmq": Check(broker.ping),
             "partitions": Check(sharing.require_consuming),

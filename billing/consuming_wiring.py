@@ -32,12 +32,13 @@ def partition_sharing(
     *,
     database: Database,
     broker: BrokerConnection,
+    dead_letters: DeadLetters,
     topology: GrowingTopology,
     tracing: Tracing,
 ) -> PartitionSharing[ReadingsConsumer]:
     """What consumes the queues of the partitions that this replica leases."""
     metrics = ConsumerMetrics(registry)
-    decoder, dead_letters = BatchDecoder(), DeadLetters(broker, registry)
+    decoder = BatchDecoder()
 
     def consumer(partition: int) -> ReadingsConsumer:
         return ReadingsConsumer(

@@ -22,6 +22,7 @@ from billing.region_price_metrics import RegionPriceMetrics
 from billing.region_price_reader import RegionPriceReader
 from billing.region_price_store import COLLECTION, RegionPriceStore
 from common.broker import BrokerConnection
+from common.dead_letters import DeadLetters
 from common.event_consumer import EventConsumer
 from common.event_outbox import Event, EventOutbox, prepare_outbox
 from common.mongo import Database
@@ -47,14 +48,17 @@ async def prepare_prices(database: Database) -> None:
     await prepare_outbox(database, COLLECTION)
 
 
-def event_consumer(database: Database, broker: BrokerConnection, registry: CollectorRegistry) -> EventConsumer:
+def event_consumer(
+    database: Database, broker: BrokerConnection, dead_letters: DeadLetters, registry: CollectorRegistry
+) -> EventConsumer:
     """Who takes the events that billing is told of: closed windows of regions, whose load prices follow."""
     windows = LoadWindowStore(database)
 
     async def take_window(body: bytes) -> None:
         await windows.take(window_of_event(body))
 
-    return EventConsumer(broker, "billing", {RegionWindowClosed.DESCRIPTOR.full_name: take_window}, registry)
+    handlers = {RegionWindowClosed.DESCRIPTOR.full_name: take_window}
+    return EventConsumer(broker, "billing", handlers, dead_letters, registry)
 
 
 def pricing_tasks(

@@ -14,7 +14,10 @@ from prometheus_client import CollectorRegistry, Counter
 
 from common.broker import BrokerConnection, Publisher
 from common.config import PARTITIONS_MAXIMUM
-from common.topology import DEAD_LETTER_EXCHANGE, READINGS_EXCHANGE
+from common.topology import DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, READINGS_EXCHANGE
+
+REPLAY_COUNT_HEADER = "replay_count"
+"""Of a message that was a dead letter: how often it was replayed."""
 
 _LONGEST_REASON = 500
 _LONGEST_TEXT = 200
@@ -26,7 +29,7 @@ _LAST_MS = 253_402_300_799_999
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One Part that its consumer could not decode, or a whole message that is no ReadingBatch.
+    """One Part that its consumer could not decode, or a whole message: no ReadingBatch, or an event that is none.
 
     `part_index` is the Part's place in its batch; None means that `body` is the whole message, whose `batch_id` is then
     the message id it came under. `replay_count` is that of the Part. Times are UTC milliseconds.
@@ -55,6 +58,11 @@ class DeadLetter:
             digest.update(self.body)
         return digest.hexdigest()
 
+    @property
+    def is_event(self) -> bool:
+        """Whether it was told as an event; `routing_key` is then the full name of its type."""
+        return self.exchange == EVENTS_EXCHANGE
+
     def headers(self) -> dict[str, str | int]:
         """All but the body, as the headers of a message; long texts are cut, for headers must fit in one frame."""
         headers: dict[str, str | int] = {
@@ -67,7 +75,7 @@ class DeadLetter:
             "writer": _sendable(self.writer, _LONGEST_TEXT),
             "sequence": self.sequence,
             "set_aside_ms": self.set_aside_ms,
-            "replay_count": self.replay_count,
+            REPLAY_COUNT_HEADER: self.replay_count,
         }
         if self.part_index is not None:
             headers["part_index"] = self.part_index
@@ -92,7 +100,7 @@ class DeadLetter:
             writer=_text(headers, "writer"),
             sequence=_number(headers.get("sequence"), _INT64_MAXIMUM) or 0,
             part_index=_number(headers.get("part_index"), _INT32_MAXIMUM),
-            replay_count=_number(headers.get("replay_count"), _INT32_MAXIMUM) or 0,
+            replay_count=replay_count_of(headers),
             exchange=_text(headers, "exchange"),
             routing_key=_text(headers, "routing_key"),
         )
@@ -111,6 +119,7 @@ class DeadLetter:
             partition=_number(int(key) if key.isascii() and key.isdigit() else 0, PARTITIONS_MAXIMUM - 1) or 0,
             set_aside_ms=int(time.timestamp() * 1000) if isinstance(time, datetime) else 0,
             batch_id=message_id,
+            replay_count=replay_count_of(headers),
             exchange=_text(death, "exchange"),
             routing_key=key,
         )
@@ -133,17 +142,22 @@ class DeadLetters:
         Raises:
             PublishFailed: it has not, or it is not known whether it has; again is right, for the id stays the same.
         """
-        is_whole = letter.part_index is None
+        readings = (ReadingBatch if letter.part_index is None else Part).DESCRIPTOR.full_name
         async with self._publishing:
             await self._publisher.publish(
                 DEAD_LETTER_EXCHANGE,
                 letter.queue,
                 letter.body,
                 message_id=letter.dead_letter_id,
-                type_name=(ReadingBatch if is_whole else Part).DESCRIPTOR.full_name,
+                type_name=letter.routing_key if letter.is_event else readings,
                 headers=letter.headers(),
             )
         self._published.inc()
+
+
+def replay_count_of(headers: Mapping[str, Any]) -> int:
+    """How often a message with these headers was replayed."""
+    return _number(headers.get(REPLAY_COUNT_HEADER), _INT32_MAXIMUM) or 0
 
 
 def _sendable(text: str, longest: int) -> str:

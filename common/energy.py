@@ -15,6 +15,8 @@ _MILLIWATT_HOURS_PER_KWH = 1_000_000
 _FAST_PATH_LIMIT = float(2**40)
 _TIE_GUARD = 0.001
 
+_MILLIWATT_HOURS_MAXIMUM = 2**63 - 1
+
 
 def milliwatt_hours(energy_kwh: float) -> int:
     """Whole milliwatt-hours of an energy in kWh, ties away from zero.
@@ -24,7 +26,7 @@ def milliwatt_hours(energy_kwh: float) -> int:
     lies clear of a tie it gives the same integer at a tenth of the cost.
 
     Raises:
-        ValueError: the number is not finite.
+        ValueError: the number is not finite, or its milliwatt-hours do not fit into 64 bits.
     """
     product = energy_kwh * _MILLIWATT_HOURS_PER_KWH
     if -_FAST_PATH_LIMIT < product < _FAST_PATH_LIMIT:
@@ -34,7 +36,10 @@ def milliwatt_hours(energy_kwh: float) -> int:
     if not math.isfinite(energy_kwh):
         raise ValueError("must be a finite number")
     exact = Decimal(repr(float(energy_kwh))).scaleb(6)
-    return int(exact.to_integral_value(rounding=ROUND_HALF_UP))
+    whole = int(exact.to_integral_value(rounding=ROUND_HALF_UP))
+    if abs(whole) > _MILLIWATT_HOURS_MAXIMUM:
+        raise ValueError("must be an energy whose milliwatt-hours fit into 64 bits")
+    return whole
 
 
 def milliwatt_hours_of(energies_kwh: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -50,11 +55,8 @@ def milliwatt_hours_of(energies_kwh: NDArray[np.float64]) -> NDArray[np.int64]:
     if is_clear.all():
         return nearest.astype(np.int64)
     whole = np.where(is_clear, nearest, 0.0).astype(np.int64)
-    try:
-        for place in np.flatnonzero(~is_clear).tolist():
-            whole[place] = milliwatt_hours(float(energies_kwh[place]))
-    except OverflowError:
-        raise ValueError("must be an energy whose milliwatt-hours fit into 64 bits") from None
+    for place in np.flatnonzero(~is_clear).tolist():
+        whole[place] = milliwatt_hours(float(energies_kwh[place]))
     return whole
 
 

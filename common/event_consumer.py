@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from google.protobuf.message import DecodeError
 from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
-from common.broker import BrokerConnection, Consumer
+from common.broker import BrokerConnection, Consumer, Delivery, PublishFailed
+from common.dead_letters import DeadLetter, DeadLetters, replay_count_of
 from common.logs import get_logger
-from common.topology import event_queue_name
+from common.topology import EVENTS_EXCHANGE, event_queue_name
 
 _PREFETCH = 64
 _RETRY_SECONDS = 1.0
@@ -26,7 +28,7 @@ class EventConsumer:
     """Hands each event to the handler of its type; `subscribe()` and `run()` are its life, as background tasks.
 
     An event may come more than once and late, so what a handler does must be idempotent. While the store is away the
-    event in hand waits, and those after it.
+    event in hand waits, and those after it. One that can never be used goes to the dead letters with its reason.
     """
 
     def __init__(
@@ -34,9 +36,12 @@ class EventConsumer:
         connection: BrokerConnection,
         service: str,
         handlers: Mapping[str, Handler],
+        dead_letters: DeadLetters,
         registry: CollectorRegistry,
     ) -> None:
-        self._consumer = Consumer(connection, event_queue_name(service), _PREFETCH)
+        self._queue = event_queue_name(service)
+        self._dead_letters = dead_letters
+        self._consumer = Consumer(connection, self._queue, _PREFETCH)
         self._handlers = handlers
         self._taken = Counter(
             "events_taken", "Events taken, by type and outcome.", ["type", "outcome"], registry=registry
@@ -60,23 +65,43 @@ class EventConsumer:
                 self._taken.labels("other", "ignored").inc()
                 await self._consumer.ack(delivery)
                 continue
-            if await self._handled(handler, delivery.routing_key, delivery.body):
-                await self._consumer.ack(delivery)
-                self._taken.labels(delivery.routing_key, "taken").inc()
-            else:
-                await self._consumer.reject(delivery)
-                self._taken.labels(delivery.routing_key, "refused").inc()
+            refusal = await self._handled(handler, delivery.routing_key, delivery.body)
+            if refusal is not None:
+                await self._set_aside(delivery, refusal)
+            await self._consumer.ack(delivery)
+            self._taken.labels(delivery.routing_key, "taken" if refusal is None else "refused").inc()
 
-    async def _handled(self, handler: Handler, type_name: str, body: bytes) -> bool:
-        """Whether the event could be used; one that meets a store that is away is tried until it is back."""
+    async def _set_aside(self, delivery: Delivery, reason: str) -> None:
+        letter = DeadLetter(
+            body=delivery.body,
+            reason=reason,
+            queue=self._queue,
+            partition=0,
+            set_aside_ms=time.time_ns() // 1_000_000,
+            batch_id=delivery.message_id,
+            replay_count=replay_count_of(delivery.headers),
+            exchange=EVENTS_EXCHANGE,
+            routing_key=delivery.routing_key,
+        )
+        while True:
+            try:
+                await self._dead_letters.publish(letter)
+            except PublishFailed as failure:
+                _log.warning("dead_letter_retried", cause=type(failure).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    async def _handled(self, handler: Handler, type_name: str, body: bytes) -> str | None:
+        """None, or why the event can never be used; one that meets a store that is away is tried until it is back."""
         while True:
             try:
                 await handler(body)
             except (DecodeError, ValueError) as wrong:
                 _log.error("event_unusable", type=type_name, cause=str(wrong))
-                return False
+                return str(wrong) or type(wrong).__name__
             except PyMongoError as away:
                 _log.warning("event_waits", type=type_name, cause=type(away).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
-                return True
+                return None

@@ -31,7 +31,8 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 class Check:
     """A look at one dependency: `probe` returns if it is there and raises if it is away.
 
-    A dependency that is not `required` only degrades the service: it shows in the metric and in the log.
+    A dependency that is not `required` only degrades the service: it shows in the metric and in the log. One that only
+    some of the `services` of the process cannot do without turns these red, and not the process.
     A result is believed for `cache_seconds`.
     """
 
@@ -39,10 +40,11 @@ class Check:
     required: bool = True
     timeout_seconds: float = 2.0
     cache_seconds: float = 1.0
+    services: tuple[str, ...] = ()
 
 
 class Health:
-    """The gRPC health of a process: '' and each service name follow the required checks, `liveness` the process.
+    """The gRPC health of a process: '' and each service name follow their required checks, `liveness` the process.
 
     Red until `ready()` has been called. Peers are no checks: a circle of services that wait for each other never
     turns green.
@@ -62,12 +64,12 @@ class Health:
         self._checked_at: dict[str, float] = {}
         self._ready = False
         self._draining = False
-        self._serving: bool | None = None
+        self._serving: frozenset[str] | None = None
 
     async def open(self) -> None:
         """Turns every name red and `liveness` green; to be called before the server starts."""
         await self.servicer.set(LIVENESS, _SERVING)
-        await self._tell(serving=False)
+        await self._tell(frozenset())
 
     async def ready(self) -> None:
         """Says that start-up is over: from now on the checks decide."""
@@ -81,7 +83,7 @@ class Health:
         """
         was_serving = self._serving
         self._draining = True
-        await self._tell(serving=False)
+        await self._tell(frozenset())
         if was_serving:
             await asyncio.sleep(NOTICE_SECONDS)
 
@@ -92,13 +94,19 @@ class Health:
             await asyncio.sleep(EVALUATION_INTERVAL_SECONDS)
 
     async def evaluate(self) -> bool:
-        """Runs the checks whose results have aged, tells the outcome, and returns whether the service is serving."""
+        """Runs the checks whose results have aged, tells the outcome, and returns whether the process is serving."""
         due = [name for name in self._checks if self._is_due(name)]
         await asyncio.gather(*(self._check(name) for name in due))
-        passed = all(self._known.get(name, False) for name, check in self._checks.items() if check.required)
-        serving = self._ready and not self._draining and passed
-        await self._tell(serving=serving)
-        return serving
+        serving = frozenset(name for name in self.service_names if self._ready and self._has_all(name))
+        await self._tell(serving)
+        return "" in serving and not self._draining
+
+    def _has_all(self, service: str) -> bool:
+        return all(
+            self._known.get(name, False)
+            for name, check in self._checks.items()
+            if check.required and (not check.services or service in check.services)
+        )
 
     def _is_due(self, name: str) -> bool:
         checked_at = self._checked_at.get(name)
@@ -128,12 +136,14 @@ class Health:
         else:
             _log.warning("dependency_down", dependency=name, problem=problem, required=required)
 
-    async def _tell(self, *, serving: bool) -> None:
-        serving = serving and not self._draining
+    async def _tell(self, serving: frozenset[str]) -> None:
+        if self._draining:
+            serving = frozenset()
         if serving == self._serving:
             return
         self._serving = serving
-        self._serving_gauge.set(1 if serving else 0)
+        self._serving_gauge.set(1 if "" in serving else 0)
         for name in self.service_names:
-            await self.servicer.set(name, _SERVING if serving else _NOT_SERVING)
-        _log.info("health_changed", serving=serving)
+            await self.servicer.set(name, _SERVING if name in serving else _NOT_SERVING)
+        red = sorted(set(self.service_names) - serving)
+        _log.info("health_changed", serving="" in serving, red=red)

@@ -23,4 +23,4 @@ class GatewayConfig(ServiceConfig):
     """The database that holds the registry."""
 
     unanswered_maximum_bytes: int = Field(default=16 << 20, ge=1)
-    """Bytes of frames that were read and have no answer yet, over all callers; further frames wait to be read."""
+    """Bytes of frames without an answer, over all callers; as many again may wait, more are refused."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from energy.common.v1 import error_reason_pb2 as reasons
 from energy.telemetry.v1.reading_pb2 import Reading
@@ -25,6 +25,11 @@ IndexedReading = tuple[int, Reading]
 _NO_DEVICE_ID = Fault(reasons.ERROR_REASON_FIELD_REQUIRED, "device_id", "is required")
 _LONG_DEVICE_ID = Fault(
     reasons.ERROR_REASON_OUT_OF_RANGE, "device_id", f"must have at most {DEVICE_ID_LENGTH_MAXIMUM} characters"
+)
+_UNDECIDED = Fault(
+    reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+    "device_id",
+    "the registry cannot be asked about this device now; send the reading again later",
 )
 _UNKNOWN_DEVICE = Fault(reasons.ERROR_REASON_DEVICE_NOT_FOUND, "device_id", "no device has this id")
 
@@ -91,10 +96,11 @@ class FrameCheck:
             self.accepted_by_kind[columns.kind] = self.accepted_by_kind.get(columns.kind, 0) + columns.rows.size
         return others
 
-    def refuse_unknown(self, readings: Iterable[IndexedReading]) -> None:
-        """Refuses readings whose devices were looked up and do not exist."""
+    def refuse_unknown(self, readings: Iterable[IndexedReading], undecided: Container[str] = ()) -> None:
+        """Refuses readings whose devices were looked up and do not exist, or are `undecided` as the store is away."""
         for index, reading in readings:
-            self._refuse(index, _identity_fault(reading.device_id), UNKNOWN_KIND)
+            is_undecided = reading.device_id in undecided
+            self._refuse(index, _UNDECIDED if is_undecided else _identity_fault(reading.device_id), UNKNOWN_KIND)
 
     def parts(self) -> dict[int, bytes]:
         """The serialised Parts of the accepted readings by partition."""

@@ -14,7 +14,8 @@ from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadi
 
 from common.errors import DependencyUnavailable, MeshError, Overloaded
 from common.logs import get_logger
-from gateway.submission import Submission
+from gateway.pushback import Pushback
+from gateway.submission import Submission, SubmittedPart
 
 if TYPE_CHECKING:
     # Exists only for the type checker.
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
 IN_FLIGHT_MAXIMUM = 256
 """Requests without an answer; what comes then gathers, and travels in the next request."""
 
-# Parts of several frames travel together up to this size; a larger frame travels alone.
+# Parts of several frames travel together up to this size; a larger one travels alone.
 _REQUEST_BYTES = 256 << 10
 
 _RECONNECT_WAIT_INITIAL_SECONDS = 0.05
 _RECONNECT_WAIT_MAXIMUM_SECONDS = 1.0
-_PUSHBACK_INITIAL_SECONDS = 0.1
-_PUSHBACK_MAXIMUM_SECONDS = 1.0
 # A stream on which nothing came for so long although answers are due is given up.
 _SILENCE_MAXIMUM_SECONDS = 30.0
 
@@ -49,19 +48,19 @@ class IngestionClient:
     Whatever gathers while a request is being written, or while too many have no answer, travels in the next one: an
     idle client sends at once, a busy one sends fewer and larger requests.
 
-    What is in flight when the stream breaks is sent again on the next one; what ingestion could not take is sent again
-    after a pause that all of it shares. Both are safe, for whoever consumes a reading knows it by its identity.
+    What is in flight when the stream breaks is sent again on the next one; Parts that ingestion could not take are sent
+    again, without the others of their frame, after a pause that they share with all of their partition. Both are safe,
+    for whoever consumes a reading knows it by its identity.
     """
 
     def __init__(self, stub: IngestionServiceAsyncStub, *, in_flight_maximum: int = IN_FLIGHT_MAXIMUM) -> None:
         self._stub = stub
         self._in_flight_maximum = in_flight_maximum
         self._sequence = 0
-        self._in_flight: dict[int, list[Submission]] = {}
-        self._unsent: deque[Submission] = deque()
+        self._in_flight: dict[int, list[SubmittedPart]] = {}
+        self._unsent: deque[SubmittedPart] = deque()
         self._may_write = asyncio.Event()
-        self._pushed_back: list[Submission] = []
-        self._pushback_seconds = 0.0
+        self._pushback = Pushback(self._send)
         self._call: _Call | None = None
         self._heard_at = 0.0
 
@@ -73,12 +72,12 @@ class IngestionClient:
             DependencyUnavailable: ingestion, or the broker behind it, stayed away for so long.
         """
         submission = Submission(parts, asyncio.get_running_loop().create_future())
-        self._send([submission])
+        self._send(submission.parts)
         try:
             async with asyncio.timeout(timeout_seconds):
                 await submission.durable
         except TimeoutError:
-            self._leave_room(submission.sequence)
+            self._leave_room(submission)
             self._give_up_silent_stream()
             raise submission.refusal or DependencyUnavailable("ingestion") from None
 
@@ -122,32 +121,42 @@ class IngestionClient:
             # Whatever is submitted in the same turn of the loop rides along.
             await asyncio.sleep(0)
             while self._unsent and len(self._in_flight) < self._in_flight_maximum:
-                request = self._next_request()
+                parts = self._next_parts()
+                if not parts:
+                    break
+                request = self._request_of(parts)
                 try:
                     await call.write(request)
                 except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                     # The stream is over, as the reader learns too; what was not sent is sent on the next one.
                     return
 
-    def _next_request(self) -> IngestReadingsRequest:
-        submissions: list[Submission] = []
+    def _next_parts(self) -> list[SubmittedPart]:
+        parts: list[SubmittedPart] = []
         size_bytes = 0
-        while self._unsent and (not submissions or size_bytes + self._unsent[0].size_bytes <= _REQUEST_BYTES):
-            submission = self._unsent.popleft()
+        while self._unsent:
+            part = self._unsent[0]
+            if parts and not (size_bytes + len(part.part) <= _REQUEST_BYTES and part.may_travel_with(parts[0])):
+                break
+            self._unsent.popleft()
             # Who has given up needs no answer.
-            if not submission.durable.done():
-                submissions.append(submission)
-                size_bytes += submission.size_bytes
+            if not part.is_awaited:
+                continue
+            if self._pushback.is_refusing(part.partition) and not part.is_again:
+                self._pushback.hold(part)
+                continue
+            parts.append(part)
+            size_bytes += len(part.part)
+        return parts
+
+    def _request_of(self, parts: list[SubmittedPart]) -> IngestReadingsRequest:
         if not self._in_flight:
             self._heard_at = asyncio.get_running_loop().time()
         self._sequence += 1
-        self._in_flight[self._sequence] = submissions
-        for submission in submissions:
-            submission.sequence = self._sequence
-        return IngestReadingsRequest(
-            sequence=self._sequence,
-            parts=[part for submission in submissions for part in submission.parts()],
-        )
+        self._in_flight[self._sequence] = parts
+        for part in parts:
+            part.sequence = self._sequence
+        return IngestReadingsRequest(sequence=self._sequence, parts=[part.message() for part in parts])
 
     async def _read(self, call: _Call) -> int:
         answers = 0
@@ -168,49 +177,48 @@ class IngestionClient:
             _log.warning("ingestion_stream_silent", in_flight=len(self._in_flight))
         return answers
 
-    def _send(self, submissions: Iterable[Submission]) -> None:
-        self._unsent.extend(submissions)
+    def _send(self, parts: Iterable[SubmittedPart]) -> None:
+        self._unsent.extend(parts)
         self._may_write.set()
 
     def _settle(self, sequence: int) -> None:
-        self._pushback_seconds = 0.0
-        for submission in self._answered(sequence):
-            submission.durable.set_result(None)
+        for part in self._answered(sequence):
+            self._part_durable(part)
+
+    def _part_durable(self, part: SubmittedPart) -> None:
+        self._pushback.durable(part.partition)
+        part.submission.part_durable()
 
     def _refuse(self, failure: IngestFailure) -> None:
+        parts = self._answered(failure.sequence)
+        if failure.failed_parts:
+            positions = set(failure.failed_parts)
+            for position, part in enumerate(parts):
+                if position not in positions:
+                    self._part_durable(part)
+            parts = [part for position, part in enumerate(parts) if position in positions]
         refusal = _refusal_of(failure.reason)
-        waiting = self._answered(failure.sequence)
-        if refusal is None:
-            name = reasons.ErrorReason.Name(failure.reason)
-            for submission in waiting:
-                submission.durable.set_exception(RuntimeError(f"ingestion refused a Part for good: {name}"))
-            return
-        if not waiting:
-            return
-        if not self._pushed_back:
-            self._pushback_seconds = min(
-                max(2 * self._pushback_seconds, _PUSHBACK_INITIAL_SECONDS), _PUSHBACK_MAXIMUM_SECONDS
-            )
-            _log.warning("ingestion_pushes_back", reason=refusal.reason, pause_seconds=self._pushback_seconds)
-            asyncio.get_running_loop().call_later(self._pushback_seconds, self._send_pushed_back)
-        for submission in waiting:
-            submission.refusal = refusal
-            self._pushed_back.append(submission)
+        for part in parts:
+            if not part.is_awaited:
+                continue
+            if refusal is None:
+                name = reasons.ErrorReason.Name(failure.reason)
+                part.submission.durable.set_exception(RuntimeError(f"ingestion refused a Part for good: {name}"))
+                continue
+            part.submission.refusal = refusal
+            self._pushback.hold(part)
 
-    def _leave_room(self, sequence: int) -> None:
-        """Makes room for another request when nobody waits for this one any more."""
-        if all(submission.durable.done() for submission in self._in_flight.get(sequence, ())):
-            self._answered(sequence)
+    def _leave_room(self, submission: Submission) -> None:
+        """Makes room for other requests where nobody waits for a request of these Parts any more."""
+        for sequence in {part.sequence for part in submission.parts}:
+            if not any(part.is_awaited for part in self._in_flight.get(sequence, ())):
+                self._answered(sequence)
 
-    def _answered(self, sequence: int) -> list[Submission]:
-        """Those who still wait for the answer to a request, which has come."""
-        submissions = self._in_flight.pop(sequence, [])
+    def _answered(self, sequence: int) -> list[SubmittedPart]:
+        """The Parts of a request that needs no answer any more; none if it was settled before."""
+        parts = self._in_flight.pop(sequence, [])
         self._may_write.set()
-        return [submission for submission in submissions if not submission.durable.done()]
-
-    def _send_pushed_back(self) -> None:
-        waiting, self._pushed_back = self._pushed_back, []
-        self._send(submission for submission in waiting if not submission.durable.done())
+        return parts
 
     def _give_up_silent_stream(self) -> None:
         silence_seconds = asyncio.get_running_loop().time() - self._heard_at

@@ -63,7 +63,7 @@ class Intake:
     async def take(self, frame: ReadFrame, timeout_seconds: float, caller: Caller) -> FrameOutcome:
         """Checks the readings of a frame and returns when those that are not refused are durable.
 
-        May raise what the driver raises when a device must be looked up and the store is away.
+        Readings of devices that must be looked up while the store is away are refused for the moment only.
 
         Raises:
             Overloaded: the queues stayed full for `timeout_seconds`.
@@ -86,8 +86,8 @@ class Intake:
         check = FrameCheck(frame.sequence, receive_time_ms)
         unknown = check.check_frame(frame, self._directory.known, self._directory.table)
         if unknown:
-            await self._directory.look_up(looked_up(unknown))
-            check.refuse_unknown(check.check(unknown, self._directory.known))
+            undecided = await self._directory.look_up(looked_up(unknown))
+            check.refuse_unknown(check.check(unknown, self._directory.known), undecided)
         parts = check.parts()
         if parts:
             await self._submitter.submit(parts, timeout_seconds)

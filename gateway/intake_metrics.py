@@ -33,7 +33,7 @@ class IntakeMetrics:
             registry=registry,
         )
         held = Gauge("gateway_unanswered_bytes", "Bytes of frames read and not answered yet.", registry=registry)
-        held.set_function(lambda: room.held_bytes)
+        held.set_function(lambda: room.held_bytes + room.waiting_bytes)
         self._readings_by: dict[tuple[str, str], Counter] = {}
         self._refused_by: dict[int, Counter] = {}
 

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+
+from common.errors import Overloaded
 
 
 class IntakeRoom:
-    """Room for frames; who finds none waits in the order of arrival. Something always fits where nothing is."""
+    """Room for frames; who finds none waits in the order of arrival. Something always fits where nothing is.
+
+    What waits is in memory too, so no more may wait than may be held; who comes on top is refused.
+    """
 
     def __init__(self, maximum_bytes: int) -> None:
         self._maximum_bytes = maximum_bytes
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self.held_bytes = 0
-
-    @asynccontextmanager
-    async def holding(self, size_bytes: int) -> AsyncIterator[None]:
-        """Holds so many bytes for as long as the context is open."""
-        await self.take(size_bytes)
-        try:
-            yield
-        finally:
-            self.give_back(size_bytes)
+        self.waiting_bytes = 0
+        """Bytes of frames that were read and found no room yet."""
 
     async def take(self, size_bytes: int) -> None:
-        """Returns when there is room for so many bytes, which are then held until `give_back`."""
+        """Returns when there is room for so many bytes, which are then held until `give_back`.
+
+        Raises:
+            Overloaded: too much waits already.
+        """
         if not self._waiting and self._fits(size_bytes):
             self.held_bytes += size_bytes
             return
+        if self._waiting and self.waiting_bytes + size_bytes > self._maximum_bytes:
+            raise Overloaded("too many readings wait to be taken; try again later")
         admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((size_bytes, admitted))
+        self.waiting_bytes += size_bytes
         try:
             await admitted
         except asyncio.CancelledError:
@@ -55,6 +58,7 @@ class IntakeRoom:
             if not admitted.done() and not self._fits(size_bytes):
                 return
             self._waiting.popleft()
+            self.waiting_bytes -= size_bytes
             if not admitted.done():
                 self.held_bytes += size_bytes
                 admitted.set_result(None)

@@ -11,6 +11,7 @@ from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsResponse
 from energy.telemetry.v1.verdict_pb2 import Verdict
 from google.protobuf.message import DecodeError
 
+from common.errors import Overloaded
 from gateway.frame_reader import FrameReader, ReadFrame
 from gateway.frame_rules import MALFORMED, WHOLE_FRAME, sequence_fault, size_fault
 from gateway.intake import Caller, Intake
@@ -32,12 +33,16 @@ _CALLER = Caller(STREAM_METHOD[1:])
 
 
 class _Unacked:
-    """A frame between its receipt and its ack; `sequence` is 0 where it cannot be acked by number."""
+    """A frame between its receipt and its ack; `sequence` is 0 where it cannot be acked by number.
 
-    __slots__ = ("is_done", "refused", "sequence")
+    `size_bytes` are those it holds in the room of all streams until its ack is written.
+    """
 
-    def __init__(self, sequence: int) -> None:
+    __slots__ = ("is_done", "refused", "sequence", "size_bytes")
+
+    def __init__(self, sequence: int, size_bytes: int = 0) -> None:
         self.sequence = sequence
+        self.size_bytes = size_bytes
         self.refused: list[Verdict] = []
         self.is_done = False
 
@@ -65,8 +70,10 @@ class ReadingStream:
         # Full: no further frame is read, and the flow control of HTTP/2 slows the device down.
         self._window = asyncio.Semaphore(WINDOW_FRAMES)
         self._changed = asyncio.Event()
+        self._frames_read = 0
         self._last_sequence = 0
         self._acked_sequence = 0
+        self._held_bytes = 0
         self._is_over = False
         self._is_to_leave = False
         self._failure: BaseException | None = None
@@ -77,19 +84,27 @@ class ReadingStream:
         Raises the first failure of a frame, after the acks of the frames before it; what was not acked must be sent
         again.
         """
-        async with Beside(self._pump(frames)):
-            while not (self._is_over and not self._has_news()):
-                await self._changed.wait()
-                self._changed.clear()
-                while self._has_news():
-                    response, covered_count = self._next_ack()
-                    yield response
-                    for _ in range(covered_count):
-                        self._window.release()
+        try:
+            async with Beside(self._pump(frames)):
+                while not (self._is_over and not self._has_news()):
+                    await self._changed.wait()
+                    self._changed.clear()
+                    while self._has_news():
+                        response, covered = self._next_ack()
+                        yield response
+                        for unacked in covered:
+                            self._give_back(unacked.size_bytes)
+                            self._window.release()
+        finally:
+            self._give_back(self._held_bytes)
         if self._failure is not None:
             raise self._failure
         if self._is_to_leave or self._draining.is_set():
             yield StreamReadingsResponse(acked_sequence=self._acked_sequence, drain=True)
+
+    def _give_back(self, size_bytes: int) -> None:
+        self._held_bytes -= size_bytes
+        self._room.give_back(size_bytes)
 
     async def _pump(self, frames: AsyncIterator[bytes]) -> None:
         try:
@@ -114,11 +129,18 @@ class ReadingStream:
     async def _read(self, frames: AsyncIterator[bytes], group: asyncio.TaskGroup) -> None:
         await self._window.acquire()
         async for encoded in frames:
+            self._frames_read += 1
             frame = self._decode(encoded)
             if frame is not None:
                 # A stream holds one frame at most that was read and found no room.
-                await self._room.take(len(encoded))
-                group.create_task(self._take(frame, len(encoded), self._append(frame.sequence)))
+                try:
+                    await self._room.take(len(encoded))
+                except Overloaded as refusal:
+                    # Told behind the acks of what was taken before; the device keeps this frame and comes again.
+                    self._failure = refusal
+                    return
+                self._held_bytes += len(encoded)
+                group.create_task(self._take(frame, self._append(frame.sequence, len(encoded))))
             await self._window.acquire()
 
     def _decode(self, encoded: bytes) -> ReadFrame | None:
@@ -126,7 +148,7 @@ class ReadingStream:
         try:
             frame = self._reader.read(encoded)
         except DecodeError:
-            self._refuse_frame(0, 0, MALFORMED)
+            self._refuse_frame(0, 0, MALFORMED, self._frames_read)
             return None
         if fault := sequence_fault(frame.sequence, self._last_sequence):
             self._refuse_frame(0, frame.sequence, fault)
@@ -137,16 +159,13 @@ class ReadingStream:
             return None
         return frame
 
-    async def _take(self, frame: ReadFrame, size_bytes: int, unacked: _Unacked) -> None:
-        try:
-            outcome = await self._intake.take(frame, _PATIENCE_SECONDS, _CALLER)
-        finally:
-            self._room.give_back(size_bytes)
+    async def _take(self, frame: ReadFrame, unacked: _Unacked) -> None:
+        outcome = await self._intake.take(frame, _PATIENCE_SECONDS, _CALLER)
         unacked.refused = outcome.refused
         unacked.is_done = True
         self._changed.set()
 
-    def _refuse_frame(self, acked_as: int, sequence: int, fault: Fault) -> None:
+    def _refuse_frame(self, acked_as: int, sequence: int, fault: Fault, frame_number: int = 0) -> None:
         self._metrics.frames.inc()
         self._metrics.count_reason(fault.reason)
         unacked = self._append(acked_as)
@@ -157,28 +176,29 @@ class ReadingStream:
                 reason=fault.reason,
                 field=fault.field,
                 description=fault.description,
+                frame_number=frame_number,
             )
         ]
         unacked.is_done = True
         self._changed.set()
 
-    def _append(self, sequence: int) -> _Unacked:
-        unacked = _Unacked(sequence)
+    def _append(self, sequence: int, size_bytes: int = 0) -> _Unacked:
+        unacked = _Unacked(sequence, size_bytes)
         self._unacked.append(unacked)
         return unacked
 
     def _has_news(self) -> bool:
         return bool(self._unacked) and self._unacked[0].is_done
 
-    def _next_ack(self) -> tuple[StreamReadingsResponse, int]:
+    def _next_ack(self) -> tuple[StreamReadingsResponse, list[_Unacked]]:
         refused: list[Verdict] = []
-        covered_count = 0
+        covered: list[_Unacked] = []
         while self._has_news() and len(refused) < _VERDICTS_AN_ACK:
             unacked = self._unacked.popleft()
-            covered_count += 1
+            covered.append(unacked)
             refused += unacked.refused
             self._acked_sequence = unacked.sequence or self._acked_sequence
-        return StreamReadingsResponse(acked_sequence=self._acked_sequence, refused=refused), covered_count
+        return StreamReadingsResponse(acked_sequence=self._acked_sequence, refused=refused), covered
 
 
 def _first_of(failures: BaseExceptionGroup[Exception]) -> BaseException:

@@ -19,7 +19,7 @@ from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceServi
 from energy.telemetry.v1.verdict_pb2 import Verdict
 
 from common.connection_age import DEFAULT_AGE, ConnectionAge
-from common.errors import DeviceNotFound, FieldViolation, InvalidArgument, MeshError
+from common.errors import DependencyUnavailable, DeviceNotFound, FieldViolation, InvalidArgument, MeshError, Overloaded
 from common.instants import from_ms
 from common.rpc_guard import Context
 from common.trace_context import TRACEPARENT
@@ -33,8 +33,11 @@ from gateway.reading_stream import ReadingStream
 
 _SERVICE = "energy.telemetry.v1.TelemetryService"
 
-# A caller of a unary method would rather hear UNAVAILABLE and try again than wait for a deadline of its own.
+# A caller of a unary method would rather hear that it should try again than wait for a deadline of its own.
 _UNARY_PATIENCE_SECONDS = 5.0
+
+# A device that reads no acks keeps bytes that others could have.
+_UNREAD_ACK_SECONDS = 30.0
 
 
 class TelemetryService(TelemetryServiceServicer):
@@ -74,12 +77,11 @@ class TelemetryService(TelemetryServiceServicer):
             refused=outcome.refused,
         )
 
-    # The contract's stub speaks of messages; this stream is served raw.
+    # The contract's stub speaks of messages; this stream is served raw. A coroutine that writes, not a generator that
+    # yields, for only so a write can be left that waits for a device which reads nothing.
     async def StreamReadings(  # type: ignore[override]  # noqa: N802
-        self,
-        request_iterator: AsyncIterator[bytes],
-        context: Context,  # noqa: ARG002
-    ) -> AsyncIterator[StreamReadingsResponse]:
+        self, request_iterator: AsyncIterator[bytes], context: Context
+    ) -> None:
         """Takes frames for as long as the device sends them."""
         stay_seconds = self._age.stay_seconds()
         stream = ReadingStream(
@@ -89,7 +91,7 @@ class TelemetryService(TelemetryServiceServicer):
         try:
             async with aclosing(stream.responses(request_iterator)) as responses:
                 async for response in responses:
-                    yield response
+                    await _write(context, response)
         finally:
             self._count_stream(-1)
 
@@ -99,8 +101,17 @@ class TelemetryService(TelemetryServiceServicer):
         await self._no_streams.wait()
 
     async def _take(self, frame: ReadFrame, size_bytes: int, caller: Caller) -> FrameOutcome:
-        async with self._room.holding(size_bytes):
-            return await self._intake.take(frame, _UNARY_PATIENCE_SECONDS, caller)
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + _UNARY_PATIENCE_SECONDS
+        try:
+            async with asyncio.timeout_at(give_up_at):
+                await self._room.take(size_bytes)
+        except TimeoutError:
+            raise Overloaded("no room for further readings; try again later") from None
+        try:
+            return await self._intake.take(frame, give_up_at - clock(), caller)
+        finally:
+            self._room.give_back(size_bytes)
 
     def _caller(self, method: str, context: Context) -> Caller:
         traceparent = ""
@@ -118,6 +129,14 @@ class TelemetryService(TelemetryServiceServicer):
             self._no_streams.set()
 
 
+async def _write(context: Context, response: StreamReadingsResponse) -> None:
+    try:
+        async with asyncio.timeout(_UNREAD_ACK_SECONDS):
+            await context.write(response)
+    except TimeoutError:
+        raise Overloaded("acks are not read; open a stream again") from None
+
+
 def _require_size(readings_count: int) -> None:
     fault = size_fault(readings_count)
     if fault is not None:
@@ -131,6 +150,8 @@ def _require_size(readings_count: int) -> None:
 def _error_of(verdict: Verdict, device_id: str) -> MeshError:
     if verdict.reason == reasons.ERROR_REASON_DEVICE_NOT_FOUND:
         return DeviceNotFound(device_id)
+    if verdict.reason == reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE:
+        return DependencyUnavailable("mongodb")
     metadata = {}
     if verdict.reason == reasons.ERROR_REASON_KIND_MISMATCH:
         metadata = {"device_id": device_id, "kind": verdict.field}

@@ -25,10 +25,13 @@ from ingestion.batch_pace import PaceLimits
 from ingestion.broker_queues import PartitionQueues
 from ingestion.commit_limits import CommitLimits
 from ingestion.config import IngestionConfig
+from ingestion.dead_letter_desk import DeadLetterDesk
 from ingestion.dead_letter_metrics import DeadLetterMetrics
 from ingestion.dead_letter_store import DeadLetterStore
+from ingestion.event_replay import EventReplay
 from ingestion.group_commit import GroupCommit
 from ingestion.ingestion_service import IngestionService
+from ingestion.partition_discovery import PartitionDiscovery
 from ingestion.queue_metrics import QueueMetrics
 from ingestion.readings_publisher import ReadingsPublisher, open_connection
 
@@ -94,10 +97,10 @@ async def ingestion_app(
         lifecycle.start_task("dead_letter_metrics", dead_letter_metrics.run())
         queue_metrics = QueueMetrics(connection, lambda: group_commit.partition_count, registry)
         lifecycle.start_task("queue_metrics", queue_metrics.run())
+        lifecycle.start_task("partition_discovery", PartitionDiscovery(connection, group_commit).run())
         service = IngestionService(
             group_commit,
-            dead_letters,
-            dead_letter_metrics,
+            DeadLetterDesk(dead_letters, dead_letter_metrics, group_commit, EventReplay(connection)),
             stream_requests_maximum=config.stream_requests_maximum,
             age=ConnectionAge(config.connection_age_seconds),
         )

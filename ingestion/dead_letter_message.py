@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from energy.ingestion.v1.dead_letter_pb2 import DeadLetter as DeadLetterMessage
-from energy.ingestion.v1.ingestion_service_pb2 import ListDeadLettersRequest, ReplayDeadLettersRequest
+from energy.ingestion.v1.ingestion_service_pb2 import (
+    DiscardDeadLettersRequest,
+    ListDeadLettersRequest,
+    ReplayDeadLettersRequest,
+)
 
 from common.dead_letters import DeadLetter
 from common.errors import FieldViolation, InvalidArgument, PageTokenInvalid
@@ -17,6 +21,11 @@ PAGE_MAXIMUM = 1000
 PAGE_MAXIMUM_BYTES = 1 << 20
 HEAD_BYTES = 64
 REPLAY_MAXIMUM = 1000
+
+NOTE_LENGTH_MAXIMUM = 500
+
+Choice = ReplayDeadLettersRequest | DiscardDeadLettersRequest
+"""A request that names letters, or asks for the oldest."""
 
 Place = tuple[int, str]
 """Where a letter stands among the others: when it was set aside, and its id."""
@@ -79,15 +88,38 @@ def letter_message(letter: DeadLetter, *, include_body: bool) -> DeadLetterMessa
     )
 
 
-def chosen(letters: Sequence[DeadLetter], request: ReplayDeadLettersRequest) -> list[DeadLetter]:
-    """Those letters, in their order, that a request asks to replay."""
+def chosen(letters: Sequence[DeadLetter], request: Choice) -> list[DeadLetter]:
+    """Those letters, in their order, that a request may mean; of them it takes `maximum_of` at most."""
     ids = set(request.dead_letter_ids)
-    wanted = [letter for letter in letters if request.all or letter.dead_letter_id in ids]
-    return wanted[: request.maximum_count or REPLAY_MAXIMUM]
+    return [letter for letter in letters if request.all or letter.dead_letter_id in ids]
 
 
-def require_choice(request: ReplayDeadLettersRequest) -> None:
-    """Checks that the request says what to replay.
+def maximum_of(request: Choice) -> int:
+    """How many letters a request takes."""
+    return request.maximum_count or REPLAY_MAXIMUM
+
+
+def not_found(letters: Sequence[DeadLetter], request: Choice) -> list[str]:
+    """The ids that a request names and that are none of the letters', each once."""
+    known = {letter.dead_letter_id for letter in letters}
+    return [one for one in dict.fromkeys(request.dead_letter_ids) if one not in known]
+
+
+def require_note(note: str) -> None:
+    """Checks that there is a note on why letters are discarded.
+
+    Raises:
+        InvalidArgument: it is empty or too long.
+    """
+    if not note.strip():
+        raise InvalidArgument([FieldViolation("note", "FIELD_REQUIRED", "must say why they are discarded")])
+    if len(note) > NOTE_LENGTH_MAXIMUM:
+        description = f"must have at most {NOTE_LENGTH_MAXIMUM} characters"
+        raise InvalidArgument([FieldViolation("note", "OUT_OF_RANGE", description)])
+
+
+def require_choice(request: Choice) -> None:
+    """Checks that the request says which letters it means.
 
     Raises:
         InvalidArgument: it names letters and all of them, or neither, or too many.

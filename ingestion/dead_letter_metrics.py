@@ -23,7 +23,10 @@ class DeadLetterMetrics:
         )
         self._waiting.set(math.nan)
         self.replayed = Counter(
-            "ingestion_dead_letters_replayed", "Letters whose Parts were published again.", registry=registry
+            "ingestion_dead_letters_replayed", "Letters that were published again.", registry=registry
+        )
+        self.discarded = Counter(
+            "ingestion_dead_letters_discarded", "Letters that were discarded for good.", registry=registry
         )
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""How set-aside Parts get another try: through the group commit like any other, so that the writer's numbers hold."""
+"""How what was set aside gets another try: Parts through the group commit like any other, events as they were told."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from common.dead_letters import DeadLetter
 from common.errors import DependencyUnavailable, MeshError, Overloaded, ShuttingDown
 from ingestion.dead_letter_store import HeldLetters
+from ingestion.event_replay import EventReplay
 from ingestion.group_commit import GroupCommit
 from ingestion.outcome import FailureReason
 
@@ -19,11 +20,14 @@ _LETTERS_AT_ONCE = 50
 
 
 class _Replay:
-    """Waits for every Part of one letter."""
+    """Waits for every Part of one letter, which goes again as a whole if one of them fails."""
 
     def __init__(self, parts_count: int) -> None:
         self._missing = parts_count
         self.outcome: asyncio.Future[FailureReason | None] = asyncio.get_running_loop().create_future()
+
+    def part(self, position: int) -> _Replay:  # noqa: ARG002 - which of them it is makes no difference
+        return self
 
     def part_durable(self) -> None:
         self._missing -= 1
@@ -33,6 +37,9 @@ class _Replay:
     def part_failed(self, reason: FailureReason) -> None:
         if not self.outcome.done():
             self.outcome.set_result(reason)
+
+    def refused(self, reason: FailureReason) -> None:
+        self.part_failed(reason)
 
 
 def parts_to_replay(letter: DeadLetter) -> list[bytes]:
@@ -55,21 +62,34 @@ def _counted(body: bytes, replay_count: int) -> bytes:
     return part.SerializeToString()
 
 
-async def replay(held: HeldLetters, letters: Sequence[DeadLetter], commit: GroupCommit) -> tuple[list[str], list[str]]:
-    """Publishes the Parts of letters in hand and acknowledges each letter when they are durable.
+async def replay(
+    held: HeldLetters, letters: Sequence[DeadLetter], maximum_count: int, *, commit: GroupCommit, events: EventReplay
+) -> tuple[list[str], list[str]]:
+    """Publishes the first letters in hand that are sound, and acknowledges each when what is in it is durable.
 
-    Returns the ids of the letters replayed, and of those that are malformed and stay.
+    Returns the ids of the letters replayed, and of those before the last of them that are malformed and stay.
 
     Raises:
-        MeshError: the Parts of some letter could not be made durable; what was replayed before is acknowledged.
+        MeshError: some letter could not be made durable; what was replayed before is acknowledged.
     """
     replayable: list[tuple[DeadLetter, list[bytes]]] = []
+    told: list[DeadLetter] = []
     malformed: list[str] = []
+    replayed: list[str] = []
     for letter in letters:
-        if parts := parts_to_replay(letter):
+        if len(replayed) == maximum_count:
+            break
+        if letter.is_event:
+            told.append(letter)
+        elif parts := parts_to_replay(letter):
             replayable.append((letter, parts))
         else:
             malformed.append(letter.dead_letter_id)
+            continue
+        replayed.append(letter.dead_letter_id)
+    for letter in told:
+        await events.publish(letter)
+        await held.acknowledge([letter])
     for some in _chunks(replayable):
         waiting = [(letter, _submitted(letter.partition, parts, commit)) for letter, parts in some]
         outcomes = await asyncio.gather(*(one.outcome for _, one in waiting))
@@ -77,7 +97,7 @@ async def replay(held: HeldLetters, letters: Sequence[DeadLetter], commit: Group
         for reason in outcomes:
             if reason is not None:
                 raise _failure(reason)
-    return [letter.dead_letter_id for letter, _ in replayable], malformed
+    return replayed, malformed
 
 
 def _chunks(

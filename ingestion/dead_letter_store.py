@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import aiormq
@@ -18,8 +18,11 @@ from common.dead_letters import DeadLetter
 from common.errors import Overloaded
 from common.topology import DEAD_LETTER_QUEUE
 
-LETTERS_MAXIMUM = 1000
+LETTERS_MAXIMUM = 10_000
 BODIES_MAXIMUM_BYTES = 64 << 20
+
+_LETTERS_AT_ONCE = 50
+_ARRIVAL_SECONDS = 1.0
 
 # Exclusive to a connection: whoever has declared it may take letters in hand, and it vanishes with its owner.
 _READING_MARK = f"{DEAD_LETTER_QUEUE}.reading"
@@ -69,13 +72,32 @@ class HeldLetters:
         with broker_failures():
             declared = await self._channel.queue_declare(DEAD_LETTER_QUEUE, passive=True, timeout=RPC_TIMEOUT_SECONDS)
             self.waiting_count = declared.message_count or 0
-            while self.looked_at_count < LETTERS_MAXIMUM and size_bytes < BODIES_MAXIMUM_BYTES:
-                message = await self._channel.basic_get(DEAD_LETTER_QUEUE, timeout=RPC_TIMEOUT_SECONDS)
-                if message.delivery_tag is None:
+            wanted = min(self.waiting_count, LETTERS_MAXIMUM)
+            await self._channel.basic_qos(prefetch_count=_LETTERS_AT_ONCE, timeout=RPC_TIMEOUT_SECONDS)
+            while self.looked_at_count < wanted and size_bytes < BODIES_MAXIMUM_BYTES:
+                messages = await self._some(min(_LETTERS_AT_ONCE, wanted - self.looked_at_count))
+                if not messages:
                     break
-                size_bytes += len(message.body)
-                self._hold(message, message.delivery_tag)
+                size_bytes += sum(len(message.body) for message in messages)
+                for message in messages:
+                    self._hold(message, message.delivery_tag or 0)
         self.waiting_count = max(self.waiting_count, self.looked_at_count)
+
+    async def _some(self, count: int) -> list[DeliveredMessage]:
+        """The next letters: so many, unless others took them meanwhile; a little more may come."""
+        # To ask for each takes some milliseconds. A consumer gets as many at once as it may have in hand, and the next
+        # one as many again.
+        arrived: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
+        consuming = await self._channel.basic_consume(DEAD_LETTER_QUEUE, arrived.put, timeout=RPC_TIMEOUT_SECONDS)
+        messages: list[DeliveredMessage] = []
+        with suppress(TimeoutError):
+            while len(messages) < count:
+                async with asyncio.timeout(_ARRIVAL_SECONDS):
+                    messages.append(await arrived.get())
+        await self._channel.basic_cancel(consuming.consumer_tag or "", timeout=RPC_TIMEOUT_SECONDS)
+        while not arrived.empty():
+            messages.append(arrived.get_nowait())
+        return messages
 
     def _hold(self, message: DeliveredMessage, delivery_tag: int) -> None:
         self.looked_at_count += 1

@@ -19,7 +19,7 @@ from ingestion.batch_writer import BatchWriter
 from ingestion.commit_limits import CommitLimits
 from ingestion.commit_metrics import CommitMetrics
 from ingestion.commit_traces import CommitTraces
-from ingestion.outcome import FailureReason, Waiter
+from ingestion.outcome import FailureReason, RequestWaiter
 from ingestion.partition_writer import BatchPublisher, PartitionWriter
 from ingestion.sealed_batch import BatchSealer
 from ingestion.waiting_bytes import WaitingBytes
@@ -30,8 +30,9 @@ _log = get_logger(__name__)
 class GroupCommit:
     """Makes Parts durable, many of one partition in one batch; batches are numbered by this process and partition.
 
-    It begins with `partitions` and knows more as Parts for them come: those Parts wait until the queues are declared,
-    while the other partitions go on. Every batch sealed from then on says so, and every partition ticks at once.
+    It begins with `partitions` and knows more as Parts for them come, or as it is told to expect them: those Parts wait
+    until the queues are declared, while the other partitions go on. Every batch sealed from then on says so, and every
+    partition ticks at once.
 
     `run()` is its life and must run as a background task.
     """
@@ -73,23 +74,25 @@ class GroupCommit:
         return self._tracing.is_on
 
     def submit(
-        self, parts: Sequence[tuple[int, bytes]], waiter: Waiter, traceparents: Sequence[str] | None = None
+        self, parts: Sequence[tuple[int, bytes]], waiter: RequestWaiter, traceparents: Sequence[str] | None = None
     ) -> None:
         """Takes the (partition, serialised Part) pairs of one request, all of them or none.
 
-        The waiter hears once of each Part taken. Of a request that is not taken it hears one failure. `traceparents`
+        The waiter hears once of each Part taken, or once that the request is refused. `traceparents`
         are those of the frames that the Parts came in, in the order of the Parts; empty for one that is not traced.
         """
         refusal = self._refusal(parts)
         if refusal is not None:
-            waiter.part_failed(refusal)
+            waiter.refused(refusal)
             return
-        self._expect(max(partition for partition, _ in parts))
-        for (partition, part), traceparent in zip(parts, traceparents or repeat(""), strict=False):
-            self._writers[partition].add(part, waiter, traceparent)
+        self.expect(1 + max(partition for partition, _ in parts))
+        of_parts = zip(parts, traceparents or repeat(""), strict=False)
+        for position, ((partition, part), traceparent) in enumerate(of_parts):
+            self._writers[partition].add(part, waiter.part(position), traceparent)
 
-    def _expect(self, partition: int) -> None:
-        while len(self._writers) <= partition:
+    def expect(self, partitions: int) -> None:
+        """Makes so many partitions known, if they are not; they tick from then on."""
+        while len(self._writers) < partitions:
             writer = self._partition_writer(len(self._writers))
             writer.hold()
             self._writers.append(writer)

@@ -8,12 +8,21 @@ from dataclasses import dataclass, field
 from ingestion.outcome import FailureReason
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request failed, and the positions of its Parts that did, ascending; none where nothing of it was taken."""
+
+    sequence: int
+    reason: FailureReason
+    failed_parts: tuple[int, ...] = ()
+
+
 @dataclass(slots=True)
 class Outcomes:
-    """What became of some requests, by their sequence."""
+    """What became of some requests: the sequences of those that are durable, and the others."""
 
     durable: list[int] = field(default_factory=list)
-    failed: list[tuple[int, FailureReason]] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.durable or self.failed)
@@ -43,7 +52,7 @@ class IngestStream:
             await self._answered.wait()
 
     def begin(self, sequence: int, parts_count: int) -> IngestRequest:
-        """A request of so many Parts; it is the waiter of each of them."""
+        """A request of so many Parts."""
         self._on_their_way += 1
         return IngestRequest(self, sequence, parts_count)
 
@@ -70,32 +79,60 @@ class IngestStream:
         self._outcomes.durable.append(sequence)
         self._told.set()
 
-    def request_failed(self, sequence: int, reason: FailureReason) -> None:
+    def request_failed(self, failure: Failure) -> None:
         """At least one Part of the request is not."""
-        self._outcomes.failed.append((sequence, reason))
+        self._outcomes.failed.append(failure)
         self._told.set()
 
 
 class IngestRequest:
-    """One request on its way: durable when its last Part is, failed when its first Part fails."""
+    """One request on its way: told when its last Part is settled, so that only what failed needs to be sent again."""
 
-    __slots__ = ("_is_settled", "_missing", "_sequence", "_stream")
+    __slots__ = ("_failed", "_missing", "_reason", "_sequence", "_stream")
 
     def __init__(self, stream: IngestStream, sequence: int, parts_count: int) -> None:
         self._stream = stream
         self._sequence = sequence
         self._missing = parts_count
-        self._is_settled = False
+        self._failed: list[int] = []
+        self._reason: FailureReason | None = None
+
+    def part(self, position: int) -> RequestPart:
+        """Who waits for one of its Parts, by its position."""
+        return RequestPart(self, position)
+
+    def refused(self, reason: FailureReason) -> None:
+        """Settles the request: nothing of it was taken."""
+        self._stream.request_failed(Failure(self._sequence, reason))
+
+    def settle(self, position: int, reason: FailureReason | None) -> None:
+        """Counts a Part home, with the reason if it failed; the first reason is that of the request."""
+        if reason is not None:
+            self._reason = self._reason or reason
+            self._failed.append(position)
+        self._missing -= 1
+        if self._missing:
+            return
+        if self._reason is None:
+            self._stream.request_durable(self._sequence)
+        else:
+            failed = tuple(sorted(self._failed))
+            self._stream.request_failed(Failure(self._sequence, self._reason, failed))
+
+
+class RequestPart:
+    """One Part of a request on its way."""
+
+    __slots__ = ("_position", "_request")
+
+    def __init__(self, request: IngestRequest, position: int) -> None:
+        self._request = request
+        self._position = position
 
     def part_durable(self) -> None:
-        """Counts a Part home."""
-        self._missing -= 1
-        if self._missing == 0 and not self._is_settled:
-            self._is_settled = True
-            self._stream.request_durable(self._sequence)
+        """Counts the Part home."""
+        self._request.settle(self._position, None)
 
     def part_failed(self, reason: FailureReason) -> None:
-        """Settles the request; what becomes of its other Parts changes nothing."""
-        if not self._is_settled:
-            self._is_settled = True
-            self._stream.request_failed(self._sequence, reason)
+        """Counts the Part as failed."""
+        self._request.settle(self._position, reason)

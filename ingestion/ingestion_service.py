@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.ingestion.v1.ingestion_service_pb2 import (
+    DiscardDeadLettersRequest,
+    DiscardDeadLettersResponse,
     IngestFailure,
     IngestReadingsRequest,
     IngestReadingsResponse,
@@ -21,10 +23,7 @@ from common.connection_age import DEFAULT_AGE, ConnectionAge
 from common.errors import FieldViolation, InvalidArgument, ShuttingDown
 from common.rpc_guard import Context
 from common.trace_context import sampled_traceparent
-from ingestion.dead_letter_message import chosen, page_of, require_choice
-from ingestion.dead_letter_metrics import DeadLetterMetrics
-from ingestion.dead_letter_replay import replay
-from ingestion.dead_letter_store import DeadLetterStore
+from ingestion.dead_letter_desk import DeadLetterDesk
 from ingestion.group_commit import GroupCommit
 from ingestion.ingest_stream import IngestStream, Outcomes
 from ingestion.outcome import FailureReason
@@ -38,15 +37,13 @@ class IngestionService(IngestionServiceServicer):
     def __init__(
         self,
         group_commit: GroupCommit,
-        dead_letters: DeadLetterStore,
-        dead_letter_metrics: DeadLetterMetrics,
+        dead_letters: DeadLetterDesk,
         *,
         stream_requests_maximum: int,
         age: ConnectionAge = DEFAULT_AGE,
     ) -> None:
         self._group_commit = group_commit
         self._dead_letters = dead_letters
-        self._dead_letter_metrics = dead_letter_metrics
         self._stream_requests_maximum = stream_requests_maximum
         self._age = age
         self._streams: set[IngestStream] = set()
@@ -86,15 +83,7 @@ class IngestionService(IngestionServiceServicer):
         context: Context,  # noqa: ARG002 - the generated signature
     ) -> ListDeadLettersResponse:
         """Shows a page of the dead letters."""
-        async with self._dead_letters.hold() as held:
-            letters = held.letters()
-        page, next_page_token = page_of(letters, request)
-        return ListDeadLettersResponse(
-            dead_letters=page,
-            next_page_token=next_page_token,
-            looked_at_count=held.looked_at_count,
-            waiting_count=held.waiting_count,
-        )
+        return await self._dead_letters.show(request)
 
     async def ReplayDeadLetters(  # noqa: N802 - the contract's name
         self,
@@ -102,18 +91,15 @@ class IngestionService(IngestionServiceServicer):
         context: Context,  # noqa: ARG002 - the generated signature
     ) -> ReplayDeadLettersResponse:
         """Publishes dead letters again."""
-        require_choice(request)
-        async with self._dead_letters.hold() as held:
-            letters = held.letters()
-            replayed, malformed = await replay(held, chosen(letters, request), self._group_commit)
-            self._dead_letter_metrics.replayed.inc(len(replayed))
-            known = {letter.dead_letter_id for letter in letters}
-            return ReplayDeadLettersResponse(
-                replayed_ids=replayed,
-                malformed_ids=malformed,
-                not_found_ids=[one for one in dict.fromkeys(request.dead_letter_ids) if one not in known],
-                waiting_count=held.waiting_count,
-            )
+        return await self._dead_letters.replay(request)
+
+    async def DiscardDeadLetters(  # noqa: N802 - the contract's name
+        self,
+        request: DiscardDeadLettersRequest,
+        context: Context,  # noqa: ARG002 - the generated signature
+    ) -> DiscardDeadLettersResponse:
+        """Removes dead letters."""
+        return await self._dead_letters.discard(request)
 
     async def drain(self, grace_seconds: float) -> None:
         """Takes no more requests, makes durable what was taken, and lets the streams end when all is answered."""
@@ -148,5 +134,8 @@ class IngestionService(IngestionServiceServicer):
 
 
 def _response(outcomes: Outcomes) -> IngestReadingsResponse:
-    failures = [IngestFailure(sequence=sequence, reason=_REASONS[reason]) for sequence, reason in outcomes.failed]
+    failures = [
+        IngestFailure(sequence=one.sequence, reason=_REASONS[one.reason], failed_parts=one.failed_parts)
+        for one in outcomes.failed
+    ]
     return IngestReadingsResponse(durable_sequences=outcomes.durable, failures=failures)

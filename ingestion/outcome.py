@@ -1,4 +1,4 @@
-"""What can become of a request: every Part of it is durable, or one of four reasons why not."""
+"""What can become of a Part, and so of its request: it is durable, or one of four reasons why not."""
 
 from __future__ import annotations
 
@@ -16,10 +16,20 @@ class FailureReason(StrEnum):
 
 
 class Waiter(Protocol):
-    """Whoever waits for Parts: told once for each of them, durable or failed; after a failure nothing else counts."""
+    """Whoever waits for a Part: told once, durable or failed."""
 
     def part_durable(self) -> None:
-        """One Part is in the queues of every consuming service."""
+        """The Part is in the queues of every consuming service."""
 
     def part_failed(self, reason: FailureReason) -> None:
-        """One Part is not, as far as is known; sending it again is safe."""
+        """The Part is not, as far as is known; sending it again is safe."""
+
+
+class RequestWaiter(Protocol):
+    """Whoever waits for a request: refused as a whole, or told what becomes of each of its Parts."""
+
+    def part(self, position: int) -> Waiter:
+        """Who waits for one of its Parts, by its position."""
+
+    def refused(self, reason: FailureReason) -> None:
+        """None of its Parts was taken."""

@@ -11,12 +11,13 @@ ContentT = TypeVar("ContentT")
 
 @dataclass(slots=True)
 class Frame(Generic[ContentT]):
-    """A frame and how often, and when last, it was written to a stream."""
+    """A frame, how often and when last it was written to a stream, and as which frame of that stream, from 1."""
 
     sequence: int
     content: ContentT
     write_count: int = 0
     written_at_seconds: float = 0.0
+    number: int = 0
 
 
 class FrameWindow(Generic[ContentT]):
@@ -26,6 +27,7 @@ class FrameWindow(Generic[ContentT]):
         self._limit = limit
         self._frames: deque[Frame[ContentT]] = deque()
         self._written = 0
+        self._numbered = 0
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -58,6 +60,8 @@ class FrameWindow(Generic[ContentT]):
             return None
         frame = self._frames[self._written]
         self._written += 1
+        self._numbered += 1
+        frame.number = self._numbered
         frame.write_count += 1
         frame.written_at_seconds = now_seconds
         return frame
@@ -70,6 +74,14 @@ class FrameWindow(Generic[ContentT]):
             self._written -= 1
         return acked
 
+    def number_of(self, number: int) -> Frame[ContentT] | None:
+        """The frame that was written to this stream as the one of this number; None if it is here no more."""
+        for place in range(self._written):
+            if self._frames[place].number == number:
+                return self._frames[place]
+        return None
+
     def restart(self) -> None:
         """Begins a new stream: every frame left has to be written again, in the same order."""
         self._written = 0
+        self._numbered = 0

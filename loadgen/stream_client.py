@@ -6,11 +6,11 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from random import Random
 from types import TracebackType
 from typing import Self
 
 import grpc
-import stamina
 from energy.telemetry.v1.reading_pb2 import Reading
 from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest, StreamReadingsResponse
 from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
@@ -18,13 +18,15 @@ from energy.telemetry.v1.verdict_pb2 import Verdict
 
 from loadgen.acked_frame import AckedFrame
 from loadgen.frame_window import Frame, FrameWindow
+from loadgen.reconnecting import Reconnecting
 from loadgen.stream_session import StreamLost, StreamSession
 
 STREAM_LIFETIME_SECONDS = 3600.0
 """The deadline of one stream; the client then connects again, as after any other end."""
 
 _CLOSE_SECONDS = 2.0
-_LASTED_SECONDS = 10.0
+# How long readings wait that the gateway could not decide about.
+_COME_AGAIN_SECONDS = 1.0
 
 
 class GatewayAway(Exception):
@@ -35,7 +37,8 @@ class StreamClient:
     """Frames of readings to one gateway, each kept until it is acked; an async context manager.
 
     `on_ack` is called once for every frame, in the order they were sent. `send` waits while `window_frames` frames are
-    unacked. A lost stream is opened again with growing, jittered waits for up to `patience_seconds`.
+    unacked. A lost stream is opened again with growing, jittered waits for up to `patience_seconds` without an ack.
+    Readings that the gateway refused for the moment only are sent again in a frame of their own.
     """
 
     def __init__(
@@ -47,12 +50,16 @@ class StreamClient:
         window_frames: int = 32,
         patience_seconds: float = 60.0,
         ack_timeout_seconds: float = 30.0,
+        random: Random | None = None,
     ) -> None:
         self._stub = TelemetryServiceStub(channel)
         self._on_ack = on_ack
         self._frame_size = frame_size
         self._patience_seconds = patience_seconds
         self._ack_timeout_seconds = ack_timeout_seconds
+        self._reconnecting = Reconnecting(patience_seconds, random or Random())
+        self._again: list[Reading] = []
+        self._sending_again: asyncio.Task[None] | None = None
         self._window: FrameWindow[StreamReadingsRequest] = FrameWindow(window_frames)
         self._buffer: list[Reading] = []
         self._sequence = 0
@@ -83,6 +90,8 @@ class StreamClient:
                 self._session.finish()
                 await asyncio.wait([self._pump], timeout=_CLOSE_SECONDS)
             self._pump.cancel()
+        if self._sending_again is not None:
+            self._sending_again.cancel()
         # The pump never fails, so the group has nothing to add to an error of the caller.
         await self._tasks.__aexit__(None, None, None)
 
@@ -114,7 +123,7 @@ class StreamClient:
         """
         async with asyncio.timeout(timeout_seconds):
             await self.push()
-            while len(self._window):
+            while len(self._window) or self._again:
                 await self._change()
 
     async def _emit(self) -> None:
@@ -125,9 +134,12 @@ class StreamClient:
         readings, self._buffer = self._buffer[: self._frame_size], self._buffer[self._frame_size :]
         if not readings:
             return
+        self._put(readings)
+        self.sent += len(readings)
+
+    def _put(self, readings: Sequence[Reading]) -> None:
         self._sequence += 1
         self._window.add(Frame(self._sequence, StreamReadingsRequest(sequence=self._sequence, readings=readings)))
-        self.sent += len(readings)
         if self._session is not None:
             self._session.wake()
 
@@ -138,60 +150,81 @@ class StreamClient:
         await self._changed.wait()
 
     async def _run(self) -> None:
-        try:
-            while not self._closing:
-                await self._stream_until_lost()
-        except StreamLost as lost:
-            self._away = GatewayAway(f"no stream to the gateway for {self._patience_seconds:g} s, last: {lost}")
-            self._changed.set()
+        while not self._closing:
+            lost = await self._stream_once()
+            if lost is None:
+                continue
+            if not self._reconnecting.has_patience(time.monotonic()):
+                self._away = GatewayAway(f"no stream to the gateway for {self._patience_seconds:g} s, last: {lost}")
+                self._changed.set()
+                return
 
-    async def _stream_until_lost(self) -> None:
-        """One stream, tried until it moved something; the next one then starts with a fresh patience."""
-        attempts = stamina.retry_context(
-            on=StreamLost,
-            attempts=None,
-            timeout=self._patience_seconds,
-            wait_initial=0.05,
-            wait_max=2.0,
-            wait_jitter=0.2,
-        )
-        async for attempt in attempts:
-            with attempt:
-                await self._stream_once()
-
-    async def _stream_once(self) -> None:
-        first_waiting = self._sequence - len(self._window)
+    async def _stream_once(self) -> StreamLost | None:
+        """One stream, and the wait before the next one; why it was lost, or None where it ended as it should."""
         started_seconds = time.monotonic()
+        self._reconnecting.begin(started_seconds)
         call = self._stub.StreamReadings(timeout=STREAM_LIFETIME_SECONDS)
         session = StreamSession(call, self._window, self._take, ack_timeout_seconds=self._ack_timeout_seconds)
         self._session = session
         try:
             await session.run()
-        except StreamLost:
+        except StreamLost as lost:
+            self._session = None
             self.streams_lost += 1
-            moved = self._sequence - len(self._window) > first_waiting
-            idle_end = not len(self._window) and time.monotonic() - started_seconds > _LASTED_SECONDS
-            if not (moved or idle_end):
-                raise
+            now_seconds = time.monotonic()
+            if lost.is_drain:
+                wait_seconds = self._reconnecting.wait_after_drain_seconds()
+            else:
+                wait_seconds = self._reconnecting.wait_after_loss_seconds(
+                    now_seconds - started_seconds, lost.retry_after_seconds
+                )
+            if not len(self._window):
+                self._reconnecting.moved(now_seconds)
+            await asyncio.sleep(wait_seconds)
+            return lost
         finally:
             self._session = None
+        return None
+
+    async def _send_again(self) -> None:
+        while self._again:
+            await asyncio.sleep(_COME_AGAIN_SECONDS)
+            while self._window.is_full:
+                self._changed.clear()
+                await self._changed.wait()
+            readings, self._again = self._again[: self._frame_size], self._again[self._frame_size :]
+            self.resent += len(readings)
+            self._put(readings)
 
     def _take(self, response: StreamReadingsResponse) -> None:
-        now_seconds = time.monotonic()
-        ack_time_ms = time.time() * 1000
         verdicts: defaultdict[int, list[Verdict]] = defaultdict(list)
+        unread: list[int] = []
         for verdict in response.refused:
-            verdicts[verdict.sequence].append(verdict)
-        for frame in self._window.acknowledge(response.acked_sequence):
-            readings = frame.content.readings
-            self.resent += (frame.write_count - 1) * len(readings)
-            self._on_ack(
-                AckedFrame(
-                    readings=readings,
-                    verdicts=verdicts.get(frame.sequence, ()),
-                    ack_time_ms=ack_time_ms,
-                    latency_ms=(now_seconds - frame.written_at_seconds) * 1000,
-                    write_count=frame.write_count,
-                )
-            )
+            sequence = verdict.sequence
+            if not sequence and (frame := self._window.number_of(verdict.frame_number)):
+                # Acked by no number: whoever is acked before it is in this response or was in an earlier one.
+                sequence = frame.sequence
+                unread.append(sequence)
+            verdicts[sequence].append(verdict)
+        acked = self._window.acknowledge(max(response.acked_sequence, *unread, 0))
+        for frame in acked:
+            self._tell(frame, verdicts.get(frame.sequence, ()))
+        if acked:
+            self._reconnecting.moved(time.monotonic())
         self._changed.set()
+
+    def _tell(self, frame: Frame[StreamReadingsRequest], verdicts: Sequence[Verdict]) -> None:
+        readings = frame.content.readings
+        self.resent += (frame.write_count - 1) * len(readings)
+        acked, again = AckedFrame(
+            readings=readings,
+            verdicts=verdicts,
+            ack_time_ms=time.time() * 1000,
+            latency_ms=(time.monotonic() - frame.written_at_seconds) * 1000,
+            write_count=frame.write_count,
+        ).told_to_come_again()
+        self._on_ack(acked)
+        if again:
+            self._again += again
+            if self._sending_again is None or self._sending_again.done():
+                self._sending_again = self._tasks.create_task(self._send_again(), name="stream-client-again")

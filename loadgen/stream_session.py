@@ -10,6 +10,8 @@ from typing import Any
 import grpc
 from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest, StreamReadingsResponse
 
+from common.failure_translation import retry_after_ms
+from common.rich_status import status_of
 from loadgen.frame_window import FrameWindow
 
 DRAIN_SECONDS = 5.0
@@ -20,7 +22,15 @@ _DRAINED = "the gateway drained"
 
 
 class StreamLost(Exception):
-    """Expected: the stream ended before it was told to; frames that were not acked have to be sent again."""
+    """Expected: the stream ended before it was told to; frames that were not acked have to be sent again.
+
+    `retry_after_seconds` is how long the gateway asked to wait, 0 if it did not; `is_drain`: it asked to leave.
+    """
+
+    def __init__(self, cause: str, *, retry_after_seconds: float = 0.0, is_drain: bool = False) -> None:
+        super().__init__(cause)
+        self.retry_after_seconds = retry_after_seconds
+        self.is_drain = is_drain
 
 
 class StreamSession:
@@ -74,27 +84,38 @@ class StreamSession:
                 watch.cancel()
                 self._call.cancel()
         if lost is not None:
-            raise StreamLost(lost)
+            raise lost
 
-    async def _read(self) -> str | None:
+    async def _read(self) -> StreamLost | None:
         """Hands on every response; None when the stream ended as it should, else why it did not."""
         try:
             while (response := await self._call.read()) is not grpc.aio.EOF:
+                if any(verdict.sequence == 0 and not verdict.frame_number for verdict in response.refused):
+                    # An older gateway does not tell which frame it was, so none may be taken as acked.
+                    return StreamLost("the gateway could not read a frame")
                 self._on_response(response)
                 if response.drain and self._drain_by_seconds is None:
                     self._drain_by_seconds = time.monotonic() + DRAIN_SECONDS
                     self._work.set()
         except grpc.aio.AioRpcError as error:
-            return _DRAINED if self.drained else f"{error.code().name}: {error.details()}"
+            if self.drained:
+                return self._drain_lost()
+            status = status_of(error)
+            retry_ms = retry_after_ms(status) if status else None
+            return StreamLost(f"{error.code().name}: {error.details()}", retry_after_seconds=(retry_ms or 0) / 1000)
         except asyncio.CancelledError:
             # The watch cancels the call, and gRPC shows that here as if this task had been cancelled.
             task = asyncio.current_task()
             if self._given_up is None or (task is not None and task.cancelling()):
                 raise
-            return self._given_up
+            return self._drain_lost() if self.drained else StreamLost(self._given_up)
         if self._finishing:
             return None
-        return _DRAINED if self.drained else "the gateway ended the stream"
+        return self._drain_lost() if self.drained else StreamLost("the gateway ended the stream")
+
+    @staticmethod
+    def _drain_lost() -> StreamLost:
+        return StreamLost(_DRAINED, is_drain=True)
 
     async def _write(self) -> None:
         try:

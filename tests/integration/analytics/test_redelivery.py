@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from energy.ingestion.v1 import reading_batch_pb2
 from energy.telemetry.v1 import reading_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from common.localstack.mesh import Mesh
 from tests.integration.analytics.running_analytics import (
@@ -146,6 +147,30 @@ async def test_a_message_that_is_no_batch_is_dropped_and_counted(servers: Mesh, 
         await eventually(lambda: analytics.value("batches_total") == BATCHES)
         await eventually(lambda: analytics.value("undecodable_total") == 1)
 
+        assert_each_counted_once(analytics)
+
+    assert await queues.left_for_analytics() == 0
+
+
+async def test_a_reading_that_no_number_holds_is_left_out_and_its_neighbours_counted(
+    servers: Mesh, queues: Queues
+) -> None:
+    """An energy and a time beyond 64 bits; consuming goes on, and they never come again."""
+    beyond = [
+        reading_of("meter-1", START_MS, meter=reading_pb2.MeterMeasurement(import_kwh=1e13)),
+        reading_pb2.Reading(device_id="meter-1", start_time=Timestamp(seconds=2**62)),
+    ]
+    sent = batches()
+
+    async with running_analytics(servers.amqp_url, servers.mongo_url) as analytics:
+        await publish(queues, sent[:10])
+        for number, poison in enumerate(beyond):
+            batch = batch_of(f"beyond-{number}", START_MS, poison)
+            await queues.publish(batch.SerializeToString(), message_id=batch.batch_id)
+        await publish(queues, sent[10:])
+        await eventually(lambda: analytics.value("batches_total") == BATCHES + 2)
+
+        assert analytics.value("undecodable_total") == 2
         assert_each_counted_once(analytics)
 
     assert await queues.left_for_analytics() == 0

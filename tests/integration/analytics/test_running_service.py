@@ -16,8 +16,9 @@ from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from energy.registry.v1 import device_pb2
 from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
 from energy.telemetry.v1 import reading_pb2
+from pymongo.uri_parser import parse_uri
 
-from analytics.app import SERVICE_NAME
+from analytics.app import ALERT_SERVICE_NAME, SERVICE_NAME
 from common.localstack.mesh import Mesh
 from tests.integration.analytics.running_analytics import (
     NOBODY,
@@ -28,6 +29,7 @@ from tests.integration.analytics.running_analytics import (
     reading_of,
     running_analytics,
 )
+from tests.integration.ingestion.severable_wire import SeverableWire
 from tests.wire.analytics.peers import Registry
 
 
@@ -48,6 +50,35 @@ async def test_a_broker_that_is_away_turns_it_red_but_not_dead(servers: Mesh) ->
         assert not await analytics.is_serving("")
         assert not await analytics.is_serving(SERVICE_NAME)
         assert await analytics.is_serving("liveness")
+
+
+async def test_a_store_that_is_away_turns_alerts_red_soon_and_the_live_picture_not(
+    servers: Mesh, queues: Queues
+) -> None:
+    """Alerts are nowhere else; both are green again when the store is back."""
+    assert await queues.left_for_analytics() == 0
+    ((host, port),) = parse_uri(servers.mongo_url)["nodelist"]
+    wire = SeverableWire(host, port)
+    await wire.open()
+    url = f"mongodb://127.0.0.1:{wire.port}/?directConnection=true"
+    async with running_analytics(servers.amqp_url, url) as analytics:
+        await analytics.wait_serving()
+        async with asyncio.timeout(10):
+            while not await analytics.is_serving(ALERT_SERVICE_NAME):  # noqa: ASYNC110 - a test looks from outside
+                await asyncio.sleep(0.05)
+
+        wire.close()
+        async with asyncio.timeout(10):
+            while await analytics.is_serving(ALERT_SERVICE_NAME):  # noqa: ASYNC110 - a test looks from outside
+                await asyncio.sleep(0.05)
+        others = await analytics.is_serving(SERVICE_NAME), await analytics.is_serving("")
+        await wire.open()
+        async with asyncio.timeout(20):
+            while not await analytics.is_serving(ALERT_SERVICE_NAME):  # noqa: ASYNC110 - a test looks from outside
+                await asyncio.sleep(0.05)
+    wire.close()
+
+    assert others == (True, True)
 
 
 async def test_the_fleet_is_told_by_call_and_by_metric(servers: Mesh, queues: Queues) -> None:

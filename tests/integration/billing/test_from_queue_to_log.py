@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 import pytest_asyncio
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch, UndecodedReadingBatch
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
@@ -172,12 +173,25 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_to_the_log(
     assert await logged(database) == {"b-1": 10, "b-2": 10}
 
 
-async def test_a_part_that_cannot_be_decoded_is_set_aside_alone(broker: Broker, database: Database) -> None:
+@pytest.mark.parametrize(
+    "poison",
+    [
+        b"\xff\xfe poison",
+        Part(
+            receive_time=from_ms(START_MS),
+            readings=[Reading(device_id="m-1", start_time=from_ms(START_MS), meter=MeterMeasurement(import_kwh=1e13))],
+        ).SerializeToString(),
+    ],
+    ids=["no protobuf", "an energy beyond 64 bits"],
+)
+async def test_a_part_that_cannot_be_decoded_is_set_aside_alone(
+    poison: bytes, broker: Broker, database: Database
+) -> None:
     """The Parts around it are logged, and it waits among the dead letters with its reason."""
     log, tail = LogStore(database), Tail(100_000)
     sound = BATCHES[0].parts[0].SerializeToString()
     poisoned = UndecodedReadingBatch(
-        batch_id="b-poisoned", create_time=from_ms(START_MS), parts=[sound, b"\xff\xfe poison", sound]
+        batch_id="b-poisoned", create_time=from_ms(START_MS), parts=[sound, poison, sound]
     ).SerializeToString()
     await broker.send(poisoned)
 
@@ -193,7 +207,7 @@ async def test_a_part_that_cannot_be_decoded_is_set_aside_alone(broker: Broker, 
     await channel.close()
     letter = DeadLetter.decode(message.body, message.header.properties.headers or {}, "")
     assert await logged(database) == {"b-poisoned": 20}
-    assert (letter.body, letter.batch_id, letter.part_index) == (b"\xff\xfe poison", "b-poisoned", 1)
+    assert (letter.body, letter.batch_id, letter.part_index) == (poison, "b-poisoned", 1)
     assert letter.reason
 
 

@@ -13,6 +13,7 @@ from pymongo.errors import AutoReconnect
 
 from common import broker_consumer, event_consumer
 from common.broker import BrokerConnection
+from common.dead_letters import DeadLetter, DeadLetters
 from common.event_consumer import EventConsumer
 from common.event_outbox import PENDING, Event, EventOutbox, prepare_outbox
 from common.mongo import Database
@@ -67,7 +68,8 @@ async def outbox(database: Database, events_connection: BrokerConnection) -> Eve
 async def heard(events_connection: BrokerConnection) -> AsyncIterator[Heard]:
     """What billing hears of the one type of events."""
     handler = Heard()
-    consumer = EventConsumer(events_connection, "billing", {TYPE_NAME: handler.take}, CollectorRegistry())
+    dead_letters = DeadLetters(events_connection, CollectorRegistry())
+    consumer = EventConsumer(events_connection, "billing", {TYPE_NAME: handler.take}, dead_letters, CollectorRegistry())
     async with running(consumer.subscribe()), running(consumer.run()):
         yield handler
 
@@ -135,7 +137,7 @@ async def test_an_event_that_cannot_be_used_is_set_aside_and_holds_nobody_up(
     events_connection: BrokerConnection,
     eventually: Eventually,
 ) -> None:
-    """It lies with the dead letters; the one after it is taken."""
+    """It lies with the dead letters, with its reason and where it came from; the one after it is taken."""
     heard.trouble = [DecodeError("no such message")]
     await _store(database, "a", "b")
 
@@ -147,7 +149,12 @@ async def test_an_event_that_cannot_be_used_is_set_aside_and_holds_nobody_up(
         while not waiting:
             waiting = (await channel.queue_declare(DEAD_LETTER_QUEUE, passive=True)).message_count or 0
 
+    message = await channel.basic_get(DEAD_LETTER_QUEUE, no_ack=True)
+    letter = DeadLetter.decode(message.body, message.header.properties.headers or {}, "")
+
     assert (heard.bodies, waiting) == ([b"b"], 1)
+    assert (letter.body, letter.reason, letter.batch_id) == (b"a", "no such message", "a/1")
+    assert (letter.is_event, letter.routing_key, letter.queue) == (True, TYPE_NAME, event_queue_name("billing"))
 
 
 async def test_a_consumer_whose_event_waits_for_long_is_not_well(
@@ -165,7 +172,8 @@ async def test_a_consumer_whose_event_waits_for_long_is_not_well(
         begun.set()
         await held.wait()
 
-    consumer = EventConsumer(events_connection, "billing", {TYPE_NAME: hold}, registry := CollectorRegistry())
+    dead_letters = DeadLetters(events_connection, registry := CollectorRegistry())
+    consumer = EventConsumer(events_connection, "billing", {TYPE_NAME: hold}, dead_letters, registry)
     async with running(consumer.subscribe()), running(consumer.run()):
         await _store(database, "a")
         await outbox.tell_once()

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from energy.common.v1 import error_reason_pb2 as reasons
 from energy.registry.v1.registry_service_pb2 import GetDeviceRequest, WatchDevicesRequest
 from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from energy.telemetry.v1.telemetry_service_pb2 import SendReadingRequest, StreamReadingsRequest
@@ -21,7 +22,9 @@ from common.grpc_client import open_channel
 from common.localstack.mesh import Mesh
 from common.mongo import Database
 from tests.integration.gateway.conftest import RunningGateway, message, register, running_gateway
+from tests.integration.ingestion.severable_wire import SeverableWire
 from tests.unit.gateway.readings import meter_reading
+from tests.wire.gateway.frames import acks_until, verdicts
 from tests.wire.gateway.scripted_ingestion import ScriptedIngestion
 from tests.wire.gateway.test_send_readings import detail_of
 
@@ -111,6 +114,37 @@ async def test_the_gateway_waits_for_its_store(servers: Mesh, database: Database
     assert before == (False, True)
     assert away.value.code() is grpc.StatusCode.UNAVAILABLE
     assert detail_of(away.value, ErrorInfo).metadata == {"dependency": "mongodb"}
+
+
+@pytest.mark.parametrize("is_silent", [False, True], ids=["gone", "silent"])
+async def test_known_devices_are_acked_while_the_store_is_away(
+    is_silent: bool, servers: Mesh, database: Database, ingestion: ScriptedIngestion
+) -> None:
+    """An id that nobody can look up refuses itself alone, for the moment, whether the store is gone or says nothing."""
+    ((host, port),) = parse_uri(servers.mongo_url)["nodelist"]
+    wire = SeverableWire(host, port)
+    await wire.open()
+    url = f"mongodb://127.0.0.1:{wire.port}/?directConnection=true"
+    async with running_gateway(url, database.name, ingestion.address) as running:
+        await running.turned_green()
+        await register(running, message("meter-1"))
+        if is_silent:
+            wire.silence(on=True)
+        else:
+            wire.close()
+        call = running.telemetry.StreamReadings()
+        for sequence in (1, 2, 3):
+            readings = [meter_reading("meter-1"), meter_reading(f"nobody-{sequence}")]
+            await call.write(StreamReadingsRequest(sequence=sequence, readings=readings))
+
+        acked, refused = await acks_until(call, 3)
+        call.cancel()
+        wire.close()
+
+    unavailable = reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE
+    assert acked[-1] == 3
+    assert verdicts(refused) == [(sequence, 1, unavailable, "device_id") for sequence in (1, 2, 3)]
+    assert [reading.device_id for reading in ingestion.durable] == ["meter-1"] * 3
 
 
 async def test_a_watch_is_told_to_connect_again_at_a_shutdown(

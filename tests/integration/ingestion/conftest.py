@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import aiormq
+import grpc
 import pytest
 from aiormq.abc import AbstractChannel
+from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
+from prometheus_client import CollectorRegistry
 from yarl import URL
 
+from common.dead_letters import DeadLetters
 from common.localstack.mesh import Mesh
-from common.topology import CONSUMING_SERVICES, READINGS_EXCHANGE, declare, queue_name
-from tests.integration.ingestion.running_ingestion import PARTITIONS, QueueReader
+from common.topology import CONSUMING_SERVICES, DEAD_LETTER_QUEUE, READINGS_EXCHANGE, declare, queue_name
+from tests.integration.ingestion.desk import Desk
+from tests.integration.ingestion.running_ingestion import PARTITIONS, QueueReader, eventually, running_ingestion
 from tests.integration.ingestion.severable_wire import SeverableWire
 
 
@@ -78,3 +84,20 @@ async def queues(servers: Mesh) -> AsyncIterator[QueueReader]:
     reader = QueueReader(servers.amqp_url)
     yield reader
     await reader.stop()
+
+
+@pytest.fixture
+async def desk(broker_url: str) -> AsyncIterator[Desk]:
+    """Serves with an empty dead-letter queue, and leaves it empty."""
+
+    async def purge(channel: AbstractChannel) -> None:
+        await channel.queue_purge(DEAD_LETTER_QUEUE)
+
+    await on_channel(broker_url, purge)
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(running_ingestion(broker_url))
+        await eventually(lambda: app.connection.is_connected)
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(app.server.address))
+        letters = DeadLetters(app.connection, CollectorRegistry())
+        yield Desk(IngestionServiceStub(channel), letters, broker_url)
+    await on_channel(broker_url, purge)

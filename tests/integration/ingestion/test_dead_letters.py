@@ -3,105 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 from aiormq.abc import AbstractChannel
-from energy.ingestion.v1.ingestion_service_pb2 import ListDeadLettersRequest, ReplayDeadLettersRequest
-from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
+from energy.ingestion.v1.ingestion_service_pb2 import ReplayDeadLettersRequest
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
 from energy.telemetry.v1.reading_pb2 import Reading
-from prometheus_client import CollectorRegistry
 
 from common.broker import BrokerAway, BrokerConnection, Consumer, Publisher
-from common.dead_letters import DeadLetter, DeadLetters
-from common.topology import DEAD_LETTER_QUEUE, READINGS_EXCHANGE, queue_name, routing_key
+from common.topology import READINGS_EXCHANGE, queue_name, routing_key
 from ingestion.dead_letter_store import DeadLetterStore
 from tests.integration.ingestion.conftest import on_channel
-from tests.integration.ingestion.running_ingestion import QueueReader, eventually, running_ingestion
+from tests.integration.ingestion.desk import Desk, letter
+from tests.integration.ingestion.running_ingestion import QueueReader, eventually
 
 if TYPE_CHECKING:
     # Exists only for the type checker.
-    from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceAsyncStub
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The service in front of an empty dead-letter queue, and the consumer's way into it."""
-
-    stub: IngestionServiceAsyncStub
-    letters: DeadLetters
-    amqp_url: str
-
-    async def listed(self, **fields: bool) -> list[DeadLetter]:
-        """Every letter as the service shows it, page by page of 7."""
-        found: list[DeadLetter] = []
-        token, is_first = "", True
-        while token or is_first:
-            is_first = False
-            request = ListDeadLettersRequest(page_size=7, page_token=token, include_body=True, **fields)
-            page = await self.stub.ListDeadLetters(request)
-            token = page.next_page_token
-            found += [
-                DeadLetter(
-                    body=one.body,
-                    reason=one.reason,
-                    queue=one.queue,
-                    partition=one.partition,
-                    set_aside_ms=one.set_aside_time.ToMilliseconds(),
-                    batch_id=one.batch_id,
-                    writer=one.writer,
-                    sequence=one.sequence,
-                    part_index=one.part_index if one.HasField("part_index") else None,
-                    replay_count=one.replay_count,
-                    routing_key=str(one.partition),
-                )
-                for one in page.dead_letters
-            ]
-        return found
-
-    async def waiting(self) -> int:
-        """Messages in the queue."""
-        return (await self.stub.ListDeadLetters(ListDeadLettersRequest())).waiting_count
-
-
-@pytest.fixture
-async def desk(broker_url: str) -> AsyncIterator[Desk]:
-    """Serves with an empty dead-letter queue, and leaves it empty."""
-
-    async def purge(channel: AbstractChannel) -> None:
-        await channel.queue_purge(DEAD_LETTER_QUEUE)
-
-    await on_channel(broker_url, purge)
-    async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(running_ingestion(broker_url))
-        await eventually(lambda: app.connection.is_connected)
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(app.server.address))
-        letters = DeadLetters(app.connection, CollectorRegistry())
-        yield Desk(IngestionServiceStub(channel), letters, broker_url)
-    await on_channel(broker_url, purge)
-
-
-def letter(number: int, *, partition: int = 1) -> DeadLetter:
-    """The letter of a Part whose one reading is named by the number."""
-    part = Part(readings=[Reading(device_id=str(number))])
-    return DeadLetter(
-        body=part.SerializeToString(),
-        reason="a reading has no measurement",
-        queue=queue_name("billing", partition),
-        partition=partition,
-        set_aside_ms=1_700_000_000_000 + number,
-        batch_id=str(uuid.uuid4()),
-        writer="writer-1",
-        sequence=number,
-        part_index=2,
-        routing_key=str(partition),
-    )
+    pass
 
 
 async def reject_whole(desk: Desk, *bodies: bytes) -> None:

@@ -102,3 +102,27 @@ async def test_what_has_grown_is_declared_again_like_the_rest(fresh_broker_url: 
 
     assert sorted(sender.durable) == [1, 2]
     assert all_queues.names("billing", AFTER - 1) == all_queues.names("analytics", AFTER - 1) == ["2"]
+
+
+async def test_after_a_restart_what_has_grown_ticks_though_nothing_is_sent_there(
+    fresh_broker_url: str, all_queues: QueueReader
+) -> None:
+    """The queues on the broker tell how many partitions there are."""
+    async with running_ingestion(fresh_broker_url, partitions=BEFORE, away_patience_seconds=15) as grown:
+        sender = FrameSender(grown.server.address, partitions=AFTER)
+        await sender.send(1)
+        await eventually(lambda: sender.is_answered)
+        await sender.close()
+
+    async with running_ingestion(fresh_broker_url, partitions=BEFORE, tick_seconds=0.2) as restarted:
+        all_queues.start()
+        writer = restarted.group_commit.writer
+        await eventually(
+            lambda: all(
+                any(batch.writer == writer for batch in all_queues.batches[queue_name(service, partition)])
+                for service, partition in itertools.product(CONSUMING_SERVICES, range(AFTER))
+            )
+        )
+
+    counts = [batch.partition_count for batch in all_queues.batches["billing.readings.0"] if batch.writer == writer]
+    assert counts[-1] == AFTER

@@ -7,6 +7,8 @@ import math
 import pytest
 from energy.ingestion.v1 import reading_batch_pb2
 from energy.telemetry.v1 import reading_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from analytics.batch_reader import BatchReader, Undecodable, observe
 from analytics.observation import Observation
@@ -126,9 +128,10 @@ def test_bytes_that_are_no_batch_are_refused(body: bytes) -> None:
         reading_pb2.MeterMeasurement(import_kwh=math.nan),
         reading_pb2.MeterMeasurement(export_kwh=math.inf),
         reading_pb2.MeterMeasurement(power_kw=math.nan),
+        reading_pb2.MeterMeasurement(import_kwh=1e13),
     ],
 )
-def test_a_part_with_a_number_not_finite_is_left_out(meter: reading_pb2.MeterMeasurement, bytes_minimum: int) -> None:
+def test_a_part_with_a_number_that_is_none_is_left_out(meter: reading_pb2.MeterMeasurement, bytes_minimum: int) -> None:
     """The gateway lets none through, so such a Part is not of its making; the others of its batch are taken."""
     sound = reading(meter=reading_pb2.MeterMeasurement(import_kwh=1.0, power_kw=2.0))
     parts = [[sound] * 20, [sound] * 20 + [reading(meter=meter)] * 20, [sound]]
@@ -145,6 +148,28 @@ def test_a_part_with_a_number_not_finite_is_left_out(meter: reading_pb2.MeterMea
     assert received.receive_ms == [RECEIVE_MS, RECEIVE_MS + 2]
     assert received.readings_count == 21
     assert received.undecodable_parts == ("ValueError",)
+
+
+@pytest.mark.parametrize("bytes_minimum", [pytest.param(1, id="columns"), pytest.param(1 << 30, id="messages")])
+@pytest.mark.parametrize(
+    "poison",
+    [
+        reading_pb2.Reading(device_id="d-1", start_time=Timestamp(seconds=2**62)),
+        reading_pb2.Reading(device_id="d-1", start_time=from_ms(0), interval=Duration(seconds=2**62)),
+    ],
+    ids=["start", "interval"],
+)
+def test_a_part_with_a_time_that_is_none_is_left_out(poison: reading_pb2.Reading, bytes_minimum: int) -> None:
+    """Milliseconds that 64 bits cannot hold would stop the columns of all."""
+    parts = [[reading()], [poison], [reading()]]
+    batch = reading_batch_pb2.ReadingBatch(
+        batch_id="b-1",
+        parts=[reading_batch_pb2.Part(receive_time=from_ms(RECEIVE_MS), readings=readings) for readings in parts],
+    )
+
+    received = BatchReader(PartReader(bytes_minimum=bytes_minimum)).read([BatchReader.open(batch.SerializeToString())])
+
+    assert (received.readings_count, received.undecodable_parts) == (2, ("ValueError",))
 
 
 def test_a_part_that_is_none_is_left_out() -> None:

@@ -99,8 +99,17 @@ SOUND = Part(receive_time=from_ms(START_MS), readings=[reading(meter=MeterMeasur
         Part(readings=[Reading(device_id="d-1", start_time=from_ms(0))]).SerializeToString(),
         Part(readings=[reading(meter=MeterMeasurement(import_kwh=float("inf")))]).SerializeToString(),
         Part(readings=[reading(meter=MeterMeasurement(import_kwh=float("nan")))] * 40).SerializeToString(),
+        Part(readings=[reading(meter=MeterMeasurement(import_kwh=1e13))]).SerializeToString(),
+        Part(readings=[reading(meter=MeterMeasurement(export_kwh=-1e13))] * 40).SerializeToString(),
     ],
-    ids=["no protobuf", "a reading without measurement", "an endless energy", "forty of no number"],
+    ids=[
+        "no protobuf",
+        "a reading without measurement",
+        "an endless energy",
+        "forty of no number",
+        "an energy beyond 64 bits",
+        "forty beyond 64 bits",
+    ],
 )
 def test_a_part_that_cannot_be_decoded_leaves_its_neighbours_alone(poison: bytes) -> None:
     """It is named by its place and handed back as it was; all others of the batch are in the segment."""

@@ -106,6 +106,21 @@ def test_what_the_broker_set_aside_tells_its_death() -> None:
     assert letter.set_aside_ms == 1_795_156_200_000
 
 
+def test_an_event_that_the_broker_set_aside_is_known_as_one() -> None:
+    """It has the type it was told by, and how often it was replayed before."""
+    death = {
+        "reason": "rejected",
+        "queue": "billing.events",
+        "exchange": "energy.events",
+        "routing-keys": ["a.v1.Told"],
+    }
+
+    letter = DeadLetter.decode(b"event", {"x-death": [death], "replay_count": 2}, "event-1")
+
+    assert (letter.is_event, letter.routing_key, letter.replay_count) == (True, "a.v1.Told", 2)
+    assert not PART.is_event
+
+
 def test_a_message_that_says_nothing_is_a_letter_all_the_same() -> None:
     """Whatever lies in the queue can be listed."""
     nothing: tuple[dict[str, object], ...] = (

@@ -80,6 +80,13 @@ def test_a_number_that_is_not_finite_is_refused(energy_kwh: float) -> None:
         milliwatt_hours(energy_kwh)
 
 
+@pytest.mark.parametrize("energy_kwh", [9.3e12, -9.3e12, 1.7e308])
+def test_an_energy_that_64_bits_cannot_hold_is_refused(energy_kwh: float) -> None:
+    """Whoever keeps it as a column could not."""
+    with pytest.raises(ValueError, match="64 bits"):
+        milliwatt_hours(energy_kwh)
+
+
 _ENERGIES = st.one_of(
     st.floats(allow_nan=False, min_value=-_LARGEST_KWH, max_value=_LARGEST_KWH),
     st.floats(min_value=0.0, max_value=100.0),

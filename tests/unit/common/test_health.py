@@ -61,6 +61,25 @@ async def test_a_required_dependency_that_is_away_turns_the_service_red_until_it
     assert await _status(health) == _SERVING
 
 
+async def test_a_dependency_of_some_services_turns_these_red_and_not_the_process() -> None:
+    """What the others do they can still do."""
+    store = _Dependency()
+    checks = {"mongodb": Check(store.probe, cache_seconds=0, services=("a.v1.Alerts",))}
+    health = Health(["a.v1.Alerts", "a.v1.Live"], checks, registry := CollectorRegistry())
+    await health.open()
+    await health.ready()
+    before = [await _status(health, name) for name in ("", "a.v1.Alerts", "a.v1.Live")]
+
+    store.away = ConnectionError("gone")
+    is_serving = await health.evaluate()
+    after = [await _status(health, name) for name in ("", "a.v1.Alerts", "a.v1.Live")]
+
+    assert before == [_SERVING, _SERVING, _SERVING]
+    assert (is_serving, after) == (True, [_SERVING, _NOT_SERVING, _SERVING])
+    assert registry.get_sample_value("health_serving") == 1
+    assert registry.get_sample_value("dependency_up", {"dependency": "mongodb"}) == 0
+
+
 async def test_a_dependency_that_is_not_required_only_degrades() -> None:
     """It shows in the metric, and the service stays green."""
     cache = _Dependency()

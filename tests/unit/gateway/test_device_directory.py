@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import pytest
+from pymongo.errors import AutoReconnect
 
+from gateway import device_directory
 from gateway.device import Device
-from gateway.device_directory import ABSENCE_SECONDS, ABSENT_MAXIMUM, DeviceDirectory
+from gateway.device_directory import ABSENCE_SECONDS, ABSENT_MAXIMUM, AWAY_SECONDS, DeviceDirectory
 from tests.unit.gateway.readings import device
 
 
@@ -77,6 +80,51 @@ async def test_an_absent_id_is_not_asked_for_again_within_a_second(
 
     assert asked_within == 1
     assert len(source.questions) == 2
+
+
+class AwayDevices(ListedDevices):
+    """A source behind a store that is away, or that never answers."""
+
+    failure: BaseException | None = None
+    hangs = False
+
+    async def get_many(self, device_ids: Collection[str]) -> Mapping[str, Device]:
+        """Fails while told to."""
+        found = await super().get_many(device_ids)
+        if self.failure is not None:
+            raise self.failure
+        if self.hangs:
+            await asyncio.Event().wait()
+        return found
+
+
+async def test_of_a_store_that_is_away_nothing_is_concluded_and_it_is_left_alone_for_a_second(clock: Clock) -> None:
+    """Ids are neither known nor absent then; nobody waits for the same failure, and later the store is asked again."""
+    source = AwayDevices({"meter-1": device("meter-1")})
+    directory = DeviceDirectory(source, 8, clock)
+    source.failure = AutoReconnect("gone")
+
+    undecided = await directory.look_up(["meter-1", "nobody"])
+    at_once = await directory.look_up(["meter-1"])
+    asked_while_away = len(source.questions)
+    source.failure = None
+    clock.seconds += AWAY_SECONDS
+    later = await directory.look_up(["meter-1", "nobody"])
+
+    assert [set(ids) for ids in (undecided, at_once, later)] == [{"meter-1", "nobody"}, {"meter-1"}, set()]
+    assert asked_while_away == 1
+    assert set(directory.known) == {"meter-1"}
+
+
+async def test_a_store_that_does_not_answer_is_not_waited_for(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its driver would wait longer than the readings of known devices in the same frame should."""
+    monkeypatch.setattr(device_directory, "_LOOK_UP_SECONDS", 0.01)
+    source = AwayDevices()
+    source.hangs = True
+
+    undecided = await asyncio.wait_for(DeviceDirectory(source, 8, clock).look_up(["meter-1"]), 5)
+
+    assert undecided == {"meter-1"}
 
 
 async def test_a_device_registered_here_is_known_though_it_was_absent(directory: DeviceDirectory) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from common.errors import Overloaded
 from gateway.intake_room import IntakeRoom
 
 
@@ -38,16 +41,16 @@ async def test_what_is_larger_than_the_room_goes_alone() -> None:
     """Else it would wait for ever."""
     room = IntakeRoom(100)
 
-    async with asyncio.timeout(1), room.holding(500):
-        assert room.held_bytes == 500
+    async with asyncio.timeout(1):
+        await room.take(500)
 
-    assert room.held_bytes == 0
+    assert room.held_bytes == 500
 
 
 async def test_who_gives_up_waiting_lets_the_next_one_in() -> None:
     """And leaves nothing held."""
-    room = IntakeRoom(100)
-    await room.take(60)
+    room = IntakeRoom(150)
+    await room.take(110)
     async with asyncio.TaskGroup() as group:
         large = group.create_task(room.take(90))
         await _turns()
@@ -58,7 +61,23 @@ async def test_who_gives_up_waiting_lets_the_next_one_in() -> None:
         await asyncio.wait([small], timeout=1)
 
     assert small.done()
-    assert room.held_bytes == 100
+    assert room.held_bytes == 150
+
+
+async def test_no_more_may_wait_than_may_be_held() -> None:
+    """What waits is in memory as well; who comes on top is told to come again, and room that is freed is for both."""
+    room = IntakeRoom(100)
+    await room.take(100)
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(room.take(50)) for _ in range(2)]
+        await _turns()
+        waiting_bytes = room.waiting_bytes
+        with pytest.raises(Overloaded):
+            await room.take(1)
+        room.give_back(100)
+
+    assert all(one.done() for one in waiting)
+    assert (waiting_bytes, room.waiting_bytes, room.held_bytes) == (100, 0, 100)
 
 
 async def test_who_is_cancelled_when_just_let_in_gives_it_back() -> None:

@@ -73,6 +73,14 @@ class RecordingWaiter:
         """Whether so many Parts are durable."""
         return self.durable_count == count
 
+    def part(self, position: int) -> RecordingWaiter:  # noqa: ARG002
+        """Waits for each Part itself."""
+        return self
+
+    def refused(self, reason: FailureReason) -> None:
+        """Notes the reason."""
+        self.failures.append(reason)
+
     def part_durable(self) -> None:
         """Counts."""
         self.durable_count += 1

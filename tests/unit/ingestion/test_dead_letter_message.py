@@ -9,7 +9,16 @@ from energy.telemetry.v1.reading_pb2 import Reading
 
 from common.dead_letters import DeadLetter
 from common.errors import InvalidArgument, PageTokenInvalid
-from ingestion.dead_letter_message import chosen, letter_message, page_of, place_of, require_choice
+from ingestion.dead_letter_message import (
+    chosen,
+    letter_message,
+    maximum_of,
+    not_found,
+    page_of,
+    place_of,
+    require_choice,
+    require_note,
+)
 from ingestion.dead_letter_replay import parts_to_replay
 
 
@@ -101,13 +110,23 @@ def test_a_replay_that_does_not_say_what_is_refused(request_: ReplayDeadLettersR
 
 
 def test_a_replay_takes_what_is_named_or_the_oldest() -> None:
-    """Named letters in the queue's order, or as many of all as asked for."""
+    """Named letters, or all, in the queue's order; how many of them is another matter."""
     named = ReplayDeadLettersRequest(dead_letter_ids=[LETTERS[5].dead_letter_id, LETTERS[1].dead_letter_id, "unknown"])
     oldest = ReplayDeadLettersRequest(all=True, maximum_count=2)
 
     assert chosen(LETTERS, named) == [LETTERS[1], LETTERS[5]]
-    assert chosen(LETTERS, oldest) == LETTERS[:2]
-    assert chosen(LETTERS, ReplayDeadLettersRequest(all=True)) == LETTERS
+    assert chosen(LETTERS, oldest) == LETTERS
+    assert (maximum_of(oldest), maximum_of(named)) == (2, 1000)
+    assert not_found(LETTERS, named) == ["unknown"]
+
+
+@pytest.mark.parametrize("note", ["", "   ", "x" * 501], ids=["none", "blank", "too long"])
+def test_a_discard_without_a_note_is_refused(note: str) -> None:
+    """What is gone for good has somebody who said why."""
+    with pytest.raises(InvalidArgument) as refused:
+        require_note(note)
+
+    assert [violation.field for violation in refused.value.violations] == ["note"]
 
 
 def test_a_replayed_part_is_itself_with_one_replay_more() -> None:

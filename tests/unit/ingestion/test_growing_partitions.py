@@ -56,6 +56,19 @@ async def test_growth_is_told_on_every_partition_at_once(publisher: ScriptedPubl
     assert publisher.names(0) == [[]]
 
 
+async def test_partitions_that_are_expected_tick_without_a_part(publisher: ScriptedPublisher) -> None:
+    """Each says that it has nothing, under its own numbers; to expect fewer changes nothing."""
+    async with running_commit(publisher, limits_with(tick_seconds=60)) as commit:
+        commit.expect(4)
+        commit.expect(3)
+        await eventually(lambda: len({batch.partition for batch in publisher.durable}) == 4)
+
+    assert publisher.declared == [4]
+    for partition in range(4):
+        assert [batch.partition_count for batch in batches_of(publisher, partition)] == [4]
+    assert publisher.names(3) == [[]]
+
+
 async def test_a_batch_on_its_way_is_followed_by_one_that_tells(
     publisher: ScriptedPublisher, waiter: RecordingWaiter
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub, add_TelemetryServiceServicer_to_server
 from prometheus_client import CollectorRegistry
+from pymongo.errors import AutoReconnect
 
 from common.grpc_client import open_channel
 from common.interceptors import standard_interceptors
@@ -33,13 +34,18 @@ if TYPE_CHECKING:
     from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceAsyncStub
 
 PARTITIONS = 4
+ROOM_BYTES = 1 << 20
 
 
 class NoFurtherDevices:
-    """A registry in which there is nothing to be found."""
+    """A registry in which there is nothing to be found, and which may be away."""
+
+    is_away = False
 
     async def get_many(self, device_ids: Collection[str]) -> Mapping[str, Device]:  # noqa: ARG002
         """Finds nothing."""
+        if self.is_away:
+            raise AutoReconnect("gone")
         return {}
 
 
@@ -51,6 +57,9 @@ class ServedTelemetry:
     stub: TelemetryServiceAsyncStub
     service: TelemetryService
     registry: CollectorRegistry
+    devices: NoFurtherDevices
+    room: IntakeRoom
+    address: str
 
     def count(self, name: str, **labels: str) -> float:
         """A sample of the metrics; 0 if there is none."""
@@ -82,9 +91,10 @@ async def client(ingestion: ScriptedIngestion) -> AsyncIterator[IngestionClient]
 async def telemetry(client: IngestionClient) -> AsyncIterator[ServedTelemetry]:
     """The service, with the standard interceptors and a clock that stands."""
     registry = CollectorRegistry()
-    room = IntakeRoom(1 << 20)
+    room = IntakeRoom(ROOM_BYTES)
     metrics = IntakeMetrics(registry, room)
-    directory = DeviceDirectory(NoFurtherDevices(), PARTITIONS, asyncio.get_running_loop().time)
+    devices = NoFurtherDevices()
+    directory = DeviceDirectory(devices, PARTITIONS, asyncio.get_running_loop().time)
     directory.put([device(f"meter-{number}") for number in range(10)])
     directory.put([device("vehicle-1", DeviceKind.VEHICLE), device("storage-1", DeviceKind.STORAGE)])
     service = TelemetryService(Intake(directory, client, metrics, lambda: NOW_MS), room, metrics)
@@ -93,6 +103,7 @@ async def telemetry(client: IngestionClient) -> AsyncIterator[ServedTelemetry]:
     add_TelemetryServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_retries", 0)]) as channel:
-        yield ServedTelemetry(channel, TelemetryServiceStub(channel), service, registry)
+    address = f"127.0.0.1:{port}"
+    async with grpc.aio.insecure_channel(address, options=[("grpc.enable_retries", 0)]) as channel:
+        yield ServedTelemetry(channel, TelemetryServiceStub(channel), service, registry, devices, room, address)
     await server.stop(0)

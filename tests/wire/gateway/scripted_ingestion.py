@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from energy.common.v1.error_reason_pb2 import ErrorReason
+from energy.common.v1.error_reason_pb2 import ERROR_REASON_OVERLOADED, ErrorReason
 from energy.ingestion.v1.ingestion_service_pb2 import (
+    DiscardDeadLettersRequest,
+    DiscardDeadLettersResponse,
     IngestFailure,
     IngestReadingsRequest,
     IngestReadingsResponse,
@@ -29,13 +31,17 @@ Context = Any
 
 
 class ScriptedIngestion(IngestionServiceServicer):
-    """Answers each request as durable, after the refusals of `refusals`, unless it holds its answers back."""
+    """Answers each request as durable, after the refusals of `refusals`, unless it holds its answers back.
+
+    Of partitions in `full_partitions` it takes nothing, and says so Part by Part.
+    """
 
     def __init__(self) -> None:
         """Has received nothing."""
         self.requests: list[IngestReadingsRequest] = []
         self.durable: list[Reading] = []
         self.refusals: deque[ErrorReason.ValueType] = deque()
+        self.full_partitions: set[int] = set()
         self.streams_count = 0
         self.peers: set[str] = set()
         self.is_holding = False
@@ -86,14 +92,16 @@ class ScriptedIngestion(IngestionServiceServicer):
         self.streams_count += 1
         self.peers.add(context.peer())
         async for request in request_iterator:
-            if self.is_holding:
+            is_held = self.is_holding
+            if is_held:
                 self._held.append((context, request))
-            else:
-                await self._write(context, request)
+            # Before it is answered, so that who has the answer finds the request.
             async with self._arrived:
                 self.requests.append(request)
                 self._readings_count += sum(len(Part.FromString(part.part).readings) for part in request.parts)
                 self._arrived.notify_all()
+            if not is_held:
+                await self._write(context, request)
 
     async def ListDeadLetters(  # noqa: N802 - the contract's name
         self,
@@ -111,6 +119,14 @@ class ScriptedIngestion(IngestionServiceServicer):
         """There are none of those asked for."""
         return ReplayDeadLettersResponse(not_found_ids=request.dead_letter_ids)
 
+    async def DiscardDeadLetters(  # noqa: N802 - the contract's name
+        self,
+        request: DiscardDeadLettersRequest,
+        context: Context,  # noqa: ARG002
+    ) -> DiscardDeadLettersResponse:
+        """There are none of those asked for."""
+        return DiscardDeadLettersResponse(not_found_ids=request.dead_letter_ids)
+
     async def _write(self, context: Context, request: IngestReadingsRequest) -> None:
         """Sends the answer to a request."""
         async with self._writing:
@@ -121,6 +137,14 @@ class ScriptedIngestion(IngestionServiceServicer):
         if self.refusals:
             failure = IngestFailure(sequence=request.sequence, reason=self.refusals.popleft())
             return IngestReadingsResponse(failures=[failure])
-        for part in request.parts:
-            self.durable += Part.FromString(part.part).readings
+        failed = []
+        for position, part in enumerate(request.parts):
+            if part.partition in self.full_partitions:
+                failed.append(position)
+            else:
+                self.durable += Part.FromString(part.part).readings
+        if failed:
+            reason = ERROR_REASON_OVERLOADED
+            failure = IngestFailure(sequence=request.sequence, reason=reason, failed_parts=failed)
+            return IngestReadingsResponse(failures=[failure])
         return IngestReadingsResponse(durable_sequences=[request.sequence])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
 from energy.common.v1 import error_reason_pb2 as reasons
 from energy.ingestion.v1.ingestion_service_pb2_grpc import IngestionServiceStub
+from energy.ingestion.v1.reading_batch_pb2 import Part
+from energy.telemetry.v1.reading_pb2 import Reading
 
 from common.errors import DependencyUnavailable, Overloaded
 from common.grpc_client import open_channel
@@ -144,6 +147,86 @@ async def test_a_refusal_for_good_is_not_tried_again(client: IngestionClient, in
         await client.submit(PARTS, 10)
 
     assert len(ingestion.requests) == 1
+
+
+def part_of(device_id: str) -> bytes:
+    """A Part with one reading, known by its device."""
+    return Part(readings=[Reading(device_id=device_id)]).SerializeToString()
+
+
+async def test_only_what_a_full_partition_refused_is_sent_again(
+    client: IngestionClient, ingestion: ScriptedIngestion
+) -> None:
+    """Thirty frames over three partitions, one of them full for a while: the Parts of the others go once."""
+    ingestion.full_partitions = {1}
+    submitting = [
+        asyncio.ensure_future(
+            client.submit({partition: part_of(f"{partition}-{number}") for partition in range(3)}, 30)
+        )
+        for number in range(30)
+    ]
+    await ingestion.received(3)
+    told_early = [submission for submission in submitting if submission.done()]
+    ingestion.full_partitions = set()
+    await asyncio.gather(*submitting)
+
+    durable = Counter(reading.device_id for reading in ingestion.durable)
+    assert told_early == []
+    assert durable == Counter(f"{partition}-{number}" for partition in range(3) for number in range(30))
+    sent = Counter(part.partition for request in ingestion.requests for part in request.parts)
+    assert (sent[0], sent[2]) == (30, 30)
+    assert sent[1] > 30
+
+
+async def test_a_partition_that_refuses_holds_up_no_other(
+    client: IngestionClient, ingestion: ScriptedIngestion
+) -> None:
+    """What is sent again never shares a request with others, and newcomers of its partition wait with it."""
+    ingestion.full_partitions = {1}
+    stuck = [asyncio.ensure_future(client.submit({1: part_of("stuck")}, 30))]
+    await ingestion.received(2)
+
+    for number in range(100):
+        stuck.append(asyncio.ensure_future(client.submit({1: part_of("stuck")}, 30)))
+        await client.submit({0: part_of(f"free-{number}")}, 1)
+    mixed = [request for request in ingestion.requests if {part.partition for part in request.parts} == {0, 1}]
+    refused = [request for request in ingestion.requests if request.parts[0].partition == 1]
+    ingestion.full_partitions = set()
+    await asyncio.gather(*stuck)
+
+    assert mixed == []
+    assert len(refused) < 10
+    assert Counter(reading.device_id for reading in ingestion.durable)["stuck"] == 101
+
+
+async def test_the_pause_grows_while_a_partition_refuses_whatever_others_do(
+    client: IngestionClient, ingestion: ScriptedIngestion
+) -> None:
+    """Tries come 0.1, 0.2, 0.4 s and so on apart, although another partition takes all it gets meanwhile."""
+    ingestion.full_partitions = {1}
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    stuck = asyncio.ensure_future(client.submit({1: part_of("stuck")}, 30))
+
+    while loop.time() - started < 1.0:
+        await client.submit({0: part_of("free")}, 10)
+    tries = sum(request.parts[0].partition == 1 for request in ingestion.requests)
+    stuck.cancel()
+
+    # At 0, 0.1, 0.3 and 0.7 s.
+    assert 2 <= tries <= 4
+
+
+async def test_who_gave_up_is_not_tried_again(client: IngestionClient, ingestion: ScriptedIngestion) -> None:
+    """And the next one finds out anew, at once."""
+    ingestion.full_partitions = {1}
+    with pytest.raises(Overloaded):
+        await client.submit({1: part_of("gave up")}, 0.05)
+
+    ingestion.full_partitions = set()
+    await client.submit({1: part_of("next")}, 10)
+
+    assert [reading.device_id for reading in ingestion.durable] == ["next"]
 
 
 async def test_a_silent_stream_is_given_up(

@@ -16,7 +16,7 @@ from common.instants import to_ms
 from common.rich_status import status_of
 from gateway import telemetry_service
 from tests.unit.gateway.readings import NOW_MS, meter_reading, storage_reading, vehicle_reading
-from tests.wire.gateway.conftest import ServedTelemetry
+from tests.wire.gateway.conftest import ROOM_BYTES, ServedTelemetry
 from tests.wire.gateway.scripted_ingestion import ScriptedIngestion
 
 Detail = TypeVar("Detail", bound=Message)
@@ -67,6 +67,17 @@ async def test_an_unknown_device_is_not_found(telemetry: ServedTelemetry, ingest
     assert telemetry.count("gateway_readings_refused_total", reason="DEVICE_NOT_FOUND") == 1
 
 
+async def test_an_unknown_device_is_to_come_again_while_the_registry_is_away(telemetry: ServedTelemetry) -> None:
+    """UNAVAILABLE with a wait, for nobody can say now whether it is registered."""
+    telemetry.devices.is_away = True
+
+    failure = await failure_of(telemetry, meter_reading("nobody"))
+
+    assert failure.code() is grpc.StatusCode.UNAVAILABLE
+    assert detail_of(failure, ErrorInfo).metadata == {"dependency": "mongodb"}
+    assert detail_of(failure, RetryInfo).retry_delay.ToMilliseconds() > 0
+
+
 @pytest.mark.parametrize(
     ("reading", "reason", "field"),
     [
@@ -85,6 +96,22 @@ async def test_a_reading_that_breaks_a_rule_names_the_field(
     assert failure.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert detail_of(failure, ErrorInfo).reason == reason
     assert [violation.field for violation in detail_of(failure, BadRequest).field_violations] == [field]
+
+
+async def test_while_there_is_no_room_a_caller_hears_so_before_its_deadline(
+    telemetry: ServedTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RESOURCE_EXHAUSTED with a wait; afterwards nothing is held for it."""
+    monkeypatch.setattr(telemetry_service, "_UNARY_PATIENCE_SECONDS", 0.2)
+    await telemetry.room.take(ROOM_BYTES)
+
+    failure = await failure_of(telemetry, meter_reading())
+    telemetry.room.give_back(ROOM_BYTES)
+
+    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert detail_of(failure, ErrorInfo).reason == "OVERLOADED"
+    assert detail_of(failure, RetryInfo).retry_delay.ToMilliseconds() > 0
+    assert (telemetry.room.held_bytes, telemetry.room.waiting_bytes) == (0, 0)
 
 
 async def test_a_request_without_a_reading_is_refused(telemetry: ServedTelemetry) -> None:

@@ -112,6 +112,23 @@ async def test_bad_readings_come_back_with_the_ack_of_their_frame(
     assert await end_of(call) is grpc.StatusCode.OK
 
 
+async def test_while_the_registry_is_away_an_unknown_device_refuses_no_neighbour(
+    telemetry: ServedTelemetry, ingestion: ScriptedIngestion
+) -> None:
+    """Known devices are acked as ever; of the other one the verdict says that it is one for the moment."""
+    telemetry.devices.is_away = True
+    call = telemetry.stub.StreamReadings()
+    readings = [meter_reading("meter-1"), meter_reading("nobody"), meter_reading("meter-2")]
+    await call.write(StreamReadingsRequest(sequence=1, readings=readings))
+    await call.write(frame(2, 0.1))
+
+    _, refused = await acks_until(call, 2)
+
+    assert verdicts(refused) == [(1, 1, reasons.ERROR_REASON_DEPENDENCY_UNAVAILABLE, "device_id")]
+    assert [reading.device_id for reading in ingestion.durable] == ["meter-1", "meter-2", "meter-0"]
+    assert await end_of(call) is grpc.StatusCode.OK
+
+
 async def test_a_refused_frame_does_not_end_the_stream(
     telemetry: ServedTelemetry, ingestion: ScriptedIngestion
 ) -> None:
@@ -138,7 +155,7 @@ async def test_a_refused_frame_does_not_end_the_stream(
 async def test_garbage_between_frames_does_not_end_the_stream(
     telemetry: ServedTelemetry, ingestion: ScriptedIngestion
 ) -> None:
-    """Bytes that are no frame get a verdict with sequence 0; frames before and after are acked as usual."""
+    """Bytes that are no frame get a verdict by their number; frames before and after are acked as usual."""
     call = telemetry.channel.stream_stream(
         STREAM_METHOD, request_serializer=bytes, response_deserializer=StreamReadingsResponse.FromString
     )()
@@ -148,6 +165,7 @@ async def test_garbage_between_frames_does_not_end_the_stream(
     _, refused = await acks_until(call, 2)
 
     assert verdicts(refused) == [(0, -1, reasons.ERROR_REASON_MALFORMED, "")]
+    assert refused[0].frame_number == 2
     assert len(ingestion.durable) == 2
     assert await end_of(call) is grpc.StatusCode.OK
 

@@ -14,8 +14,10 @@ from prometheus_client import CollectorRegistry
 from common.broker import BrokerConnection
 from common.interceptors import standard_interceptors
 from common.logs import get_logger
+from ingestion.dead_letter_desk import DeadLetterDesk
 from ingestion.dead_letter_metrics import DeadLetterMetrics
 from ingestion.dead_letter_store import DeadLetterStore
+from ingestion.event_replay import EventReplay
 from ingestion.group_commit import GroupCommit
 from ingestion.ingestion_service import IngestionService
 from tests.unit.ingestion.scripted_publisher import ScriptedPublisher, running_commit
@@ -49,11 +51,11 @@ async def ingestion() -> AsyncIterator[ServedIngestion]:
     publisher = ScriptedPublisher()
     registry = CollectorRegistry()
     async with running_commit(publisher, registry=registry) as commit:
-        dead_letters = DeadLetterStore(BrokerConnection("amqp://127.0.0.1:1/", "nowhere"))
+        nowhere = BrokerConnection("amqp://127.0.0.1:1/", "nowhere")
+        dead_letters = DeadLetterStore(nowhere)
         service = IngestionService(
             commit,
-            dead_letters,
-            DeadLetterMetrics(dead_letters, registry),
+            DeadLetterDesk(dead_letters, DeadLetterMetrics(dead_letters, registry), commit, EventReplay(nowhere)),
             stream_requests_maximum=REQUESTS_MAXIMUM,
         )
         interceptors = standard_interceptors("ingestion.energy", get_logger(__name__), registry)

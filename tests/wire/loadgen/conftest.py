@@ -9,7 +9,12 @@ from typing import Any
 
 import grpc
 import pytest
-from energy.common.v1.error_reason_pb2 import ERROR_REASON_INVALID_FORMAT, ERROR_REASON_OUT_OF_RANGE
+from energy.common.v1.error_reason_pb2 import (
+    ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+    ERROR_REASON_INVALID_FORMAT,
+    ERROR_REASON_MALFORMED,
+    ERROR_REASON_OUT_OF_RANGE,
+)
 from energy.registry.v1.device_pb2 import Device, VehicleLink
 from energy.registry.v1.registry_service_pb2 import (
     BatchCreateDevicesRequest,
@@ -32,18 +37,26 @@ from energy.telemetry.v1.telemetry_service_pb2_grpc import (
     add_TelemetryServiceServicer_to_server,
 )
 from energy.telemetry.v1.verdict_pb2 import Verdict
+from grpc_status import rpc_status
 
+from common.errors import Overloaded, to_status
 from common.grpc_client import open_channel
 
 
 @dataclass
 class StreamScript:
-    """What one stream does: how many frames it acks, and what it does after so many frames were read."""
+    """What one stream does: how many frames it acks, and what it does after so many frames were read.
+
+    It is refused for `refuse_for_ms`, if any; one frame it cannot read, and an older gateway does not say which.
+    """
 
     ack_frames: int = 1_000_000
     drop_after_frames: int = 0
     drain_after_frames: int = 0
     silent: int = 0
+    refuse_for_ms: int = 0
+    unreadable_frame: int = 0
+    is_older: int = 0
 
 
 @dataclass
@@ -53,6 +66,8 @@ class ScriptedGateway(TelemetryServiceServicer):
     scripts: list[StreamScript] = field(default_factory=list)
     may_ack: asyncio.Event = field(default_factory=asyncio.Event)
     streams: list[list[StreamReadingsRequest]] = field(default_factory=list)
+    opened_at_seconds: list[float] = field(default_factory=list)
+    away_devices: set[str] = field(default_factory=set)
     half_closed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,18 +90,37 @@ class ScriptedGateway(TelemetryServiceServicer):
         script = self.scripts.pop(0) if self.scripts else StreamScript()
         frames: list[StreamReadingsRequest] = []
         self.streams.append(frames)
+        self.opened_at_seconds.append(asyncio.get_running_loop().time())
+        if script.refuse_for_ms:
+            refusal = Overloaded(retry_after_seconds=script.refuse_for_ms / 1000)
+            await context.abort_with_status(rpc_status.to_status(to_status(refusal, "gateway.energy")))
         async for frame in request_iterator:
             frames.append(frame)
             await self.may_ack.wait()
             if script.silent:
                 continue
-            if len(frames) <= script.ack_frames:
-                yield StreamReadingsResponse(acked_sequence=frame.sequence, refused=verdicts_of(frame))
+            if len(frames) == script.unreadable_frame:
+                number = 0 if script.is_older else len(frames)
+                verdict = Verdict(index=-1, reason=ERROR_REASON_MALFORMED, frame_number=number)
+                yield StreamReadingsResponse(acked_sequence=frame.sequence - 1, refused=[verdict])
+            elif len(frames) <= script.ack_frames:
+                refused = verdicts_of(frame) + self.verdicts_for_now(frame)
+                yield StreamReadingsResponse(acked_sequence=frame.sequence, refused=refused)
             if len(frames) == script.drain_after_frames:
                 yield StreamReadingsResponse(acked_sequence=frame.sequence, drain=True)
             if len(frames) == script.drop_after_frames:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "dropped as told")
         self.half_closed += 1
+
+    def verdicts_for_now(self, frame: StreamReadingsRequest) -> list[Verdict]:
+        """Of the devices that are away the first reading each is refused for the moment."""
+        refused = []
+        for index, reading in enumerate(frame.readings):
+            if reading.device_id in self.away_devices:
+                self.away_devices.discard(reading.device_id)
+                reason = ERROR_REASON_DEPENDENCY_UNAVAILABLE
+                refused.append(Verdict(sequence=frame.sequence, index=index, reason=reason))
+        return refused
 
 
 @dataclass

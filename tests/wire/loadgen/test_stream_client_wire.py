@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 
 from common.grpc_client import open_channel
 from common.instants import from_ms
+from loadgen import stream_client
 from loadgen.acked_frame import AckedFrame
 from loadgen.latency import LatencyHistogram
 from loadgen.stream_client import GatewayAway, StreamClient
@@ -136,6 +139,87 @@ async def test_a_draining_gateway_is_left_and_met_again(gateway: Any) -> None:
         assert len(first) < 10
         assert tally.acked == 100
     assert gateway.servicer.half_closed == 2
+
+
+async def test_devices_come_back_spread_after_a_drain(gateway: Any) -> None:
+    """Ten that were asked to leave at once open their next streams at ten moments."""
+    async with AsyncExitStack() as stack:
+        clients = []
+        for seed in range(10):
+            gateway.servicer.script(drain_after_frames=1)
+            client = StreamClient(gateway.channel, lambda _: None, frame_size=10, random=Random(seed))
+            clients.append(await stack.enter_async_context(client))
+        for client in clients:
+            await client.send(readings(10))
+        await until(lambda: len(gateway.servicer.opened_at_seconds) == 20)
+    again = sorted(gateway.servicer.opened_at_seconds)[10:]
+
+    assert again[-1] - again[0] > 0.3
+
+
+async def test_a_gateway_that_asks_for_a_wait_is_not_met_earlier(gateway: Any) -> None:
+    """Three refusals with a wait of 200 ms: each next stream comes later than that."""
+    for _ in range(3):
+        gateway.servicer.script(refuse_for_ms=200)
+
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(readings(10))
+        await streams.flush(10)
+
+    opened = gateway.servicer.opened_at_seconds
+    assert len(opened) == 4
+    assert min(later - earlier for earlier, later in pairwise(opened)) >= 0.2
+    assert tally.acked == 10
+
+
+async def test_a_frame_that_could_not_be_read_is_refused_and_not_acked(gateway: Any) -> None:
+    """The gateway says which it was; the acks of later frames are not about it."""
+    gateway.servicer.script(unreadable_frame=2)
+
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(readings(30))
+        await streams.flush(5)
+
+        assert (tally.acked, tally.refused_by_reason) == (20, {"MALFORMED": 10})
+        assert streams.streams_lost == 0
+
+
+async def test_the_last_frame_may_be_the_one_that_could_not_be_read(gateway: Any) -> None:
+    """No ack comes behind it, and nobody waits for one."""
+    gateway.servicer.script(unreadable_frame=3)
+
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(readings(30))
+        await streams.flush(5)
+
+        assert (tally.acked, tally.refused_by_reason) == (20, {"MALFORMED": 10})
+
+
+async def test_where_an_older_gateway_could_not_read_some_frame_none_is_taken_as_acked(gateway: Any) -> None:
+    """It does not say which, so everything that was not acked before is sent again."""
+    gateway.servicer.script(unreadable_frame=2, is_older=1)
+
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(readings(30))
+        await streams.flush(5)
+
+        assert [frame.sequence for frame in gateway.servicer.streams[1]] == [2, 3]
+        assert (tally.acked, tally.refused) == (30, 0)
+
+
+async def test_a_reading_refused_for_the_moment_is_sent_again(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its neighbours are acked; it comes in a frame of its own, and the flush waits for it."""
+    monkeypatch.setattr(stream_client, "_COME_AGAIN_SECONDS", 0.01)
+    gateway.servicer.away_devices = {"later"}
+    frame = [*readings(4), *readings(1, device_id="later"), *readings(5, device_id="meter-2", import_kwh=-1.0)]
+
+    async with tallied(gateway) as (streams, tally):
+        await streams.send(frame)
+        await streams.flush(5)
+
+        assert (tally.acked, tally.refused_by_reason) == (5, {"OUT_OF_RANGE": 5})
+        assert (streams.sent, tally.duplicates) == (10, 0)
+    assert [len(sent.readings) for sent in gateway.servicer.streams[0]] == [10, 1]
 
 
 async def test_a_gateway_that_stays_silent_is_given_up_and_met_again(gateway: Any) -> None:

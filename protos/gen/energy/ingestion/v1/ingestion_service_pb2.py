@@ -26,7 +26,7 @@ from energy.common.v1 import error_reason_pb2 as energy_dot_common_dot_v1_dot_er
 from energy.ingestion.v1 import dead_letter_pb2 as energy_dot_ingestion_dot_v1_dot_dead__letter__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+energy/ingestion/v1/ingestion_service.proto\x12\x13\x65nergy.ingestion.v1\x1a#energy/common/v1/error_reason.proto\x1a%energy/ingestion/v1/dead_letter.proto\"\\\n\x15IngestReadingsRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x31\n\x05parts\x18\x02 \x03(\x0b\x32\".energy.ingestion.v1.PartitionPart\"E\n\rPartitionPart\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x0c\n\x04part\x18\x02 \x01(\x0c\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\"i\n\x16IngestReadingsResponse\x12\x19\n\x11\x64urable_sequences\x18\x01 \x03(\x03\x12\x34\n\x08\x66\x61ilures\x18\x02 \x03(\x0b\x32\".energy.ingestion.v1.IngestFailure\"P\n\rIngestFailure\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\"U\n\x16ListDeadLettersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x14\n\x0cinclude_body\x18\x03 \x01(\x08\"\x99\x01\n\x17ListDeadLettersResponse\x12\x35\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1f.energy.ingestion.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\x0flooked_at_count\x18\x03 \x01(\x05\x12\x15\n\rwaiting_count\x18\x04 \x01(\x05\"W\n\x18ReplayDeadLettersRequest\x12\x17\n\x0f\x64\x65\x61\x64_letter_ids\x18\x01 \x03(\t\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x15\n\rmaximum_count\x18\x03 \x01(\x05\"v\n\x19ReplayDeadLettersResponse\x12\x14\n\x0creplayed_ids\x18\x01 \x03(\t\x12\x15\n\rmalformed_ids\x18\x02 \x03(\t\x12\x15\n\rnot_found_ids\x18\x03 \x03(\t\x12\x15\n\rwaiting_count\x18\x04 \x01(\x05\x32\xf2\x02\n\x10IngestionService\x12r\n\x0eIngestReadings\x12*.energy.ingestion.v1.IngestReadingsRequest\x1a+.energy.ingestion.v1.IngestReadingsResponse\"\x03\x90\x02\x02(\x01\x30\x01\x12q\n\x0fListDeadLetters\x12+.energy.ingestion.v1.ListDeadLettersRequest\x1a,.energy.ingestion.v1.ListDeadLettersResponse\"\x03\x90\x02\x02\x12w\n\x11ReplayDeadLetters\x12-.energy.ingestion.v1.ReplayDeadLettersRequest\x1a..energy.ingestion.v1.ReplayDeadLettersResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+energy/ingestion/v1/ingestion_service.proto\x12\x13\x65nergy.ingestion.v1\x1a#energy/common/v1/error_reason.proto\x1a%energy/ingestion/v1/dead_letter.proto\"\\\n\x15IngestReadingsRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x31\n\x05parts\x18\x02 \x03(\x0b\x32\".energy.ingestion.v1.PartitionPart\"E\n\rPartitionPart\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x0c\n\x04part\x18\x02 \x01(\x0c\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\"i\n\x16IngestReadingsResponse\x12\x19\n\x11\x64urable_sequences\x18\x01 \x03(\x03\x12\x34\n\x08\x66\x61ilures\x18\x02 \x03(\x0b\x32\".energy.ingestion.v1.IngestFailure\"f\n\rIngestFailure\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\x12\x14\n\x0c\x66\x61iled_parts\x18\x03 \x03(\x05\"U\n\x16ListDeadLettersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x14\n\x0cinclude_body\x18\x03 \x01(\x08\"\x99\x01\n\x17ListDeadLettersResponse\x12\x35\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1f.energy.ingestion.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\x0flooked_at_count\x18\x03 \x01(\x05\x12\x15\n\rwaiting_count\x18\x04 \x01(\x05\"W\n\x18ReplayDeadLettersRequest\x12\x17\n\x0f\x64\x65\x61\x64_letter_ids\x18\x01 \x03(\t\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x15\n\rmaximum_count\x18\x03 \x01(\x05\"v\n\x19ReplayDeadLettersResponse\x12\x14\n\x0creplayed_ids\x18\x01 \x03(\t\x12\x15\n\rmalformed_ids\x18\x02 \x03(\t\x12\x15\n\rnot_found_ids\x18\x03 \x03(\t\x12\x15\n\rwaiting_count\x18\x04 \x01(\x05\"f\n\x19\x44iscardDeadLettersRequest\x12\x17\n\x0f\x64\x65\x61\x64_letter_ids\x18\x01 \x03(\t\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x15\n\rmaximum_count\x18\x03 \x01(\x05\x12\x0c\n\x04note\x18\x04 \x01(\t\"a\n\x1a\x44iscardDeadLettersResponse\x12\x15\n\rdiscarded_ids\x18\x01 \x03(\t\x12\x15\n\rnot_found_ids\x18\x02 \x03(\t\x12\x15\n\rwaiting_count\x18\x03 \x01(\x05\x32\xee\x03\n\x10IngestionService\x12r\n\x0eIngestReadings\x12*.energy.ingestion.v1.IngestReadingsRequest\x1a+.energy.ingestion.v1.IngestReadingsResponse\"\x03\x90\x02\x02(\x01\x30\x01\x12q\n\x0fListDeadLetters\x12+.energy.ingestion.v1.ListDeadLettersRequest\x1a,.energy.ingestion.v1.ListDeadLettersResponse\"\x03\x90\x02\x02\x12w\n\x11ReplayDeadLetters\x12-.energy.ingestion.v1.ReplayDeadLettersRequest\x1a..energy.ingestion.v1.ReplayDeadLettersResponse\"\x03\x90\x02\x02\x12z\n\x12\x44iscardDeadLetters\x12..energy.ingestion.v1.DiscardDeadLettersRequest\x1a/.energy.ingestion.v1.DiscardDeadLettersResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTIONSERVICE'].methods_by_name['ListDeadLetters']._serialized_options = b'\220\002\002'
   _globals['_INGESTIONSERVICE'].methods_by_name['ReplayDeadLetters']._loaded_options = None
   _globals['_INGESTIONSERVICE'].methods_by_name['ReplayDeadLetters']._serialized_options = b'\220\002\002'
+  _globals['_INGESTIONSERVICE'].methods_by_name['DiscardDeadLetters']._loaded_options = None
+  _globals['_INGESTIONSERVICE'].methods_by_name['DiscardDeadLetters']._serialized_options = b'\220\002\002'
   _globals['_INGESTREADINGSREQUEST']._serialized_start=144
   _globals['_INGESTREADINGSREQUEST']._serialized_end=236
   _globals['_PARTITIONPART']._serialized_start=238
@@ -46,15 +48,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTREADINGSRESPONSE']._serialized_start=309
   _globals['_INGESTREADINGSRESPONSE']._serialized_end=414
   _globals['_INGESTFAILURE']._serialized_start=416
-  _globals['_INGESTFAILURE']._serialized_end=496
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=498
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=583
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=586
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=739
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=741
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=828
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=830
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=948
-  _globals['_INGESTIONSERVICE']._serialized_start=951
-  _globals['_INGESTIONSERVICE']._serialized_end=1321
+  _globals['_INGESTFAILURE']._serialized_end=518
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=520
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=605
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=608
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=761
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=763
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=850
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=852
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=970
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_start=972
+  _globals['_DISCARDDEADLETTERSREQUEST']._serialized_end=1074
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_start=1076
+  _globals['_DISCARDDEADLETTERSRESPONSE']._serialized_end=1173
+  _globals['_INGESTIONSERVICE']._serialized_start=1176
+  _globals['_INGESTIONSERVICE']._serialized_end=1670
 # @@protoc_insertion_point(module_scope)

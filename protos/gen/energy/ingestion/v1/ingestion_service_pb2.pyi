@@ -94,7 +94,7 @@ class IngestReadingsResponse(_message.Message):
 
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestFailure]:
-        """Requests of which at least one Part could not be made durable. Sending them again is safe."""
+        """Requests of which at least one Part could not be made durable, once it is known of all. Sending again is safe."""
 
     def __init__(
         self,
@@ -118,21 +118,29 @@ class IngestFailure(_message.Message):
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FAILED_PARTS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The request."""
     reason: _error_reason_pb2.ErrorReason.ValueType
     """DEPENDENCY_UNAVAILABLE when the broker is away, OVERLOADED when a queue is full, SHUTTING_DOWN when the service stops,
     OUT_OF_RANGE when a partition cannot exist.
     """
+    @_builtins.property
+    def failed_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Positions in the request, from 0, of the Parts that are not durable, ascending; all others are, and need not be sent
+        again. Empty: none of the request was taken.
+        """
+
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
         reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        failed_parts: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed_parts", b"failed_parts", "reason", b"reason", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -216,7 +224,7 @@ class ReplayDeadLettersRequest(_message.Message):
     all: _builtins.bool
     """Whether to replay whatever is there, oldest first. Not together with ids."""
     maximum_count: _builtins.int
-    """Letters to replay at most, up to 1000. Default: 1000."""
+    """Letters to replay at most, up to 1000; those that stay because they are malformed do not count. Default: 1000."""
     @_builtins.property
     def dead_letter_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the letters, at most 1000. Required unless `all` is set."""
@@ -275,3 +283,73 @@ class ReplayDeadLettersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplayDeadLettersResponse: _TypeAlias = ReplayDeadLettersResponse  # noqa: Y015
+
+@_typing.final
+class DiscardDeadLettersRequest(_message.Message):
+    """Which dead letters to discard: some by their ids, or the oldest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_LETTER_IDS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    MAXIMUM_COUNT_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """Whether to discard whatever is there, oldest first. Not together with ids."""
+    maximum_count: _builtins.int
+    """Letters to discard at most, up to 1000. Default: 1000."""
+    note: _builtins.str
+    """Why they are discarded, and by whom, 1 to 500 characters, for the log. Required."""
+    @_builtins.property
+    def dead_letter_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the letters, at most 1000. Required unless `all` is set."""
+
+    def __init__(
+        self,
+        *,
+        dead_letter_ids: _abc.Iterable[_builtins.str] | None = ...,
+        all: _builtins.bool = ...,
+        maximum_count: _builtins.int = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "dead_letter_ids", b"dead_letter_ids", "maximum_count", b"maximum_count", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiscardDeadLettersRequest: _TypeAlias = DiscardDeadLettersRequest  # noqa: Y015
+
+@_typing.final
+class DiscardDeadLettersResponse(_message.Message):
+    """What became of the letters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISCARDED_IDS_FIELD_NUMBER: _builtins.int
+    NOT_FOUND_IDS_FIELD_NUMBER: _builtins.int
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    waiting_count: _builtins.int
+    """Messages that wait in the queue afterwards."""
+    @_builtins.property
+    def discarded_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Letters that are gone, oldest first."""
+
+    @_builtins.property
+    def not_found_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids asked for that were not among those looked at."""
+
+    def __init__(
+        self,
+        *,
+        discarded_ids: _abc.Iterable[_builtins.str] | None = ...,
+        not_found_ids: _abc.Iterable[_builtins.str] | None = ...,
+        waiting_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["discarded_ids", b"discarded_ids", "not_found_ids", b"not_found_ids", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiscardDeadLettersResponse: _TypeAlias = DiscardDeadLettersResponse  # noqa: Y015

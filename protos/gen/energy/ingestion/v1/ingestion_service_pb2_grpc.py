@@ -50,6 +50,11 @@ class IngestionServiceStub:
                 request_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersRequest.SerializeToString,
                 response_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.DiscardDeadLetters = channel.unary_unary(
+                '/energy.ingestion.v1.IngestionService/DiscardDeadLetters',
+                request_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DiscardDeadLettersRequest.SerializeToString,
+                response_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DiscardDeadLettersResponse.FromString,
+                _registered_method=True)
 
 
 class IngestionServiceServicer:
@@ -66,18 +71,26 @@ class IngestionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDeadLetters(self, request, context):
-        """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
-        or 64 MiB of them; letters that another call holds at that moment wait for their turn.
+        """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 10 000
+        letters or 64 MiB of them; letters that another call holds at that moment wait for their turn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayDeadLetters(self, request, context):
-        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and removes the letters
-        once every queue has the Parts. A Part that still cannot be used comes back as a new letter, with a higher
+        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were told
+        before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back as a new letter, with a higher
         `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
         ListDeadLetters.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiscardDeadLetters(self, request, context):
+        """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and the
+        note. It looks as far as ListDeadLetters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,6 +113,11 @@ def add_IngestionServiceServicer_to_server(servicer, server):
                     servicer.ReplayDeadLetters,
                     request_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersRequest.FromString,
                     response_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersResponse.SerializeToString,
+            ),
+            'DiscardDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiscardDeadLetters,
+                    request_deserializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DiscardDeadLettersRequest.FromString,
+                    response_serializer=energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DiscardDeadLettersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -184,6 +202,33 @@ class IngestionService:
             '/energy.ingestion.v1.IngestionService/ReplayDeadLetters',
             energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersRequest.SerializeToString,
             energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.ReplayDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiscardDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.ingestion.v1.IngestionService/DiscardDeadLetters',
+            energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DiscardDeadLettersRequest.SerializeToString,
+            energy_dot_ingestion_dot_v1_dot_ingestion__service__pb2.DiscardDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

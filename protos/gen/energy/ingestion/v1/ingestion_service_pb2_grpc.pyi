@@ -39,14 +39,18 @@ class IngestionServiceStub:
     was not answered.
     """
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.ListDeadLettersRequest, _ingestion_service_pb2.ListDeadLettersResponse]
-    """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
-    or 64 MiB of them; letters that another call holds at that moment wait for their turn.
+    """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 10 000
+    letters or 64 MiB of them; letters that another call holds at that moment wait for their turn.
     """
     ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.ReplayDeadLettersRequest, _ingestion_service_pb2.ReplayDeadLettersResponse]
-    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and removes the letters
-    once every queue has the Parts. A Part that still cannot be used comes back as a new letter, with a higher
+    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were told
+    before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back as a new letter, with a higher
     `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
     ListDeadLetters.
+    """
+    DiscardDeadLetters: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.DiscardDeadLettersRequest, _ingestion_service_pb2.DiscardDeadLettersResponse]
+    """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and the
+    note. It looks as far as ListDeadLetters.
     """
 
 @_typing.type_check_only
@@ -60,14 +64,18 @@ class IngestionServiceAsyncStub(IngestionServiceStub):
     was not answered.
     """
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.ListDeadLettersRequest, _ingestion_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
-    """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
-    or 64 MiB of them; letters that another call holds at that moment wait for their turn.
+    """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 10 000
+    letters or 64 MiB of them; letters that another call holds at that moment wait for their turn.
     """
     ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.ReplayDeadLettersRequest, _ingestion_service_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
-    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and removes the letters
-    once every queue has the Parts. A Part that still cannot be used comes back as a new letter, with a higher
+    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were told
+    before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back as a new letter, with a higher
     `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
     ListDeadLetters.
+    """
+    DiscardDeadLetters: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.DiscardDeadLettersRequest, _ingestion_service_pb2.DiscardDeadLettersResponse]  # type: ignore[assignment]
+    """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and the
+    note. It looks as far as ListDeadLetters.
     """
 
 class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -90,8 +98,8 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingestion_service_pb2.ListDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingestion_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_ingestion_service_pb2.ListDeadLettersResponse]]:
-        """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 1000 letters
-        or 64 MiB of them; letters that another call holds at that moment wait for their turn.
+        """Shows what consumers could not decode, oldest first, and leaves it where it is. It looks at no more than 10 000
+        letters or 64 MiB of them; letters that another call holds at that moment wait for their turn.
         """
 
     @_abc_1.abstractmethod
@@ -100,10 +108,20 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingestion_service_pb2.ReplayDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingestion_service_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_ingestion_service_pb2.ReplayDeadLettersResponse]]:
-        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and removes the letters
-        once every queue has the Parts. A Part that still cannot be used comes back as a new letter, with a higher
+        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were told
+        before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back as a new letter, with a higher
         `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
         ListDeadLetters.
+        """
+
+    @_abc_1.abstractmethod
+    def DiscardDeadLetters(
+        self,
+        request: _ingestion_service_pb2.DiscardDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingestion_service_pb2.DiscardDeadLettersResponse, _abc.Awaitable[_ingestion_service_pb2.DiscardDeadLettersResponse]]:
+        """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and the
+        note. It looks as far as ListDeadLetters.
         """
 
 def add_IngestionServiceServicer_to_server(servicer: IngestionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,13 +25,13 @@ _sym_db = _symbol_database.Default()
 from energy.common.v1 import error_reason_pb2 as energy_dot_common_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!energy/telemetry/v1/verdict.proto\x12\x13\x65nergy.telemetry.v1\x1a#energy/common/v1/error_reason.proto\"}\n\x07Verdict\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\r\n\x05index\x18\x02 \x01(\x05\x12-\n\x06reason\x18\x03 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!energy/telemetry/v1/verdict.proto\x12\x13\x65nergy.telemetry.v1\x1a#energy/common/v1/error_reason.proto\"\x93\x01\n\x07Verdict\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\r\n\x05index\x18\x02 \x01(\x05\x12-\n\x06reason\x18\x03 \x01(\x0e\x32\x1d.energy.common.v1.ErrorReason\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x14\n\x0c\x66rame_number\x18\x06 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.telemetry.v1.verdict_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=95
-  _globals['_VERDICT']._serialized_end=220
+  _globals['_VERDICT']._serialized_start=96
+  _globals['_VERDICT']._serialized_end=243
 # @@protoc_insertion_point(module_scope)

@@ -28,16 +28,23 @@ class Verdict(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    FRAME_NUMBER_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Sequence of the frame; 0 for unary calls and where the frame could not be read."""
     index: _builtins.int
     """Position of the reading in its frame, from 0; -1 when the whole frame is refused."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Reason of the refusal."""
+    """Reason of the refusal. DEPENDENCY_UNAVAILABLE is one for the moment only, for the registry cannot be asked about a device
+    that the gateway does not know: send the reading again later. Every other one stands.
+    """
     field: _builtins.str
     """Field at fault as a path from the reading, such as `meter.import_kwh`; from the frame when the whole frame is refused."""
     description: _builtins.str
     """What is wrong, for a person; names the limit that was broken."""
+    frame_number: _builtins.int
+    """Where a frame of a stream could not be read, so that it has no `sequence`: which frame of the stream it was, from 1. No
+    later ack is about it, although its sequence is covered. 0: not such a frame.
+    """
     def __init__(
         self,
         *,
@@ -46,10 +53,11 @@ class Verdict(_message.Message):
         reason: _error_reason_pb2.ErrorReason.ValueType = ...,
         field: _builtins.str = ...,
         description: _builtins.str = ...,
+        frame_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "field", b"field", "index", b"index", "reason", b"reason", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "field", b"field", "frame_number", b"frame_number", "index", b"index", "reason", b"reason", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
