@@ -13,6 +13,7 @@ from tests.faults.fault import (
     refuse,
     reset_after_silence,
     roll,
+    stop_and_start,
     swallow,
     terminate,
 )
@@ -48,9 +49,19 @@ def _killed() -> list[Fault]:
 
 
 def _ended() -> list[Fault]:
+    services = frozenset(SERVICE_NAMES)
+    ingestion_first = ("ingestion", *(name for name in SERVICE_NAMES if name != "ingestion"))
     return [
         *(Fault(f"end {name}", terminate(name), may_be_red=_touched(name)) for name in (*SERVICE_NAMES, *SERVERS)),
-        Fault("end all services", terminate(*SERVICE_NAMES), may_be_red=frozenset(SERVICE_NAMES), at_full_load=True),
+        Fault("end all services", terminate(*SERVICE_NAMES), may_be_red=services, at_full_load=True),
+        # A supervisor stops all at once; a cluster in whatever order it comes to, and this is the worst.
+        Fault("stop the mesh", stop_and_start(*SERVICE_NAMES), may_be_red=services, at_full_load=True),
+        Fault(
+            "stop the mesh, ingestion first",
+            stop_and_start(*ingestion_first, apart_seconds=0.3),
+            may_be_red=services,
+            at_full_load=True,
+        ),
     ]
 
 

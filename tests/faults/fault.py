@@ -86,6 +86,23 @@ def terminate(*names: str) -> Inflict:
     return inflict
 
 
+def stop_and_start(*names: str, apart_seconds: float = 0.0) -> Inflict:
+    """SIGTERM to one after the other, or all at once, as the end of a whole mesh; all start when the last has ended."""
+
+    async def inflict(strike: Strike) -> None:
+        mesh = strike.mesh
+        await strike.struck()
+        async with asyncio.TaskGroup() as stops:
+            for name in names:
+                stops.create_task(_stop(strike, name), name=f"stop {name}")
+                await asyncio.sleep(apart_seconds)
+        for name in names:
+            mesh.keepers[name].start()
+        await _all_accept(mesh, names)
+
+    return inflict
+
+
 def roll(*names: str) -> Inflict:
     """SIGTERM to one replica after the other; the next follows when the one before has been ready for a while.
 
@@ -211,6 +228,23 @@ def fill_disk(*, seconds: float) -> Inflict:
             strike.complain("no write was refused")
 
     return inflict
+
+
+async def _stop(strike: Strike, name: str) -> None:
+    """Ends a service as the supervisor of a mesh does; it stays down."""
+    mesh = strike.mesh
+    keeper = mesh.keepers[name]
+    pid = keeper.pid
+    assert pid is not None
+    begin = time.monotonic()
+    await keeper.stop()
+    await mesh.ended(name, pid)
+    took_seconds = time.monotonic() - begin
+    strike.note(f"drain of {name}", took_seconds)
+    if took_seconds > DRAIN_LIMIT_SECONDS:
+        strike.complain(f"{name} took {took_seconds:.1f} s to end after SIGTERM")
+    if (code := mesh.last_exit_code(name)) != 0:
+        strike.complain(f"{name} ended with {code} after SIGTERM")
 
 
 async def _terminate(strike: Strike, name: str) -> None:
