@@ -28,7 +28,10 @@ class Strike(Protocol):
         """The devices that send."""
 
     async def struck(self) -> None:
-        """Returns at a moment when frames are in flight; to be called right before the blow, with no await between."""
+        """Returns at a moment when frames are in flight, and notes how many readings.
+
+        To be called right before each blow, with no await between; where the blow itself takes a while, right after.
+        """
 
     def complain(self, problem: str) -> None:
         """Notes what went wrong besides the history."""
@@ -204,9 +207,10 @@ def raise_alarm(raised: tuple[str, ...], cleared: tuple[str, ...], *, seconds: f
     """An alarm of the broker, raised by one call of its tool and cleared by another: it takes no more messages."""
 
     async def inflict(strike: Strike) -> None:
-        await strike.struck()
         try:
             await strike.mesh.rabbitmqctl(*raised)
+            # The tool takes a second to come to it, so what was in flight before says nothing.
+            await strike.struck()
             await asyncio.sleep(seconds)
         finally:
             await strike.mesh.rabbitmqctl(*cleared)

@@ -62,7 +62,10 @@ class Load:
 
 @dataclass(slots=True)
 class RoundResult:
-    """What became of one round; `recovery_seconds` is None when it did not recover, or was void."""
+    """What became of one round; `recovery_seconds` is None when it did not recover, or was void.
+
+    `in_flight` is how many readings were when the fault hit; where it hits several times, the least.
+    """
 
     fault: str
     seed: str
@@ -75,10 +78,16 @@ class RoundResult:
     figures: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
+    blows: int = 0
+
+    def hit(self, in_flight: int) -> None:
+        """Notes one blow."""
+        self.in_flight = in_flight if self.blows == 0 else min(self.in_flight, in_flight)
+        self.blows += 1
 
     @property
     def is_void(self) -> bool:
-        """Nothing was in flight, so nothing was tried."""
+        """Nothing was in flight at one of the blows, so not everything was tried."""
         return self.in_flight == 0
 
     @property
@@ -133,7 +142,7 @@ class Round:
         give_up = time.monotonic() + _IN_FLIGHT_SECONDS
         while not sender.in_flight and time.monotonic() < give_up:  # noqa: ASYNC110 - must go on in the same turn
             await asyncio.sleep(0)
-        self.result.in_flight = max(self.result.in_flight, sender.in_flight)
+        self.result.hit(sender.in_flight)
 
     def complain(self, problem: str) -> None:
         """Notes what went wrong."""

@@ -30,10 +30,9 @@ class Sender:
     """
 
     def __init__(self, channel: grpc.aio.Channel, journal: Journal, *, readings_per_second: float) -> None:
-        self._tally = Tally()
         self._streams = Streams(
             channel,
-            tally=self._tally,
+            tally=Tally(),
             ack_latency=LatencyHistogram(),
             observers=[journal.take, self._note],
             count=_STREAMS,
@@ -48,8 +47,8 @@ class Sender:
 
     @property
     def in_flight(self) -> int:
-        """Readings on their way whose ack has not come."""
-        return self._streams.sent - self._tally.answered
+        """Readings that were written to a stream that is open, and whose ack has not come."""
+        return self._streams.in_flight
 
     def acked_since(self, instant: float) -> Identity | None:
         """A reading that was written to a stream after an instant (seconds since 1970), and acked; None: not yet."""
