@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults.catalogue import catalogue
 from tests.faults.report import line_of, markdown_of, report_of
-from tests.faults.round import RoundResult
+from tests.faults.round_result import RoundResult
 
 
 def result(fault: str, *, in_flight: int = 100, recovery_seconds: float | None = 2.0, lost: int = 0) -> RoundResult:
