@@ -139,8 +139,12 @@ def _full() -> list[Fault]:
             raise_alarm((_DISK, "1000000000000000"), (_DISK, "50000000"), seconds=_ALARM_SECONDS),
             red=frozenset({"ingestion"}),
         ),
-        # Not red: it can do its work, and it is the devices that have to wait.
-        Fault("full queues of billing", fill_queues(r"^billing\.readings\.", seconds=_ALARM_SECONDS)),
+        # Ingestion is not red: it can do its work, and it is the devices that have to wait.
+        Fault(
+            "full queues of billing",
+            fill_queues("billing", seconds=_ALARM_SECONDS),
+            may_be_red=frozenset({"billing"}),
+        ),
         Fault("full disk of mongodb", fill_disk(seconds=_LONG_SECONDS), frozenset({"billing"}), _held_up("mongodb")),
     ]
 

@@ -40,6 +40,7 @@ class Strike(Protocol):
 Inflict = Callable[[Strike], Awaitable[None]]
 
 _WORKER_SECONDS = 10.0
+_FULL_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 
 
@@ -178,22 +179,26 @@ def raise_alarm(raised: tuple[str, ...], cleared: tuple[str, ...], *, seconds: f
     return inflict
 
 
-def fill_queues(pattern: str, *, seconds: float) -> Inflict:
-    """Queues of some names have no room for any message for a while, and refuse what is published."""
+def fill_queues(service: str, *, seconds: float) -> Inflict:
+    """A service hangs and its queues have no room for more, so that they refuse what is published, for a while."""
 
     async def inflict(strike: Strike) -> None:
-        refused_before = await _refused_batches(strike.mesh)
+        mesh = strike.mesh
+        refused_before = await _refused_batches(mesh)
+        mesh.signal(service, signal.SIGSTOP)
         try:
-            await strike.mesh.rabbitmqctl("set_policy", "full", pattern, '{"max-length": 0}', "--apply-to", "queues")
-            # The tool takes a second to come to it, so what was in flight before says nothing.
+            pattern = rf"^{service}\.readings\."
+            await mesh.rabbitmqctl("set_policy", "full", pattern, '{"max-length": 0}', "--apply-to", "queues")
+            # The hung consumer still gets a few dozen, and only then are there messages that are too many.
+            async with asyncio.timeout(_FULL_SECONDS):
+                while await _refused_batches(mesh) == refused_before:
+                    await asyncio.sleep(_POLL_SECONDS)
             await strike.struck()
             await asyncio.sleep(seconds)
         finally:
-            await strike.mesh.rabbitmqctl("clear_policy", "full")
-        refused = await _refused_batches(strike.mesh) - refused_before
-        strike.note("refused batches", refused)
-        if not refused:
-            strike.complain("no batch was refused")
+            mesh.signal(service, signal.SIGCONT)
+            await mesh.rabbitmqctl("clear_policy", "full")
+        strike.note("refused batches", await _refused_batches(mesh) - refused_before)
 
     return inflict
 
