@@ -191,7 +191,7 @@ def fill_queues(service: str, *, seconds: float) -> Inflict:
             await mesh.rabbitmqctl("set_policy", "full", pattern, '{"max-length": 0}', "--apply-to", "queues")
             # The hung consumer still gets a few dozen, and only then are there messages that are too many.
             async with asyncio.timeout(_FULL_SECONDS):
-                while await _refused_batches(mesh) == refused_before:
+                while await _refused_batches(mesh) == refused_before:  # noqa: ASYNC110 - the metrics tell nobody
                     await asyncio.sleep(_POLL_SECONDS)
             await strike.struck()
             await asyncio.sleep(seconds)
