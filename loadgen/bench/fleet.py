@@ -18,7 +18,8 @@ MINUTE_SECONDS = 60
 _MILLIWATT_HOURS_A_KWH = 1_000_000
 # One tariff account a household of ten meters, ten regions: as many of each as a utility of this size has.
 _DEVICES_AN_ACCOUNT = 10
-_REGIONS = ("North", "South", "East", "West", "Harbour", "Hills", "Lakes", "Old-Town", "Airport", "Campus")
+_DISTRICTS = ("North", "South", "East", "West", "Harbour", "Hills", "Lakes", "Old-Town", "Airport", "Campus")
+REGIONS = tuple(f"Bench-{district}" for district in _DISTRICTS)
 _GOLDEN = 0.618033988749895
 
 
@@ -44,12 +45,17 @@ class BenchFleet:
                 device_id=self.device_id(number),
                 kind=DEVICE_KIND_METER,
                 account_id=f"{self.prefix}-account-{number // _DEVICES_AN_ACCOUNT:05d}",
-                region=f"Bench-{_REGIONS[number % len(_REGIONS)]}",
+                region=region_of(number),
                 time_zone="Asia/Kolkata",
                 expected_interval=Duration(seconds=MINUTE_SECONDS),
             )
             for number in range(first, last)
         ]
+
+
+def region_of(number: int) -> str:
+    """The region of a device."""
+    return REGIONS[number % len(REGIONS)]
 
 
 def import_milliwatt_hours(numbers: npt.NDArray[np.int64], round_number: int, interval_seconds: int) -> Energies:
