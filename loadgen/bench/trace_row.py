@@ -30,6 +30,7 @@ _CONSUMERS = 2
 _QUESTIONS = 7
 _FRAMES = 20_000
 _TRIES = 5
+_KIND = SpanKind.INTERNAL
 
 
 class _Traced(Exception):
@@ -69,9 +70,8 @@ async def hooks_microseconds() -> float:
             if NO_TRACING.is_on or traceparent:
                 raise _Traced
         for _ in range(_CONSUMERS):
-            with traces.processing(()) as spans:
-                with traces.step("", SpanKind.INTERNAL, spans) if spans else nullcontext():
-                    await _work()
+            with traces.processing(()) as spans, traces.step("", _KIND, spans) if spans else nullcontext():
+                await _work()
 
     # The least of several, for whatever else runs only adds to it.
     hooked = min([await _microseconds(with_hooks) for _ in range(_TRIES)])
