@@ -21,6 +21,8 @@ from loadgen.bench.end_to_end_rows import end_to_end_rows
 from loadgen.bench.figures import read_figures
 from loadgen.bench.fleet import BenchFleet
 from loadgen.bench.frame_source import Calendar
+from loadgen.bench.invoice_row import NAME as INVOICED
+from loadgen.bench.invoice_row import invoice_row
 from loadgen.bench.latency_rows import ack_latency_rows, live_view_row
 from loadgen.bench.machine import OtherWork, describe_machine
 from loadgen.bench.registering import register_up_to
@@ -116,6 +118,7 @@ def _measurements(rig: Rig) -> Iterator[tuple[tuple[str, ...], Measurement]]:
     for frame_size in (100, 500):
         yield (f"stream_ack_{frame_size}",), _single(partial(stream_row, frame_size=frame_size))
     yield (ACCEPTANCE,), _single(acceptance_row)
+    yield (INVOICED,), _single(invoice_row)
     yield (ALERT_LATENCY, DETECTION), alert_rows
 
 

@@ -23,7 +23,7 @@ from common.energy import milliwatt_hours
 from common.grpc_client import UNARY_TIMEOUT_SECONDS
 from common.instants import from_ms, to_ms
 from loadgen.bench.ack_book import AckBook
-from loadgen.bench.fleet import REGIONS, import_milliwatt_hours, measurements, region_of
+from loadgen.bench.fleet import REGIONS, import_milliwatt_hours, measurements
 from loadgen.bench.frame_source import FrameSource
 from loadgen.bench.latency_rows import FRAME_SIZE, READINGS_PER_SECOND
 from loadgen.bench.raw_streams import LoadFailed, send_frames
@@ -150,8 +150,8 @@ def live_of(source: FrameSource) -> dict[str, RegionNow]:
             powers += enumerate(power_kw.tolist(), first)
     return {
         region: RegionNow(len(of_region), math.fsum(of_region))
-        for region in REGIONS
-        if (of_region := [power for number, power in powers if region_of(number) == region])
+        for place, region in enumerate(REGIONS)
+        if (of_region := [power for number, power in powers if number % len(REGIONS) == place])
     }
 
 

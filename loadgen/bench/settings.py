@@ -32,6 +32,9 @@ class Durations:
     merged_seconds: float
     """How long after the sustained load the merger is watched."""
     cost_fleets: tuple[int, ...]
+    invoice_accounts: int
+    """Accounts that a month of quarter-hours is stored of; each is some 740 documents to be folded."""
+    invoice_fold_seconds: float
 
 
 FULL = Durations(
@@ -49,6 +52,8 @@ FULL = Durations(
     fold_drain_seconds=10.0,
     merged_seconds=45.0,
     cost_fleets=(1_000, 10_000, 100_000),
+    invoice_accounts=100,
+    invoice_fold_seconds=75.0,
 )
 QUICK = Durations(
     run_seconds=98,
@@ -65,6 +70,8 @@ QUICK = Durations(
     fold_drain_seconds=1.0,
     merged_seconds=4.0,
     cost_fleets=(1_000, 10_000),
+    invoice_accounts=10,
+    invoice_fold_seconds=8.0,
 )
 
 
