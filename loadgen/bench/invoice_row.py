@@ -41,7 +41,7 @@ _QUARTER_SECONDS = 900
 _MONTHS_BEFORE_DAYS = 400
 _ASKED_AT_ONCE = 4
 _SEND_SECONDS = 60.0
-_GENERATE_SECONDS = 120.0
+_LEAST_SECONDS = 5.0
 _PAGE = 10_000
 
 
@@ -64,11 +64,13 @@ async def invoice_row(rig: Rig) -> Row:
     finally:
         rig.acked += book.acked
     fault = await fault_in_store(rig, source, book)
-    figures, _ = await rig.drained(rig.durations.invoice_fold_seconds, lambda now: now.folded >= now.logged)
+    fold_seconds = min(rig.durations.invoice_fold_seconds, rig.seconds_left - 2 * rig.durations.invoice_seconds)
+    figures, _ = await rig.drained(fold_seconds, lambda now: now.folded >= now.logged)
     rig.unfolded = round(max(0.0, figures.logged - figures.folded))
-    read = await _read_a_second(rig.billing, fleet.device_ids(), (start_seconds, end_seconds))
+    months = _MonthsRead(rig.billing, fleet.device_ids(), (start_seconds, end_seconds))
+    read = await months.a_second(rig.durations.invoice_seconds)
     begun = time.monotonic()
-    last = await _generate(rig.billing, first, after)
+    last = await _generate(rig.billing, (first, after), max(_LEAST_SECONDS, rig.seconds_left))
     invoiced = last.draft_count / (time.monotonic() - begun)
     if fault is None and last.draft_count != fleet.size:
         fault = f"{last.draft_count} of {fleet.size} accounts got a draft"
@@ -79,7 +81,12 @@ async def invoice_row(rig: Rig) -> Row:
         {"usage_read": read},
         void=fault,
         aim=AIMS[NAME],
-        details={"accounts": fleet.size, "quarter_hours_each": source.rounds, "unfolded": rig.unfolded},
+        details={
+            "accounts": fleet.size,
+            "quarter_hours_each": source.rounds,
+            "unfolded": rig.unfolded,
+            "months_read": months.count,
+        },
     )
 
 
@@ -122,34 +129,42 @@ def _by_the_clock() -> TimeOfUsePricing:
     )
 
 
-async def _read_a_second(billing: grpc.aio.Channel, device_ids: Sequence[str], month: tuple[int, int]) -> float:
-    """Devices a second whose usage of a month is told by quarter-hours, a few asked at a time."""
-    usage = UsageServiceStub(billing)
-    waiting = iter(device_ids)
+class _MonthsRead:
+    """Asks for the usage of a month by quarter-hours, of one device after the other, a few at a time."""
 
-    async def one_after_another() -> None:
-        for device_id in waiting:
+    def __init__(self, billing: grpc.aio.Channel, device_ids: Sequence[str], month_seconds: tuple[int, int]) -> None:
+        self._usage = UsageServiceStub(billing)
+        self._waiting = iter(device_ids)
+        self._month = [from_ms(seconds * 1000) for seconds in month_seconds]
+        self.count = 0
+
+    async def a_second(self, limit_seconds: float) -> float:
+        """Devices a second, of all of them or of those that were asked for before the limit."""
+        began = time.monotonic()
+        await asyncio.gather(*(self._one_after_another(began + limit_seconds) for _ in range(_ASKED_AT_ONCE)))
+        return self.count / (time.monotonic() - began)
+
+    async def _one_after_another(self, ends_at: float) -> None:
+        for device_id in self._waiting:
             request = ListUsageRequest(
                 device_id=device_id,
-                start_time=from_ms(month[0] * 1000),
-                end_time=from_ms(month[1] * 1000),
+                start_time=self._month[0],
+                end_time=self._month[1],
                 resolution=USAGE_RESOLUTION_QUARTER_HOUR,
                 page_size=_PAGE,
             )
-            await usage.ListUsage(request, timeout=SLOW_TIMEOUT_SECONDS)
+            await self._usage.ListUsage(request, timeout=SLOW_TIMEOUT_SECONDS)
+            self.count += 1
+            if time.monotonic() > ends_at:
+                return
 
-    began = time.monotonic()
-    await asyncio.gather(*(one_after_another() for _ in range(_ASKED_AT_ONCE)))
-    return len(device_ids) / (time.monotonic() - began)
 
-
-async def _generate(billing: grpc.aio.Channel, first: date, after: date) -> GenerateInvoicesResponse:
-    request = GenerateInvoicesRequest(
-        start_date=Date(year=first.year, month=first.month, day=first.day),
-        end_date=Date(year=after.year, month=after.month, day=after.day),
-        region=_REGION,
-    )
+async def _generate(
+    billing: grpc.aio.Channel, month: tuple[date, date], limit_seconds: float
+) -> GenerateInvoicesResponse:
+    first, after = (Date(year=day.year, month=day.month, day=day.day) for day in month)
+    request = GenerateInvoicesRequest(start_date=first, end_date=after, region=_REGION)
     last = GenerateInvoicesResponse()
-    async for response in InvoiceServiceStub(billing).GenerateInvoices(request, timeout=_GENERATE_SECONDS):
+    async for response in InvoiceServiceStub(billing).GenerateInvoices(request, timeout=limit_seconds):
         last = response
     return last

@@ -35,6 +35,8 @@ class Durations:
     invoice_accounts: int
     """Accounts that a month of quarter-hours is stored of; each is some 740 documents to be folded."""
     invoice_fold_seconds: float
+    invoice_seconds: float
+    """How long their usage may be read alone, and about how long their invoices may take."""
 
 
 FULL = Durations(
@@ -54,6 +56,7 @@ FULL = Durations(
     cost_fleets=(1_000, 10_000, 100_000),
     invoice_accounts=100,
     invoice_fold_seconds=75.0,
+    invoice_seconds=20.0,
 )
 QUICK = Durations(
     run_seconds=98,
@@ -72,6 +75,7 @@ QUICK = Durations(
     cost_fleets=(1_000, 10_000),
     invoice_accounts=10,
     invoice_fold_seconds=8.0,
+    invoice_seconds=4.0,
 )
 
 
