@@ -47,7 +47,7 @@ _PAGE = 10_000
 
 async def invoice_row(rig: Rig) -> Row:
     """Drafts of the invoices of a month, one account a meter, by quarter-hours that were sent and folded before."""
-    first, after = month_before(datetime.now(UTC).date() - timedelta(days=_MONTHS_BEFORE_DAYS))
+    first, after = month_of(datetime.now(UTC).date() - timedelta(days=_MONTHS_BEFORE_DAYS))
     start_seconds, end_seconds = _midnight_seconds(first), _midnight_seconds(after)
     fleet = BenchFleet(f"{rig.fleet.prefix}i", rig.durations.invoice_accounts, devices_an_account=1, regions=(_REGION,))
     await _make_known(rig, fleet, start_seconds)
@@ -90,7 +90,7 @@ async def invoice_row(rig: Rig) -> Row:
     )
 
 
-def month_before(day: date) -> tuple[date, date]:
+def month_of(day: date) -> tuple[date, date]:
     """The first days of the month that a day is in, and of the next one."""
     first = day.replace(day=1)
     return first, (first + timedelta(days=31)).replace(day=1)
