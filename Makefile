@@ -73,7 +73,7 @@ demo: setup ## runs the whole mesh on this machine, drives it with a fleet, repo
 
 .PHONY: bench
 bench: setup ## measures the mesh's path beside its bare limits; ARGS=--quick in under two minutes, less exactly
-	@$(BIN)/python -m common.localstack run --fresh -- $(BIN)/python -m loadgen bench $(ARGS)
+	@$(BIN)/python -m common.localstack run --fresh -- $(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: bench-store
 bench-store: setup ## measures the store with a day of a whole fleet in it; ARGS=--quick in under three minutes

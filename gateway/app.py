@@ -42,6 +42,9 @@ TELEMETRY = telemetry_service_pb2.DESCRIPTOR.services_by_name["TelemetryService"
 REGISTRY = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
 _INGESTION = ingestion_service_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name
 
+# Of the grace of a shutdown, the share in which frames in flight may become durable; the rest is to tell and to close.
+_DRAIN_SHARE = 0.4
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayApp:
@@ -96,7 +99,7 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
         )
         await server.start()
         lifecycle.use_server(server)
-        lifecycle.on_drain("streams", telemetry.drain)
+        lifecycle.on_drain("streams", lambda: _drain(telemetry, client, config.shutdown_grace_seconds))
         lifecycle.on_drain("watches", devices.watches.close)
 
         await health.ready()
@@ -134,6 +137,16 @@ def _open_ingestion(config: GatewayConfig, lifecycle: Lifecycle) -> IngestionStr
         lifecycle.start_task(f"ingestion_stream_{number}", client.run())
         clients.append(client)
     return IngestionStreams(clients)
+
+
+async def _drain(telemetry: TelemetryService, client: IngestionStreams, grace_seconds: float) -> None:
+    """Lets streams leave when all they have sent is durable, or with what is: ingestion may be ending just now, too."""
+    try:
+        async with asyncio.timeout(_DRAIN_SHARE * grace_seconds):
+            await telemetry.drain()
+    except TimeoutError:
+        client.give_up()
+        await telemetry.drain()
 
 
 def _now_ms() -> int:

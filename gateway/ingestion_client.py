@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -63,6 +64,7 @@ class IngestionClient:
         self._pushback = Pushback(self._send)
         self._call: _Call | None = None
         self._heard_at = 0.0
+        self._is_given_up = False
 
     async def submit(self, parts: Mapping[int, bytes], timeout_seconds: float) -> None:
         """Returns when every Part (serialised, by partition; at least one) is durable.
@@ -71,6 +73,8 @@ class IngestionClient:
             Overloaded: the queues stayed full for so long.
             DependencyUnavailable: ingestion, or the broker behind it, stayed away for so long.
         """
+        if self._is_given_up:
+            raise DependencyUnavailable("ingestion")
         submission = Submission(parts, asyncio.get_running_loop().create_future())
         self._send(submission.parts)
         try:
@@ -80,6 +84,13 @@ class IngestionClient:
             self._leave_room(submission)
             self._give_up_silent_stream()
             raise submission.refusal or DependencyUnavailable("ingestion") from None
+
+    def give_up(self) -> None:
+        """Fails whatever is not durable yet, and whatever comes from now on: the gateway is about to end."""
+        self._is_given_up = True
+        for submission in chain(*self._in_flight.values(), self._unsent, self._pushed_back):
+            if not submission.durable.done():
+                submission.durable.set_exception(submission.refusal or DependencyUnavailable("ingestion"))
 
     async def run(self) -> None:
         """Keeps a stream open for ever, with a growing pause between attempts that fail."""

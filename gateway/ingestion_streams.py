@@ -32,3 +32,8 @@ class IngestionStreams:
         for failure in await asyncio.gather(*submitting, return_exceptions=True):
             if failure is not None:
                 raise failure
+
+    def give_up(self) -> None:
+        """Fails whatever is not durable yet, and whatever comes from now on: the gateway is about to end."""
+        for client in self._clients:
+            client.give_up()

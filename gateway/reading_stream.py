@@ -11,7 +11,7 @@ from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsResponse
 from energy.telemetry.v1.verdict_pb2 import Verdict
 from google.protobuf.message import DecodeError
 
-from common.errors import Overloaded
+from common.errors import DependencyUnavailable, Overloaded
 from gateway.frame_reader import FrameReader, ReadFrame
 from gateway.frame_rules import MALFORMED, WHOLE_FRAME, sequence_fault, size_fault
 from gateway.intake import Caller, Intake
@@ -82,7 +82,7 @@ class ReadingStream:
         """The acks, until the device has ended the stream, or is asked to leave, and all is acked.
 
         Raises the first failure of a frame, after the acks of the frames before it; what was not acked must be sent
-        again.
+        again, also where the device is asked to leave.
         """
         try:
             async with Beside(self._pump(frames)):
@@ -97,7 +97,9 @@ class ReadingStream:
                             self._window.release()
         finally:
             self._give_back(self._held_bytes)
-        if self._failure is not None:
+        # A gateway that is about to end has given up waiting, and the device is to come back at once, to another one.
+        is_given_up = self._draining.is_set() and isinstance(self._failure, DependencyUnavailable | Overloaded)
+        if self._failure is not None and not is_given_up:
             raise self._failure
         if self._is_to_leave or self._draining.is_set():
             yield StreamReadingsResponse(acked_sequence=self._acked_sequence, drain=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 ContentT = TypeVar("ContentT")
@@ -80,6 +82,10 @@ class FrameWindow(Generic[ContentT]):
             if self._frames[place].number == number:
                 return self._frames[place]
         return None
+
+    def up_to(self, sequence: int) -> Iterator[Frame[ContentT]]:
+        """The frames that are not acked, as far as a sequence."""
+        return takewhile(lambda frame: frame.sequence <= sequence, self._frames)
 
     def restart(self) -> None:
         """Begins a new stream: every frame left has to be written again, in the same order."""

@@ -76,6 +76,11 @@ class StreamClient:
         self.streams_lost = 0
         """Streams that ended before they were told to, drained ones among them."""
 
+    @property
+    def in_flight(self) -> int:
+        """Readings that were written to the stream that is open, and whose ack has not come."""
+        return self._session.in_flight if self._session is not None else 0
+
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self._pump = self._tasks.create_task(self._run(), name="stream-client")

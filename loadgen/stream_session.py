@@ -52,6 +52,12 @@ class StreamSession:
         self._finishing = False
         self._drain_by_seconds: float | None = None
         self._given_up: str | None = None
+        self._written_sequence = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Readings that were written to this stream, and whose ack has not come."""
+        return sum(len(frame.content.readings) for frame in self._window.up_to(self._written_sequence))
 
     @property
     def drained(self) -> bool:
@@ -122,6 +128,7 @@ class StreamSession:
             while True:
                 while not self.drained and (frame := self._window.next_to_write(time.monotonic())) is not None:
                     await self._call.write(frame.content)
+                    self._written_sequence = frame.sequence
                 if self._finishing or self.drained:
                     await self._call.done_writing()
                     return

@@ -51,6 +51,11 @@ class Streams:
         return sum(client.sent for client in self._clients)
 
     @property
+    def in_flight(self) -> int:
+        """Readings that were written to the streams that are open, and whose ack has not come."""
+        return sum(client.in_flight for client in self._clients)
+
+    @property
     def streams_lost(self) -> int:
         """Streams that ended before they were told to."""
         return sum(client.streams_lost for client in self._clients)

@@ -67,7 +67,7 @@ class Keeper:
     async def kill(self, *, stays_down: bool = False) -> int:
         """Sends SIGKILL and returns the id of the killed process.
 
-        It is started again like after any death, or, if it is to stay down, only by `restart`.
+        It is started again like after any death, or, if it is to stay down, only by `start` or `restart`.
         """
         process = self._running()
         if stays_down:
@@ -78,16 +78,20 @@ class Keeper:
         return process.pid
 
     async def stop(self) -> None:
-        """Ends the program in order; it stays down until `restart`."""
+        """Ends the program in order; it stays down until `start` or `restart`."""
         self._wanted.clear()
         self._ready.clear()
         if self._process is not None:
             await self._process.stop()
 
+    def start(self) -> None:
+        """Lets a program that was to stay down run again, without waiting for it."""
+        self._wanted.set()
+
     async def restart(self) -> None:
         """Ends the program in order if it runs, starts it and waits until it is ready."""
         await self.stop()
-        self._wanted.set()
+        self.start()
         await self.ready()
 
     async def ready(self, *, limit_s: float = 120.0) -> None:

@@ -42,8 +42,8 @@ _HOT_CELSIUS = 60.0
 async def alert_rows(rig: Rig) -> list[Row]:
     """From when a pack sends that it is too hot until `WatchAlerts` tells of it, p99; and what looking costs.
 
-    The readings of the fleet are those of now, so that each is looked at. The last of all rows, for no other may have
-    this time.
+    The readings of the fleet are those of now, so that each is looked at. No row that sends for the fleet comes after
+    it, for none may have this time.
     """
     packs = Packs(rig, round(_SAMPLES_PER_SECOND * (rig.durations.live_seconds + 10)))
     await packs.register()

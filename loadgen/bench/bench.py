@@ -21,18 +21,33 @@ from loadgen.bench.end_to_end_rows import end_to_end_rows
 from loadgen.bench.figures import read_figures
 from loadgen.bench.fleet import BenchFleet
 from loadgen.bench.frame_source import Calendar
+from loadgen.bench.invoice_row import NAME as INVOICED
+from loadgen.bench.invoice_row import invoice_row
 from loadgen.bench.latency_rows import ack_latency_rows, live_view_row
 from loadgen.bench.machine import OtherWork, describe_machine
 from loadgen.bench.registering import register_up_to
+from loadgen.bench.restart_row import NAME as RESTART
+from loadgen.bench.restart_row import restart_row
 from loadgen.bench.rig import Rig
 from loadgen.bench.row import Row, void_row
 from loadgen.bench.settings import BenchSettings
 from loadgen.bench.stream_rows import ACCEPTANCE, acceptance_row, stream_row, unary_row
+from loadgen.bench.trace_row import NAME as TRACES_OFF
+from loadgen.bench.trace_row import traces_off_row
 from loadgen.connection import connected
 
 REPORT_ORDER = (
     *("stream_ack_500", "stream_ack_100", "stream_ack_1", "unary", "ack_latency_p50", "ack_latency_p99"),
-    *("end_to_end", "merged", "live_view_latency_p99", ALERT_LATENCY, DETECTION, "memory_", "cost_per_reading_"),
+    *(
+        "end_to_end",
+        "merged",
+        "live_view_latency_p99",
+        ALERT_LATENCY,
+        DETECTION,
+        RESTART,
+        "memory_",
+        "cost_per_reading_",
+    ),
 )
 
 # Readings of the past, far enough back that no row reaches the present.
@@ -92,8 +107,11 @@ def _measurements(rig: Rig) -> Iterator[tuple[tuple[str, ...], Measurement]]:
     """The rows in the order they are measured, by name: what needs an idle mesh first, what floods it last."""
     yield ("unary",), _single(unary_row)
     yield ("stream_ack_1",), _single(partial(stream_row, frame_size=1))
+    yield (TRACES_OFF,), _single(traces_off_row)
     yield ("ack_latency_p50", "ack_latency_p99"), ack_latency_rows
     yield ("live_view_latency_p99",), _single(live_view_row)
+    # While no more than these devices have sent, so that nobody else is in their regions.
+    yield (RESTART,), _single(restart_row)
     yield ("end_to_end", "merged"), end_to_end_rows
     for devices in rig.durations.cost_fleets:
         yield (f"cost_per_reading_{devices}",), _single(partial(cost_row, devices=devices))
@@ -101,6 +119,8 @@ def _measurements(rig: Rig) -> Iterator[tuple[tuple[str, ...], Measurement]]:
         yield (f"stream_ack_{frame_size}",), _single(partial(stream_row, frame_size=frame_size))
     yield (ACCEPTANCE,), _single(acceptance_row)
     yield (ALERT_LATENCY, DETECTION), alert_rows
+    # Takes what time is left, and reads none of what the others have sent.
+    yield (INVOICED,), _single(invoice_row)
 
 
 def _cause(failure: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The bare limit of the broker: messages of one size, published and confirmed as ingestion does, consumed by nobody."""
+"""The bare limit of the broker: messages of one size, published and confirmed, consumed by nobody."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from aiormq.abc import AbstractChannel
 
@@ -15,12 +16,21 @@ from common.broker import BrokerConnection, Publisher
 from common.topology import CONSUMING_SERVICES, queue_arguments
 
 PARTITIONS = 8
-IN_FLIGHT_A_PARTITION = 1
-"""As ingestion has."""
+WINDOWS = (1, 100)
+"""Messages of a partition without a confirm: as many as ingestion has, and more than could help."""
 
+# More bytes than these without a confirm would measure the memory of both sides.
+_IN_FLIGHT_BYTES = 64 << 20
 _CONNECT_SECONDS = 20.0
 _RPC_SECONDS = 20.0
 _TYPE_NAME = "energy.ingestion.v1.ReadingBatch"
+
+
+class PublishLimit(NamedTuple):
+    """Messages confirmed in a second, and how many of each partition were without a confirm at a time."""
+
+    messages_a_second: float
+    window: int
 
 
 class BareBroker:
@@ -31,12 +41,21 @@ class BareBroker:
         self._publisher = Publisher(connection)
         self._exchange = exchange
 
-    async def messages_a_second(self, body_bytes: int, seconds: float) -> float:
-        """Messages of `body_bytes` that the queues confirm in a second.
+    async def limit(self, body_bytes: int, seconds: float) -> PublishLimit:
+        """The most messages of `body_bytes` that the queues confirm in a second, by whichever window gives most.
 
         Raises:
             PublishFailed: they did not confirm.
         """
+        most = max(1, _IN_FLIGHT_BYTES // PARTITIONS // body_bytes)
+        windows = sorted({min(window, most) for window in WINDOWS})
+        found = [
+            PublishLimit(await self._messages_a_second(body_bytes, window, seconds / len(windows)), window)
+            for window in windows
+        ]
+        return max(found)
+
+    async def _messages_a_second(self, body_bytes: int, window: int, seconds: float) -> float:
         body = os.urandom(body_bytes)
         ends_at = time.monotonic() + seconds
 
@@ -50,7 +69,7 @@ class BareBroker:
             return confirmed
 
         began = time.monotonic()
-        lanes = [partition for partition in range(PARTITIONS) for _ in range(IN_FLIGHT_A_PARTITION)]
+        lanes = [partition for partition in range(PARTITIONS) for _ in range(window)]
         confirmed = await asyncio.gather(*(publish(partition) for partition in lanes))
         rate = sum(confirmed) / (time.monotonic() - began)
         channel = await self._connection.open_channel(publisher_confirms=False)

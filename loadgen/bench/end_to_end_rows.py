@@ -157,8 +157,8 @@ async def _limits(rig: Rig, load: SampledLoad) -> tuple[dict[str, float], dict[s
     if load.batches:
         readings = (load.samples[-1].acked - load.samples[0].acked) / load.batches
         body_bytes = round(load.batch_bytes / load.batches)
-        messages = await rig.broker.messages_a_second(body_bytes, durations.limit_seconds)
-        limits["publish"] = messages * readings
+        limit = await rig.broker.limit(body_bytes, durations.limit_seconds)
+        limits["publish"] = limit.messages_a_second * readings
     device_ids = [source.fleet.device_id(number) for number in range(min(_SAMPLE_DEVICES, source.fleet.size))]
     try:
         sample = await bare_store.sample_store(

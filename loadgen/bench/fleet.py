@@ -14,11 +14,13 @@ from loadgen.bench.reading_bytes import Numbers
 Energies = npt.NDArray[np.int64]
 
 MINUTE_SECONDS = 60
+TIME_ZONE = "Asia/Kolkata"
 
 _MILLIWATT_HOURS_A_KWH = 1_000_000
 # One tariff account a household of ten meters, ten regions: as many of each as a utility of this size has.
 _DEVICES_AN_ACCOUNT = 10
-_REGIONS = ("North", "South", "East", "West", "Harbour", "Hills", "Lakes", "Old-Town", "Airport", "Campus")
+_DISTRICTS = ("North", "South", "East", "West", "Harbour", "Hills", "Lakes", "Old-Town", "Airport", "Campus")
+REGIONS = tuple(f"Bench-{district}" for district in _DISTRICTS)
 _GOLDEN = 0.618033988749895
 
 
@@ -28,6 +30,8 @@ class BenchFleet:
 
     prefix: str
     size: int
+    devices_an_account: int = _DEVICES_AN_ACCOUNT
+    regions: tuple[str, ...] = REGIONS
 
     def device_ids(self) -> list[str]:
         """The ids, all of one length, by number."""
@@ -43,9 +47,9 @@ class BenchFleet:
             Device(
                 device_id=self.device_id(number),
                 kind=DEVICE_KIND_METER,
-                account_id=f"{self.prefix}-account-{number // _DEVICES_AN_ACCOUNT:05d}",
-                region=f"Bench-{_REGIONS[number % len(_REGIONS)]}",
-                time_zone="Asia/Kolkata",
+                account_id=f"{self.prefix}-account-{number // self.devices_an_account:05d}",
+                region=self.regions[number % len(self.regions)],
+                time_zone=TIME_ZONE,
                 expected_interval=Duration(seconds=MINUTE_SECONDS),
             )
             for number in range(first, last)

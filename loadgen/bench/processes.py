@@ -76,6 +76,12 @@ class MeshProcesses:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.resume()
 
+    def kill(self, part: str) -> None:
+        """Kills the processes of a part; whoever keeps them starts others."""
+        for process in self._by_part.get(part, ()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
     def peak_megabytes(self) -> dict[str, float]:
         """The most memory a process of each part has had resident."""
         return {part: max(map(_peak_megabytes, processes)) for part, processes in self._by_part.items() if processes}

@@ -97,6 +97,9 @@ def rounded(value: float | None) -> float | None:
 
 READINGS_A_SECOND = "readings/s"
 MILLISECONDS = "ms"
+SECONDS = "s"
+PERCENT = "%"
+ACCOUNTS_A_SECOND = "accounts/s"
 MEGABYTES = "MB"
 MICROSECONDS_A_READING = "CPU us/reading"
 MICROSECONDS_OF_A_READING = "us/reading"
@@ -111,4 +114,7 @@ AIMS = {
     "merged": Aim(least_ratio=0.5),
     "live_view_latency_p99": Aim(most=500),
     "alert_latency_p99": Aim(most=1000),
+    "restart_exact_windows": Aim(most=10),
+    "traces_off_cost": Aim(most=2),
+    "accounts_invoiced": Aim(least_ratio=0.5),
 }

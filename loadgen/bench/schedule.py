@@ -13,8 +13,10 @@ class Schedule:
     the rate is lost.
     """
 
-    def __init__(self, frame_size: int, readings_per_second: float | None = None) -> None:
+    def __init__(self, frame_size: int, readings_per_second: float | None = None, *, frames: int | None = None) -> None:
+        """`frames` is how many are due at all; None: until it is ended."""
         self._frame_size = frame_size
+        self._frames_left = frames
         self._rate = readings_per_second
         self._next_seconds: float | None = None
         self.is_over = False
@@ -37,8 +39,10 @@ class Schedule:
 
     async def next_due(self) -> float | None:
         """Waits until a frame is due and returns when that was, by `time.monotonic`; None when it is over."""
-        if self.is_over:
+        if self.is_over or self._frames_left == 0:
             return None
+        if self._frames_left is not None:
+            self._frames_left -= 1
         now_seconds = time.monotonic()
         if self._rate is None:
             return now_seconds

@@ -32,6 +32,11 @@ class Durations:
     merged_seconds: float
     """How long after the sustained load the merger is watched."""
     cost_fleets: tuple[int, ...]
+    invoice_accounts: int
+    """Accounts that a month of quarter-hours is stored of; each is some 740 documents to be folded."""
+    invoice_fold_seconds: float
+    invoice_seconds: float
+    """How long their usage may be read alone, and about how long their invoices may take."""
 
 
 FULL = Durations(
@@ -49,6 +54,9 @@ FULL = Durations(
     fold_drain_seconds=10.0,
     merged_seconds=45.0,
     cost_fleets=(1_000, 10_000, 100_000),
+    invoice_accounts=100,
+    invoice_fold_seconds=75.0,
+    invoice_seconds=20.0,
 )
 QUICK = Durations(
     run_seconds=98,
@@ -65,6 +73,9 @@ QUICK = Durations(
     fold_drain_seconds=1.0,
     merged_seconds=4.0,
     cost_fleets=(1_000, 10_000),
+    invoice_accounts=10,
+    invoice_fold_seconds=8.0,
+    invoice_seconds=4.0,
 )
 
 

@@ -19,10 +19,13 @@ from tests.faults.catalogue import catalogue
 from tests.faults.fault import Fault
 from tests.faults.mesh import faulty_mesh
 from tests.faults.report import line_of, markdown_of, report_of, summary_of
-from tests.faults.round import Load, RoundResult
+from tests.faults.round_result import Load, RoundResult
 from tests.faults.run import play
 
 FOLDER = Path(".run/faults")
+
+# Of the quarter of an hour that a whole run may take; the rest is for the last looks and to stop everything.
+_RUN_SECONDS = 840.0
 
 
 def main() -> int:
@@ -67,10 +70,15 @@ async def _run(arguments: argparse.Namespace, mesh_dir: Path, faults: list[Fault
     begin = time.monotonic()
     load = Load(readings_per_second=arguments.rate)
     results: list[RoundResult] = []
-    for replicas in sorted({fault.replicas for fault in faults}):
-        chosen = [fault for fault in faults if fault.replicas == replicas]
-        async with faulty_mesh(mesh_dir / f"of-{replicas}", os.environ, replicas=replicas) as mesh:
-            results += await play(mesh, chosen, seed=arguments.seed, load=load, tell=_tell)
+    sizes = {(fault.replicas, fault.workers) for fault in faults}
+    # The many rounds of the plain mesh last: the others need a known time, and what is left is for closing windows.
+    for replicas, workers in sorted(sizes, reverse=True):
+        chosen = [fault for fault in faults if (fault.replicas, fault.workers) == (replicas, workers)]
+        run_dir = mesh_dir / f"of-{replicas}-with-{workers}"
+        async with faulty_mesh(run_dir, os.environ, replicas=replicas, workers=workers) as mesh:
+            results += await play(
+                mesh, chosen, seed=arguments.seed, load=load, ends_at=begin + _RUN_SECONDS, tell=_tell
+            )
     return report_of(results, seed=arguments.seed, seconds=time.monotonic() - begin)
 
 

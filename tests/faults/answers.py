@@ -18,6 +18,7 @@ from energy.analytics.v1.analytics_service_pb2 import (
     ListRegionLoadRequest,
 )
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
+from energy.analytics.v1.region_window_pb2 import RegionWindow
 from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
 from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from energy.billing.v1.tariff_pb2 import FlatPricing, Tariff, TariffAssignment
@@ -31,8 +32,9 @@ from google.type.money_pb2 import Money
 
 from common.grpc_client import open_channel
 from common.instants import from_ms, to_ms
-from tests.faults.history_check import Bill, Figures, LiveLoad, Price, Recorded
+from tests.faults.history_check import WINDOW_MS, Bill, Figures, LiveLoad, Price, Recorded, Window
 from tests.faults.journal import Identity
+from tests.faults.measurement import INTERVAL_MS, INTERVALS_AN_HOUR, drawn_of, energy_of, milliwatt_hours
 
 PRICE = Price(per_kwh=Decimal("6.12345"), tax_percent=Decimal(18))
 
@@ -90,8 +92,7 @@ class Answers:
         request = SummarizeUsageRequest(device_ids=device_ids, start_time=start, end_time=end)
         response = await self.usage.SummarizeUsage(request, timeout=_CALL_SECONDS)
         return {
-            found.device_id: Figures(found.usage.reading_count, _milliwatt_hours(found.usage.import_kwh))
-            for found in response.devices
+            found.device_id: Figures(found.usage.reading_count, energy_of(found.usage)) for found in response.devices
         }
 
     async def price(self, device_ids: Sequence[str]) -> None:
@@ -112,10 +113,10 @@ class Answers:
         bills = await _few_at_once([self._bill(device_id, start, end) for device_id in device_ids])
         return dict(zip(device_ids, bills, strict=True))
 
-    async def windows(self, region: str, days: tuple[datetime, datetime]) -> dict[int, Figures]:
-        """The closed windows of a region by their start, UTC milliseconds: meters heard, and their import."""
+    async def windows(self, region: str, days: tuple[datetime, datetime]) -> dict[int, Window]:
+        """The closed windows of a region by their start, UTC milliseconds."""
         start, end = (from_ms(int(day.timestamp() * 1000)) for day in days)
-        found: dict[int, Figures] = {}
+        found: dict[int, Window] = {}
         token = ""
         while True:
             request = ListRegionLoadRequest(
@@ -128,8 +129,7 @@ class Answers:
             )
             page = await self.analytics.ListRegionLoad(request, timeout=_CALL_SECONDS)
             for window in page.windows:
-                figures = Figures(window.reporting_meter_count, _milliwatt_hours(window.import_kwh))
-                found[to_ms(window.start_time)] = figures
+                found[to_ms(window.start_time)] = _window(window)
             token = page.next_page_token
             if not token:
                 return found
@@ -182,14 +182,21 @@ async def _few_at_once(calls: Sequence[Any]) -> list[Any]:
     return await asyncio.gather(*(one(call) for call in calls))
 
 
+def _window(told: RegionWindow) -> Window:
+    return Window(
+        meters=told.reporting_meter_count,
+        readings=round(told.covered_share * told.meter_count * (WINDOW_MS // INTERVAL_MS)),
+        taken=milliwatt_hours(told.import_kwh),
+        given=milliwatt_hours(told.export_kwh),
+        least_minute=milliwatt_hours(told.minimum_load_kw / INTERVALS_AN_HOUR),
+        greatest_minute=milliwatt_hours(told.maximum_load_kw / INTERVALS_AN_HOUR),
+    )
+
+
 def _recorded(found: Any) -> Recorded:
     reading = found.reading
     identity = Identity(reading.device_id, to_ms(reading.start_time), reading.revision)
-    return Recorded(identity, _milliwatt_hours(reading.meter.import_kwh), found.superseded)
-
-
-def _milliwatt_hours(kwh: float) -> int:
-    return round(kwh * _MILLIWATT_HOURS_PER_KWH)
+    return Recorded(identity, drawn_of(reading), found.superseded)
 
 
 def _decimal(money: Money) -> Decimal:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from common.localstack.addresses import SERVICE_NAMES
+from tests.faults.ending import roll, stop_and_start, terminate
 from tests.faults.fault import (
     Fault,
     delay,
     fill_disk,
+    fill_queues,
     hang,
     kill,
+    kill_worker,
     raise_alarm,
     refuse,
     reset_after_silence,
-    roll,
     swallow,
-    terminate,
 )
-from tests.faults.mesh import SERVERS
+from tests.faults.mesh import SERVERS, WITH_WORKERS
 
 # Who cannot do its own work without a server. Redis is only a cache, and no service follows the health of another.
 NEEDED_BY = {
@@ -37,7 +38,18 @@ _DISK = "set_disk_free_limit"
 
 def catalogue() -> list[Fault]:
     """The rounds in the order they are run."""
-    return [*_killed(), *_ended(), *_hung(), *_reset(), *_slow(), *_swallowed(), *_refused(), *_full(), *_rolled()]
+    return [
+        *_killed(),
+        *_ended(),
+        *_hung(),
+        *_reset(),
+        *_slow(),
+        *_swallowed(),
+        *_refused(),
+        *_full(),
+        *_rolled(),
+        *_shared(),
+    ]
 
 
 def _killed() -> list[Fault]:
@@ -48,9 +60,19 @@ def _killed() -> list[Fault]:
 
 
 def _ended() -> list[Fault]:
+    services = frozenset(SERVICE_NAMES)
+    ingestion_first = ("ingestion", *(name for name in SERVICE_NAMES if name != "ingestion"))
     return [
         *(Fault(f"end {name}", terminate(name), may_be_red=_touched(name)) for name in (*SERVICE_NAMES, *SERVERS)),
-        Fault("end all services", terminate(*SERVICE_NAMES), may_be_red=frozenset(SERVICE_NAMES), at_full_load=True),
+        Fault("end all services", terminate(*SERVICE_NAMES), may_be_red=services, at_full_load=True),
+        # A supervisor stops all at once; a cluster in whatever order it comes to, and this is the worst.
+        Fault("stop the mesh", stop_and_start(*SERVICE_NAMES), may_be_red=services, at_full_load=True),
+        Fault(
+            "stop the mesh, ingestion first",
+            stop_and_start(*ingestion_first, apart_seconds=0.3),
+            may_be_red=services,
+            at_full_load=True,
+        ),
     ]
 
 
@@ -117,6 +139,12 @@ def _full() -> list[Fault]:
             raise_alarm((_DISK, "1000000000000000"), (_DISK, "50000000"), seconds=_ALARM_SECONDS),
             red=frozenset({"ingestion"}),
         ),
+        # Ingestion is not red: it can do its work, and it is the devices that have to wait.
+        Fault(
+            "full queues of billing",
+            fill_queues("billing", seconds=_ALARM_SECONDS),
+            may_be_red=frozenset({"billing"}),
+        ),
         Fault("full disk of mongodb", fill_disk(seconds=_LONG_SECONDS), frozenset({"billing"}), _held_up("mongodb")),
     ]
 
@@ -128,6 +156,20 @@ def _rolled() -> list[Fault]:
         "roll all services", roll(*SERVICE_NAMES), may_be_red=frozenset(replicas), load_share=1 / 3, replicas=2
     )
     return [fault]
+
+
+def _shared() -> list[Fault]:
+    """With two workers each of the services that can have some."""
+    return [
+        Fault("kill a worker", kill_worker(*WITH_WORKERS), may_be_red=frozenset(WITH_WORKERS), workers=2),
+        Fault(
+            "end workers and all services",
+            terminate(*SERVICE_NAMES),
+            may_be_red=frozenset(SERVICE_NAMES),
+            at_full_load=True,
+            workers=2,
+        ),
+    ]
 
 
 def _touched(name: str) -> frozenset[str]:

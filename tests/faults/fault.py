@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from loadgen.bench.metrics_page import scrape
 from tests.faults.mesh import FaultyMesh
-from tests.faults.questions import Questions
-
-DRAIN_LIMIT_SECONDS = 10.0
-"""How long a service may take from SIGTERM to its end."""
 
 
 class Strike(Protocol):
@@ -28,7 +25,10 @@ class Strike(Protocol):
         """The devices that send."""
 
     async def struck(self) -> None:
-        """Returns at a moment when frames are in flight; to be called right before the blow, with no await between."""
+        """Returns at a moment when frames are in flight, and notes how many readings.
+
+        To be called right before each blow, with no await between; where the blow itself takes a while, right after.
+        """
 
     def complain(self, problem: str) -> None:
         """Notes what went wrong besides the history."""
@@ -37,10 +37,11 @@ class Strike(Protocol):
         """Notes a figure for the report; in seconds where it is a time."""
 
 
-# How long a replica has to be ready before the next one goes; the manifests say longer (`minReadySeconds`).
-_READY_SECONDS = 3.0
-
 Inflict = Callable[[Strike], Awaitable[None]]
+
+_WORKER_SECONDS = 10.0
+_FULL_SECONDS = 20.0
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Fault:
     `inflict` returns when whatever was killed takes connections again, or the network is whole: recovery counts from
     there. `red` are the services whose health must have said so meanwhile, `may_be_red` those whose health may have; no
     other may. `at_full_load` readings are sent as fast as they are acked, else at `load_share` of the
-    rate of the run. There are `replicas` of each service.
+    rate of the run. There are `replicas` of each service, and those that can be are so many `workers`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Fault:
     at_full_load: bool = False
     load_share: float = 1.0
     replicas: int = 1
+    workers: int = 1
 
 
 def kill(*names: str) -> Inflict:
@@ -69,46 +71,25 @@ def kill(*names: str) -> Inflict:
         mesh = strike.mesh
         await strike.struck()
         await asyncio.gather(*(mesh.keepers[name].kill() for name in names))
-        await _all_accept(mesh, names)
+        await all_accept(mesh, names)
 
     return inflict
 
 
-def terminate(*names: str) -> Inflict:
-    """SIGTERM, to all of them at once; a service has to end with 0 within its limit."""
+def kill_worker(*names: str) -> Inflict:
+    """SIGKILL to one of the workers of each of some services, whose parent starts another."""
 
     async def inflict(strike: Strike) -> None:
         mesh = strike.mesh
+        victims = {name: mesh.workers(name)[0] for name in names}
+        counts = {name: len(mesh.workers(name)) for name in names}
         await strike.struck()
-        await asyncio.gather(*(_terminate(strike, name) for name in names))
-        await _all_accept(mesh, names)
-
-    return inflict
-
-
-def roll(*names: str) -> Inflict:
-    """SIGTERM to one replica after the other; the next follows when the one before has been ready for a while.
-
-    Meanwhile people ask, and none may get an error. Harsher than the manifests, where the new one comes first.
-    """
-
-    async def inflict(strike: Strike) -> None:
-        mesh = strike.mesh
-        async with Questions.asked(mesh.answering(), strike.device_ids) as questions:
-            await questions.all_answered()
-            for name in (replica for service in names for replica in mesh.replicas[service]):
-                await strike.struck()
-                begin = time.monotonic()
-                await _terminate(strike, name)
-                drained = time.monotonic()
-                await mesh.keepers[name].ready()
-                strike.note(f"drain of {name}", drained - begin)
-                strike.note(f"return of {name}", time.monotonic() - drained)
-                await asyncio.sleep(_READY_SECONDS)
-        for failure, count in questions.failed.items():
-            strike.complain(f"{count} of {failure}")
-        strike.note("answers", questions.answered.total())
-        strike.note("slowest answer", questions.slowest_seconds)
+        for victim in victims.values():
+            os.kill(victim, signal.SIGKILL)
+        async with asyncio.timeout(_WORKER_SECONDS):
+            for name, victim in victims.items():
+                while victim in (left := mesh.workers(name)) or len(left) < counts[name]:  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(_POLL_SECONDS)
 
     return inflict
 
@@ -187,12 +168,37 @@ def raise_alarm(raised: tuple[str, ...], cleared: tuple[str, ...], *, seconds: f
     """An alarm of the broker, raised by one call of its tool and cleared by another: it takes no more messages."""
 
     async def inflict(strike: Strike) -> None:
-        await strike.struck()
         try:
             await strike.mesh.rabbitmqctl(*raised)
+            # The tool takes a second to come to it, so what was in flight before says nothing.
+            await strike.struck()
             await asyncio.sleep(seconds)
         finally:
             await strike.mesh.rabbitmqctl(*cleared)
+
+    return inflict
+
+
+def fill_queues(service: str, *, seconds: float) -> Inflict:
+    """A service hangs and its queues have no room for more, so that they refuse what is published, for a while."""
+
+    async def inflict(strike: Strike) -> None:
+        mesh = strike.mesh
+        refused_before = await _refused_batches(mesh)
+        mesh.signal(service, signal.SIGSTOP)
+        try:
+            pattern = rf"^{service}\.readings\."
+            await mesh.rabbitmqctl("set_policy", "full", pattern, '{"max-length": 0}', "--apply-to", "queues")
+            # The hung consumer still gets a few dozen, and only then are there messages that are too many.
+            async with asyncio.timeout(_FULL_SECONDS):
+                while await _refused_batches(mesh) == refused_before:  # noqa: ASYNC110 - the metrics tell nobody
+                    await asyncio.sleep(_POLL_SECONDS)
+            await strike.struck()
+            await asyncio.sleep(seconds)
+        finally:
+            mesh.signal(service, signal.SIGCONT)
+            await mesh.rabbitmqctl("clear_policy", "full")
+        strike.note("refused batches", await _refused_batches(mesh) - refused_before)
 
     return inflict
 
@@ -213,18 +219,15 @@ def fill_disk(*, seconds: float) -> Inflict:
     return inflict
 
 
-async def _terminate(strike: Strike, name: str) -> None:
-    mesh = strike.mesh
-    pid = mesh.signal(name, signal.SIGTERM)
-    try:
-        async with asyncio.timeout(DRAIN_LIMIT_SECONDS if mesh.is_service(name) else None):
-            await mesh.ended(name, pid)
-    except TimeoutError:
-        strike.complain(f"{name} had not ended {DRAIN_LIMIT_SECONDS:g} s after SIGTERM")
-        await mesh.ended(name, pid)
-    if mesh.is_service(name) and (code := mesh.last_exit_code(name)) != 0:
-        strike.complain(f"{name} ended with {code} after SIGTERM")
+async def _refused_batches(mesh: FaultyMesh) -> float:
+    page = await scrape(mesh.metrics_ports["ingestion"])
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in page.splitlines()
+        if line.startswith('ingestion_publish_failures_total{reason="rejected"')
+    )
 
 
-async def _all_accept(mesh: FaultyMesh, names: tuple[str, ...]) -> None:
+async def all_accept(mesh: FaultyMesh, names: Iterable[str]) -> None:
+    """Returns when all of some programs take connections."""
     await asyncio.gather(*(mesh.accepts(name) for name in names))

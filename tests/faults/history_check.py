@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple, Self
 
 from tests.faults.journal import Book, Identity
+from tests.faults.measurement import INTERVAL_MS, INTERVALS_AN_HOUR, given_of, taken_of
 
 WINDOW_MS = 900_000
 
@@ -25,7 +26,7 @@ class Recorded(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What was counted of one device: readings, and their import."""
+    """What was counted of one device: readings, and their energy."""
 
     reading_count: int
     milliwatt_hours: int
@@ -105,12 +106,12 @@ def check_readings(sent: Book, acked: Book, recorded: Iterable[Recorded]) -> Fin
     return findings
 
 
-def figures_of(due: Book) -> dict[str, Figures]:
-    """What usage has to say of each device."""
+def figures_of(due: Book, share: Callable[[int], int] = lambda drawn: drawn) -> dict[str, Figures]:
+    """What usage has to say of each device; of all its energy, or of a share of what was drawn."""
     figures: dict[str, Figures] = {}
     for (device_id, start_ms), revision in _highest_revisions(due).items():
         count, energy = figures.get(device_id, (0, 0))
-        figures[device_id] = Figures(count + 1, energy + due[Identity(device_id, start_ms, revision)])
+        figures[device_id] = Figures(count + 1, energy + share(due[Identity(device_id, start_ms, revision)]))
     return figures
 
 
@@ -125,15 +126,44 @@ def check_usage(due: Mapping[str, Figures], told: Mapping[str, Figures]) -> Find
     return findings
 
 
-def windows_of(due: Book) -> dict[int, Figures]:
-    """What the closed windows of a region of meters have to say, by their start: meters heard, and their import."""
-    meters: dict[int, set[str]] = {}
-    energies: Counter[int] = Counter()
+class Window(NamedTuple):
+    """What a closed window of a region says: meters heard and their readings, energies in milliwatt-hours.
+
+    The last two are import less export of the minutes with the smallest and the greatest load.
+    """
+
+    meters: int
+    readings: int
+    taken: int
+    given: int
+    least_minute: int
+    greatest_minute: int
+
+
+NO_WINDOW = Window(0, 0, 0, 0, 0, 0)
+
+
+def windows_of(due: Book) -> dict[int, Window]:
+    """What the closed windows of a region of meters have to say, by their start."""
+    counted: dict[int, list[tuple[str, int, int]]] = {}
     for (device_id, start_ms), revision in _highest_revisions(due).items():
-        window_ms = start_ms // WINDOW_MS * WINDOW_MS
-        meters.setdefault(window_ms, set()).add(device_id)
-        energies[window_ms] += due[Identity(device_id, start_ms, revision)]
-    return {window_ms: Figures(len(heard), energies[window_ms]) for window_ms, heard in meters.items()}
+        drawn = due[Identity(device_id, start_ms, revision)]
+        counted.setdefault(start_ms // WINDOW_MS * WINDOW_MS, []).append((device_id, start_ms, drawn))
+    return {window_ms: _window_of(readings) for window_ms, readings in counted.items()}
+
+
+def _window_of(readings: list[tuple[str, int, int]]) -> Window:
+    minutes: Counter[int] = Counter()
+    for _, start_ms, drawn in readings:
+        minutes[start_ms // INTERVAL_MS] += taken_of(drawn) - given_of(drawn)
+    return Window(
+        meters=len({device_id for device_id, _, _ in readings}),
+        readings=len(readings),
+        taken=sum(taken_of(drawn) for _, _, drawn in readings),
+        given=sum(given_of(drawn) for _, _, drawn in readings),
+        least_minute=min(minutes.values()),
+        greatest_minute=max(minutes.values()),
+    )
 
 
 class LiveLoad(NamedTuple):
@@ -143,17 +173,17 @@ class LiveLoad(NamedTuple):
     power_kw: float
 
 
-def live_load_of(due: Book, intervals_an_hour: int) -> LiveLoad:
-    """The live load by the newest reading of each meter, whose power is its energy by the time it took."""
+def live_load_of(due: Book) -> LiveLoad:
+    """The live load by the newest reading of each meter, whose power is import less export by the time it took."""
     newest = {device_id: (start_ms, revision) for device_id, start_ms, revision in sorted(due)}
-    energies = [due[Identity(device_id, *place)] for device_id, place in newest.items()]
-    return LiveLoad(len(newest), sum(energies) * intervals_an_hour / 1_000_000)
+    drawn = [due[Identity(device_id, *place)] for device_id, place in newest.items()]
+    return LiveLoad(len(newest), sum(taken_of(each) - given_of(each) for each in drawn) * INTERVALS_AN_HOUR / 1_000_000)
 
 
-def check_windows(due: Mapping[int, Figures], told: Mapping[int, Figures]) -> list[str]:
+def check_windows(due: Mapping[int, Window], told: Mapping[int, Window]) -> list[str]:
     """What is wrong with the closed windows of a region, which are to be what its readings come to."""
-    nothing = Figures(0, 0)
-    wrong = [place for place in sorted(due.keys() | told.keys()) if due.get(place, nothing) != told.get(place, nothing)]
+    places = sorted(due.keys() | told.keys())
+    wrong = [place for place in places if due.get(place, NO_WINDOW) != told.get(place, NO_WINDOW)]
     return [f"the window from {place} on is {told.get(place)} instead of {due.get(place)}" for place in wrong]
 
 

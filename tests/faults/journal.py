@@ -19,7 +19,7 @@ class Identity(NamedTuple):
 
 
 Book = dict[Identity, int]
-"""Imports in whole milliwatt-hours."""
+"""Energies in whole milliwatt-hours."""
 
 
 class Journal:
@@ -42,8 +42,12 @@ class Journal:
             if index in refusals:
                 self.refused[reason_name(refusals[index])] += 1
             else:
-                identity = identity_of(reading)
-                self.acked[identity] = self.sent[identity]
+                self.take_one(reading)
+
+    def take_one(self, reading: Reading) -> None:
+        """Notes that a reading is durable by the gateway's word."""
+        identity = identity_of(reading)
+        self.acked[identity] = self.sent[identity]
 
 
 def identity_of(reading: Reading) -> Identity:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
+
 from common.localstack import services
 from common.localstack.addresses import SERVICE_NAMES, ServerAddresses
 from common.localstack.keeper import Keeper
@@ -25,6 +27,9 @@ from tests.faults.store_wire import StoreWire
 from tests.faults.wire import Wire
 
 SERVERS = ("rabbitmq", "mongodb", "redis")
+WITH_WORKERS = ("gateway", "ingestion")
+"""The services that can be several processes behind one port."""
+
 _SERVER_VARIABLES = ("AMQP_URL", "MONGO_URL", "REDIS_URL")
 _POLL_SECONDS = 0.02
 _RABBITMQCTL_SECONDS = 30.0
@@ -53,6 +58,7 @@ class FaultyMesh:
     keepers: Mapping[str, Keeper]
     wires: Wires
     ports: Mapping[str, int]
+    metrics_ports: Mapping[str, int]
     service_dir: Path
     replicas: Mapping[str, Sequence[str]]
     """The programs of each service."""
@@ -96,6 +102,12 @@ class FaultyMesh:
         os.kill(pid, number)
         return pid
 
+    def workers(self, name: str) -> list[int]:
+        """The ids of the processes that a service has started to share its port, the oldest first."""
+        pid = self.keepers[name].pid
+        children = psutil.Process(pid).children() if pid is not None else []
+        return [child.pid for child in sorted(children, key=lambda child: child.create_time())]
+
     async def ended(self, name: str, pid: int) -> None:
         """Returns when a program's process has ended; it is started again by itself."""
         while self.keepers[name].pid == pid:  # noqa: ASYNC110 - a keeper tells nobody
@@ -131,12 +143,18 @@ class FaultyMesh:
 
 
 @asynccontextmanager
-async def faulty_mesh(run_dir: Path, environ: Mapping[str, str], *, replicas: int = 1) -> AsyncIterator[FaultyMesh]:
+async def faulty_mesh(
+    run_dir: Path, environ: Mapping[str, str], *, replicas: int = 1, workers: int = 1
+) -> AsyncIterator[FaultyMesh]:
     """Starts private servers, the wires and the services, so many of each, all ready; stops everything on leaving.
+
+    Gateway and ingestion are so many workers each.
 
     Servers elsewhere are never used, for these are going to be killed.
     """
     own = {name: value for name, value in environ.items() if name not in _SERVER_VARIABLES}
+    if workers > 1:
+        own |= {f"{name.upper()}_WORKERS": str(workers) for name in WITH_WORKERS}
     ports = Ports.free()
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(local_servers(run_dir / "servers", ports, environ=own))
@@ -165,6 +183,7 @@ async def faulty_mesh(run_dir: Path, environ: Mapping[str, str], *, replicas: in
                 "redis": ports.redis,
                 **{service.name: service.port for service in run},
             },
+            metrics_ports={service.name: service.metrics_port for service in run},
             service_dir=service_dir,
             replicas=_by_service(run),
             _rabbitmq=servers.keepers["rabbitmq"].program,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
-from tests.faults.round import RoundResult
+from tests.faults.round_result import RoundResult
 
 
 def report_of(results: Sequence[RoundResult], *, seed: str, seconds: float) -> dict[str, Any]:

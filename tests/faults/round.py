@@ -6,7 +6,6 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from random import Random
 
 import grpc
@@ -29,13 +28,12 @@ from tests.faults.history_check import (
     live_load_of,
     windows_of,
 )
-from tests.faults.journal import Identity, Journal
+from tests.faults.journal import Book, Identity, Journal
+from tests.faults.measurement import meters_of, taken_of
 from tests.faults.mesh import FaultyMesh
+from tests.faults.round_result import Load, RoundResult
 from tests.faults.sender import Sender
-from tests.faults.traffic import INTERVALS_AN_HOUR, TIME_ZONE, Traffic
-
-RECOVERY_LIMIT_SECONDS = 10.0
-"""The aim; a round that takes longer is waited for a while, and reported with what it took."""
+from tests.faults.traffic import TIME_ZONE, Traffic
 
 _GIVE_UP_SECONDS = 45.0
 _IN_FLIGHT_SECONDS = 5.0
@@ -43,49 +41,9 @@ _AFTERWARDS_SECONDS = 0.5
 _FINISH_SECONDS = 60.0
 _CATCH_UP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
-WINDOWS_SECONDS = 60.0
-"""Closing windows again is never in haste: so long for each round there was, all of them together."""
-
 _LIVE_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
 _PROBLEMS_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How much is sent: meters, readings a second, and how long before the fault (from, to; seconds)."""
-
-    meters: int = 24
-    readings_per_second: float = 3_000.0
-    warm_up_seconds: tuple[float, float] = (1.0, 2.0)
-
-
-@dataclass(slots=True)
-class RoundResult:
-    """What became of one round; `recovery_seconds` is None when it did not recover, or was void."""
-
-    fault: str
-    seed: str
-    in_flight: int = 0
-    acked: int = 0
-    lost: int = 0
-    doubled: int = 0
-    recovery_seconds: float | None = None
-    red: list[str] = field(default_factory=list)
-    figures: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def is_void(self) -> bool:
-        """Nothing was in flight, so nothing was tried."""
-        return self.in_flight == 0
-
-    @property
-    def has_passed(self) -> bool:
-        """The history is right and the mesh came back in time."""
-        in_time = self.recovery_seconds is not None and self.recovery_seconds <= RECOVERY_LIMIT_SECONDS
-        return in_time and not (self.is_void or self.lost or self.doubled or self.problems)
 
 
 class Round:
@@ -112,10 +70,10 @@ class Round:
         try:
             async with open_channel(self.mesh.device_address) as channel:
                 await register_devices(channel, self.traffic.devices())
-                await answers.price(self.traffic.device_ids)
+                await answers.price(self.traffic.meter_ids)
                 share = math.inf if self._fault.at_full_load else self._fault.load_share
                 rate = share * self._load.readings_per_second
-                sender = Sender(channel, self.journal, readings_per_second=rate)
+                sender = Sender(channel, self.journal, readings_per_second=rate, unary_ids=self.traffic.unary_ids)
                 async with sender:
                     await self._disturb(sender, watch, answers)
             self._take(await self.check(answers))
@@ -133,7 +91,7 @@ class Round:
         give_up = time.monotonic() + _IN_FLIGHT_SECONDS
         while not sender.in_flight and time.monotonic() < give_up:  # noqa: ASYNC110 - must go on in the same turn
             await asyncio.sleep(0)
-        self.result.in_flight = max(self.result.in_flight, sender.in_flight)
+        self.result.hit(sender.in_flight)
 
     def complain(self, problem: str) -> None:
         """Notes what went wrong."""
@@ -148,12 +106,13 @@ class Round:
         device_ids, days, journal = self.traffic.device_ids, self.traffic.days(), self.journal
         await self._caught_up(answers)
         recorded = await answers.readings(device_ids, days)
-        due = figures_of(due_of(journal.sent, journal.acked, recorded))
-        bills = {device_id: bill_of(figures, PRICE) for device_id, figures in due.items()}
+        due = due_of(journal.sent, journal.acked, recorded)
+        billed = figures_of(meters_of(due), taken_of)
+        bills = {device_id: bill_of(figures, PRICE) for device_id, figures in billed.items()}
         return Findings.together(
             check_readings(journal.sent, journal.acked, recorded),
-            check_usage(due, await answers.figures(device_ids, days)),
-            check_bills(bills, await answers.bills(device_ids, days, TIME_ZONE)),
+            check_usage(figures_of(due), await answers.figures(device_ids, days)),
+            check_bills(bills, await answers.bills(self.traffic.meter_ids, days, TIME_ZONE)),
         )
 
     async def look_back(self, answers: Answers, windows_until: float) -> None:
@@ -170,8 +129,7 @@ class Round:
 
     async def _live_load_agrees(self, answers: Answers) -> None:
         """Waits until the live load of the region is that of the newest readings, or complains."""
-        recorded = await answers.readings(self.device_ids, self.traffic.days())
-        due = live_load_of(due_of(self.journal.sent, self.journal.acked, recorded), INTERVALS_AN_HOUR)
+        due = live_load_of(await self._due_of_meters(answers))
 
         async def wrong() -> list[str]:
             told = await answers.live_load(self.traffic.region)
@@ -182,14 +140,17 @@ class Round:
 
     async def _windows_agree(self, answers: Answers, until: float) -> None:
         """Waits until the closed windows of the region are what its readings come to, or complains."""
-        recorded = await answers.readings(self.device_ids, self.traffic.days())
-        due = windows_of(due_of(self.journal.sent, self.journal.acked, recorded))
+        due = windows_of(await self._due_of_meters(answers))
 
         async def wrong() -> list[str]:
             return check_windows(due, await answers.windows(self.traffic.region, self.traffic.days()))
 
         self.note("windows", len(due))
         await self._until_right("windows", wrong, until)
+
+    async def _due_of_meters(self, answers: Answers) -> Book:
+        recorded = await answers.readings(self.traffic.meter_ids, self.traffic.days())
+        return due_of(meters_of(self.journal.sent), self.journal.acked, recorded)
 
     async def _until_right(self, what: str, ask: Callable[[], Awaitable[list[str]]], until: float) -> None:
         """Asks what is wrong until nothing is, and complains of what still is when the time is over."""

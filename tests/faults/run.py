@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,10 @@ from tests.faults.answers import Answers
 from tests.faults.fault import Fault
 from tests.faults.health_watch import HealthWatch
 from tests.faults.mesh import FaultyMesh
-from tests.faults.round import WINDOWS_SECONDS, Load, Round, RoundResult
+from tests.faults.round import Round
+from tests.faults.round_result import Load, RoundResult
+
+_WINDOWS_SECONDS = 60.0
 
 
 async def play(
@@ -19,9 +23,14 @@ async def play(
     *,
     seed: str,
     load: Load,
+    ends_at: float = math.inf,
     tell: Callable[[RoundResult], None] = lambda _: None,
 ) -> list[RoundResult]:
-    """Plays the rounds and tells of each; each history is looked at again after the last round."""
+    """Plays the rounds and tells of each; each history is looked at again after the last round.
+
+    Windows of the past are closed again in no haste, so those of all rounds have until `ends_at` together, by
+    `time.monotonic()`, and a minute a round at most.
+    """
     rounds: list[Round] = []
     addresses = {replica: mesh.address(replica) for name in SERVICE_NAMES for replica in mesh.replicas[name]}
     async with HealthWatch.over(addresses) as watch, Answers.of(mesh.answering()) as answers:
@@ -29,7 +38,7 @@ async def play(
             played = Round(mesh, fault, seed=seed, prefix=f"round-{number:02d}", load=load)
             tell(await played.run(watch, answers))
             rounds.append(played)
-        windows_until = time.monotonic() + WINDOWS_SECONDS * (1 + len(rounds))
+        windows_until = min(ends_at, time.monotonic() + _WINDOWS_SECONDS * (1 + len(rounds)))
         for played in rounds:
             await played.look_back(answers, windows_until)
     return [played.result for played in rounds]

@@ -1,10 +1,10 @@
-"""The client of one round: keeps readings in flight, keeps the books, and knows what was acked since an instant."""
+"""The clients of one round: keep readings in flight, keep the books, and know what was acked since an instant."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from loadgen.latency import LatencyHistogram
 from loadgen.streams import Streams
 from loadgen.tally import Tally
 from tests.faults.journal import Identity, Journal, identity_of
+from tests.faults.unary_sender import UnarySender
 
 FRAME_READINGS = 100
 _STREAMS = 2
@@ -26,20 +27,29 @@ _WINDOW_FRAMES = 32
 class Sender:
     """Sends steps at a rate until it is stopped; an async context manager.
 
-    What a fault held up is not made up for, so that the load is the same before and after it.
+    Most readings go in frames on streams; those of `unary_ids` one by one, as long as they find a place. What a fault
+    held up is not made up for, so that the load is the same before and after it.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, journal: Journal, *, readings_per_second: float) -> None:
-        self._tally = Tally()
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        journal: Journal,
+        *,
+        readings_per_second: float,
+        unary_ids: Collection[str] = (),
+    ) -> None:
         self._streams = Streams(
             channel,
-            tally=self._tally,
+            tally=Tally(),
             ack_latency=LatencyHistogram(),
             observers=[journal.take, self._note],
             count=_STREAMS,
             frame_size=FRAME_READINGS,
             window_frames=_WINDOW_FRAMES,
         )
+        self._unary = UnarySender(channel, journal)
+        self._unary_ids = frozenset(unary_ids)
         self._readings_per_second = readings_per_second
         self._newest: tuple[float, Identity] | None = None
         self._stopping = False
@@ -48,8 +58,8 @@ class Sender:
 
     @property
     def in_flight(self) -> int:
-        """Readings on their way whose ack has not come."""
-        return self._streams.sent - self._tally.answered
+        """Readings that were written to a stream that is open, and whose ack has not come."""
+        return self._streams.in_flight
 
     def acked_since(self, instant: float) -> Identity | None:
         """A reading that was written to a stream after an instant (seconds since 1970), and acked; None: not yet."""
@@ -59,6 +69,7 @@ class Sender:
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._streams)
+        await self._stack.enter_async_context(self._unary)
         return self
 
     async def __aexit__(
@@ -85,6 +96,7 @@ class Sender:
             if self._driving is not None:
                 await self._driving
             await self._streams.flush(timeout_seconds)
+            await self._unary.flush()
 
     async def _drive(self, steps: Iterable[list[Reading]]) -> None:
         clock = asyncio.get_running_loop().time
@@ -92,7 +104,12 @@ class Sender:
         for readings in steps:
             if self._stopping:
                 return
-            await self._streams.send(readings)
+            framed = [
+                reading
+                for reading in readings
+                if not (reading.device_id in self._unary_ids and self._unary.offer(reading))
+            ]
+            await self._streams.send(framed)
             due = max(due + len(readings) / self._readings_per_second, clock())
             await asyncio.sleep(due - clock())
 

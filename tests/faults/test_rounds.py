@@ -9,7 +9,7 @@ import pytest
 from tests.faults.catalogue import catalogue
 from tests.faults.mesh import faulty_mesh
 from tests.faults.report import line_of
-from tests.faults.round import Load
+from tests.faults.round_result import Load
 from tests.faults.run import play
 
 ROUNDS = ("kill mongodb", "reset rabbitmq amid confirms", "swallow ingestion")

@@ -1,4 +1,4 @@
-"""The load of one round: meters that send a reading a simulated minute, and now and then one again or corrected."""
+"""The load of one round: devices that send a reading a simulated minute, and now and then one again or corrected."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, Device
-from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
+from energy.registry.v1.device_pb2 import Device
+from energy.telemetry.v1.reading_pb2 import Reading
 from google.protobuf.duration_pb2 import Duration
 
-from common.instants import from_ms
 from tests.faults.journal import Identity, Journal
+from tests.faults.measurement import INTERVAL_MS, kind_of, reading_of
 
 TIME_ZONE = "Asia/Kolkata"
 REGION = "Pune-East"
-INTERVAL_MS = 60_000
-INTERVALS_AN_HOUR = 60
 # Midnight in that zone, of the day before the first one.
 FIRST_DAY = datetime(2026, 3, 9, 18, 30, tzinfo=UTC)
 
 _MOST_MILLIWATT_HOURS = 3_000_000
-_MILLIWATT_HOURS_PER_KWH = 1_000_000
+# Vehicles, and grid batteries, for so many meters.
+_OTHERS_APART = 12
 _LONGEST_DELAY_STEPS = 40
 
 
 def region_of(device_id: str) -> str:
-    """The region of a meter: each round has one of its own, so that its windows hold nothing else."""
+    """The region of a device: each round has one of its own, so that its windows hold nothing else."""
     return f"{REGION}-{device_id.rpartition('-')[0]}"
 
 
@@ -40,10 +39,16 @@ class Shares:
 
 
 class Traffic:
-    """Readings of some meters, without an end; the same seed gives the same. Each is written into the journal."""
+    """Readings of some meters, vehicles and batteries, without an end, each written into the journal.
+
+    The same seed gives the same. One device of each kind is so small that it sends its readings one by one.
+    """
 
     def __init__(self, prefix: str, *, meters: int, seed: str, journal: Journal, shares: Shares = Shares()) -> None:
-        self.device_ids = [f"{prefix}-{number:02d}" for number in range(meters)]
+        self.meter_ids = [f"{prefix}-{number:02d}" for number in range(meters)]
+        others = range(-(-meters // _OTHERS_APART))
+        self.device_ids = [*self.meter_ids, *(f"{prefix}-{letter}{number}" for letter in "vs" for number in others)]
+        self.unary_ids = [self.meter_ids[0], f"{prefix}-v0", f"{prefix}-s0"]
         self.region = region_of(self.device_ids[0])
         self.steps_count = 0
         """Minutes that were sent."""
@@ -52,11 +57,11 @@ class Traffic:
         self._shares = shares
 
     def devices(self) -> list[Device]:
-        """The meters, to be registered."""
+        """The devices, to be registered."""
         return [
             Device(
                 device_id=device_id,
-                kind=DEVICE_KIND_METER,
+                kind=kind_of(device_id),
                 account_id=f"account-{device_id}",
                 region=self.region,
                 time_zone=TIME_ZONE,
@@ -66,7 +71,7 @@ class Traffic:
         ]
 
     def steps(self) -> Iterator[list[Reading]]:
-        """What is sent together: a minute of every meter, and what comes again or corrected from minutes before."""
+        """What is sent together: a minute of every device, and what comes again or corrected from minutes before."""
         later: dict[int, list[Identity]] = {}
         first_ms = int(FIRST_DAY.timestamp() * 1000)
         while True:
@@ -80,7 +85,7 @@ class Traffic:
             for identity in again:
                 if identity not in self._journal.sent:
                     self._journal.write(identity, self._random.randrange(_MOST_MILLIWATT_HOURS))
-            yield [self._reading(identity) for identity in [*fresh, *again]]
+            yield [reading_of(identity, self._journal.sent[identity]) for identity in [*fresh, *again]]
 
     def days(self) -> tuple[datetime, datetime]:
         """The local midnights, in UTC, around all that was sent; the last one exclusive."""
@@ -94,12 +99,3 @@ class Traffic:
         is_duplicate = lot < self._shares.duplicates_percent
         at = step + self._random.randint(1, _LONGEST_DELAY_STEPS)
         later.setdefault(at, []).append(identity if is_duplicate else identity._replace(revision=1))
-
-    def _reading(self, identity: Identity) -> Reading:
-        import_kwh = self._journal.sent[identity] / _MILLIWATT_HOURS_PER_KWH
-        return Reading(
-            device_id=identity.device_id,
-            start_time=from_ms(identity.start_ms),
-            revision=identity.revision,
-            meter=MeterMeasurement(import_kwh=import_kwh, power_kw=import_kwh * INTERVALS_AN_HOUR),
-        )

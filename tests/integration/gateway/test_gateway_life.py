@@ -183,3 +183,28 @@ async def test_a_shutdown_finishes_what_was_taken(
 
     assert (responses[-1].acked_sequence, responses[-1].drain) == (1, True)
     assert len(ingestion.durable) == 1
+
+
+async def test_a_shutdown_does_not_wait_for_an_ingestion_that_shuts_down_too(
+    servers: Mesh, database: Database, ingestion: ScriptedIngestion, outliving: list[grpc.aio.Channel]
+) -> None:
+    """The device is told what is durable and to leave, in time for the whole shutdown to keep to its grace."""
+    clock = asyncio.get_running_loop().time
+    async with running_gateway(servers.mongo_url, database.name, ingestion.address) as running:
+        await running.turned_green()
+        await register(running, message("meter-1"))
+        call = TelemetryServiceStub(open_outliving(outliving, running)).StreamReadings()
+        await call.write(StreamReadingsRequest(sequence=1, readings=[meter_reading("meter-1")]))
+        first: Any = await asyncio.wait_for(call.read(), 10)
+        ingestion.refusals.extend([reasons.ERROR_REASON_SHUTTING_DOWN] * 1_000)
+        await call.write(StreamReadingsRequest(sequence=2, readings=[meter_reading("meter-1", 0.5)]))
+        await ingestion.received(2)
+        asked_at = clock()
+    took_seconds = clock() - asked_at
+
+    last: Any = await asyncio.wait_for(call.read(), 10)
+    await read_to_end(call)
+
+    assert (first.acked_sequence, first.drain) == (1, False)
+    assert (last.acked_sequence, last.drain) == (1, True)
+    assert took_seconds < 5

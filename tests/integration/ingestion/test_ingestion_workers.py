@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import pytest
@@ -24,6 +22,7 @@ from gateway.ingestion_client import IngestionClient
 from gateway.ingestion_streams import IngestionStreams
 from tests.integration.ingestion.conftest import delete_queues, on_channel
 from tests.integration.ingestion.running_ingestion import QueueReader, eventually
+from tests.integration.worker_processes import Workers
 
 # So many, each on a stream of its own, that both workers get some.
 PARTITIONS = 16
@@ -45,50 +44,9 @@ async def all_queues(servers: Mesh) -> AsyncIterator[QueueReader]:
     await reader.stop()
 
 
-class Workers:
-    """`python -m ingestion --workers 2`, what it logs, and its parent's process."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.pids: list[int] = []
-        self.address = ""
-        self.serving_count = 0
-
-    async def listen(self) -> None:
-        """Reads the log until its end."""
-        assert self.process.stderr is not None
-        async for line in self.process.stderr:
-            record = json.loads(line)
-            if record["event"] == "worker_started":
-                self.pids.append(record["pid"])
-            if record["event"] == "grpc_server_started":
-                self.address = record["address"]
-                self.serving_count += 1
-
-
-@asynccontextmanager
-async def ingestion_workers(amqp_url: str) -> AsyncIterator[Workers]:
-    """Two workers on a port that the parent has chosen."""
-    settings = {"AMQP_URL": amqp_url, "PARTITIONS": str(PARTITIONS), "GRPC_PORT": "0", "METRICS_PORT": "0"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "ingestion",
-        "--workers",
-        "2",
-        env={**os.environ, **settings},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    workers = Workers(process)
-    listening = asyncio.ensure_future(workers.listen())
-    try:
-        await eventually(lambda: workers.serving_count == 2)
-        yield workers
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        # The workers have the other end, and end when their parent has.
-        await listening
+def ingestion_workers(amqp_url: str) -> AbstractAsyncContextManager[Workers]:
+    """Two workers of ingestion."""
+    return Workers.started("ingestion", {"AMQP_URL": amqp_url, "PARTITIONS": str(PARTITIONS)})
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults.catalogue import catalogue
 from tests.faults.report import line_of, markdown_of, report_of
-from tests.faults.round import RoundResult
+from tests.faults.round_result import RoundResult
 
 
 def result(fault: str, *, in_flight: int = 100, recovery_seconds: float | None = 2.0, lost: int = 0) -> RoundResult:
@@ -27,6 +27,18 @@ def test_a_round_without_frames_in_flight_is_void() -> None:
 
     assert (report["rounds"], report["void"], report["passed"], report["acked"]) == (1, 1, 1, 1000)
     assert report["recovery_seconds"]["median"] == 2.0
+
+
+def test_a_round_is_void_when_one_of_its_blows_met_nothing() -> None:
+    """Others do not stand in for it; what is told is the least that a blow met."""
+    met, missed = RoundResult("a", "1"), RoundResult("b", "1")
+    for in_flight in (300, 200):
+        met.hit(in_flight)
+    for in_flight in (300, 0, 200):
+        missed.hit(in_flight)
+
+    assert (met.in_flight, met.is_void) == (200, False)
+    assert (missed.in_flight, missed.is_void) == (0, True)
 
 
 def test_a_round_passes_only_when_everything_is_right() -> None:

@@ -7,11 +7,13 @@ from decimal import Decimal
 import pytest
 
 from tests.faults.history_check import (
+    NO_WINDOW,
     Bill,
     Figures,
     Findings,
     Price,
     Recorded,
+    Window,
     bill_of,
     check_bills,
     check_readings,
@@ -23,6 +25,7 @@ from tests.faults.history_check import (
     windows_of,
 )
 from tests.faults.journal import Book, Identity
+from tests.faults.measurement import meters_of, taken_of
 
 FIRST, SECOND, CORRECTED = Identity("m", 0, 0), Identity("m", 60_000, 0), Identity("m", 60_000, 1)
 BOOK: Book = {FIRST: 1_000_000, SECOND: 2_000_000, CORRECTED: 2_500_000}
@@ -144,18 +147,32 @@ def test_several_views_of_one_loss_count_it_once() -> None:
 
 
 def test_windows_are_what_the_readings_that_count_come_to() -> None:
-    """By the quarter-hour, over all meters; and what differs is found, missing or too much."""
-    due = windows_of(BOOK | {Identity("n", 60_000, 0): 7, Identity("n", 900_000, 0): 5})
+    """By the quarter-hour, over all meters, a quarter of each reading given to the grid; and what differs is found."""
+    due = windows_of(BOOK | {Identity("n", 60_000, 0): 8, Identity("n", 900_000, 0): 4})
 
-    assert due == {0: Figures(2, 3_500_007), 900_000: Figures(1, 5)}
-    assert check_windows(due, due | {1_800_000: Figures(0, 0)}) == []
+    assert due == {
+        0: Window(
+            meters=2, readings=3, taken=2_625_006, given=875_002, least_minute=500_000, greatest_minute=1_250_004
+        ),
+        900_000: Window(meters=1, readings=1, taken=3, given=1, least_minute=2, greatest_minute=2),
+    }
+    assert check_windows(due, due | {1_800_000: NO_WINDOW}) == []
     assert len(check_windows(due, {0: due[0]})) == 1
-    assert len(check_windows(due, due | {0: Figures(2, 3_500_008)})) == 1
-    assert len(check_windows(due, due | {1_800_000: Figures(1, 1)})) == 1
+    for name in Window._fields:
+        wrong = due[0]._replace(**{name: getattr(due[0], name) + 1})
+        assert len(check_windows(due, due | {0: wrong})) == 1
+    assert len(check_windows(due, due | {1_800_000: due[0]})) == 1
+
+
+def test_a_bill_counts_what_a_meter_took_and_nothing_of_other_devices() -> None:
+    """A quarter of each reading was given to the grid."""
+    book = BOOK | {Identity("p-v0", 0, 0): 5_000_000, Identity("p-s0", 0, 0): 6_000_000}
+
+    assert figures_of(meters_of(book), taken_of) == {"m": Figures(2, 2_625_000)}
 
 
 def test_the_live_load_is_that_of_the_newest_readings() -> None:
-    """The newest start of each meter, and of that the highest revision."""
+    """The newest start of each meter, and of that the highest revision; what is given counts against what is taken."""
     book = BOOK | {Identity("n", 0, 5): 9_000_000, Identity("n", 60_000, 0): 500_000}
 
-    assert live_load_of(book, 60) == (2, 180.0)
+    assert live_load_of(book) == (2, 90.0)

@@ -11,6 +11,7 @@ from energy.telemetry.v1.verdict_pb2 import Verdict
 from common.energy import milliwatt_hours
 from loadgen.acked_frame import AckedFrame
 from tests.faults.journal import Journal, identity_of
+from tests.faults.measurement import drawn_of
 from tests.faults.traffic import Shares, Traffic
 
 
@@ -27,12 +28,12 @@ def test_the_same_seed_sends_the_same() -> None:
     assert sent("a")[2] != sent("b")[2]
 
 
-def test_every_minute_of_every_meter_is_sent_and_some_again_or_corrected() -> None:
+def test_every_minute_of_every_device_is_sent_and_some_again_or_corrected() -> None:
     """A duplicate is the very same reading; a correction comes later with a higher revision and a value of its own."""
     _, journal, readings = sent("a")
     identities = [identity_of(reading) for reading in readings]
 
-    assert len({identity for identity in identities if identity.revision == 0}) == 4 * 300
+    assert len({identity for identity in identities if identity.revision == 0}) == 6 * 300
     assert len(identities) > len(set(identities)) == len(journal.sent)
     corrections = [identity for identity in journal.sent if identity.revision == 1]
     assert corrections
@@ -41,10 +42,26 @@ def test_every_minute_of_every_meter_is_sent_and_some_again_or_corrected() -> No
 
 
 def test_what_is_sent_is_what_the_journal_says() -> None:
-    """Rounded as the mesh rounds, a value is the whole number it was drawn as."""
+    """Rounded as the mesh rounds, what a device takes and gives is the whole number that was drawn."""
     _, journal, readings = sent("a")
 
-    assert all(milliwatt_hours(each.meter.import_kwh) == journal.sent[identity_of(each)] for each in readings)
+    for each in readings:
+        energies = {
+            "meter": (each.meter.import_kwh, each.meter.export_kwh),
+            "vehicle": (each.vehicle.energy_delivered_kwh,),
+            "storage": (each.storage.charge_kwh, each.storage.discharge_kwh),
+        }[each.WhichOneof("measurement") or ""]
+        assert sum(map(milliwatt_hours, energies)) == journal.sent[identity_of(each)] == drawn_of(each)
+
+
+def test_meters_vehicles_and_batteries_send_in_one_region() -> None:
+    """One of each kind sends its readings one by one."""
+    traffic, _, readings = sent("a", 1)
+    kinds = {reading.device_id: reading.WhichOneof("measurement") for reading in readings}
+
+    assert kinds == {**dict.fromkeys(traffic.meter_ids, "meter"), "t-v0": "vehicle", "t-s0": "storage"}
+    assert [kinds[device_id] for device_id in traffic.unary_ids] == ["meter", "vehicle", "storage"]
+    assert {device.region for device in traffic.devices()} == {traffic.region}
 
 
 def test_the_days_cover_all_that_was_sent() -> None:

@@ -14,7 +14,7 @@ from common.call_policy import UNARY_DEADLINE_SECONDS
 from common.connection_age import ConnectionAge
 from common.grpc_client import UNARY_TIMEOUT_SECONDS, channel_options
 from common.health import LIVENESS, NOTICE_SECONDS
-from tests.faults.fault import DRAIN_LIMIT_SECONDS
+from tests.faults.ending import DRAIN_LIMIT_SECONDS
 from tests.unit.k8s.manifests import OVERLAYS, ROOT, SERVICES, Overlay, config_type, pod_spec, rendered, settable
 
 _SERVED = re.compile(r"\badd_(\w+)Servicer_to_server\b")

@@ -114,3 +114,12 @@ def test_the_oldest_wait_is_known_and_ends_with_its_ack() -> None:
     window.restart()
 
     assert (nothing_written, first, second, window.waiting_since_seconds) == (None, 10.0, 11.0, None)
+
+
+def test_what_is_not_acked_as_far_as_a_sequence_is_known() -> None:
+    """Neither what was acked nor what comes behind it."""
+    window = window_of(1, 2, 5, 6)
+    window.next_to_write(10.0)
+    window.acknowledge(1)
+
+    assert [frame.sequence for frame in window.up_to(5)] == [2, 5]

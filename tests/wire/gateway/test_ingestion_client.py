@@ -244,3 +244,19 @@ async def test_a_silent_stream_is_given_up(
     await asyncio.wait_for(patient, 10)
 
     assert ingestion.streams_count == 2
+
+
+async def test_who_gives_up_fails_what_waits_and_what_comes(
+    client: IngestionClient, ingestion: ScriptedIngestion
+) -> None:
+    """At once, before a gateway ends; nothing more is sent."""
+    ingestion.is_holding = True
+    in_flight = asyncio.ensure_future(client.submit(PARTS, 10))
+    await ingestion.received(1)
+
+    client.give_up()
+
+    for waiting in (in_flight, client.submit(PARTS, 10)):
+        with pytest.raises(DependencyUnavailable):
+            await asyncio.wait_for(waiting, 1)
+    assert len(ingestion.requests) == 1

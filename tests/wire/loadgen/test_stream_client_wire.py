@@ -89,6 +89,22 @@ async def test_a_full_window_makes_the_sender_wait(gateway: Any) -> None:
         assert tally.acked == 30
 
 
+async def test_in_flight_is_only_what_was_written_to_a_stream(gateway: Any) -> None:
+    """Not what was handed over before a stream was open, nor what is left over for the next frame."""
+    gateway.servicer.may_ack.clear()
+    async with tallied(gateway) as (streams, _):
+        await streams.send(readings(25))
+        before = streams.sent, streams.in_flight
+        await until(lambda: streams.in_flight > 0 and gateway.servicer.frames_read() == 1)
+        await until(lambda: streams.in_flight == 20)
+
+        gateway.servicer.may_ack.set()
+        await streams.flush(5)
+
+        assert before == (20, 0)
+        assert streams.in_flight == 0
+
+
 async def test_a_refused_reading_is_counted_by_reason_and_its_neighbours_are_accepted(gateway: Any) -> None:
     """One bad reading in a frame of ten: nine accepted, one refused as OUT_OF_RANGE."""
     frame = readings(10)
