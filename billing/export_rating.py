@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 
 from billing.rated_line import LineKind, Quarter, RatedLine, kilowatt_hours
@@ -89,8 +90,10 @@ class ExportBank:
 
     def _is_true_up(self, rated: TariffMonth) -> bool:
         terms = self._tariff.export
-        is_whole = len(rated.month.days) == rated.month.days_in_month
-        ends = terms is not None and is_whole and rated.month.start_date.month == terms.true_up_month
+        # However the time is cut into months and parts of them, one of these has the first of the next month behind it.
+        first_after = rated.month.end_date.replace(day=1)
+        month_before = (first_after - timedelta(days=1)).month
+        ends = terms is not None and first_after > rated.month.start_date and month_before == terms.true_up_month
         return ends or rated.is_left
 
     def _carried(self) -> Iterable[RatedLine]:
