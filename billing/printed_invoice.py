@@ -147,6 +147,8 @@ def _bill_notes(bill: invoice_pb2.Invoice) -> Iterator[str]:
         yield f"By {rounding.tariff_id} {_LEVELS.get(rounding.level, 'each line')} is rounded {mode}."
     if bill.estimated_reading_count:
         yield f"{bill.estimated_reading_count} of {bill.reading_count} readings are estimates."
+    if bill.edited_reading_count:
+        yield f"{bill.edited_reading_count} of {bill.reading_count} readings were edited by hand."
     if bill.HasField("as_of"):
         yield f"By the readings known on {datetime_from_ms(to_ms(bill.as_of)):%Y-%m-%d at %H:%M:%S} UTC."
 

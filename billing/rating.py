@@ -152,7 +152,7 @@ def lines_of(rated: Sequence[TariffMonth], start_date: date, zone: ZoneInfo) -> 
 def _add(energies: dict[tuple[str, PriceTier], EnergyTotal], tariff_id: str, totals: Totals) -> None:
     for tier, total in totals.items():
         known = energies.setdefault((tariff_id, tier), EnergyTotal())
-        known.add(total.milliwatt_hours, total.reading_count, total.estimated_reading_count)
+        known.add(total.milliwatt_hours, total.counts)
 
 
 def _energy_line(tariff: Tariff, tier: PriceTier, total: EnergyTotal) -> RatedLine:
@@ -162,8 +162,7 @@ def _energy_line(tariff: Tariff, tier: PriceTier, total: EnergyTotal) -> RatedLi
         price_name=tier.price.name,
         unit_price=tier.per_kwh,
         quantity=kilowatt_hours(total.milliwatt_hours),
-        reading_count=total.reading_count,
-        estimated_reading_count=total.estimated_reading_count,
+        **total.counts._asdict(),
         tier=tier.tier + 1 if tier.price.steps else 0,
     )
 

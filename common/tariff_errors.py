@@ -43,7 +43,7 @@ class TariffExists(MeshError):
 
 
 class TariffNotAssigned(MeshError):
-    """Expected: no tariff is assigned to the device for some part of the period."""
+    """Expected: no tariff is assigned to the device for a reading of the period."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "TARIFF_NOT_ASSIGNED"
