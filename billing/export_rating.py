@@ -79,7 +79,7 @@ class ExportBank:
             drawn = min(imported.milliwatt_hours - netted, self._kept.get(price.name, 0))
             kept = self._kept.get(price.name, 0) - drawn + exported - netted
             self._kept[price.name] = kept
-            left[price] = EnergyTotal(imported.milliwatt_hours - netted - drawn, imported.counts)
+            left[price] = EnergyTotal(imported.milliwatt_hours - netted - drawn, *imported.counts)
             if netted:
                 lines.append(_unpriced(LineKind.EXPORT_NETTED, self._tariff, price.name, netted))
             if drawn:
@@ -130,7 +130,7 @@ def _by_price(rated: TariffMonth) -> Iterator[tuple[Price, EnergyTotal, int]]:
             total.add(quarter.import_milliwatt_hours or 0, quarter.counts)
             exports[one.segment.price] += quarter.export_milliwatt_hours or 0
     for price, total in imports.items():
-        if total.counts.reading_count or total.milliwatt_hours or exports[price]:
+        if total.reading_count or total.milliwatt_hours or exports[price]:
             yield price, total, exports[price]
 
 
@@ -141,7 +141,9 @@ def _paid(tariff: Tariff, price: Price, total: EnergyTotal) -> RatedLine:
         price_name=price.name,
         unit_price=-price.per_kwh,
         quantity=kilowatt_hours(total.milliwatt_hours),
-        **total.counts._asdict(),
+        reading_count=total.reading_count,
+        estimated_reading_count=total.estimated_reading_count,
+        edited_reading_count=total.edited_reading_count,
     )
 
 

@@ -12,15 +12,11 @@ from billing.tariff import Tariff
 EXACT = Context(prec=60, traps=[Inexact])
 
 
-class ReadingCounts(NamedTuple):
-    """How many readings something rests on, and how many of them are estimates and edits."""
+# A plain tuple: one is made for each quarter-hour of a bill.
+ReadingCounts = tuple[int, int, int]
+"""How many readings something rests on, and how many of them are estimates and edits."""
 
-    reading_count: int = 0
-    estimated_reading_count: int = 0
-    edited_reading_count: int = 0
-
-
-NO_READINGS = ReadingCounts()
+NO_READINGS: ReadingCounts = (0, 0, 0)
 
 
 class Quarter(NamedTuple):
@@ -42,7 +38,7 @@ class Quarter(NamedTuple):
     @property
     def counts(self) -> ReadingCounts:
         """How many readings there are."""
-        return ReadingCounts(self.reading_count, self.estimated_reading_count, self.edited_reading_count)
+        return self.reading_count, self.estimated_reading_count, self.edited_reading_count
 
 
 class LineKind(Enum):

@@ -162,7 +162,9 @@ def _energy_line(tariff: Tariff, tier: PriceTier, total: EnergyTotal) -> RatedLi
         price_name=tier.price.name,
         unit_price=tier.per_kwh,
         quantity=kilowatt_hours(total.milliwatt_hours),
-        **total.counts._asdict(),
+        reading_count=total.reading_count,
+        estimated_reading_count=total.estimated_reading_count,
+        edited_reading_count=total.edited_reading_count,
         tier=tier.tier + 1 if tier.price.steps else 0,
     )
 

@@ -19,14 +19,22 @@ class EnergyTotal:
     """Energy, milliwatt-hours, and the readings it rests on."""
 
     milliwatt_hours: int = 0
-    counts: ReadingCounts = NO_READINGS
+    reading_count: int = 0
+    estimated_reading_count: int = 0
+    edited_reading_count: int = 0
+
+    @property
+    def counts(self) -> ReadingCounts:
+        """How many readings these are."""
+        return self.reading_count, self.estimated_reading_count, self.edited_reading_count
 
     def add(self, milliwatt_hours: int, counts: ReadingCounts) -> None:
         """Takes in more."""
         self.milliwatt_hours += milliwatt_hours
-        if counts is not NO_READINGS:
-            known = self.counts
-            self.counts = ReadingCounts(known[0] + counts[0], known[1] + counts[1], known[2] + counts[2])
+        reading_count, estimated_reading_count, edited_reading_count = counts
+        self.reading_count += reading_count
+        self.estimated_reading_count += estimated_reading_count
+        self.edited_reading_count += edited_reading_count
 
 
 class PriceTier(NamedTuple):
@@ -139,7 +147,7 @@ def _walk(rated: TariffMonth, billable: Billable) -> Totals:
             continue
         energy_in_all = sum(energy for energy, _ in counted)
         if of_price.is_within_a_tier(used[counter], energy_in_all):
-            of_price.add(used[counter], energy_in_all, _counts(quarter for _, quarter in counted))
+            of_price.add(used[counter], energy_in_all, _counts([quarter for _, quarter in counted]))
             used[counter] += energy_in_all
         else:
             for energy, quarter in counted:
@@ -179,13 +187,12 @@ def _counted(rated: TariffMonth) -> Iterator[tuple[PricedQuarters, Iterable[_Cou
             yield one, repeat((0, name), len(one.quarters))
 
 
-def _counts(quarters: Iterable[Quarter]) -> ReadingCounts:
-    all_count = estimated_count = edited_count = 0
-    for quarter in quarters:
-        all_count += quarter.reading_count
-        estimated_count += quarter.estimated_reading_count
-        edited_count += quarter.edited_reading_count
-    return ReadingCounts(all_count, estimated_count, edited_count)
+def _counts(quarters: Sequence[Quarter]) -> ReadingCounts:
+    return (
+        sum(quarter.reading_count for quarter in quarters),
+        sum(quarter.estimated_reading_count for quarter in quarters),
+        sum(quarter.edited_reading_count for quarter in quarters),
+    )
 
 
 def _whole_totals(rated: TariffMonth, billable: Billable) -> Mapping[_Counter, int]:
