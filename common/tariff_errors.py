@@ -72,6 +72,21 @@ class TariffAssignmentConflict(MeshError):
         )
 
 
+class TariffAssignmentNotFound(MeshError):
+    """Expected: nothing is assigned to the device, site or group from this instant on."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "TARIFF_ASSIGNMENT_NOT_FOUND"
+
+    def __init__(self, scope: str, start_time_ms: int) -> None:
+        start_time = rfc3339(start_time_ms)
+        super().__init__(
+            f"nothing is assigned to {scope!r} from {start_time} on",
+            metadata={"scope": scope, "start_time": start_time},
+            resource=Resource(_ASSIGNMENT, scope),
+        )
+
+
 class IntervalCrossesPrice(MeshError):
     """Expected: a reading's interval crosses a price change and cannot be priced."""
 

@@ -242,6 +242,24 @@ async def test_a_usage_file_and_a_tariff_file_are_a_bill_in_one_command(mesh: Me
     assert "note: demandreactivepowercharge is not billed" in output.getvalue()
 
 
+async def test_the_same_usage_is_billed_by_another_tariff_when_asked_for(mesh: Mesh, samples_dir: Path) -> None:
+    """With a tax of 6 % first, of 7 % then: the second assignment takes the place of the first."""
+    output = StringIO()
+
+    for percent in (6, 7):
+        code = await bill_file(
+            samples_dir / "green-button/2011-01_hourly.xml",
+            TariffFile(samples_dir / "tariffs/urdb_pge_bev-2-s.json", UrdbChoices("", tax_percent=Decimal(percent))),
+            ReplayedMeter(device_id="billed-twice", time_zone="America/Los_Angeles"),
+            Sending(mesh.environment["GATEWAY_ADDRESS"], output),
+            mesh.environment["BILLING_ADDRESS"],
+        )
+        assert code == 0
+
+    told = output.getvalue()
+    assert told.count("  tax 6 % of ") == told.count("  tax 7 % of ") == 1
+
+
 async def test_a_bill_that_the_file_states_stands_beside_the_computed_one(
     mesh: Mesh, samples_dir: Path, tmp_path: Path
 ) -> None:

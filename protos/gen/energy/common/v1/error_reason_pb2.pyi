@@ -58,6 +58,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: another tariff is assigned from the same instant. Metadata: `scope` (a device's id, `site:` or `group:`
     and an id), `tariff_id` (empty: an end), `start_time`.
     """
+    ERROR_REASON_TARIFF_ASSIGNMENT_NOT_FOUND: _ErrorReason.ValueType  # 46
+    """NOT_FOUND: nothing is assigned to the device, site or group from this instant on. Metadata: `scope`, `start_time`."""
     ERROR_REASON_INTERVAL_CROSSES_PRICE: _ErrorReason.ValueType  # 17
     """FAILED_PRECONDITION: a reading's interval crosses a price change and cannot be priced. Metadata: `device_id`, `start_time`."""
     ERROR_REASON_DEPENDENCY_UNAVAILABLE: _ErrorReason.ValueType  # 18
@@ -168,6 +170,8 @@ ERROR_REASON_TARIFF_ASSIGNMENT_CONFLICT: ErrorReason.ValueType  # 16
 """FAILED_PRECONDITION: another tariff is assigned from the same instant. Metadata: `scope` (a device's id, `site:` or `group:`
 and an id), `tariff_id` (empty: an end), `start_time`.
 """
+ERROR_REASON_TARIFF_ASSIGNMENT_NOT_FOUND: ErrorReason.ValueType  # 46
+"""NOT_FOUND: nothing is assigned to the device, site or group from this instant on. Metadata: `scope`, `start_time`."""
 ERROR_REASON_INTERVAL_CROSSES_PRICE: ErrorReason.ValueType  # 17
 """FAILED_PRECONDITION: a reading's interval crosses a price change and cannot be priced. Metadata: `device_id`, `start_time`."""
 ERROR_REASON_DEPENDENCY_UNAVAILABLE: ErrorReason.ValueType  # 18
