@@ -65,6 +65,7 @@ async def bill_file(usage: Path, tariff_file: TariffFile, meter: ReplayedMeter, 
         start_ms = earliest_start_ms(replay, days.time_zone, days.start_ms)
         await assign_tariff(channel, found.tariff.tariff_id, [device_id], start_ms=start_ms, correction=_CORRECTION)
         invoice = await preview_invoice(channel, device_id, days.first, days.end)
+        found.remarks += found.remarks_on(account.start_ms, account.end_ms)
         lines = [f"tariff {found.tariff.tariff_id}: {found.tariff.display_name}", *bill_lines(found, invoice)]
         lines += [line async for line in compared_lines(channel, replay, invoice)]
     sending.output.write("\n".join(lines) + "\n")
