@@ -50,7 +50,7 @@ async def compared_lines(billing: grpc.aio.Channel, replay: Replay, invoice: Inv
                 yield f"  no bill of these days: {reason_of(error)}, {error.details()}"
                 continue
         computed = await _computed(billing, replay, own)
-        for line in comparison_lines(bill, computed, None if days is None else (days.first, days.end)):
+        for line in comparison_lines(bill, computed, None if days is None else (days.first, days.end), costs):
             yield line
     if len(stated.bills) > _MOST_BILLS:
         yield f"and {len(stated.bills) - _MOST_BILLS:,} more bills stated in the file, not compared"
