@@ -290,6 +290,30 @@ async def test_a_bill_that_the_file_states_stands_beside_the_computed_one(
     assert told.endswith("costs stated for 216 intervals of the file: 22.05567 USD\n")
 
 
+async def test_the_stated_bill_of_a_year_of_days_is_explained_by_its_rounding(
+    mesh: Mesh, samples_dir: Path, tmp_path: Path
+) -> None:
+    """February 2014 by the two prices that its days had: the same energy, and six cents that are rounding."""
+    rates = {"energyratestructure": [[{"rate": 0.12194804}], [{"rate": 0.07946808}]]}
+    hours = {"energyweekdayschedule": [[0] * 24] * 12, "energyweekendschedule": [[1] * 24] * 12}
+    tariff = tmp_path / "rate.json"
+    tariff.write_text(json.dumps({"items": [{"label": "r", **rates, **hours}]}))
+    output = StringIO()
+
+    code = await bill_file(
+        samples_dir / "green-button/one_year_daily_with_cost.xml",
+        TariffFile(tariff, UrdbChoices("")),
+        ReplayedMeter(device_id="stated-year"),
+        Sending(mesh.environment["GATEWAY_ADDRESS"], output),
+        mesh.environment["BILLING_ADDRESS"],
+    )
+
+    told = output.getvalue()
+    assert code == 0
+    assert "  not met: the computed bill is 0.06 USD more\n    energy: the same\n" in told
+    assert "the sum of the costs of 28 intervals, each rounded by itself; not rounded they come to 67.58388 USD" in told
+
+
 def minute(device_id: str, **meter: float) -> Reading:
     """A meter's reading of one minute."""
     return Reading(
