@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message
 from billing.price_timeline import tariffs_in_effect
 from billing.rated_line import Quarter
 from billing.rating import lines_of, rated_months
+from billing.readings_digest import readings_digest
 from billing.region_price_reader import RegionPriceReader
 from billing.schema import DAY_MS
 from billing.tariff import Tariff
@@ -83,7 +84,7 @@ class _Asked:
         """The bill of these months."""
         billed = [quarter for quarter in self.quarters if quarter.start_ms >= self.period.start_ms]
         lines = lines_of(rated, self.period.start_date, ZoneInfo(self.period.time_zone))
-        return make_invoice(lines, bill_holds(billed, limits))
+        return replace(make_invoice(lines, bill_holds(billed, limits)), readings_digest=readings_digest(self.quarters))
 
 
 @dataclass(frozen=True, slots=True)

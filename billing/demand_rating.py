@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from billing.billing_month import months_before
 from billing.rated_line import LineKind, RatedLine, kilowatt_hours
 from billing.tariff import (
     QUARTER_MS,
@@ -36,11 +37,11 @@ def demand_lines(rated: TariffMonth, before: Sequence[TariffMonth], zone: ZoneIn
     A month without a reading in the windows has a demand of 0, or what the ratchet says.
     """
     for charge in rated.tariff.demand_charges:
-        spans = _counted_spans(rated, charge, zone)
+        spans = _counted_spans(rated, rated.tariff, charge, zone)
         if not spans:
             continue
         peak = _measured_peak(rated, charge, spans)
-        floor = _ratchet_floor(rated.tariff, charge, before, zone)
+        floor = _ratchet_floor(rated, charge, before, zone)
         billed = floor if floor and (peak is None or floor.milliwatts > peak.milliwatts) else peak
         yield RatedLine(
             kind=LineKind.DEMAND,
@@ -51,15 +52,25 @@ def demand_lines(rated: TariffMonth, before: Sequence[TariffMonth], zone: ZoneIn
             reading_count=0,
             share=rated.share,
             peak_start_ms=billed.start_ms if billed else None,
+            month_start_ms=rated.month.start_ms,
         )
 
 
-def _ratchet_floor(tariff: Tariff, charge: DemandCharge, before: Sequence[TariffMonth], zone: ZoneInfo) -> Peak | None:
-    """The part of the greatest peak of the months before that is billed at least."""
+def _ratchet_floor(
+    rated: TariffMonth, charge: DemandCharge, before: Sequence[TariffMonth], zone: ZoneInfo
+) -> Peak | None:
+    """The part of the greatest peak of the months before that is billed at least, whatever tariff they had.
+
+    A new price is another tariff, and does not undo what the meter once drew.
+    """
     if not charge.ratchet_percent or not charge.lookback_months:
         return None
-    same = [month for month in before[-charge.lookback_months :] if month.tariff.tariff_id == tariff.tariff_id]
-    measured = [_measured_peak(month, charge, _counted_spans(month, charge, zone)) for month in same]
+    first_date = months_before(rated.month.start_date, charge.lookback_months)
+    measured = [
+        _measured_peak(one, charge, _counted_spans(one, rated.tariff, charge, zone))
+        for one in before
+        if first_date <= one.month.start_date < rated.month.start_date
+    ]
     peaks = [peak for peak in measured if peak]
     if not peaks:
         return None
@@ -101,7 +112,7 @@ def _windows(rated: TariffMonth, charge: DemandCharge) -> Iterator[tuple[int, in
     begun_ms = end_ms = following_ms = energy = 0
     is_counted = is_estimated = False
     for one in rated.priced:
-        for start_ms, last_end_ms, imported, _, estimated, _ in one.quarters:
+        for start_ms, last_end_ms, imported, _, estimated, *_ in one.quarters:
             if start_ms >= following_ms:
                 if is_counted:
                     yield begun_ms, energy, end_ms - begun_ms
@@ -121,7 +132,7 @@ def _windows(rated: TariffMonth, charge: DemandCharge) -> Iterator[tuple[int, in
 def _quarter_hours(rated: TariffMonth, *, estimates_count: bool) -> Iterator[tuple[int, int, int]]:
     """The same of windows of a quarter-hour, none of which is in two pieces: the most common ones, in half the time."""
     for one in rated.priced:
-        for start_ms, last_end_ms, imported, _, estimated, _ in one.quarters:
+        for start_ms, last_end_ms, imported, _, estimated, *_ in one.quarters:
             if imported is not None and (estimates_count or not estimated):
                 length_ms = last_end_ms - start_ms
                 yield start_ms, imported, max(QUARTER_MS, length_ms)
@@ -131,7 +142,7 @@ def _greatest_quarter_hours(rated: TariffMonth, *, estimates_count: bool) -> Ite
     """Of these only such as may be the greatest where every one counts: under each price the first of the greatest."""
     for one in rated.priced:
         greatest, greatest_start_ms = -1, 0
-        for start_ms, last_end_ms, imported, _, estimated, _ in one.quarters:
+        for start_ms, last_end_ms, imported, _, estimated, *_ in one.quarters:
             if imported is None or (estimated and not estimates_count):
                 continue
             if last_end_ms - start_ms > QUARTER_MS:
@@ -150,14 +161,14 @@ def _window_start_ms(day_starts_ms: Sequence[int], instant_ms: int, window_ms: i
     return instant_ms - (instant_ms - midnight_ms) % window_ms
 
 
-def _counted_spans(rated: TariffMonth, charge: DemandCharge, zone: ZoneInfo) -> list[tuple[int, int]]:
-    """When the windows of a charge may begin within a month, as spans [start, end) of UTC milliseconds."""
+def _counted_spans(rated: TariffMonth, tariff: Tariff, charge: DemandCharge, zone: ZoneInfo) -> list[tuple[int, int]]:
+    """When the windows of a tariff's charge may begin within a month, as spans [start, end) of UTC milliseconds."""
     if not charge.windows:
         return [(one.start_ms, one.end_ms) for one in rated.priced]
-    pricing = rated.tariff.pricing
+    pricing = tariff.pricing
     holidays = pricing.holidays if isinstance(pricing, TimeOfUsePricing) else frozenset()
     by_clock = TimeOfUsePricing((TimeOfUsePeriod(_COUNTED, Decimal(1), charge.windows),), "", Decimal(0), holidays)
-    clock = clock_zone(rated.tariff.clock, zone, rated.month.start_ms)
+    clock = clock_zone(tariff.clock, zone, rated.month.start_ms)
     return [
         (segment.start_ms, segment.end_ms)
         for segment in price_segments(by_clock, clock, rated.priced[0].start_ms, rated.priced[-1].end_ms)

@@ -108,6 +108,7 @@ class Explainer:
                 end_time=from_ms(interval.end_ms),
                 kwh=decimal_message(kilowatt_hours(interval.milliwatt_hours)),
                 readings=of_interval,
+                is_of_earlier_month=interval.is_of_earlier_month,
             )
 
     async def _readings_of(

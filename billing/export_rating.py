@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
-from billing.rated_line import LineKind, Quarter, RatedLine, kilowatt_hours
+from billing.rated_line import NO_READINGS, LineKind, Quarter, RatedLine, kilowatt_hours
 from billing.tariff import ExportMode, FlatPricing, Price, Tariff
 from billing.tariff_month import TariffMonth
 from billing.tier_rating import Billable, EnergyTotal, Totals, sums_by_tier
@@ -43,11 +45,11 @@ class ExportSums:
         if export is None:
             return
         netted = min(export, quarter.import_milliwatt_hours or 0) if self._is_netted else 0
-        self._netted.add(netted, 0, 0)
-        counts = (0, 0)
-        if quarter.import_milliwatt_hours is None:
-            counts = (quarter.reading_count, quarter.estimated_reading_count)
-        self._paid[price].add(export - netted, *counts)
+        self._netted.add(netted, NO_READINGS)
+        # Readings that carry import too count in the lines of energy.
+        self._paid[price].add(
+            export - netted, quarter.counts if quarter.import_milliwatt_hours is None else NO_READINGS
+        )
 
     def lines(self) -> Iterator[RatedLine]:
         """What was set off, and the export by price, in the order of first use."""
@@ -77,21 +79,13 @@ class ExportBank:
             drawn = min(imported.milliwatt_hours - netted, self._kept.get(price.name, 0))
             kept = self._kept.get(price.name, 0) - drawn + exported - netted
             self._kept[price.name] = kept
-            left[price] = EnergyTotal(
-                imported.milliwatt_hours - netted - drawn, imported.reading_count, imported.estimated_reading_count
-            )
+            left[price] = EnergyTotal(imported.milliwatt_hours - netted - drawn, *imported.counts)
             if netted:
                 lines.append(_unpriced(LineKind.EXPORT_NETTED, self._tariff, price.name, netted))
             if drawn:
                 lines.append(_unpriced(LineKind.EXPORT_BANK_USED, self._tariff, price.name, drawn))
-        lines += self._paid_out() if self._is_true_up(rated) else self._carried()
-        return sums_by_tier(rated, left), lines
-
-    def _is_true_up(self, rated: TariffMonth) -> bool:
-        terms = self._tariff.export
-        is_whole = len(rated.month.days) == rated.month.days_in_month
-        ends = terms is not None and is_whole and rated.month.start_date.month == terms.true_up_month
-        return ends or rated.is_left
+        lines += self._paid_out() if _is_true_up(rated) else self._carried()
+        return sums_by_tier(rated, left), [replace(line, month_start_ms=rated.month.start_ms) for line in lines]
 
     def _carried(self) -> Iterable[RatedLine]:
         for name, kept in self._kept.items():
@@ -106,13 +100,34 @@ class ExportBank:
             yield _paid(self._tariff, Price("true-up", terms.pricing.price_per_kwh), EnergyTotal(total))
 
 
+def banked_months(rated: Iterable[TariffMonth], line: RatedLine) -> list[TariffMonth]:
+    """The months, by time, whose export may be in the bank at the end of that of a line: since it was last paid out."""
+    found: list[TariffMonth] = []
+    month_start_ms = line.month_start_ms or 0
+    for one in rated:
+        if one.tariff.tariff_id == line.tariff.tariff_id and one.month.start_ms <= month_start_ms:
+            found.append(one)
+            if one.month.start_ms < month_start_ms and _is_true_up(one):
+                found.clear()
+    return found
+
+
+def _is_true_up(rated: TariffMonth) -> bool:
+    terms = rated.tariff.export
+    # However the time is cut into months and parts of them, one of these reaches the first of the month after.
+    first_after = rated.month.end_date.replace(day=1)
+    month_before = (first_after - timedelta(days=1)).month
+    ends = terms is not None and first_after > rated.month.start_date and month_before == terms.true_up_month
+    return ends or rated.is_left
+
+
 def _by_price(rated: TariffMonth) -> Iterator[tuple[Price, EnergyTotal, int]]:
     imports: defaultdict[Price, EnergyTotal] = defaultdict(EnergyTotal)
     exports: defaultdict[Price, int] = defaultdict(int)
     for one in rated.priced:
         total = imports[one.segment.price]
         for quarter in one.quarters:
-            total.add(quarter.import_milliwatt_hours or 0, quarter.reading_count, quarter.estimated_reading_count)
+            total.add(quarter.import_milliwatt_hours or 0, quarter.counts)
             exports[one.segment.price] += quarter.export_milliwatt_hours or 0
     for price, total in imports.items():
         if total.reading_count or total.milliwatt_hours or exports[price]:
@@ -128,6 +143,7 @@ def _paid(tariff: Tariff, price: Price, total: EnergyTotal) -> RatedLine:
         quantity=kilowatt_hours(total.milliwatt_hours),
         reading_count=total.reading_count,
         estimated_reading_count=total.estimated_reading_count,
+        edited_reading_count=total.edited_reading_count,
     )
 
 

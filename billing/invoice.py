@@ -87,7 +87,10 @@ class InvoiceTax:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """A bill; every amount is in units of its currency."""
+    """A bill; every amount is in units of its currency.
+
+    `readings_digest` is that of everything that was read for it, empty where nobody asked for it.
+    """
 
     currency_code: str
     lines: tuple[InvoiceLine, ...]
@@ -97,7 +100,9 @@ class Invoice:
     total: Decimal
     reading_count: int
     estimated_reading_count: int = 0
+    edited_reading_count: int = 0
     holds: tuple[BillHold, ...] = ()
+    readings_digest: str = ""
 
 
 def make_invoice(rated_lines: Sequence[RatedLine], holds: Iterable[BillHold] = ()) -> Invoice:
@@ -129,6 +134,7 @@ def make_invoice(rated_lines: Sequence[RatedLine], holds: Iterable[BillHold] = (
         total=EXACT.add(net, tax),
         reading_count=sum(rated.reading_count for rated in rated_lines),
         estimated_reading_count=sum(rated.estimated_reading_count for rated in rated_lines),
+        edited_reading_count=sum(rated.edited_reading_count for rated in rated_lines),
         holds=tuple(holds),
     )
 

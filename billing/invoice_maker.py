@@ -12,6 +12,7 @@ from google.type.money_pb2 import Money
 
 from billing.account_invoice import AccountInvoice, Stage, State, identity_of
 from billing.account_invoice_store import AccountInvoiceStore
+from billing.account_tax import account_taxes
 from billing.account_zone import account_zone
 from billing.bill_maker import BillMaker
 from billing.device_registry import RegisteredDevice
@@ -70,6 +71,7 @@ class InvoiceMaker:
         currency_codes = list(dict.fromkeys(bill.currency_code for bill in bills))
         if len(currency_codes) > 1:
             raise CurrencyMixed(currency_codes)
+        net_coins, tax_coins = sum(_coins(bill.net) for bill in bills), sum(account_taxes(bills).values())
         return AccountInvoice(
             account_id=period.account_id,
             start_date=period.start_date,
@@ -77,9 +79,9 @@ class InvoiceMaker:
             stage=Stage.DRAFT,
             currency_code=currency_codes[0],
             bills=tuple(bill.SerializeToString(deterministic=True) for bill in bills),
-            net_coins=sum(_coins(bill.net) for bill in bills),
-            tax_coins=sum(_coins(bill.tax) for bill in bills),
-            total_coins=sum(_coins(bill.total) for bill in bills),
+            net_coins=net_coins,
+            tax_coins=tax_coins,
+            total_coins=net_coins + tax_coins,
             is_held=any(bill.holds for bill in bills),
             create_ms=now_ms,
             update_ms=now_ms,

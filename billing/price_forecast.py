@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from billing.price_override import PriceOverride, override_at
 from billing.region_price import RegionPrice
 from billing.tariff import QUARTER_MS
 
@@ -18,7 +19,8 @@ _LOW, _HIGH = 10, 90
 class Expectation(NamedTuple):
     """An interval, its price and how low and high it may be, in units of the currency for one kWh.
 
-    The three are equal where the price is fixed; `sample_count` intervals of the past say the others.
+    The three are equal where the price is fixed, and where a person has set it, by the override of `override_id`;
+    `sample_count` intervals of the past say the others.
     """
 
     start_ms: int
@@ -27,6 +29,7 @@ class Expectation(NamedTuple):
     low_per_kwh: Decimal
     high_per_kwh: Decimal
     sample_count: int
+    override_id: str = ""
 
 
 class Comparison(NamedTuple):
@@ -37,11 +40,13 @@ class Comparison(NamedTuple):
     compared_count: int
 
 
-def forecast(history: Iterable[RegionPrice], now_ms: int, intervals: int) -> list[Expectation]:
+def forecast(
+    history: Iterable[RegionPrice], now_ms: int, intervals: int, overrides: Sequence[PriceOverride] = ()
+) -> list[Expectation]:
     """The present interval and those after it, as far as anything can be said of them.
 
     Of each the middle of the prices at this time of the last 14 days that are known, and the tenth and the ninetieth
-    of a hundred of them (nearest rank).
+    of a hundred of them (nearest rank); what a person has set for it already, where there is such an override.
     """
     known = {price.start_ms: price for price in history}
     first_ms = now_ms // QUARTER_MS * QUARTER_MS
@@ -50,6 +55,9 @@ def forecast(history: Iterable[RegionPrice], now_ms: int, intervals: int) -> lis
         fixed = known.get(start_ms)
         if fixed is not None:
             found.append(Expectation(start_ms, True, fixed.per_kwh, fixed.per_kwh, fixed.per_kwh, 1))
+        elif override := override_at(overrides, start_ms):
+            price = override.per_kwh
+            found.append(Expectation(start_ms, False, price, price, price, 0, override.override_id))
         else:
             found += _expected(known, start_ms)
     return found

@@ -203,7 +203,13 @@ class PriceMethods(TariffServiceServicer):
             raise PriceHistoryTooShort(request.region)
         currency_code = history[-1].currency_code
         comparable = [price for price in history if price.currency_code == currency_code]
-        return forecast_message(forecast(comparable, now_ms, intervals), compare(comparable, now_ms), currency_code)
+        overrides = [
+            override
+            for override in await self._rules.overrides_after(now_ms)
+            if (override.region, override.currency_code) == (request.region, currency_code)
+        ]
+        expected = forecast(comparable, now_ms, intervals, overrides)
+        return forecast_message(expected, compare(comparable, now_ms), currency_code)
 
     def _open_start(self, now_ms: int) -> int:
         return first_open_start(now_ms, self._pricing.notice_ms)

@@ -133,6 +133,7 @@ def override_message(override: PriceOverride) -> price_pb2.PriceOverride:
         remove_time=optional_from_ms(override.remove_ms),
         removed_by=override.removed_by,
         remove_reason=override.remove_reason,
+        first_end_time=optional_from_ms(override.first_end_ms),
     )
 
 

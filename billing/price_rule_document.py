@@ -54,12 +54,13 @@ def override_to_document(override: PriceOverride) -> dict[str, Any]:
         "removed_by": override.removed_by,
         "remove_reason": override.remove_reason,
         "has_open_start": override.has_open_start,
+        "first_end": None if override.first_end_ms is None else datetime_from_ms(override.first_end_ms),
     }
 
 
 def override_from_document(document: Mapping[str, Any]) -> PriceOverride:
-    """The override of a document; the inverse of `override_to_document`."""
-    end_ms, remove_time = datetime_to_ms(document["end"]), document["remove_time"]
+    """The override of a document; the inverse of `override_to_document`, also of those that kept no first end."""
+    end_ms, remove_time, first_end = datetime_to_ms(document["end"]), document["remove_time"], document.get("first_end")
     return PriceOverride(
         override_id=document["_id"],
         region=document["region"],
@@ -74,4 +75,5 @@ def override_from_document(document: Mapping[str, Any]) -> PriceOverride:
         removed_by=document["removed_by"],
         remove_reason=document["remove_reason"],
         has_open_start=document["has_open_start"],
+        first_end_ms=None if first_end is None else datetime_to_ms(first_end),
     )

@@ -101,7 +101,7 @@ class PriceRuleStore:
     async def remove(self, removed: PriceOverride) -> PriceOverride:
         """Keeps that an override was removed, as it says itself, unless it was before; returns what is kept."""
         document = override_to_document(removed)
-        fields = ("end", "remove_time", "removed_by", "remove_reason")
+        fields = ("end", "remove_time", "removed_by", "remove_reason", "first_end")
         kept: dict[str, Any] | None = await self._overrides.find_one_and_update(
             {"_id": removed.override_id, "remove_time": None},
             {"$set": {field: document[field] for field in fields}},

@@ -6,10 +6,10 @@ from decimal import Decimal
 from billing.price_override import PriceOverride
 from billing.price_policy import PriceBand, PricePolicy
 from billing.pricing_validation import (
-    charge_violations,
     decimals_violations,
     out_of_range,
     percent_violations,
+    price_violations,
     required,
 )
 from billing.tariff import DAY_MINUTES, QUARTER_MINUTES
@@ -35,7 +35,7 @@ def policy_violations(policy: PricePolicy, path: str) -> list[FieldViolation]:
         *_bands(f"{path}.bands", policy.bands),
     ]
     for name in ("base", "minimum", "maximum"):
-        violations += charge_violations(f"{path}.{name}_price_per_kwh", getattr(policy, f"{name}_per_kwh"))
+        violations += price_violations(f"{path}.{name}_price_per_kwh", getattr(policy, f"{name}_per_kwh"))
     if policy.maximum_per_kwh < policy.minimum_per_kwh:
         violations.append(out_of_range(f"{path}.maximum_price_per_kwh", "at least the minimum"))
     for name in ("hysteresis_percent", "change_percent", "minimum_covered_percent"):
@@ -52,7 +52,7 @@ def override_violations(override: PriceOverride, path: str) -> list[FieldViolati
     violations = [
         *id_violations(f"{path}.override_id", override.override_id),
         *region_violations(f"{path}.region", override.region),
-        *charge_violations(f"{path}.price_per_kwh", override.per_kwh),
+        *price_violations(f"{path}.price_per_kwh", override.per_kwh),
         *reason_violations(f"{path}.reason", override.reason),
         *person_violations(f"{path}.author", override.author),
     ]
@@ -100,8 +100,8 @@ def _bands(path: str, bands: tuple[PriceBand, ...]) -> Iterator[FieldViolation]:
         elif band.name in names:
             yield FieldViolation(f"{of_band}.name", "INVALID_FORMAT", "must differ from the name of every other band")
         names.add(band.name)
-        if not 0 <= band.factor <= FACTOR_MAXIMUM:
-            yield out_of_range(f"{of_band}.factor", f"0..{FACTOR_MAXIMUM}")
+        if not -FACTOR_MAXIMUM <= band.factor <= FACTOR_MAXIMUM:
+            yield out_of_range(f"{of_band}.factor", f"-{FACTOR_MAXIMUM}..{FACTOR_MAXIMUM}")
         else:
             yield from decimals_violations(f"{of_band}.factor", band.factor)
         yield from _above(f"{of_band}.above_percent", band.above_percent, before, is_first=not index)

@@ -57,6 +57,12 @@ def tariffs_in_effect(assignments: Iterable[TariffAssignment], start_ms: int, en
     return list(dict.fromkeys(tariff_id for tariff_id, _, _ in spans))
 
 
+def tariff_id_at(assignments: Iterable[TariffAssignment], instant_ms: int) -> str:
+    """The tariff that is in effect at an instant, UTC milliseconds; empty without one."""
+    begun = [one for one in sorted(assignments, key=_start_ms) if one.start_ms <= instant_ms]
+    return begun[-1].tariff_id if begun else ""
+
+
 def segment_at(timeline: Sequence[TariffSegment], instant_ms: int) -> TariffSegment | None:
     """The segment that an instant, UTC milliseconds, lies in, or None outside of the timeline."""
     following = bisect_right(timeline, instant_ms, key=_start_ms)

@@ -37,9 +37,9 @@ _WIDE = Context(prec=60)
 def pricing_violations(path: str, pricing: EnergyPricing) -> Iterator[FieldViolation]:
     """What is wrong with the prices of a message, its path given."""
     if isinstance(pricing, DynamicPricing):
-        yield from _price(f"{path}.dynamic.adder_per_kwh", pricing.adder_per_kwh)
+        yield from price_violations(f"{path}.dynamic.adder_per_kwh", pricing.adder_per_kwh)
     elif isinstance(pricing, FlatPricing):
-        yield from _price(f"{path}.flat.price_per_kwh", pricing.price_per_kwh)
+        yield from price_violations(f"{path}.flat.price_per_kwh", pricing.price_per_kwh)
         yield from _steps(f"{path}.flat.steps", pricing.steps)
     else:
         yield from _time_of_use_violations(f"{path}.time_of_use", pricing)
@@ -55,13 +55,13 @@ def _time_of_use_violations(path: str, pricing: TimeOfUsePricing) -> Iterator[Fi
         used[period.name] += 1
         yield from _period(f"{path}.periods[{index}]", period, repeated=used[period.name] > 1)
     yield from name_violations(f"{path}.default_name", pricing.default_name, repeated=pricing.default_name in used)
-    yield from _price(f"{path}.default_price_per_kwh", pricing.default_price_per_kwh)
+    yield from price_violations(f"{path}.default_price_per_kwh", pricing.default_price_per_kwh)
     yield from _steps(f"{path}.default_steps", pricing.default_steps)
 
 
 def _period(path: str, period: TimeOfUsePeriod, *, repeated: bool) -> Iterator[FieldViolation]:
     yield from name_violations(f"{path}.name", period.name, repeated=repeated)
-    yield from _price(f"{path}.price_per_kwh", period.price_per_kwh)
+    yield from price_violations(f"{path}.price_per_kwh", period.price_per_kwh)
     if not period.windows:
         yield required(f"{path}.windows")
     yield from windows_violations(f"{path}.windows", period.windows)
@@ -81,7 +81,7 @@ def _steps(path: str, steps: Sequence[PriceStep]) -> Iterator[FieldViolation]:
         elif step.above_kwh <= before_kwh:
             yield out_of_range(above_path, "more than the amount of the step before it")
         before_kwh = step.above_kwh
-        yield from _price(f"{path}[{index}].price_per_kwh", step.per_kwh)
+        yield from price_violations(f"{path}[{index}].price_per_kwh", step.per_kwh)
 
 
 def windows_violations(path: str, windows: Sequence[TimeOfUseWindow]) -> Iterator[FieldViolation]:
@@ -120,7 +120,8 @@ def name_violations(path: str, name: str, *, repeated: bool) -> Iterator[FieldVi
         yield FieldViolation(path, "INVALID_FORMAT", "must differ from the name of every other price of the tariff")
 
 
-def _price(path: str, price: Decimal) -> Iterator[FieldViolation]:
+def price_violations(path: str, price: Decimal) -> Iterator[FieldViolation]:
+    """What is wrong with a price of energy, which may be less than 0."""
     if not -PRICE_MAXIMUM <= price <= PRICE_MAXIMUM:
         yield out_of_range(path, f"-{PRICE_MAXIMUM}..{PRICE_MAXIMUM}")
     elif not _has_at_most(PRICE_DECIMALS_MAXIMUM, price):
@@ -132,7 +133,7 @@ def charge_violations(path: str, charge: Decimal) -> Iterator[FieldViolation]:
     if charge < 0:
         yield out_of_range(path, f"0..{PRICE_MAXIMUM}")
     else:
-        yield from _price(path, charge)
+        yield from price_violations(path, charge)
 
 
 def percent_violations(path: str, percent: Decimal) -> Iterator[FieldViolation]:

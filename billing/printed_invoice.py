@@ -147,6 +147,8 @@ def _bill_notes(bill: invoice_pb2.Invoice) -> Iterator[str]:
         yield f"By {rounding.tariff_id} {_LEVELS.get(rounding.level, 'each line')} is rounded {mode}."
     if bill.estimated_reading_count:
         yield f"{bill.estimated_reading_count} of {bill.reading_count} readings are estimates."
+    if bill.edited_reading_count:
+        yield f"{bill.edited_reading_count} of {bill.reading_count} readings were edited by hand."
     if bill.HasField("as_of"):
         yield f"By the readings known on {datetime_from_ms(to_ms(bill.as_of)):%Y-%m-%d at %H:%M:%S} UTC."
 
@@ -154,6 +156,9 @@ def _bill_notes(bill: invoice_pb2.Invoice) -> Iterator[str]:
 def _notes(invoice: AccountInvoice) -> Iterator[str]:
     if invoice.adjustment:
         yield "The lines are those of the whole period as it is now; the total is the difference to what was issued."
+    taxes = [to_decimal(tax.amount) for bill in invoice.bills for tax in invoice_pb2.Invoice.FromString(bill).taxes]
+    if not invoice.adjustment and sum(taxes) != coins_decimal(invoice.tax_coins, invoice.currency_code):
+        yield "The tax of a rate is on the sum of all meters, and is rounded once; it is not the sum of their taxes."
     if invoice.is_held and invoice.state is State.DRAFT:
         yield "It rests too much on estimates, and is held."
     if invoice.open_dispute is not None:

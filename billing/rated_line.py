@@ -12,12 +12,19 @@ from billing.tariff import Tariff
 EXACT = Context(prec=60, traps=[Inexact])
 
 
+# A plain tuple: one is made for each quarter-hour of a bill.
+ReadingCounts = tuple[int, int, int]
+"""How many readings something rests on, and how many of them are estimates and edits."""
+
+NO_READINGS: ReadingCounts = (0, 0, 0)
+
+
 class Quarter(NamedTuple):
     """The readings of a device that start in one UTC quarter-hour.
 
     `start_ms` is the start of the quarter-hour, `last_end_ms` the latest end of its readings, both UTC milliseconds.
     Import and export are None when no reading carries them; `reading_count` counts them all,
-    `estimated_reading_count` the estimates among them.
+    `estimated_reading_count` the estimates and `edited_reading_count` the edits among them.
     """
 
     start_ms: int
@@ -26,6 +33,12 @@ class Quarter(NamedTuple):
     reading_count: int
     estimated_reading_count: int = 0
     export_milliwatt_hours: int | None = None
+    edited_reading_count: int = 0
+
+    @property
+    def counts(self) -> ReadingCounts:
+        """How many readings there are."""
+        return self.reading_count, self.estimated_reading_count, self.edited_reading_count
 
 
 class LineKind(Enum):
@@ -53,7 +66,8 @@ class RatedLine:
 
     `share` is the part of a billing month that the price is due for. `price_name` is empty and `reading_count` 0 for a
     fixed charge; `tier` counts from 1 and is 0 for a price without steps. `peak_start_ms` is when the demand was
-    measured, UTC milliseconds.
+    measured, UTC milliseconds, and `month_start_ms` when the billing month of the line begins, None of a line that is
+    of the whole period.
     """
 
     kind: LineKind
@@ -66,6 +80,8 @@ class RatedLine:
     tier: int = 0
     share: Fraction = Fraction(1)
     peak_start_ms: int | None = None
+    month_start_ms: int | None = None
+    edited_reading_count: int = 0
 
     @property
     def exact_amount(self) -> Fraction:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
 from operator import attrgetter
 from zoneinfo import ZoneInfo
 
@@ -13,7 +12,7 @@ from billing.billing_month import billing_months
 from billing.demand_rating import demand_lines
 from billing.dynamic_pricing import NO_REGION, RegionPrices
 from billing.export_rating import ExportBank, ExportSums, billable_import
-from billing.price_timeline import TariffSegment, price_timeline, segment_at
+from billing.price_timeline import TariffSegment, price_timeline
 from billing.rated_line import LineKind, Quarter, RatedLine, kilowatt_hours
 from billing.tariff import ExportMode, Tariff
 from billing.tariff_assignment import TariffAssignment
@@ -46,7 +45,7 @@ def rate(
 
     Raises:
         NoReadings: no reading of the period carries energy that is billed.
-        TariffNotAssigned: the device has no tariff at the start of the period, or for a reading of it.
+        TariffNotAssigned: the device has no tariff for a reading of the period; time without readings needs none.
         IntervalCrossesPrice: readings of a quarter-hour reach beyond a change of price or tariff.
         PriceNotFixed, CurrencyMixed: a tariff follows the price of a region that has none, or one in another currency.
         ValueError: a quarter starts neither in the period nor in the months before it.
@@ -84,11 +83,11 @@ def rated_months(
     """
     months = billing_months(start_date, end_date, zone, history_months)
     start_ms, end_ms = local_midnight_ms(start_date, zone), local_midnight_ms(end_date, zone)
-    given = sorted(quarters, key=_START_MS)
+    given, assigned = sorted(quarters, key=_START_MS), list(assignments)
     if given and (given[0].start_ms < months[0].start_ms or given[-1].start_ms >= end_ms):
         raise ValueError("every quarter must start in the period")
     reach_ms = max([end_ms, *(quarter.last_end_ms for quarter in given)])
-    timeline = price_timeline(assignments, tariffs, zone, months[0].start_ms, reach_ms, region_prices=region_prices)
+    timeline = price_timeline(assigned, tariffs, zone, months[0].start_ms, reach_ms, region_prices=region_prices)
     has_export = any(segment.export_price for segment in timeline)
     counted = [
         quarter
@@ -97,19 +96,18 @@ def rated_months(
     ]
     if not counted or counted[-1].start_ms < start_ms:
         raise NoReadings(device_id)
-    if segment_at(timeline, start_ms) is None:
-        raise TariffNotAssigned(device_id, start_ms)
     priced = within_prices(device_id, counted, timeline)
     for some in (counted, priced):
         for instant_ms in _unpriced(timeline, some, start_ms):
             raise TariffNotAssigned(device_id, instant_ms)
-    return tariff_months(months, timeline, priced)
+    return tariff_months(months, timeline, priced, assigned)
 
 
 def _unpriced(timeline: Sequence[TariffSegment], quarters: Sequence[Quarter], start_ms: int) -> Iterator[int]:
     """Where quarter-hours of the period, by time, begin that no tariff prices; nothing is left out in silence."""
-    gaps = [(one.end_ms, other.start_ms) for one, other in pairwise(timeline) if one.end_ms < other.start_ms]
-    for begun_ms, ended_ms in [*gaps, (timeline[-1].end_ms, None)]:
+    ends_ms = [start_ms, *(one.end_ms for one in timeline)]
+    starts_ms = [*(one.start_ms for one in timeline), None]
+    for begun_ms, ended_ms in zip(ends_ms, starts_ms, strict=True):
         first = bisect_left(quarters, max(begun_ms, start_ms), key=_START_MS)
         if first < len(quarters) and (ended_ms is None or quarters[first].start_ms < ended_ms):
             yield quarters[first].start_ms
@@ -154,7 +152,7 @@ def lines_of(rated: Sequence[TariffMonth], start_date: date, zone: ZoneInfo) -> 
 def _add(energies: dict[tuple[str, PriceTier], EnergyTotal], tariff_id: str, totals: Totals) -> None:
     for tier, total in totals.items():
         known = energies.setdefault((tariff_id, tier), EnergyTotal())
-        known.add(total.milliwatt_hours, total.reading_count, total.estimated_reading_count)
+        known.add(total.milliwatt_hours, total.counts)
 
 
 def _energy_line(tariff: Tariff, tier: PriceTier, total: EnergyTotal) -> RatedLine:
@@ -166,6 +164,7 @@ def _energy_line(tariff: Tariff, tier: PriceTier, total: EnergyTotal) -> RatedLi
         quantity=kilowatt_hours(total.milliwatt_hours),
         reading_count=total.reading_count,
         estimated_reading_count=total.estimated_reading_count,
+        edited_reading_count=total.edited_reading_count,
         tier=tier.tier + 1 if tier.price.steps else 0,
     )
 

@@ -94,6 +94,7 @@ def forecast_message(
                 low_price_per_kwh=from_decimal(one.low_per_kwh, currency_code),
                 high_price_per_kwh=from_decimal(one.high_per_kwh, currency_code),
                 sample_count=one.sample_count,
+                override_id=one.override_id,
             )
             for one in expectations
         ]

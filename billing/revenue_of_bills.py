@@ -1,11 +1,12 @@
 """What bills bring in, by region, tariff and kind of charge."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from energy.billing.v1 import invoice_pb2 as pb
 from google.type.money_pb2 import Money
 
+from billing.account_tax import account_taxes
 from billing.revenue_share import RevenueKind, RevenueShare, added_up, spread
 from common.money import to_coins, to_decimal
 
@@ -24,19 +25,23 @@ _KINDS = {
 _OF_ENERGY = {pb.INVOICE_LINE_KIND_ENERGY, pb.INVOICE_LINE_KIND_EXPORT}
 
 
-def revenue_of(bills: Iterable[pb.Invoice], region_of: Mapping[str, str]) -> tuple[RevenueShare, ...]:
-    """The shares of some bills of devices in regions; a tax is spread over the lines that it is on."""
-    return added_up(share for bill in bills for share in _of_bill(bill, region_of.get(bill.device_id, "")))
+def revenue_of(bills: Sequence[pb.Invoice], region_of: Mapping[str, str]) -> tuple[RevenueShare, ...]:
+    """The shares of the bills of an invoice, of devices in regions; a tax is spread over the lines that it is on."""
+    return added_up(_shares(bills, region_of))
 
 
-def _of_bill(bill: pb.Invoice, region: str) -> Iterator[RevenueShare]:
-    for rate in dict.fromkeys(line.tax_percent.value for line in bill.lines):
-        lines = [line for line in bill.lines if line.tax_percent.value == rate]
-        tax_coins = sum(_coins(tax.amount) for tax in bill.taxes if Decimal(tax.percent.value) == Decimal(rate or 0))
-        net = [_coins(line.amount) for line in lines]
-        for line, net_coins, of_tax in zip(lines, net, spread(tax_coins, net), strict=True):
+def _shares(bills: Sequence[pb.Invoice], region_of: Mapping[str, str]) -> Iterator[RevenueShare]:
+    taxes = account_taxes(bills)
+    taxed: dict[Decimal, list[tuple[str, pb.InvoiceLine]]] = {}
+    for bill in bills:
+        for line in bill.lines:
+            rate = Decimal(line.tax_percent.value or 0)
+            taxed.setdefault(rate, []).append((region_of.get(bill.device_id, ""), line))
+    for rate, lines in taxed.items():
+        net = [_coins(line.amount) for _, line in lines]
+        for (region, line), net_coins, tax_coins in zip(lines, net, spread(taxes.get(rate, 0), net), strict=True):
             kind = _KINDS.get(line.kind, RevenueKind.OTHER)
-            yield RevenueShare(region, line.tariff_id, kind, net_coins, of_tax, _milliwatt_hours(line))
+            yield RevenueShare(region, line.tariff_id, kind, net_coins, tax_coins, _milliwatt_hours(line))
 
 
 def _milliwatt_hours(line: pb.InvoiceLine) -> int:

@@ -172,7 +172,8 @@ class ExportMode(Enum):
 class ExportTerms:
     """How export counts, and its prices; with period netting those of what is still kept at the true-up.
 
-    The true-up is the end of the billing month that begins in `true_up_month`, 1 to 12.
+    The true-up is the end of the billing month that begins in `true_up_month`, 1 to 12; of a month that is billed in
+    parts it is the end of the part that the calendar month ends in.
     """
 
     mode: ExportMode

@@ -24,6 +24,44 @@ class TariffAssignment:
         return self.device_id or (f"site:{self.site_id}" if self.site_id else f"group:{self.group_id}")
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Who says that an assignment was wrong, and why."""
+
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentVersion:
+    """What was said at `create_ms` (UTC milliseconds) of who has which tariff from an instant on.
+
+    The first one of a scope and start has the number 1; the greatest number counts. A cancelled one says that there is
+    no assignment. `correction` is None of what corrects nothing.
+    """
+
+    assignment: TariffAssignment
+    number: int
+    create_ms: int
+    is_cancelled: bool = False
+    correction: Correction | None = None
+
+
+def counting(versions: Iterable[AssignmentVersion], as_of_ms: int | None = None) -> list[TariffAssignment]:
+    """The assignments that count, by start: of each scope and start the newest version, unless that cancels it.
+
+    As of an instant, UTC milliseconds, of what had been said by then.
+    """
+    newest: dict[tuple[str, int], AssignmentVersion] = {}
+    for one in versions:
+        if as_of_ms is None or one.create_ms <= as_of_ms:
+            key = (one.assignment.scope, one.assignment.start_ms)
+            if key not in newest or newest[key].number < one.number:
+                newest[key] = one
+    found = [one.assignment for one in newest.values() if not one.is_cancelled]
+    return sorted(found, key=lambda one: one.start_ms)
+
+
 def scopes_of(device_id: str, site_id: str, group_ids: Iterable[str]) -> list[str]:
     """The scopes that may assign a tariff to a device."""
     sites = [TariffAssignment("", "", 0, site_id=site_id)] if site_id else []

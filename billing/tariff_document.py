@@ -7,7 +7,7 @@ from energy.billing.v1 import tariff_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from billing.tariff import Tariff
-from billing.tariff_assignment import TariffAssignment
+from billing.tariff_assignment import AssignmentVersion, Correction, TariffAssignment
 from billing.tariff_codec import tariff_from_message, tariff_message
 from common.instants import datetime_from_ms, datetime_to_ms
 
@@ -31,26 +31,45 @@ def tariff_from_document(document: Mapping[str, Any]) -> tuple[Tariff, int]:
     return tariff_from_message(message), datetime_to_ms(document["create_time"])
 
 
-def assignment_to_document(assignment: TariffAssignment, create_time_ms: int) -> dict[str, Any]:
-    """The document of an assignment; its id says for whom and from when on, so that there is one."""
-    return {
-        "_id": f"{assignment.scope}@{assignment.start_ms}",
+def assignment_key(assignment: TariffAssignment, number: int) -> str:
+    """The id of a version of an assignment: for whom, from when on, and which, so that there is one."""
+    first = f"{assignment.scope}@{assignment.start_ms}"
+    return first if number == 1 else f"{first}#{number}"
+
+
+def assignment_to_document(version: AssignmentVersion) -> dict[str, Any]:
+    """The document of a version of an assignment."""
+    assignment, correction = version.assignment, version.correction
+    document = {
+        "_id": assignment_key(assignment, version.number),
         "scope": assignment.scope,
         "device_id": assignment.device_id,
         "site_id": assignment.site_id,
         "group_id": assignment.group_id,
         "tariff_id": assignment.tariff_id,
         "start_time": datetime_from_ms(assignment.start_ms),
-        "create_time": datetime_from_ms(create_time_ms),
+        "create_time": datetime_from_ms(version.create_ms),
+        "number": version.number,
+        "is_cancelled": version.is_cancelled,
     }
+    if correction is not None:
+        document["correction"] = {"actor": correction.actor, "reason": correction.reason}
+    return document
 
 
-def assignment_from_document(document: Mapping[str, Any]) -> TariffAssignment:
-    """The assignment of a document; the inverse of `assignment_to_document`."""
-    return TariffAssignment(
-        device_id=document["device_id"],
-        tariff_id=document["tariff_id"],
-        start_ms=datetime_to_ms(document["start_time"]),
-        site_id=document["site_id"],
-        group_id=document["group_id"],
+def assignment_from_document(document: Mapping[str, Any]) -> AssignmentVersion:
+    """The version of a document; the inverse of `assignment_to_document`, and of those before there were versions."""
+    correction = document.get("correction")
+    return AssignmentVersion(
+        assignment=TariffAssignment(
+            device_id=document["device_id"],
+            tariff_id=document["tariff_id"],
+            start_ms=datetime_to_ms(document["start_time"]),
+            site_id=document["site_id"],
+            group_id=document["group_id"],
+        ),
+        number=document.get("number", 1),
+        create_ms=datetime_to_ms(document["create_time"]),
+        is_cancelled=document.get("is_cancelled", False),
+        correction=None if correction is None else Correction(correction["actor"], correction["reason"]),
     )

@@ -8,9 +8,10 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from billing.billing_month import BillingMonth
-from billing.price_timeline import TariffSegment
+from billing.price_timeline import TariffSegment, tariff_id_at
 from billing.rated_line import Quarter
 from billing.tariff import IntervalCrossing, Tariff
+from billing.tariff_assignment import TariffAssignment
 from common.errors import IntervalCrossesPrice
 
 
@@ -28,7 +29,7 @@ class TariffMonth:
     """What one tariff prices of a billing month.
 
     `days` is how long it prices them, in local days and parts of them; `begun_days` how many of them begin under it.
-    `is_left` is true when another tariff follows within the month.
+    `is_left` is true when it holds no longer at the end of the month.
     """
 
     tariff: Tariff
@@ -45,9 +46,15 @@ class TariffMonth:
 
 
 def tariff_months(
-    months: Iterable[BillingMonth], timeline: Sequence[TariffSegment], quarters: Sequence[Quarter]
+    months: Iterable[BillingMonth],
+    timeline: Sequence[TariffSegment],
+    quarters: Sequence[Quarter],
+    assignments: Sequence[TariffAssignment],
 ) -> list[TariffMonth]:
-    """Everything that is to be rated, by time. Each quarter-hour must lie within its price."""
+    """Everything that is to be rated, by time. Each quarter-hour must lie within its price.
+
+    The `assignments` say which tariff follows, also after the last of the months.
+    """
     starts_ms = [quarter.start_ms for quarter in quarters]
     found: list[TariffMonth] = []
     for month in months:
@@ -58,7 +65,8 @@ def tariff_months(
                 priced = quarters[bisect_left(starts_ms, start_ms) : bisect_left(starts_ms, end_ms)]
                 group = groups.setdefault(segment.tariff.tariff_id, [])
                 group.append(PricedQuarters(segment, priced, start_ms, end_ms))
-        found += [_tariff_month(month, priced) for priced in groups.values()]
+        following_id = tariff_id_at(assignments, month.end_ms)
+        found += [_tariff_month(month, priced, following_id) for priced in groups.values()]
     return found
 
 
@@ -110,7 +118,7 @@ def _split(quarter: Quarter, at_ms: int) -> tuple[Quarter, Quarter]:
     )
 
 
-def _tariff_month(month: BillingMonth, priced: Sequence[PricedQuarters]) -> TariffMonth:
+def _tariff_month(month: BillingMonth, priced: Sequence[PricedQuarters], following_id: str) -> TariffMonth:
     tariff = priced[0].segment.tariff
     return TariffMonth(
         tariff=tariff,
@@ -121,7 +129,7 @@ def _tariff_month(month: BillingMonth, priced: Sequence[PricedQuarters]) -> Tari
             bisect_left(month.day_starts_ms, one.end_ms) - bisect_left(month.day_starts_ms, one.start_ms)
             for one in priced
         ),
-        is_left=priced[-1].end_ms < month.end_ms,
+        is_left=following_id != tariff.tariff_id,
     )
 
 

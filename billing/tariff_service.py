@@ -8,6 +8,8 @@ from collections.abc import Callable
 from energy.billing.v1.tariff_service_pb2 import (
     AssignTariffRequest,
     AssignTariffResponse,
+    CancelTariffAssignmentRequest,
+    CancelTariffAssignmentResponse,
     CreateTariffRequest,
     CreateTariffResponse,
     EstimateCostRequest,
@@ -18,11 +20,20 @@ from energy.billing.v1.tariff_service_pb2 import (
     GetTariffAnalyticsResponse,
     GetTariffRequest,
     GetTariffResponse,
+    ListTariffAssignmentsRequest,
+    ListTariffAssignmentsResponse,
     ListTariffsRequest,
     ListTariffsResponse,
 )
 
 from billing.answers import Answers
+from billing.assignment_codec import (
+    correction_of,
+    required_correction,
+    scope_of,
+    version_message,
+    version_messages,
+)
 from billing.bill_maker import BillMaker
 from billing.cost_estimate import estimate, even_period, even_quarters
 from billing.device_prices import HORIZON_MS, DevicePrices
@@ -135,11 +146,34 @@ class TariffService(PriceMethods):
             await self._registry.find(assignment.device_id)
         if assignment.tariff_id:
             await self._store.get(assignment.tariff_id)
-        await self._store.assign(assignment, self._clock())
-        concerned = self._priced_by(assignment)
-        await self._price_cache.drop(concerned)
-        await self._answers.end(concerned)
+        await self._store.assign(assignment, self._clock(), correction_of(request))
+        await self._forget_answers(assignment)
         return AssignTariffResponse(assignment=assignment_message(assignment))
+
+    async def CancelTariffAssignment(
+        self, request: CancelTariffAssignmentRequest, context: Context
+    ) -> CancelTariffAssignmentResponse:
+        """Takes an assignment back; it stays on record."""
+        assignment, correction = assignment_from_message(request.assignment), required_correction(request)
+        version = await self._store.cancel(assignment, self._clock(), correction)
+        await self._forget_answers(assignment)
+        return CancelTariffAssignmentResponse(version=version_message(version, superseded=False))
+
+    async def ListTariffAssignments(
+        self, request: ListTariffAssignmentsRequest, context: Context
+    ) -> ListTariffAssignmentsResponse:
+        """Lists all that was ever assigned to a device, site or group."""
+        scope = scope_of(request)
+        size = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM)
+        filters = {"scope": scope}
+        after = (decode_token(request.page_token, filters) or {"after": [-1, 0]}).get("after")
+        if not isinstance(after, list):
+            raise PageTokenInvalid
+        found = version_messages(await self._store.versions(scope))
+        left = [(place, message) for place, message in found if place > tuple(after)]
+        more = encode_token({"after": left[size - 1][0]}, filters) if len(left) > size else ""
+        versions = [message for _, message in left[:size]]
+        return ListTariffAssignmentsResponse(versions=versions, next_page_token=more)
 
     async def GetCurrentPrice(self, request: GetCurrentPriceRequest, context: Context) -> GetCurrentPriceResponse:
         """Finds the price of an instant and the span in which it holds."""
@@ -155,6 +189,11 @@ class TariffService(PriceMethods):
         answer = price_answer(segment, instant_ms + HORIZON_MS)
         await self._price_cache.put(device_id, word, answer.SerializeToString(), segment.end_ms - instant_ms)
         return answer
+
+    async def _forget_answers(self, assignment: TariffAssignment) -> None:
+        concerned = self._priced_by(assignment)
+        await self._price_cache.drop(concerned)
+        await self._answers.end(concerned)
 
     def _priced_by(self, assignment: TariffAssignment) -> list[str]:
         """The devices that an assignment may concern, as far as they are known here."""

@@ -2,22 +2,31 @@
 
 import asyncio
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from billing.device_registry import RegisteredDevice
 from billing.tariff import Tariff
-from billing.tariff_assignment import TariffAssignment, effective_assignments, scopes_of
+from billing.tariff_assignment import (
+    AssignmentVersion,
+    Correction,
+    TariffAssignment,
+    counting,
+    effective_assignments,
+    scopes_of,
+)
 from billing.tariff_document import (
     assignment_from_document,
     assignment_to_document,
     tariff_from_document,
     tariff_to_document,
 )
-from common.errors import TariffAssignmentConflict, TariffExists, TariffNotFound
-from common.instants import datetime_to_ms
+from common.errors import TariffAssignmentConflict, TariffAssignmentNotFound, TariffExists, TariffNotFound
+from common.instants import datetime_from_ms
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 10_000
@@ -75,19 +84,58 @@ class TariffStore:
         cursor = self._tariffs.find({"key": {"$gt": after}}).sort("key", ASCENDING).limit(limit)
         return [tariff_from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
 
-    async def assign(self, assignment: TariffAssignment, create_time_ms: int) -> None:
+    async def assign(
+        self, assignment: TariffAssignment, create_time_ms: int, correction: Correction | None = None
+    ) -> None:
         """Keeps an assignment; doing it again changes nothing.
+
+        With a correction it takes the place of another one from the same instant, which stays on record.
 
         Raises:
             TariffAssignmentConflict: another tariff is assigned to the same from the same instant.
         """
-        document = assignment_to_document(assignment, create_time_ms)
-        try:
-            await self._assignments.insert_one(document)
-        except DuplicateKeyError:
-            kept = await self._assignments.find_one({"_id": document["_id"]}, max_time_ms=_READ_TIMEOUT_MS)
-            if kept is not None and kept["tariff_id"] != assignment.tariff_id:
-                raise TariffAssignmentConflict(assignment.scope, kept["tariff_id"], assignment.start_ms) from None
+        version = AssignmentVersion(assignment, 1, create_time_ms, correction=correction)
+        while not await self._add(version):
+            kept = (await self.versions(assignment.scope, assignment.start_ms))[-1]
+            if not kept.is_cancelled:
+                if kept.assignment.tariff_id == assignment.tariff_id:
+                    return
+                if correction is None:
+                    raise TariffAssignmentConflict(assignment.scope, kept.assignment.tariff_id, assignment.start_ms)
+            version = replace(version, number=kept.number + 1)
+
+    async def cancel(
+        self, assignment: TariffAssignment, create_time_ms: int, correction: Correction
+    ) -> AssignmentVersion:
+        """Says that an assignment counts no more; doing it again changes nothing.
+
+        Raises:
+            TariffAssignmentNotFound: nothing is assigned to the same from the same instant.
+            TariffAssignmentConflict: another tariff is.
+        """
+        while True:
+            versions = await self.versions(assignment.scope, assignment.start_ms)
+            if not versions:
+                raise TariffAssignmentNotFound(assignment.scope, assignment.start_ms)
+            kept = versions[-1]
+            if kept.assignment.tariff_id != assignment.tariff_id:
+                raise TariffAssignmentConflict(assignment.scope, kept.assignment.tariff_id, assignment.start_ms)
+            if kept.is_cancelled:
+                return kept
+            version = AssignmentVersion(
+                assignment, kept.number + 1, create_time_ms, is_cancelled=True, correction=correction
+            )
+            if await self._add(version):
+                return version
+
+    async def versions(self, scope: str, start_ms: int | None = None) -> list[AssignmentVersion]:
+        """All that was ever said of a scope, from one start (UTC milliseconds) on or any, by start and number."""
+        query: dict[str, Any] = {"scope": scope}
+        if start_ms is not None:
+            query["start_time"] = datetime_from_ms(start_ms)
+        cursor = self._assignments.find(query).sort("start_time", ASCENDING).max_time_ms(_READ_TIMEOUT_MS)
+        found = [assignment_from_document(document) async for document in cursor]
+        return sorted(found, key=lambda one: (one.assignment.start_ms, one.number))
 
     async def assignments(self, device: RegisteredDevice, as_of_ms: int | None = None) -> list[TariffAssignment]:
         """Which tariffs a device has had and has, by start, whether its own or those of its site or groups.
@@ -95,27 +143,22 @@ class TariffStore:
         As of an instant, epoch milliseconds, by the assignments that were made by then.
         """
         scopes = scopes_of(device.device_id, device.site_id, device.group_ids)
-        found = await asyncio.gather(*(self._of_scope(scope, as_of_ms) for scope in scopes))
-        return effective_assignments(device.device_id, chain.from_iterable(found))
+        # One range of the index a question: for several at once not every server goes by it.
+        found = await asyncio.gather(*(self.versions(scope) for scope in scopes))
+        return effective_assignments(device.device_id, counting(chain.from_iterable(found), as_of_ms))
 
     async def latest(self, before_ms: int) -> dict[str, TariffAssignment]:
         """The assignment that began last in each scope before an instant, epoch milliseconds: reads all there are."""
         cursor = self._assignments.find({}).sort([("scope", ASCENDING), ("start_time", ASCENDING)])
-        found: dict[str, TariffAssignment] = {}
-        async for document in cursor.max_time_ms(_SCAN_TIMEOUT_MS):
-            assignment = assignment_from_document(document)
-            if assignment.start_ms < before_ms:
-                found[assignment.scope] = assignment
-        return found
+        versions = [assignment_from_document(document) async for document in cursor.max_time_ms(_SCAN_TIMEOUT_MS)]
+        return {one.scope: one for one in counting(versions) if one.start_ms < before_ms}
 
-    async def _of_scope(self, scope: str, as_of_ms: int | None) -> list[TariffAssignment]:
-        # One range of the index a question: for several at once not every server goes by it.
-        cursor = self._assignments.find({"scope": scope}).sort("start_time", ASCENDING)
-        return [
-            assignment_from_document(document)
-            async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)
-            if as_of_ms is None or datetime_to_ms(document["create_time"]) <= as_of_ms
-        ]
+    async def _add(self, version: AssignmentVersion) -> bool:
+        try:
+            await self._assignments.insert_one(assignment_to_document(version))
+        except DuplicateKeyError:
+            return False
+        return True
 
     async def _fetch(self, tariff_ids: Collection[str]) -> dict[str, tuple[Tariff, int]]:
         known = {tariff_id: self._cached[tariff_id] for tariff_id in tariff_ids if tariff_id in self._cached}

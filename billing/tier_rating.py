@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import repeat
 from typing import NamedTuple
 
-from billing.rated_line import Quarter
+from billing.rated_line import NO_READINGS, Quarter, ReadingCounts
 from billing.tariff import Price, TierAllowance, TierCounter, TierRules, TierVolume
 from billing.tariff_month import PricedQuarters, TariffMonth
 
@@ -21,12 +21,20 @@ class EnergyTotal:
     milliwatt_hours: int = 0
     reading_count: int = 0
     estimated_reading_count: int = 0
+    edited_reading_count: int = 0
 
-    def add(self, milliwatt_hours: int, reading_count: int, estimated_reading_count: int) -> None:
+    @property
+    def counts(self) -> ReadingCounts:
+        """How many readings these are."""
+        return self.reading_count, self.estimated_reading_count, self.edited_reading_count
+
+    def add(self, milliwatt_hours: int, counts: ReadingCounts) -> None:
         """Takes in more."""
         self.milliwatt_hours += milliwatt_hours
+        reading_count, estimated_reading_count, edited_reading_count = counts
         self.reading_count += reading_count
         self.estimated_reading_count += estimated_reading_count
+        self.edited_reading_count += edited_reading_count
 
 
 class PriceTier(NamedTuple):
@@ -65,14 +73,14 @@ class _Tiers:
         tier = bisect_right(self.bounds, used)
         return tier == len(self.bounds) or used + energy <= self.bounds[tier]
 
-    def add(self, used: int, energy: int, reading_count: int, estimated_reading_count: int) -> None:
+    def add(self, used: int, energy: int, counts: ReadingCounts) -> None:
         """Takes in energy that follows `used` before it; its readings count in the lowest tier that it lies in.
 
         An amount itself is in the lower tier.
         """
         for tier, part in _split(self.bounds, used, energy):
-            self.total(tier).add(part, reading_count, estimated_reading_count)
-            reading_count = estimated_reading_count = 0
+            self.total(tier).add(part, counts)
+            counts = NO_READINGS
 
 
 def _split(bounds: Sequence[int], used: int, energy: int) -> Iterator[tuple[int, int]]:
@@ -94,8 +102,7 @@ def energy_by_tier(rated: TariffMonth, billable: Billable) -> Totals:
     totals: defaultdict[PriceTier, EnergyTotal] = defaultdict(EnergyTotal)
     before: Quarter | None = None
     for tier, quarter, energy in parts_by_tier(rated, billable):
-        counts = (0, 0) if quarter is before else (quarter.reading_count, quarter.estimated_reading_count)
-        totals[tier].add(energy, *counts)
+        totals[tier].add(energy, NO_READINGS if quarter is before else quarter.counts)
         before = quarter
     return totals
 
@@ -140,16 +147,11 @@ def _walk(rated: TariffMonth, billable: Billable) -> Totals:
             continue
         energy_in_all = sum(energy for energy, _ in counted)
         if of_price.is_within_a_tier(used[counter], energy_in_all):
-            of_price.add(
-                used[counter],
-                energy_in_all,
-                sum(quarter.reading_count for _, quarter in counted),
-                sum(quarter.estimated_reading_count for _, quarter in counted),
-            )
+            of_price.add(used[counter], energy_in_all, _counts([quarter for _, quarter in counted]))
             used[counter] += energy_in_all
         else:
             for energy, quarter in counted:
-                of_price.add(used[counter], energy, quarter.reading_count, quarter.estimated_reading_count)
+                of_price.add(used[counter], energy, quarter.counts)
                 used[counter] += energy
     return {
         PriceTier(price, tier): of_price.totals[tier]
@@ -164,11 +166,10 @@ def sums_by_tier(rated: TariffMonth, sums: Mapping[Price, EnergyTotal]) -> Total
     found: Totals = {}
     for price, total in sums.items():
         of_price = _Tiers(_bounds(price, rules, rated))
-        counts = (total.reading_count, total.estimated_reading_count)
         if rules.volume is TierVolume.WHOLE:
-            of_price.total(bisect_left(of_price.bounds, total.milliwatt_hours)).add(total.milliwatt_hours, *counts)
+            of_price.total(bisect_left(of_price.bounds, total.milliwatt_hours)).add(total.milliwatt_hours, total.counts)
         else:
-            of_price.add(0, total.milliwatt_hours, *counts)
+            of_price.add(0, total.milliwatt_hours, total.counts)
         found |= {PriceTier(price, tier): of_price.totals[tier] for tier in sorted(of_price.totals)}
     return found
 
@@ -184,6 +185,14 @@ def _counted(rated: TariffMonth) -> Iterator[tuple[PricedQuarters, Iterable[_Cou
             yield one, [(bisect_right(days, quarter.start_ms), name) for quarter in one.quarters]
         else:
             yield one, repeat((0, name), len(one.quarters))
+
+
+def _counts(quarters: Sequence[Quarter]) -> ReadingCounts:
+    return (
+        sum(quarter.reading_count for quarter in quarters),
+        sum(quarter.estimated_reading_count for quarter in quarters),
+        sum(quarter.edited_reading_count for quarter in quarters),
+    )
 
 
 def _whole_totals(rated: TariffMonth, billable: Billable) -> Mapping[_Counter, int]:

@@ -43,7 +43,7 @@ class TariffExists(MeshError):
 
 
 class TariffNotAssigned(MeshError):
-    """Expected: no tariff is assigned to the device for some part of the period."""
+    """Expected: no tariff is assigned to the device for a reading of the period."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "TARIFF_NOT_ASSIGNED"
@@ -68,6 +68,21 @@ class TariffAssignmentConflict(MeshError):
         super().__init__(
             f"{scope!r} is assigned the tariff {tariff_id!r} from {start_time}",
             metadata={"scope": scope, "tariff_id": tariff_id, "start_time": start_time},
+            resource=Resource(_ASSIGNMENT, scope),
+        )
+
+
+class TariffAssignmentNotFound(MeshError):
+    """Expected: nothing is assigned to the device, site or group from this instant on."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "TARIFF_ASSIGNMENT_NOT_FOUND"
+
+    def __init__(self, scope: str, start_time_ms: int) -> None:
+        start_time = rfc3339(start_time_ms)
+        super().__init__(
+            f"nothing is assigned to {scope!r} from {start_time} on",
+            metadata={"scope": scope, "start_time": start_time},
             resource=Resource(_ASSIGNMENT, scope),
         )
 

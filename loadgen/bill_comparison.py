@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -30,9 +30,15 @@ class ComputedBill:
 
 
 def comparison_lines(
-    stated: StatedBill, computed: ComputedBill, stated_days: tuple[date, date] | None
+    stated: StatedBill,
+    computed: ComputedBill,
+    stated_days: tuple[date, date] | None,
+    costs: Sequence[Decimal] = (),
 ) -> Iterator[str]:
-    """The comparison for a person; `stated_days` are the local days of the stated period, None where it has none."""
+    """The comparison for a person; `stated_days` are the local days of the stated period, None where it has none.
+
+    `costs` are what the file says that the intervals of the stated period cost.
+    """
     code = computed.currency_code
     energy = _energy(computed.energy_kwh)
     yield f"  computed for {computed.first} up to {computed.end}: {_money(computed.total)} {code}, {energy} kWh"
@@ -51,6 +57,7 @@ def comparison_lines(
         yield f"    period: the file has readings of {first} up to {end} only"
     if not met:
         yield from _causes(stated, computed, difference)
+        yield from _rounding(stated, costs, code)
 
 
 def _met(stated: StatedBill, computed: ComputedBill) -> str:
@@ -106,6 +113,15 @@ def _causes(stated: StatedBill, computed: ComputedBill, difference: Decimal) -> 
         if energy
     ]
     yield f"    price: {known}; mean with all charges: {', '.join(means) or 'no energy'}"
+
+
+def _rounding(stated: StatedBill, costs: Sequence[Decimal], currency_code: str) -> Iterator[str]:
+    """Whether the stated amount is what comes out where each interval is rounded by itself."""
+    exact = sum(costs, Decimal(0))
+    rounded = sum((round_half_up(cost, currency_code) for cost in costs), Decimal(0))
+    if costs and rounded == stated.amount != exact:
+        told = f"the stated bill is the sum of the costs of {len(costs):,} intervals, each rounded by itself"
+        yield f"    rounding: {told}; not rounded they come to {_money(exact)} {currency_code}"
 
 
 def _money(amount: Decimal) -> str:

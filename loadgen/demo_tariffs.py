@@ -14,7 +14,7 @@ from energy.billing.v1.tariff_pb2 import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from energy.billing.v1.tariff_service_pb2 import AssignTariffRequest, CreateTariffRequest
+from energy.billing.v1.tariff_service_pb2 import AssignmentCorrection, AssignTariffRequest, CreateTariffRequest
 from energy.billing.v1.tariff_service_pb2_grpc import TariffServiceStub
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
@@ -65,8 +65,17 @@ async def create_tariffs(billing: grpc.aio.Channel) -> None:
         await tariffs.CreateTariff(CreateTariffRequest(tariff=tariff), timeout=UNARY_TIMEOUT_SECONDS)
 
 
-async def assign_tariff(billing: grpc.aio.Channel, tariff_id: str, device_ids: Iterable[str], *, start_ms: int) -> None:
+async def assign_tariff(
+    billing: grpc.aio.Channel,
+    tariff_id: str,
+    device_ids: Iterable[str],
+    *,
+    start_ms: int,
+    correction: AssignmentCorrection | None = None,
+) -> None:
     """Prices the devices by the tariff from an instant on; doing it again changes nothing.
+
+    With a correction the tariff takes the place of another one from the same instant on.
 
     Raises:
         grpc.aio.AioRpcError: a call failed.
@@ -76,7 +85,8 @@ async def assign_tariff(billing: grpc.aio.Channel, tariff_id: str, device_ids: I
     await in_parallel(
         tariffs.AssignTariff(
             AssignTariffRequest(
-                assignment=TariffAssignment(device_id=device_id, tariff_id=tariff_id, start_time=start_time)
+                assignment=TariffAssignment(device_id=device_id, tariff_id=tariff_id, start_time=start_time),
+                correction=correction,
             ),
             timeout=UNARY_TIMEOUT_SECONDS,
         )

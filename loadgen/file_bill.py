@@ -9,7 +9,7 @@ from pathlib import Path
 
 from energy.billing.v1.invoice_pb2 import Invoice
 from energy.billing.v1.tariff_pb2 import INTERVAL_CROSSING_SPLIT
-from energy.billing.v1.tariff_service_pb2 import CreateTariffRequest
+from energy.billing.v1.tariff_service_pb2 import AssignmentCorrection, CreateTariffRequest
 from energy.billing.v1.tariff_service_pb2_grpc import TariffServiceStub
 from google.type.money_pb2 import Money
 
@@ -27,6 +27,8 @@ from loadgen.replay import ReplayedMeter
 from loadgen.stated_bills import compared_lines, earliest_start_ms
 
 _ARRIVAL_SECONDS = 60.0
+# Whoever bills the same file by another tariff means the newest one; the others stay on record.
+_CORRECTION = AssignmentCorrection(actor="loadgen bill", reason="billed again by another tariff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ async def bill_file(usage: Path, tariff_file: TariffFile, meter: ReplayedMeter, 
         tariffs = TariffServiceStub(channel)
         await tariffs.CreateTariff(CreateTariffRequest(tariff=found.tariff), timeout=UNARY_TIMEOUT_SECONDS)
         start_ms = earliest_start_ms(replay, days.time_zone, days.start_ms)
-        await assign_tariff(channel, found.tariff.tariff_id, [device_id], start_ms=start_ms)
+        await assign_tariff(channel, found.tariff.tariff_id, [device_id], start_ms=start_ms, correction=_CORRECTION)
         invoice = await preview_invoice(channel, device_id, days.first, days.end)
+        found.remarks += found.remarks_on(account.start_ms, account.end_ms)
         lines = [f"tariff {found.tariff.tariff_id}: {found.tariff.display_name}", *bill_lines(found, invoice)]
         lines += [line async for line in compared_lines(channel, replay, invoice)]
     sending.output.write("\n".join(lines) + "\n")

@@ -50,7 +50,7 @@ async def compared_lines(billing: grpc.aio.Channel, replay: Replay, invoice: Inv
                 yield f"  no bill of these days: {reason_of(error)}, {error.details()}"
                 continue
         computed = await _computed(billing, replay, own)
-        for line in comparison_lines(bill, computed, None if days is None else (days.first, days.end)):
+        for line in comparison_lines(bill, computed, None if days is None else (days.first, days.end), costs):
             yield line
     if len(stated.bills) > _MOST_BILLS:
         yield f"and {len(stated.bills) - _MOST_BILLS:,} more bills stated in the file, not compared"
@@ -87,15 +87,17 @@ async def _computed(billing: grpc.aio.Channel, replay: Replay, invoice: Invoice)
     usage = await UsageServiceStub(billing).SummarizeUsage(request, timeout=SLOW_TIMEOUT_SECONDS)
     energy = Decimal(milliwatt_hours(usage.total.import_kwh)).scaleb(_MILLIWATT_HOURS_EXPONENT)
     account = replay.account
-    reach = LocalDays.around(account.start_ms, account.end_ms, invoice.time_zone)
-    is_covered = reach.first <= first and end <= reach.end
+    # Each by itself: days around both would be cut to the longest bill, and files may reach further.
+    reach_first = LocalDays.around(account.start_ms, account.start_ms + 1, invoice.time_zone).first
+    reach_end = LocalDays.around(account.end_ms - 1, account.end_ms, invoice.time_zone).end
+    is_covered = reach_first <= first and end <= reach_end
     return ComputedBill(
         first,
         end,
         to_decimal(invoice.total),
         invoice.currency_code,
         energy,
-        None if is_covered else (reach.first, reach.end),
+        None if is_covered else (reach_first, reach_end),
     )
 
 

@@ -14,6 +14,7 @@ from loadgen.files.urdb_windows import ALL_MONTHS, all_day, windows_of
 _WINDOW_MINUTES = 15
 # The ratchet of a rate looks back over the year before the month.
 _RATCHET_MONTHS = 11
+_YEAR_MONTHS = 12
 
 
 def add_demand(rate: UrdbRate, tariff: pb.Tariff, money: Callable[[Decimal, str], Money], remarks: list[str]) -> None:
@@ -78,12 +79,23 @@ def _price(rate: UrdbRate, tiers: Sequence[UrdbTier], place: str) -> Decimal:
 
 def _ratchet(rate: UrdbRate) -> tuple[Decimal, int] | None:
     """The share of an earlier demand that is billed at least, per cent, and over how many months it is looked for."""
-    share, months = rate.number("lookbackpercent"), rate.number("lookbackrange")
-    if share and months:
-        return share * 100, int(months)
+    share = rate.number("lookbackpercent")
+    if share:
+        return share * 100, _lookback_months(rate)
     shares = set(rate.numbers("demandratchetpercentage"))
     if not any(shares):
         return None
     if len(shares) > 1:
         raise rate.wrong("demandratchetpercentage", "differs from month to month, which is not taken")
     return shares.pop() * 100, _RATCHET_MONTHS
+
+
+def _lookback_months(rate: UrdbRate) -> int:
+    """How many months the demand is looked for in: all of a range, or of the year where months are named."""
+    named = rate.switches("lookbackmonths", _YEAR_MONTHS)
+    if any(named) and not all(named):
+        raise rate.wrong("lookbackmonths", "names some months of the year only, which is not taken")
+    months = rate.number("lookbackrange")
+    if not months and not any(named):
+        raise rate.wrong("lookbackpercent", "has neither lookbackrange nor lookbackmonths beside it")
+    return int(months) if months else _RATCHET_MONTHS

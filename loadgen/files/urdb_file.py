@@ -80,6 +80,18 @@ class UrdbRate:
             return []
         return [self._number(value, f"{name}[{index}]") for index, value in enumerate(self._list(name))]
 
+    def switches(self, name: str, length: int) -> list[bool]:
+        """The yes or no of each entry of a list, also as 1 and 0; none without it."""
+        if not self.has(name):
+            return []
+        values = self._list(name)
+        if len(values) != length:
+            raise self.wrong(name, f"has {len(values)} entries, must have {length}")
+        for index, value in enumerate(values):
+            if value not in (0, 1):
+                raise self.wrong(f"{name}[{index}]", f"is {value!r}, must be true or false")
+        return [bool(value) for value in values]
+
     def periods(self, name: str) -> list[list[UrdbTier]]:
         """The tiers of each period of a structure, none without it."""
         if not self.has(name):

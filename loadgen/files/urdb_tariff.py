@@ -16,6 +16,7 @@ from google.type.money_pb2 import Money
 
 from common.money import from_decimal
 from loadgen.files.urdb_demand import add_demand
+from loadgen.files.urdb_export import ExportPrices, add_export
 from loadgen.files.urdb_file import UrdbRate, UrdbTier
 from loadgen.files.urdb_windows import windows_of
 
@@ -53,11 +54,23 @@ class UrdbChoices:
 
 @dataclass(slots=True)
 class UrdbTariff:
-    """The tariff, from when on the rate holds (None: it does not say), and what a person should know of both."""
+    """The tariff, from when and until when the rate holds (None: it does not say), and what a person should know."""
 
     tariff: pb.Tariff
     start: datetime | None
+    end: datetime | None = None
     remarks: list[str] = field(default_factory=list)
+
+    def remarks_on(self, usage_start_ms: int, usage_end_ms: int) -> list[str]:
+        """What a person should know beside where usage of [start, end), epoch milliseconds, is billed by it."""
+        found = []
+        if self.start is not None and usage_start_ms < self.start.timestamp() * 1000:
+            found.append(
+                f"the rate holds from {self.start.date()} on, and there is usage before; it is billed by it too"
+            )
+        if self.end is not None and usage_end_ms > self.end.timestamp() * 1000:
+            found.append(f"the rate ended on {self.end.date()}, and there is usage after; it is billed by it too")
+        return found
 
 
 def urdb_tariff(rate: UrdbRate, choices: UrdbChoices) -> UrdbTariff:
@@ -74,6 +87,7 @@ def urdb_tariff(rate: UrdbRate, choices: UrdbChoices) -> UrdbTariff:
             tax_percent=DecimalMessage(value=f"{choices.tax_percent:f}"),
         ),
         _instant(rate, "startdate"),
+        _instant(rate, "enddate"),
     )
     importer = _Importer(rate, choices, found)
     importer.energy()
@@ -164,9 +178,12 @@ class _Importer:
 
     def charges(self) -> None:
         """Fixed and minimum charges."""
-        fixed = {"$/month": "monthly_charge", "$/day": "daily_charge"}
+        fixed = {"$/month": "monthly_charge", "$/day": "daily_charge", "$/year": "monthly_charge"}
         self._charge_of_time("fixedchargefirstmeter", "fixedchargeunits", fixed)
-        self._charge_of_time("mincharge", "minchargeunits", {"$/month": "minimum_monthly_charge"})
+        if self._rate.text("minchargeunits") == "$/year":
+            self._found.remarks.append("mincharge is not billed: it is the minimum of a year")
+        else:
+            self._charge_of_time("mincharge", "minchargeunits", {"$/month": "minimum_monthly_charge"})
         for old, name in (("fixedmonthlycharge", "monthly_charge"), ("minmonthlycharge", "minimum_monthly_charge")):
             amount = self._rate.number(old)
             if amount and not self._found.tariff.HasField(name):  # type: ignore[arg-type]
@@ -179,38 +196,35 @@ class _Importer:
         unit = self._rate.text(unit_field) or "$/month"
         if unit not in units:
             raise self._rate.wrong(unit_field, f"is {unit}, taken is {' or '.join(units)}")
+        if unit == "$/year":
+            amount = (amount / 12).quantize(_PRICE_STEP, ROUND_HALF_UP)
+            self._found.remarks.append(f"{field_} is of a year: a twelfth of it, {amount:f}, is billed a month")
         getattr(self._found.tariff, units[unit]).CopyFrom(self.money(amount, field_))
 
     def export(self) -> None:
-        """What export is paid with: the sell price of each period, or net metering where it is asked for."""
-        rules, tariff = self._rate.text("dgrules"), self._found.tariff
-        sells = [tiers[0].sell for tiers in self._energy]
-        if self._choices.net_metering_sell is not None:
-            tariff.export.mode = pb.EXPORT_MODE_PERIOD_NETTING
-            tariff.export.true_up_month = self._choices.true_up_month
-            sell = self.money(self._choices.net_metering_sell, "what is left at the true-up")
-            tariff.export.flat.price_per_kwh.CopyFrom(sell)
-        elif any(sell is not None for sell in sells):
-            tariff.export.mode = pb.EXPORT_MODE_NET_BILLING
-            prices = [
-                pb.FlatPricing(price_per_kwh=self.money(sell or Decimal(0), f"energyratestructure[{period}][0].sell"))
-                for period, sell in enumerate(sells)
-            ]
-            by_clock = self._by_clock(prices)
-            if by_clock.periods:
-                tariff.export.time_of_use.CopyFrom(by_clock)
-            else:
-                tariff.export.flat.price_per_kwh.CopyFrom(by_clock.default_price_per_kwh)
-        elif rules:
-            self._found.remarks.append(f"dgrules are {rules!r}: export is not on the bill unless its price is given")
+        """What export is paid with: see `add_export`."""
+        prices = ExportPrices(
+            [self._sell(tiers, period) for period, tiers in enumerate(self._energy)], self.money, self._by_clock
+        )
+        choices = self._choices
+        chosen = None if choices.net_metering_sell is None else (choices.net_metering_sell, choices.true_up_month)
+        add_export(self._rate, self._found.tariff, prices, chosen, self._found.remarks)
+
+    def _sell(self, tiers: Sequence[UrdbTier], period: int) -> Decimal | None:
+        sells = {tier.sell for tier in tiers}
+        if len(sells) > 1:
+            place = f"energyratestructure[{period}]"
+            raise self._rate.wrong(place, "has a sell price that differs from tier to tier, which is not taken")
+        return sells.pop()
 
     def tell(self) -> None:
         """What a person should know beside."""
         remarks = self._found.remarks
         remarks += [f"{name} is not billed: {what}" for name, what in _NOT_BILLED.items() if self._rate.has(name)]
-        end = _instant(self._rate, "enddate")
-        if end is not None:
-            remarks.append(f"the rate ended on {end.date()}")
+        if self._rate.has("supersedes"):
+            remarks.append(f"the rate takes the place of {self._rate.text('supersedes')}, which is not in the file")
+        if self._found.end is not None:
+            remarks.append(f"the rate ended on {self._found.end.date()}")
         if not self._choices.holidays and self._found.tariff.HasField("time_of_use"):
             remarks.append("no holidays are given, so every holiday counts as the day of the week it is")
         self._found.remarks = list(dict.fromkeys(remarks))

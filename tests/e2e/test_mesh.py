@@ -242,6 +242,24 @@ async def test_a_usage_file_and_a_tariff_file_are_a_bill_in_one_command(mesh: Me
     assert "note: demandreactivepowercharge is not billed" in output.getvalue()
 
 
+async def test_the_same_usage_is_billed_by_another_tariff_when_asked_for(mesh: Mesh, samples_dir: Path) -> None:
+    """With a tax of 6 % first, of 7 % then: the second assignment takes the place of the first."""
+    output = StringIO()
+
+    for percent in (6, 7):
+        code = await bill_file(
+            samples_dir / "green-button/2011-01_hourly.xml",
+            TariffFile(samples_dir / "tariffs/urdb_pge_bev-2-s.json", UrdbChoices("", tax_percent=Decimal(percent))),
+            ReplayedMeter(device_id="billed-twice", time_zone="America/Los_Angeles"),
+            Sending(mesh.environment["GATEWAY_ADDRESS"], output),
+            mesh.environment["BILLING_ADDRESS"],
+        )
+        assert code == 0
+
+    told = output.getvalue()
+    assert told.count("  tax 6 % of ") == told.count("  tax 7 % of ") == 1
+
+
 async def test_a_bill_that_the_file_states_stands_beside_the_computed_one(
     mesh: Mesh, samples_dir: Path, tmp_path: Path
 ) -> None:
@@ -270,6 +288,30 @@ async def test_a_bill_that_the_file_states_stands_beside_the_computed_one(
     causes = "    energy: the same\n    price: unknown, the file names no tariff"
     assert f"  not met: the computed bill is 17.83 USD more\n{reach}{causes}" in told
     assert told.endswith("costs stated for 216 intervals of the file: 22.05567 USD\n")
+
+
+async def test_the_stated_bill_of_a_year_of_days_is_explained_by_its_rounding(
+    mesh: Mesh, samples_dir: Path, tmp_path: Path
+) -> None:
+    """February 2014 by the two prices that its days had: the same energy, and six cents that are rounding."""
+    rates = {"energyratestructure": [[{"rate": 0.12194804}], [{"rate": 0.07946808}]]}
+    hours = {"energyweekdayschedule": [[0] * 24] * 12, "energyweekendschedule": [[1] * 24] * 12}
+    tariff = tmp_path / "rate.json"
+    tariff.write_text(json.dumps({"items": [{"label": "r", **rates, **hours}]}))
+    output = StringIO()
+
+    code = await bill_file(
+        samples_dir / "green-button/one_year_daily_with_cost.xml",
+        TariffFile(tariff, UrdbChoices("")),
+        ReplayedMeter(device_id="stated-year"),
+        Sending(mesh.environment["GATEWAY_ADDRESS"], output),
+        mesh.environment["BILLING_ADDRESS"],
+    )
+
+    told = output.getvalue()
+    assert code == 0
+    assert "  not met: the computed bill is 0.06 USD more\n    energy: the same\n" in told
+    assert "the sum of the costs of 28 intervals, each rounded by itself; not rounded they come to 67.58388 USD" in told
 
 
 def minute(device_id: str, **meter: float) -> Reading:

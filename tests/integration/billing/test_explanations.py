@@ -8,11 +8,15 @@ from zoneinfo import ZoneInfo
 
 import grpc
 import pytest
-from energy.billing.v1 import invoice_pb2, tariff_pb2
+from energy.billing.v1 import invoice_pb2, reading_quality_pb2, tariff_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
+from billing.kind_columns import LoggedReading
+from billing.observation import Value
+from billing.reading_quality import ReadingQuality
+from billing.schema import METER
 from common.energy import milliwatt_hours
 from common.instants import to_ms
 from common.money import to_decimal
@@ -127,6 +131,35 @@ async def test_each_interval_has_its_readings_and_what_they_superseded(explained
     hours = {one.start_time.ToDatetime(tzinfo=UTC).astimezone(BERLIN).hour for page in pages for one in page.intervals}
     assert superseded > 0
     assert hours == {17, 18, 19, 20}
+
+
+async def test_edits_and_what_follows_from_registers_are_among_the_readings_of_an_interval(
+    explained: Explained,
+) -> None:
+    """Both count, stand above what the device sent, and are told apart; the line counts the edits."""
+    peak_ms = START_MS + 17 * 3_600_000
+    values: list[Value] = [None] * len(METER.columns)
+    values[METER.position("import_milliwatt_hours")] = 5_000_000
+    computed = [
+        LoggedReading(METER.name, DEVICE, peak_ms + minute * 60_000, 60_000, 9, RECORD_MS, tuple(values), quality)
+        for minute, quality in ((1, ReadingQuality.EDITED), (2, ReadingQuality.REGISTER_DIFFERENCE))
+    ]
+    before = await explained.bill()
+    await explained.store.take([replace(one, record_ms=RECORD_MS) for one in segments(computed, 10, PARTITION, "own")])
+
+    bill, pages = await explained.bill(), await explained.of(2)
+
+    counting_ones = [one for one in pages[0].intervals[0].readings if not one.superseded]
+    assert [one.quality for one in counting_ones[1:3]] == [
+        reading_quality_pb2.READING_QUALITY_EDITED,
+        reading_quality_pb2.READING_QUALITY_REGISTER_DIFFERENCE,
+    ]
+    assert sum(milliwatt_hours(one.reading.meter.import_kwh) for one in counting_ones) == int(
+        Decimal(pages[0].intervals[0].kwh.value) * 1_000_000
+    )
+    assert [line.edited_reading_count for line in bill.lines] == [0, 0, 1, 0, 0]
+    assert (before.edited_reading_count, bill.edited_reading_count) == (0, 1)
+    assert before.readings_digest != bill.readings_digest == (await explained.bill()).readings_digest
 
 
 async def test_a_demand_line_is_explained_by_the_window_of_the_peak_and_a_fixed_charge_by_none(

@@ -223,17 +223,27 @@ async def test_a_period_without_readings_has_no_bill(mesh: PricingMesh) -> None:
     assert error_of(refused.value)[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "NO_READINGS")
 
 
-async def test_a_period_that_begins_without_a_tariff_has_no_bill(mesh: PricingMesh) -> None:
-    """The error names the first instant that has none."""
+async def test_who_joins_within_the_period_is_billed_from_then_on(mesh: PricingMesh) -> None:
+    """Nothing was measured before; four quarter-hours of a quarter of a kWh at 1.00, and 18 % tax."""
     await assign(mesh, "meter-berlin", flat_tariff("flat", money(1)), at("2026-01-05T12:00"))
-    mesh.readings.of_device["meter-berlin"] = steady("2026-01-05T12:00", "2026-01-05T13:00", 1)
+    mesh.readings.of_device["meter-berlin"] = steady("2026-01-05T12:00", "2026-01-05T13:00", 250_000)
+
+    invoice = await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
+
+    assert (invoice.net, invoice.total) == (money(1), money(1, 180_000_000))
+
+
+async def test_a_reading_before_the_first_tariff_has_no_price(mesh: PricingMesh) -> None:
+    """The error names its quarter-hour."""
+    await assign(mesh, "meter-berlin", flat_tariff("flat", money(1)), at("2026-01-05T12:00"))
+    mesh.readings.of_device["meter-berlin"] = steady("2026-01-05T11:30", "2026-01-05T13:00", 1)
 
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
 
     code, reason, metadata, _ = error_of(refused.value)
     assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TARIFF_NOT_ASSIGNED")
-    assert metadata == {"device_id": "meter-berlin", "start_time": "2026-01-04T23:00:00.000Z"}
+    assert metadata == {"device_id": "meter-berlin", "start_time": "2026-01-05T11:30:00.000Z"}
 
 
 async def test_a_reading_over_a_price_change_has_no_price(mesh: PricingMesh) -> None:

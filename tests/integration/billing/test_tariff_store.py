@@ -15,9 +15,9 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_assignment import TariffAssignment
+from billing.tariff_assignment import AssignmentVersion, Correction, TariffAssignment
 from billing.tariff_store import TariffStore
-from common.errors import TariffAssignmentConflict, TariffExists, TariffNotFound
+from common.errors import TariffAssignmentConflict, TariffAssignmentNotFound, TariffExists, TariffNotFound
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import MadeUpDevice
 
@@ -127,6 +127,72 @@ async def test_another_tariff_from_the_same_instant_is_refused(database: Databas
 
     assert refused.value.metadata["tariff_id"] == "a"
     assert await store.assignments(METER) == [TariffAssignment("m-1", "a", 1_000)]
+
+
+WRONG, RIGHT = TariffAssignment("m-1", "a", 1_000), TariffAssignment("m-1", "b", 1_000)
+WHY = Correction("anna", "the other meter was meant")
+
+
+async def test_a_correction_takes_the_place_of_an_assignment_and_both_stay_on_record(database: Database) -> None:
+    """As of an instant before, the first one counts still; saying it again adds nothing."""
+    store = TariffStore(database)
+    await store.assign(WRONG, 5_000)
+    for create_ms in (6_000, 7_000):
+        await store.assign(RIGHT, create_ms, WHY)
+
+    assert await store.assignments(METER) == [RIGHT]
+    assert await store.assignments(METER, 5_999) == [WRONG]
+    assert await store.versions("m-1") == [
+        AssignmentVersion(WRONG, 1, 5_000),
+        AssignmentVersion(RIGHT, 2, 6_000, correction=WHY),
+    ]
+    assert await store.latest(2_000) == {"m-1": RIGHT}
+
+
+async def test_what_is_cancelled_lets_the_assignment_before_it_go_on(database: Database) -> None:
+    """And may be assigned again, without a word of why."""
+    store = TariffStore(database)
+    before = TariffAssignment("m-1", "before", 500)
+    await store.assign(before, 4_000)
+    await store.assign(WRONG, 5_000)
+
+    first = await store.cancel(WRONG, 6_000, WHY)
+    assert await store.cancel(WRONG, 7_000, WHY) == first
+    assert await store.assignments(METER) == [before]
+    assert await store.latest(2_000) == {"m-1": before}
+    assert await store.assignments(METER, 5_000) == [before, WRONG]
+
+    await store.assign(RIGHT, 8_000)
+    assert await store.assignments(METER) == [before, RIGHT]
+    assert [one.number for one in await store.versions("m-1", 1_000)] == [1, 2, 3]
+
+
+async def test_only_what_is_assigned_can_be_cancelled(database: Database) -> None:
+    """Nothing at all is not found; another tariff is a conflict that names it."""
+    store = TariffStore(database)
+    with pytest.raises(TariffAssignmentNotFound):
+        await store.cancel(WRONG, 5_000, WHY)
+    await store.assign(RIGHT, 5_000)
+
+    with pytest.raises(TariffAssignmentConflict) as refused:
+        await store.cancel(WRONG, 6_000, WHY)
+
+    assert refused.value.metadata["tariff_id"] == "b"
+    assert await store.assignments(METER) == [RIGHT]
+
+
+async def test_of_corrections_at_once_each_is_on_record_and_one_counts(database: Database) -> None:
+    """Two replicas never write the same number."""
+    store = TariffStore(database)
+    await store.assign(WRONG, 5_000)
+    others = [TariffAssignment("m-1", f"t-{number}", 1_000) for number in range(6)]
+
+    await asyncio.gather(*(TariffStore(database).assign(one, 6_000, WHY) for one in others))
+
+    versions = await store.versions("m-1")
+    assert [one.number for one in versions] == [*range(1, 8)]
+    assert {one.assignment for one in versions} == {WRONG, *others}
+    assert await store.assignments(METER) == [versions[-1].assignment]
 
 
 async def test_the_index_of_assignments_may_be_made_again(database: Database) -> None:

@@ -111,6 +111,52 @@ def of_months(*kwh: str) -> list[Quarter]:
 
 
 @pytest.mark.parametrize(
+    ("change", "lookback_months", "kilowatts"),
+    [
+        # The new price holds from January on: the peak of November under the old one still counts.
+        ("2026-01-01T00:00", 2, "32.000000"),
+        # From the middle of December on: that month is one, though two tariffs share it.
+        ("2025-12-15T00:00", 2, "32.000000"),
+        ("2025-12-15T00:00", 1, "16.000000"),
+        # From the middle of January on: what January measured before is no month before, and is billed by the other.
+        ("2026-01-10T00:00", 2, "32.000000"),
+    ],
+)
+def test_a_new_price_does_not_undo_a_ratchet(change: str, lookback_months: int, kilowatts: str) -> None:
+    """Another price is another tariff; the meter, and what it drew, are the same."""
+    old = charging(replace(PLAIN, ratchet_percent=Decimal(80), lookback_months=lookback_months))
+    new = replace(old, tariff_id="new", demand_charges=(replace(old.demand_charges[0], price_per_kw=Decimal(15)),))
+
+    lines = rated(of_months("10", "5", "2"), old, new, changes=[change], history_months=2)
+
+    (of_new,) = [line for line in lines if line.kind is LineKind.DEMAND and line.tariff == new]
+    assert f"{of_new.quantity:f}" == kilowatts
+
+
+def test_a_ratchet_goes_back_by_the_calendar_where_months_had_no_tariff() -> None:
+    """November is two months before January, also when nothing was billed in December."""
+    ratchet = charging(replace(PLAIN, ratchet_percent=Decimal(80), lookback_months=1))
+    none = replace(ratchet, tariff_id="")
+    quarters = [used("2025-11-05T10:00", "10"), used("2026-01-05T10:00", "2")]
+
+    lines = rated(quarters, ratchet, none, ratchet, changes=["2025-12-01T00:00", "2026-01-01T00:00"], history_months=2)
+
+    assert [kilowatt for _, kilowatt, _ in demands(lines)] == ["8.000000"]
+
+
+def test_a_ratchet_looks_at_the_hours_of_its_own_charge_under_any_tariff_before() -> None:
+    """November's peak was on a Saturday, when the new charge does not count; December's was on a workday."""
+    old = charging(PLAIN)
+    workdays = replace(PLAIN, windows=(WORKDAYS,), ratchet_percent=Decimal(80), lookback_months=2)
+    new = replace(charging(workdays), tariff_id="new")
+    quarters = [used("2025-11-08T10:00", "10"), used("2025-12-05T10:00", "5"), used("2026-01-05T10:00", "2")]
+
+    lines = rated(quarters, old, new, changes=["2026-01-01T00:00"], history_months=2)
+
+    assert [kilowatt for _, kilowatt, _ in demands(lines)] == ["16.000000"]
+
+
+@pytest.mark.parametrize(
     ("kwh", "lookback_months", "kilowatts"),
     [
         # 80 % of November's 40 kW are 32 kW, more than January's 8.

@@ -1,11 +1,15 @@
 """Export on a bill: paid for, set off within the quarter-hour, and set off within the month with a bank of kWh."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
+
+import pytest
 
 from billing.invoice import make_invoice
-from billing.rated_line import LineKind
+from billing.rated_line import LineKind, Quarter
 from billing.tariff import (
     ExportMode,
     ExportTerms,
@@ -17,6 +21,7 @@ from billing.tariff import (
     TierRules,
 )
 from tests.unit.billing.month_cases import evening, rated, shown, tariff, used
+from tests.unit.billing.rating_cases import utc_ms
 
 PAID = FlatPricing(Decimal("0.05"))
 
@@ -24,6 +29,11 @@ PAID = FlatPricing(Decimal("0.05"))
 def exporting(mode: ExportMode, pricing: Pricing | None = None, true_up_month: int = 12) -> Tariff:
     """A tariff of 0.30 a kWh, or other prices, that pays 0.05 for export."""
     return replace(tariff(pricing or FlatPricing(Decimal("0.30"))), export=ExportTerms(mode, PAID, true_up_month))
+
+
+def before(quarters: Iterable[Quarter], day: date) -> list[Quarter]:
+    """Those that start before a day."""
+    return [quarter for quarter in quarters if quarter.start_ms < utc_ms(day.isoformat())]
 
 
 def test_by_net_billing_all_import_is_billed_and_all_export_paid_for() -> None:
@@ -119,6 +129,61 @@ def test_at_the_true_up_what_is_kept_is_paid_for_and_forgotten() -> None:
         (LineKind.EXPORT, "true-up", 0, "5", "-0.05"),
     ]
     assert shown(rated(january, banked, history_months=12)) == [(LineKind.ENERGY, "flat", 0, "3", "0.3")]
+
+
+@pytest.mark.parametrize("parts", [("2025-12-01", "2025-12-11", "2026-01-01"), ("2025-12-01", "2026-01-01")])
+def test_the_true_up_comes_once_however_its_month_is_billed(parts: tuple[str, ...]) -> None:
+    """6 kWh were given on the 5th; the part that reaches the end of December pays for 5, January has nothing left."""
+    banked = exporting(ExportMode.PERIOD_NETTING, true_up_month=12)
+    quarters = [
+        used("2025-12-05T10:00", "1", "6"),
+        used("2025-12-20T10:00", "0", "0"),
+        used("2026-01-05T10:00", "3", "0"),
+    ]
+
+    bounds = [date.fromisoformat(day) for day in (*parts, "2026-02-01")]
+    bills = [
+        rated(before(quarters, after), banked, days=(first, after), history_months=12)
+        for first, after in pairwise(bounds)
+    ]
+
+    paid = [line for lines in bills for line in lines if line.kind is LineKind.EXPORT]
+    assert [(str(line.quantity.normalize()), line.price_name) for line in paid] == [("5", "true-up")]
+    assert LineKind.EXPORT in [line.kind for line in bills[-2]]
+    assert shown(bills[-1]) == [(LineKind.ENERGY, "flat", 0, "3", "0.3")]
+
+
+def test_a_true_up_follows_a_month_that_begins_on_any_day() -> None:
+    """The month that begins on 15 December ends on 15 January; before that the 5 kWh are kept."""
+    banked = exporting(ExportMode.PERIOD_NETTING, true_up_month=12)
+    quarters = [used("2025-11-20T10:00", "1", "6"), used("2025-12-20T10:00", "0", "0")]
+
+    november = rated(before(quarters, date(2025, 12, 15)), banked, days=(date(2025, 11, 15), date(2025, 12, 15)))
+    december = rated(quarters, banked, days=(date(2025, 12, 15), date(2026, 1, 15)), history_months=12)
+
+    assert november[-1].kind is LineKind.EXPORT_BANK_KEPT
+    assert shown(december)[-1] == (LineKind.EXPORT, "true-up", 0, "5", "-0.05")
+
+
+@pytest.mark.parametrize("following", ["flat", ""], ids=["another tariff", "none"])
+@pytest.mark.parametrize("end_date", [date(2026, 2, 1), date(2026, 1, 11)], ids=["a month", "a part of one"])
+def test_what_is_kept_is_settled_when_the_tariff_ends_with_the_period(end_date: date, following: str) -> None:
+    """The next bill knows nothing of the bank, so this one pays for it."""
+    banked, flat = exporting(ExportMode.PERIOD_NETTING), tariff(FlatPricing(Decimal("0.20")), following)
+    quarters = [used("2026-01-05T10:00", "1", "6")]
+
+    lines = rated(quarters, banked, flat, days=(date(2026, 1, 1), end_date), changes=[f"{end_date}T00:00"])
+
+    assert shown(lines)[-1] == (LineKind.EXPORT, "true-up", 0, "5", "-0.05")
+
+
+def test_assigning_the_same_tariff_again_keeps_the_bank() -> None:
+    """It goes on as before."""
+    banked = exporting(ExportMode.PERIOD_NETTING)
+
+    lines = rated([used("2026-01-05T10:00", "1", "6")], banked, banked, changes=["2026-02-01T00:00"])
+
+    assert shown(lines)[-1] == (LineKind.EXPORT_BANK_KEPT, "flat", 0, "5", "0")
 
 
 def test_another_tariff_settles_what_is_kept() -> None:

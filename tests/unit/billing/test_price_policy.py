@@ -1,10 +1,13 @@
 """Bands of load: which one a load is in, and what keeps a price from flapping."""
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from billing.price_policy import DEFAULT_BANDS, PriceBand, PricePolicy, policy_at
+from billing.price_rule_validation import policy_violations
 
 POLICY = PricePolicy("Pune-East", 0, "INR", Decimal("5.00"), "jo")
 VERY_LOW, LOW, NORMAL, HIGH, VERY_HIGH = range(5)
@@ -98,3 +101,20 @@ def test_the_newest_policy_that_has_begun_counts() -> None:
     assert policy_at([later, early], 99) is None
     assert policy_at([later, early], 100) == early
     assert policy_at([later, early], 900_000) == later
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"base_per_kwh": Decimal(-1), "minimum_per_kwh": Decimal(-5)}, []),
+        ({"bands": (PriceBand("wind", None, Decimal("-0.5")),)}, []),
+        ({"base_per_kwh": Decimal(-1_000_001)}, ["policy.base_price_per_kwh"]),
+        ({"minimum_per_kwh": Decimal(-1), "maximum_per_kwh": Decimal(-2)}, ["policy.maximum_price_per_kwh"]),
+        ({"bands": (PriceBand("wind", None, Decimal("-100.1")),)}, ["policy.bands[0].factor"]),
+    ],
+)
+def test_prices_and_factors_may_be_below_nothing(changes: dict[str, Any], fields: list[str]) -> None:
+    """As far below as above; the maximum is still at least the minimum."""
+    violations = policy_violations(replace(POLICY, **changes), "policy")
+
+    assert [one.field for one in violations] == fields

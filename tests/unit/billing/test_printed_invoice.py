@@ -49,6 +49,7 @@ def bill(device_id: str = "meter-1") -> bytes:
         total=money(2, 980_000_000),
         reading_count=40,
         estimated_reading_count=3,
+        edited_reading_count=2,
         roundings=[
             invoice_pb2.InvoiceRounding(
                 tariff_id="flat", mode=tariff_pb2.ROUNDING_MODE_HALF_UP, level=tariff_pb2.ROUNDING_LEVEL_LINE
@@ -98,6 +99,16 @@ def test_an_issued_invoice_says_what_is_owed_and_why() -> None:
         assert said in texts
     assert "By flat each line is rounded half up." in texts
     assert "3 of 40 readings are estimates." in texts
+    assert "2 of 40 readings were edited by hand." in texts
+
+
+def test_where_the_tax_of_all_meters_is_not_the_sum_of_their_taxes_that_is_said() -> None:
+    """19 % of 5.00 are 0.95, and of 2.50 twice 0.48."""
+    both = replace(ISSUED, bills=(bill("a"), bill("b")), net_coins=500, tax_coins=95, total_coins=595)
+    note = "The tax of a rate is on the sum of all meters, and is rounded once; it is not the sum of their taxes."
+
+    assert note in printed(both).notes
+    assert note not in printed(replace(both, tax_coins=96, total_coins=596)).notes
 
 
 @pytest.mark.parametrize(

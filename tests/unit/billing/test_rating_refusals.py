@@ -76,13 +76,31 @@ def test_a_daily_reading_is_billed_flat_and_refused_by_the_clock() -> None:
         rated([daily], ("tou", "2026-01-01"))
 
 
-@pytest.mark.parametrize("assigned", [("flat-5", "2026-01-01T00:15"), ("flat-5", "2027-01-01")])
-def test_a_period_that_begins_without_a_tariff_is_refused(assigned: tuple[str, str]) -> None:
-    """Also when its readings all come later."""
+@pytest.mark.parametrize("assigned", [("flat-5", "2026-01-01T12:15"), ("flat-5", "2027-01-01")])
+def test_a_reading_before_the_first_tariff_is_refused(assigned: tuple[str, str]) -> None:
+    """Also one of no energy: a meter that is read has somebody who answers for it."""
     with pytest.raises(TariffNotAssigned) as refused:
-        rated([quarter("2026-01-01T12:00", "1")], assigned)
+        rated([quarter("2026-01-01T12:00", "0"), quarter("2026-01-01T12:15", "1")], assigned)
 
-    assert refused.value.metadata["start_time"] == "2026-01-01T00:00:00.000Z"
+    assert refused.value.metadata["start_time"] == "2026-01-01T12:00:00.000Z"
+
+
+def test_a_reading_that_reaches_from_before_the_first_tariff_into_it_is_refused() -> None:
+    """Nobody knows how much of it was used before."""
+    with pytest.raises(TariffNotAssigned):
+        rated([quarter("2026-01-01T12:00", "1")], ("flat-5", "2026-01-01T12:07"))
+
+
+def test_who_joins_within_the_period_is_billed_from_then_on() -> None:
+    """Of four days the first two have no tariff and no readings: two days at 10.00 and one kWh at 5.00."""
+    days = (date(2026, 1, 1), date(2026, 1, 5))
+
+    lines = rated([quarter("2026-01-04T12:00", "1")], ("flat-5", "2026-01-03"), days=days)
+
+    assert [(line.quantity, line.unit_price) for line in lines] == [
+        (Decimal(1), Decimal(5)),
+        (Decimal(2), Decimal(10)),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from billing.price_forecast import forecast
 from billing.price_override import PriceOverride, override_at
 from billing.price_policy import PricePolicy
 from billing.region_price import (
@@ -145,6 +146,35 @@ def test_a_removed_override_ends_where_nothing_is_fixed_yet() -> None:
 
     assert ended == [500, 900, 100]
     assert override_at([ahead.removed(500, 400, "al", "the cold is over")], 900) is None
+
+
+def test_a_removed_override_keeps_the_end_it_had_and_who_removed_it() -> None:
+    """So it is still the same as what was asked for, and not the same as one of another end."""
+    asked = override("8.00", 0, 900)
+    removed = asked.removed(500, 400, "al", "the cold is over")
+
+    assert (removed.end_ms, removed.first_end_ms, removed.remove_ms, removed.removed_by) == (500, 900, 400, "al")
+    assert removed.is_same_as(replace(asked, create_ms=7))
+    assert not removed.is_same_as(replace(asked, end_ms=500))
+    assert not removed.is_same_as(replace(asked, end_ms=None))
+
+
+def test_a_forecast_knows_what_a_person_has_set_already() -> None:
+    """Of three quarters of 5.00 the middle one is set to -1.00, and the fixed first one stays."""
+    day_ms = 96 * QUARTER_MS
+    yesterday = [
+        replace(never_fixed(POLICY, NOON_MS - day_ms + place * QUARTER_MS, 0), per_kwh=Decimal(5)) for place in range(3)
+    ]
+    now = never_fixed(POLICY, NOON_MS, 0)
+    overrides = [override("-1.00", NOON_MS, NOON_MS + 2 * QUARTER_MS)]
+
+    found = forecast([*yesterday, now], NOON_MS, 3, overrides)
+
+    assert [(one.per_kwh, one.is_fixed, one.override_id, one.sample_count) for one in found] == [
+        (Decimal(5), True, "", 1),
+        (Decimal(-1), False, "o--1.00", 0),
+        (Decimal(5), False, "", 1),
+    ]
 
 
 @pytest.mark.parametrize(

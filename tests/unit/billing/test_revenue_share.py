@@ -62,9 +62,10 @@ def test_a_tax_is_spread_over_its_lines_and_only_energy_has_kilowatt_hours() -> 
             line(pb.INVOICE_LINE_KIND_EXPORT_NETTED, 0, "3", "0", "sun"),
             line(pb.INVOICE_LINE_KIND_ROUNDING, 1, "1", "0"),
         ],
+        currency_code="EUR",
         taxes=[
-            pb.InvoiceTax(percent=DecimalMessage(value="19"), amount=money(190)),
-            pb.InvoiceTax(percent=DecimalMessage(value="7"), amount=money(7)),
+            pb.InvoiceTax(percent=DecimalMessage(value="19"), base=money(1001), amount=money(190)),
+            pb.InvoiceTax(percent=DecimalMessage(value="7"), base=money(100), amount=money(7)),
         ],
     )
 

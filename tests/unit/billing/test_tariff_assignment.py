@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from billing.tariff_assignment import TariffAssignment, effective_assignments
+from billing.tariff_assignment import AssignmentVersion, TariffAssignment, counting, effective_assignments
 
 
 def own(tariff_id: str, start_ms: int) -> TariffAssignment:
@@ -55,3 +55,30 @@ def test_a_device_has_the_tariff_that_is_nearest_to_it(
 
     assert [(one.tariff_id, one.start_ms) for one in found] == changes
     assert all(one.device_id == "m-1" for one in found)
+
+
+SAID = [
+    AssignmentVersion(own("right", 10), 1, 100),
+    AssignmentVersion(own("wrong", 20), 1, 100),
+    AssignmentVersion(own("mended", 20), 2, 200),
+    AssignmentVersion(own("mended", 20), 3, 300, is_cancelled=True),
+    AssignmentVersion(own("again", 20), 4, 400),
+    AssignmentVersion(site("s", 20), 1, 100),
+]
+
+
+@pytest.mark.parametrize(
+    ("as_of_ms", "from_20_on"),
+    [(99, None), (100, "wrong"), (199, "wrong"), (200, "mended"), (300, None), (400, "again"), (None, "again")],
+)
+def test_what_was_said_last_counts_and_what_was_known_before_stays_known(
+    as_of_ms: int | None, from_20_on: str | None
+) -> None:
+    """A cancelled assignment is as if it had never been; others are not touched; the order does not matter."""
+    shuffled = random.Random(1).sample(SAID, len(SAID))
+    found = counting(shuffled, as_of_ms)
+
+    of_device = {one.start_ms: one.tariff_id for one in found if one.device_id}
+    assert of_device.get(20) == from_20_on
+    assert (of_device.get(10), site("s", 20) in found) == ((None, False) if as_of_ms == 99 else ("right", True))
+    assert [one.start_ms for one in found] == sorted(one.start_ms for one in found)

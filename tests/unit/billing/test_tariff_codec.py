@@ -32,7 +32,7 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_assignment import TariffAssignment
+from billing.tariff_assignment import AssignmentVersion, Correction, TariffAssignment
 from billing.tariff_codec import (
     assignment_from_message,
     assignment_message,
@@ -289,7 +289,19 @@ def test_unreadable_amounts_and_broken_rules_are_told_together() -> None:
 def test_an_assignment_comes_back_as_it_was(assignment: TariffAssignment) -> None:
     """From the quarter-hour it names, for whom it names."""
     assert assignment_from_message(assignment_message(assignment)) == assignment
-    assert assignment_from_document(assignment_to_document(assignment, 0)) == assignment
+    first = AssignmentVersion(assignment, 1, 0)
+    second = AssignmentVersion(assignment, 2, 5, is_cancelled=True, correction=Correction("anna", "moved out"))
+    assert [assignment_from_document(assignment_to_document(one)) for one in (first, second)] == [first, second]
+
+
+def test_an_assignment_that_rests_without_a_number_is_a_first_version() -> None:
+    """As they were kept before there were versions."""
+    version = AssignmentVersion(TariffAssignment("m-1", "flat-5", 900_000), 1, 7)
+    document = assignment_to_document(version)
+    for later in ("number", "is_cancelled"):
+        del document[later]
+
+    assert assignment_from_document(document) == version
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ _EXAMPLES: list[MeshError] = [
     errors.TariffExists("flat"),
     errors.TariffNotAssigned("meter-1", _INSTANT_MS),
     errors.TariffAssignmentConflict("meter-1", "flat", _INSTANT_MS),
+    errors.TariffAssignmentNotFound("meter-1", _INSTANT_MS),
     errors.IntervalCrossesPrice("meter-1", _INSTANT_MS),
     errors.CurrencyMixed(["INR", "USD"]),
     errors.NoReadings("meter-1"),

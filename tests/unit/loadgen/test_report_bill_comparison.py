@@ -53,6 +53,21 @@ def test_the_same_energy_leaves_the_price() -> None:
     ]
 
 
+def test_a_difference_that_comes_from_rounding_each_interval_is_told() -> None:
+    """Of 0.555, 0.555 and 0.554 the utility made 0.56, 0.56 and 0.55; exact they are 1.664."""
+    stated = replace(STATED, amount=Decimal("1.67"))
+    costs = [Decimal("0.555"), Decimal("0.555"), Decimal("0.554")]
+    computed = replace(COMPUTED, total=Decimal("1.66"))
+
+    told = (
+        "    rounding: the stated bill is the sum of the costs of 3 intervals, each rounded by itself; "
+        "not rounded they come to 1.664 USD"
+    )
+    assert list(comparison_lines(stated, computed, DAYS, costs))[-1] == told
+    for other in (costs[1:], [Decimal("1.67")], []):
+        assert not any("rounding" in line for line in comparison_lines(stated, computed, DAYS, other))
+
+
 def test_other_energy_has_its_share_at_the_stated_mean_price() -> None:
     """The shares of energy and price are the whole difference."""
     stated = StatedBill(Decimal(20), energy_kwh=Decimal(200), currency_code="USD", tariff="E-1")

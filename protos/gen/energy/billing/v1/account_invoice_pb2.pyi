@@ -213,7 +213,9 @@ class AccountInvoice(_message.Message):
 
     @_builtins.property
     def tax(self) -> _money_pb2.Money:
-        """Sum of the taxes of the bills."""
+        """The taxes: of each rate once, on the sum of the bills' lines of that rate, rounded as the tariff of the first of them says. So it
+        may differ by coins from the sum of the bills' taxes.
+        """
 
     @_builtins.property
     def total(self) -> _money_pb2.Money:

@@ -130,6 +130,8 @@ class Invoice(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     HOLDS_FIELD_NUMBER: _builtins.int
     ROUNDINGS_FIELD_NUMBER: _builtins.int
+    EDITED_READING_COUNT_FIELD_NUMBER: _builtins.int
+    READINGS_DIGEST_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account it belongs to."""
     device_id: _builtins.str
@@ -142,6 +144,13 @@ class Invoice(_message.Message):
     """Readings it rests on."""
     estimated_reading_count: _builtins.int
     """How many of them are estimates."""
+    edited_reading_count: _builtins.int
+    """How many of the readings are edits."""
+    readings_digest: _builtins.str
+    """SHA-256, in hexadecimal, of what was read for the bill, that of the months before it included: of each quarter-hour its start,
+    end, energies and counts of readings. Bills of one device and period with the same digest rest on the same energy.
+    Empty: made before there were any.
+    """
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First local day, inclusive."""
@@ -216,10 +225,12 @@ class Invoice(_message.Message):
         as_of: _timestamp_pb2.Timestamp | None = ...,
         holds: _abc.Iterable[Global___InvoiceHold] | None = ...,
         roundings: _abc.Iterable[Global___InvoiceRounding] | None = ...,
+        edited_reading_count: _builtins.int = ...,
+        readings_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "end_date", b"end_date", "end_time", b"end_time", "net", b"net", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "holds", b"holds", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "roundings", b"roundings", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "currency_code", b"currency_code", "device_id", b"device_id", "edited_reading_count", b"edited_reading_count", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "holds", b"holds", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "readings_digest", b"readings_digest", "roundings", b"roundings", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -315,6 +326,7 @@ class InvoiceLine(_message.Message):
     MONTH_SHARE_FIELD_NUMBER: _builtins.int
     PEAK_TIME_FIELD_NUMBER: _builtins.int
     TAX_PERCENT_FIELD_NUMBER: _builtins.int
+    EDITED_READING_COUNT_FIELD_NUMBER: _builtins.int
     kind: Global___InvoiceLineKind.ValueType
     """What is billed."""
     description: _builtins.str
@@ -331,6 +343,8 @@ class InvoiceLine(_message.Message):
     """How many of them are estimates."""
     tier: _builtins.int
     """The tier of the price, from 1 on; 0 for a price without steps."""
+    edited_reading_count: _builtins.int
+    """How many of the readings are edits."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """Quantity as an exact decimal: kWh of energy, kW of demand, local days or billing months of a fixed charge."""
@@ -372,10 +386,11 @@ class InvoiceLine(_message.Message):
         month_share: _fraction_pb2.Fraction | None = ...,
         peak_time: _timestamp_pb2.Timestamp | None = ...,
         tax_percent: _decimal_pb2.Decimal | None = ...,
+        edited_reading_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "month_share", b"month_share", "peak_time", b"peak_time", "quantity", b"quantity", "tax_percent", b"tax_percent", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "description", b"description", "estimated_reading_count", b"estimated_reading_count", "kind", b"kind", "month_share", b"month_share", "peak_time", b"peak_time", "price_name", b"price_name", "quantity", b"quantity", "reading_count", b"reading_count", "tariff_id", b"tariff_id", "tax_percent", b"tax_percent", "tier", b"tier", "unit", b"unit", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "description", b"description", "edited_reading_count", b"edited_reading_count", "estimated_reading_count", b"estimated_reading_count", "kind", b"kind", "month_share", b"month_share", "peak_time", b"peak_time", "price_name", b"price_name", "quantity", b"quantity", "reading_count", b"reading_count", "tariff_id", b"tariff_id", "tax_percent", b"tax_percent", "tier", b"tier", "unit", b"unit", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -411,8 +411,9 @@ class ExplainInvoiceResponse(_message.Message):
     @_builtins.property
     def intervals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedInterval]:
         """The quarter-hours behind it, by time: none behind fixed charges and differences. Of energy and export that is paid for they
-        add up to the quantity; where export is set off by the month they are all import, or all export, at the price. Of demand
-        they are those of the window with the greatest power.
+        add up to the quantity; where export is set off by the month they are all import, or all export, at the price. Behind export
+        that is kept, used or paid for at the true-up is all that was given since the one before. Of demand they are those of the window
+        with the greatest power, also of one in an earlier month of which a ratchet bills a part.
         """
 
     def __init__(
@@ -444,6 +445,9 @@ class ExplainedInterval(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     KWH_FIELD_NUMBER: _builtins.int
     READINGS_FIELD_NUMBER: _builtins.int
+    IS_OF_EARLIER_MONTH_FIELD_NUMBER: _builtins.int
+    is_of_earlier_month: _builtins.bool
+    """It lies in a billing month before that of the line: of a ratchet, or of export that was kept."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start, UTC."""
@@ -467,10 +471,11 @@ class ExplainedInterval(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         kwh: _decimal_pb2.Decimal | None = ...,
         readings: _abc.Iterable[_usage_pb2.RecordedReading] | None = ...,
+        is_of_earlier_month: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "kwh", b"kwh", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "kwh", b"kwh", "readings", b"readings", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "is_of_earlier_month", b"is_of_earlier_month", "kwh", b"kwh", "readings", b"readings", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -129,8 +129,8 @@ class InvoiceServiceServicer:
     def PreviewInvoice(self, request, context):
         """Computes the bill of a device over local days from the readings on record now. Nothing is kept.
 
-        Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when no tariff is assigned for some part of the
-        period, an interval crosses a price change, or the period has no reading.
+        Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when a reading of the period has no tariff,
+        an interval crosses a price change, or the period has no reading.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,8 +36,8 @@ class InvoiceServiceStub:
     PreviewInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.PreviewInvoiceRequest, _invoice_service_pb2.PreviewInvoiceResponse]
     """Computes the bill of a device over local days from the readings on record now. Nothing is kept.
 
-    Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when no tariff is assigned for some part of the
-    period, an interval crosses a price change, or the period has no reading.
+    Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when a reading of the period has no tariff,
+    an interval crosses a price change, or the period has no reading.
     """
     GenerateInvoices: _grpc.UnaryStreamMultiCallable[_invoice_service_pb2.GenerateInvoicesRequest, _invoice_service_pb2.GenerateInvoicesResponse]
     """Makes the drafts of a period, one for each account with a meter, and tells how far it has come.
@@ -122,8 +122,8 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     PreviewInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.PreviewInvoiceRequest, _invoice_service_pb2.PreviewInvoiceResponse]  # type: ignore[assignment]
     """Computes the bill of a device over local days from the readings on record now. Nothing is kept.
 
-    Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when no tariff is assigned for some part of the
-    period, an interval crosses a price change, or the period has no reading.
+    Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when a reading of the period has no tariff,
+    an interval crosses a price change, or the period has no reading.
     """
     GenerateInvoices: _aio.UnaryStreamMultiCallable[_invoice_service_pb2.GenerateInvoicesRequest, _invoice_service_pb2.GenerateInvoicesResponse]  # type: ignore[assignment]
     """Makes the drafts of a period, one for each account with a meter, and tells how far it has come.
@@ -211,8 +211,8 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_invoice_service_pb2.PreviewInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.PreviewInvoiceResponse]]:
         """Computes the bill of a device over local days from the readings on record now. Nothing is kept.
 
-        Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when no tariff is assigned for some part of the
-        period, an interval crosses a price change, or the period has no reading.
+        Fails with NOT_FOUND for an unknown device, and with FAILED_PRECONDITION when a reading of the period has no tariff,
+        an interval crosses a price change, or the period has no reading.
         """
 
     @_abc_1.abstractmethod

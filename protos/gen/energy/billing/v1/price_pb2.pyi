@@ -86,7 +86,7 @@ class PricePolicy(_message.Message):
 
     @_builtins.property
     def base_price_per_kwh(self) -> _money_pb2.Money:
-        """Price of one kWh at a factor of 1, 0..1000000, at most 8 decimals. Its currency is that of the region's prices. Required."""
+        """Price of one kWh at a factor of 1, -1000000..1000000, at most 8 decimals. Its currency is that of the region's prices. Required."""
 
     @_builtins.property
     def bands(self) -> _containers.RepeatedCompositeFieldContainer[Global___PriceBand]:
@@ -102,7 +102,7 @@ class PricePolicy(_message.Message):
 
     @_builtins.property
     def minimum_price_per_kwh(self) -> _money_pb2.Money:
-        """The price is never less, 0..1000000. Absent: 0.50."""
+        """The price is never less, -1000000..1000000; where prices may fall below 0 it has to say so. Absent: 0.50."""
 
     @_builtins.property
     def maximum_price_per_kwh(self) -> _money_pb2.Money:
@@ -167,7 +167,7 @@ class PriceBand(_message.Message):
 
     @_builtins.property
     def factor(self) -> _decimal_pb2.Decimal:
-        """What the base price is multiplied with, 0..100, at most 4 decimals. Required."""
+        """What the base price is multiplied with, -100..100, at most 4 decimals: below 0 who takes energy is paid. Required."""
 
     def __init__(
         self,
@@ -275,6 +275,7 @@ class PriceOverride(_message.Message):
     REMOVE_TIME_FIELD_NUMBER: _builtins.int
     REMOVED_BY_FIELD_NUMBER: _builtins.int
     REMOVE_REASON_FIELD_NUMBER: _builtins.int
+    FIRST_END_TIME_FIELD_NUMBER: _builtins.int
     override_id: _builtins.str
     """Identity, chosen by the caller: 1..128 characters of A-Z a-z 0-9 . _ : -. Required."""
     region: _builtins.str
@@ -297,7 +298,9 @@ class PriceOverride(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Until when, UTC, exclusive: the start of a quarter-hour after start_time. Absent: until it is removed."""
+        """Until when, UTC, exclusive: the start of a quarter-hour after start_time. Absent: until it is removed. Once it was removed, the
+        end of the last interval it was the price of.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -305,7 +308,11 @@ class PriceOverride(_message.Message):
 
     @_builtins.property
     def remove_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was removed, UTC; the end_time then is that of the last interval it was the price of. Output only."""
+        """When it was removed, UTC. Output only."""
+
+    @_builtins.property
+    def first_end_time(self) -> _timestamp_pb2.Timestamp:
+        """The end_time it had until it was removed. Absent: it was not removed, or had none. Output only."""
 
     def __init__(
         self,
@@ -321,10 +328,11 @@ class PriceOverride(_message.Message):
         remove_time: _timestamp_pb2.Timestamp | None = ...,
         removed_by: _builtins.str = ...,
         remove_reason: _builtins.str = ...,
+        first_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "price_per_kwh", b"price_per_kwh", "remove_time", b"remove_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "first_end_time", b"first_end_time", "price_per_kwh", b"price_per_kwh", "remove_time", b"remove_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "create_time", b"create_time", "end_time", b"end_time", "override_id", b"override_id", "price_per_kwh", b"price_per_kwh", "reason", b"reason", "region", b"region", "remove_reason", b"remove_reason", "remove_time", b"remove_time", "removed_by", b"removed_by", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "create_time", b"create_time", "end_time", b"end_time", "first_end_time", b"first_end_time", "override_id", b"override_id", "price_per_kwh", b"price_per_kwh", "reason", b"reason", "region", b"region", "remove_reason", b"remove_reason", "remove_time", b"remove_time", "removed_by", b"removed_by", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -411,10 +419,13 @@ class ForecastedPrice(_message.Message):
     LOW_PRICE_PER_KWH_FIELD_NUMBER: _builtins.int
     HIGH_PRICE_PER_KWH_FIELD_NUMBER: _builtins.int
     SAMPLE_COUNT_FIELD_NUMBER: _builtins.int
+    OVERRIDE_ID_FIELD_NUMBER: _builtins.int
     is_fixed: _builtins.bool
     """Whether the price is fixed already; else it is expected."""
     sample_count: _builtins.int
-    """How many past intervals the expectation rests on."""
+    """How many past intervals the expectation rests on; 0 where a person has set the price."""
+    override_id: _builtins.str
+    """The override that is to be the price, as far as is known now. Empty: none, or the price is fixed."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the interval, UTC, inclusive."""
@@ -425,7 +436,7 @@ class ForecastedPrice(_message.Message):
 
     @_builtins.property
     def price_per_kwh(self) -> _money_pb2.Money:
-        """The price of one kWh: the middle one of what it was at this time of the week or day."""
+        """The price of one kWh: the middle one of what it was at this time of the week or day, or what a person has set for it."""
 
     @_builtins.property
     def low_price_per_kwh(self) -> _money_pb2.Money:
@@ -445,10 +456,11 @@ class ForecastedPrice(_message.Message):
         low_price_per_kwh: _money_pb2.Money | None = ...,
         high_price_per_kwh: _money_pb2.Money | None = ...,
         sample_count: _builtins.int = ...,
+        override_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "high_price_per_kwh", b"high_price_per_kwh", "low_price_per_kwh", b"low_price_per_kwh", "price_per_kwh", b"price_per_kwh", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "high_price_per_kwh", b"high_price_per_kwh", "is_fixed", b"is_fixed", "low_price_per_kwh", b"low_price_per_kwh", "price_per_kwh", b"price_per_kwh", "sample_count", b"sample_count", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "high_price_per_kwh", b"high_price_per_kwh", "is_fixed", b"is_fixed", "low_price_per_kwh", b"low_price_per_kwh", "override_id", b"override_id", "price_per_kwh", b"price_per_kwh", "sample_count", b"sample_count", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

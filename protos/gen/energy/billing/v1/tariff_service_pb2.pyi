@@ -416,22 +416,54 @@ class AssignTariffRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def assignment(self) -> _tariff_pb2.TariffAssignment:
         """What to assign, to whom, from when on. Required."""
+
+    @_builtins.property
+    def correction(self) -> Global___AssignmentCorrection:
+        """With it the assignment takes the place of another one from the same instant, which stays on record. Absent: that is a conflict."""
 
     def __init__(
         self,
         *,
         assignment: _tariff_pb2.TariffAssignment | None = ...,
+        correction: Global___AssignmentCorrection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "correction", b"correction"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "correction", b"correction"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AssignTariffRequest: _TypeAlias = AssignTariffRequest  # noqa: Y015
+
+@_typing.final
+class AssignmentCorrection(_message.Message):
+    """Who says that an assignment was wrong, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    """Who, up to 128 characters. Required."""
+    reason: _builtins.str
+    """Why, up to 1000 characters. Required."""
+    def __init__(
+        self,
+        *,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignmentCorrection: _TypeAlias = AssignmentCorrection  # noqa: Y015
 
 @_typing.final
 class AssignTariffResponse(_message.Message):
@@ -456,6 +488,176 @@ class AssignTariffResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AssignTariffResponse: _TypeAlias = AssignTariffResponse  # noqa: Y015
+
+@_typing.final
+class CancelTariffAssignmentRequest(_message.Message):
+    """Request of CancelTariffAssignment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def assignment(self) -> _tariff_pb2.TariffAssignment:
+        """The assignment as it was made. Required."""
+
+    @_builtins.property
+    def correction(self) -> Global___AssignmentCorrection:
+        """Who cancels it, and why. Required."""
+
+    def __init__(
+        self,
+        *,
+        assignment: _tariff_pb2.TariffAssignment | None = ...,
+        correction: Global___AssignmentCorrection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "correction", b"correction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "correction", b"correction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTariffAssignmentRequest: _TypeAlias = CancelTariffAssignmentRequest  # noqa: Y015
+
+@_typing.final
+class CancelTariffAssignmentResponse(_message.Message):
+    """Response of CancelTariffAssignment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def version(self) -> Global___TariffAssignmentVersion:
+        """The assignment that counts no more."""
+
+    def __init__(
+        self,
+        *,
+        version: Global___TariffAssignmentVersion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTariffAssignmentResponse: _TypeAlias = CancelTariffAssignmentResponse  # noqa: Y015
+
+@_typing.final
+class ListTariffAssignmentsRequest(_message.Message):
+    """Request of ListTariffAssignments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    SITE_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """Of a device, its own."""
+    site_id: _builtins.str
+    """Of a site."""
+    group_id: _builtins.str
+    """Of a group."""
+    page_size: _builtins.int
+    """Most versions to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same question. Empty: from the beginning."""
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        site_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "group_id", b"group_id", "site_id", b"site_id", "whose", b"whose"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "group_id", b"group_id", "page_size", b"page_size", "page_token", b"page_token", "site_id", b"site_id", "whose", b"whose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_whose: _TypeAlias = _typing.Literal["device_id", "site_id", "group_id"]  # noqa: Y015
+    _WhichOneofArgType_whose: _TypeAlias = _typing.Literal["whose", b"whose"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_whose) -> _WhichOneofReturnType_whose | None: ...
+
+Global___ListTariffAssignmentsRequest: _TypeAlias = ListTariffAssignmentsRequest  # noqa: Y015
+
+@_typing.final
+class ListTariffAssignmentsResponse(_message.Message):
+    """Response of ListTariffAssignments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TariffAssignmentVersion]:
+        """The versions, by start and number."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___TariffAssignmentVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTariffAssignmentsResponse: _TypeAlias = ListTariffAssignmentsResponse  # noqa: Y015
+
+@_typing.final
+class TariffAssignmentVersion(_message.Message):
+    """What was once said of who has which tariff from an instant on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    IS_CANCELLED_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Counts from 1 for each start; the greatest number counts."""
+    is_cancelled: _builtins.bool
+    """True: from then on there is no assignment from this instant."""
+    superseded: _builtins.bool
+    """True: a later version of the same start counts instead."""
+    @_builtins.property
+    def assignment(self) -> _tariff_pb2.TariffAssignment:
+        """The assignment; of a cancellation the one that was cancelled."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was said, UTC. Bills as of an earlier instant know nothing of it."""
+
+    @_builtins.property
+    def correction(self) -> Global___AssignmentCorrection:
+        """Who corrected or cancelled, and why. Absent of a first assignment."""
+
+    def __init__(
+        self,
+        *,
+        assignment: _tariff_pb2.TariffAssignment | None = ...,
+        number: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        is_cancelled: _builtins.bool = ...,
+        correction: Global___AssignmentCorrection | None = ...,
+        superseded: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "correction", b"correction", "create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment", "correction", b"correction", "create_time", b"create_time", "is_cancelled", b"is_cancelled", "number", b"number", "superseded", b"superseded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TariffAssignmentVersion: _TypeAlias = TariffAssignmentVersion  # noqa: Y015
 
 @_typing.final
 class GetCurrentPriceRequest(_message.Message):

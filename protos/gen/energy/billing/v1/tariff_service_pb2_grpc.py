@@ -65,6 +65,16 @@ class TariffServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.AssignTariffRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.AssignTariffResponse.FromString,
                 _registered_method=True)
+        self.CancelTariffAssignment = channel.unary_unary(
+                '/energy.billing.v1.TariffService/CancelTariffAssignment',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CancelTariffAssignmentRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CancelTariffAssignmentResponse.FromString,
+                _registered_method=True)
+        self.ListTariffAssignments = channel.unary_unary(
+                '/energy.billing.v1.TariffService/ListTariffAssignments',
+                request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffAssignmentsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffAssignmentsResponse.FromString,
+                _registered_method=True)
         self.GetCurrentPrice = channel.unary_unary(
                 '/energy.billing.v1.TariffService/GetCurrentPrice',
                 request_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.GetCurrentPriceRequest.SerializeToString,
@@ -165,7 +175,25 @@ class TariffServiceServicer:
         """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
         Fails with NOT_FOUND for an unknown device or tariff and FAILED_PRECONDITION when another tariff is assigned from the
-        same instant. A site or group may be one that no device belongs to yet.
+        same instant and this is no correction. A site or group may be one that no device belongs to yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTariffAssignment(self, request, context):
+        """Takes an assignment back, as if it had never been made: what was assigned before it goes on. Doing it again is safe.
+
+        What was known before stays known: bills as of an earlier instant are the same, and GenerateInvoices makes an adjustment where an
+        issued invoice would now come to another amount. Fails with NOT_FOUND when there is no such assignment, and FAILED_PRECONDITION
+        when another tariff is assigned from that instant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTariffAssignments(self, request, context):
+        """Lists the assignments of a device, a site or a group by themselves, with all that was corrected and cancelled, by start.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -283,6 +311,16 @@ def add_TariffServiceServicer_to_server(servicer, server):
                     servicer.AssignTariff,
                     request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.AssignTariffRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.AssignTariffResponse.SerializeToString,
+            ),
+            'CancelTariffAssignment': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTariffAssignment,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CancelTariffAssignmentRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.CancelTariffAssignmentResponse.SerializeToString,
+            ),
+            'ListTariffAssignments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTariffAssignments,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffAssignmentsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffAssignmentsResponse.SerializeToString,
             ),
             'GetCurrentPrice': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCurrentPrice,
@@ -498,6 +536,60 @@ class TariffService:
             '/energy.billing.v1.TariffService/AssignTariff',
             energy_dot_billing_dot_v1_dot_tariff__service__pb2.AssignTariffRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_tariff__service__pb2.AssignTariffResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTariffAssignment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/CancelTariffAssignment',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.CancelTariffAssignmentRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.CancelTariffAssignmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTariffAssignments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.TariffService/ListTariffAssignments',
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffAssignmentsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_tariff__service__pb2.ListTariffAssignmentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

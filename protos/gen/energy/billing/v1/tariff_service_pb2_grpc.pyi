@@ -54,8 +54,17 @@ class TariffServiceStub:
     """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
     Fails with NOT_FOUND for an unknown device or tariff and FAILED_PRECONDITION when another tariff is assigned from the
-    same instant. A site or group may be one that no device belongs to yet.
+    same instant and this is no correction. A site or group may be one that no device belongs to yet.
     """
+    CancelTariffAssignment: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.CancelTariffAssignmentRequest, _tariff_service_pb2.CancelTariffAssignmentResponse]
+    """Takes an assignment back, as if it had never been made: what was assigned before it goes on. Doing it again is safe.
+
+    What was known before stays known: bills as of an earlier instant are the same, and GenerateInvoices makes an adjustment where an
+    issued invoice would now come to another amount. Fails with NOT_FOUND when there is no such assignment, and FAILED_PRECONDITION
+    when another tariff is assigned from that instant.
+    """
+    ListTariffAssignments: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.ListTariffAssignmentsRequest, _tariff_service_pb2.ListTariffAssignmentsResponse]
+    """Lists the assignments of a device, a site or a group by themselves, with all that was corrected and cancelled, by start."""
     GetCurrentPrice: _grpc.UnaryUnaryMultiCallable[_tariff_service_pb2.GetCurrentPriceRequest, _tariff_service_pb2.GetCurrentPriceResponse]
     """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned, and
     when the price of its region is not fixed for that instant yet.
@@ -118,8 +127,17 @@ class TariffServiceAsyncStub(TariffServiceStub):
     """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
     Fails with NOT_FOUND for an unknown device or tariff and FAILED_PRECONDITION when another tariff is assigned from the
-    same instant. A site or group may be one that no device belongs to yet.
+    same instant and this is no correction. A site or group may be one that no device belongs to yet.
     """
+    CancelTariffAssignment: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.CancelTariffAssignmentRequest, _tariff_service_pb2.CancelTariffAssignmentResponse]  # type: ignore[assignment]
+    """Takes an assignment back, as if it had never been made: what was assigned before it goes on. Doing it again is safe.
+
+    What was known before stays known: bills as of an earlier instant are the same, and GenerateInvoices makes an adjustment where an
+    issued invoice would now come to another amount. Fails with NOT_FOUND when there is no such assignment, and FAILED_PRECONDITION
+    when another tariff is assigned from that instant.
+    """
+    ListTariffAssignments: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.ListTariffAssignmentsRequest, _tariff_service_pb2.ListTariffAssignmentsResponse]  # type: ignore[assignment]
+    """Lists the assignments of a device, a site or a group by themselves, with all that was corrected and cancelled, by start."""
     GetCurrentPrice: _aio.UnaryUnaryMultiCallable[_tariff_service_pb2.GetCurrentPriceRequest, _tariff_service_pb2.GetCurrentPriceResponse]  # type: ignore[assignment]
     """Gets the price of one kWh for a device now, or at an instant. Fails with FAILED_PRECONDITION when no tariff is assigned, and
     when the price of its region is not fixed for that instant yet.
@@ -215,8 +233,29 @@ class TariffServiceServicer(metaclass=_abc_1.ABCMeta):
         """Assigns a tariff to a device, a site or a group from an instant on. Doing it again is safe.
 
         Fails with NOT_FOUND for an unknown device or tariff and FAILED_PRECONDITION when another tariff is assigned from the
-        same instant. A site or group may be one that no device belongs to yet.
+        same instant and this is no correction. A site or group may be one that no device belongs to yet.
         """
+
+    @_abc_1.abstractmethod
+    def CancelTariffAssignment(
+        self,
+        request: _tariff_service_pb2.CancelTariffAssignmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.CancelTariffAssignmentResponse, _abc.Awaitable[_tariff_service_pb2.CancelTariffAssignmentResponse]]:
+        """Takes an assignment back, as if it had never been made: what was assigned before it goes on. Doing it again is safe.
+
+        What was known before stays known: bills as of an earlier instant are the same, and GenerateInvoices makes an adjustment where an
+        issued invoice would now come to another amount. Fails with NOT_FOUND when there is no such assignment, and FAILED_PRECONDITION
+        when another tariff is assigned from that instant.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTariffAssignments(
+        self,
+        request: _tariff_service_pb2.ListTariffAssignmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tariff_service_pb2.ListTariffAssignmentsResponse, _abc.Awaitable[_tariff_service_pb2.ListTariffAssignmentsResponse]]:
+        """Lists the assignments of a device, a site or a group by themselves, with all that was corrected and cancelled, by start."""
 
     @_abc_1.abstractmethod
     def GetCurrentPrice(

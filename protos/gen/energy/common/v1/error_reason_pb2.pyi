@@ -53,11 +53,13 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TARIFF_EXISTS: _ErrorReason.ValueType  # 14
     """ALREADY_EXISTS: a tariff with this id and other content exists. Metadata: `tariff_id`."""
     ERROR_REASON_TARIFF_NOT_ASSIGNED: _ErrorReason.ValueType  # 15
-    """FAILED_PRECONDITION: no tariff is assigned to the device for some part of the period. Metadata: `device_id`, `start_time`."""
+    """FAILED_PRECONDITION: no tariff is assigned to the device for a reading of the period. Metadata: `device_id`, `start_time`."""
     ERROR_REASON_TARIFF_ASSIGNMENT_CONFLICT: _ErrorReason.ValueType  # 16
     """FAILED_PRECONDITION: another tariff is assigned from the same instant. Metadata: `scope` (a device's id, `site:` or `group:`
     and an id), `tariff_id` (empty: an end), `start_time`.
     """
+    ERROR_REASON_TARIFF_ASSIGNMENT_NOT_FOUND: _ErrorReason.ValueType  # 46
+    """NOT_FOUND: nothing is assigned to the device, site or group from this instant on. Metadata: `scope`, `start_time`."""
     ERROR_REASON_INTERVAL_CROSSES_PRICE: _ErrorReason.ValueType  # 17
     """FAILED_PRECONDITION: a reading's interval crosses a price change and cannot be priced. Metadata: `device_id`, `start_time`."""
     ERROR_REASON_DEPENDENCY_UNAVAILABLE: _ErrorReason.ValueType  # 18
@@ -163,11 +165,13 @@ ERROR_REASON_TARIFF_NOT_FOUND: ErrorReason.ValueType  # 13
 ERROR_REASON_TARIFF_EXISTS: ErrorReason.ValueType  # 14
 """ALREADY_EXISTS: a tariff with this id and other content exists. Metadata: `tariff_id`."""
 ERROR_REASON_TARIFF_NOT_ASSIGNED: ErrorReason.ValueType  # 15
-"""FAILED_PRECONDITION: no tariff is assigned to the device for some part of the period. Metadata: `device_id`, `start_time`."""
+"""FAILED_PRECONDITION: no tariff is assigned to the device for a reading of the period. Metadata: `device_id`, `start_time`."""
 ERROR_REASON_TARIFF_ASSIGNMENT_CONFLICT: ErrorReason.ValueType  # 16
 """FAILED_PRECONDITION: another tariff is assigned from the same instant. Metadata: `scope` (a device's id, `site:` or `group:`
 and an id), `tariff_id` (empty: an end), `start_time`.
 """
+ERROR_REASON_TARIFF_ASSIGNMENT_NOT_FOUND: ErrorReason.ValueType  # 46
+"""NOT_FOUND: nothing is assigned to the device, site or group from this instant on. Metadata: `scope`, `start_time`."""
 ERROR_REASON_INTERVAL_CROSSES_PRICE: ErrorReason.ValueType  # 17
 """FAILED_PRECONDITION: a reading's interval crosses a price change and cannot be priced. Metadata: `device_id`, `start_time`."""
 ERROR_REASON_DEPENDENCY_UNAVAILABLE: ErrorReason.ValueType  # 18
