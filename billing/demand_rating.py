@@ -101,7 +101,7 @@ def _windows(rated: TariffMonth, charge: DemandCharge) -> Iterator[tuple[int, in
     begun_ms = end_ms = following_ms = energy = 0
     is_counted = is_estimated = False
     for one in rated.priced:
-        for start_ms, last_end_ms, imported, _, estimated, _ in one.quarters:
+        for start_ms, last_end_ms, imported, _, estimated, _, _ in one.quarters:
             if start_ms >= following_ms:
                 if is_counted:
                     yield begun_ms, energy, end_ms - begun_ms
@@ -121,7 +121,7 @@ def _windows(rated: TariffMonth, charge: DemandCharge) -> Iterator[tuple[int, in
 def _quarter_hours(rated: TariffMonth, *, estimates_count: bool) -> Iterator[tuple[int, int, int]]:
     """The same of windows of a quarter-hour, none of which is in two pieces: the most common ones, in half the time."""
     for one in rated.priced:
-        for start_ms, last_end_ms, imported, _, estimated, _ in one.quarters:
+        for start_ms, last_end_ms, imported, _, estimated, _, _ in one.quarters:
             if imported is not None and (estimates_count or not estimated):
                 length_ms = last_end_ms - start_ms
                 yield start_ms, imported, max(QUARTER_MS, length_ms)
@@ -131,7 +131,7 @@ def _greatest_quarter_hours(rated: TariffMonth, *, estimates_count: bool) -> Ite
     """Of these only such as may be the greatest where every one counts: under each price the first of the greatest."""
     for one in rated.priced:
         greatest, greatest_start_ms = -1, 0
-        for start_ms, last_end_ms, imported, _, estimated, _ in one.quarters:
+        for start_ms, last_end_ms, imported, _, estimated, _, _ in one.quarters:
             if imported is None or (estimated and not estimates_count):
                 continue
             if last_end_ms - start_ms > QUARTER_MS:

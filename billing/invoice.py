@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import reduce
 
 from billing.bill_hold import BillHold
+from billing.coverage import Coverage
 from billing.rated_line import EXACT, LineKind, RatedLine
 from billing.tariff import RoundingLevel, Tariff
 from common.errors import CurrencyMixed
@@ -87,7 +88,10 @@ class InvoiceTax:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """A bill; every amount is in units of its currency."""
+    """A bill; every amount is in units of its currency.
+
+    `history_start_date` is the first day whose readings it rests on; like the coverage it is None of a mere estimate.
+    """
 
     currency_code: str
     lines: tuple[InvoiceLine, ...]
@@ -98,6 +102,8 @@ class Invoice:
     reading_count: int
     estimated_reading_count: int = 0
     holds: tuple[BillHold, ...] = ()
+    coverage: Coverage | None = None
+    history_start_date: date | None = None
 
 
 def make_invoice(rated_lines: Sequence[RatedLine], holds: Iterable[BillHold] = ()) -> Invoice:

@@ -99,7 +99,7 @@ class InvoiceService(ListingMethods):
             # There may be very many: they are counted and walked, and never at hand all at once.
             count = self._registry.account_count(DEVICE_KIND_METER, request.region)
             accounts = self._registry.accounts(DEVICE_KIND_METER, request.region)
-        async for progress in generate(self._book, accounts, count, start_date, end_date):
+        async for progress in generate(self._book, accounts, count, start_date, end_date, replaces=request.replace):
             yield pb.GenerateInvoicesResponse(
                 account_count=progress.account_count,
                 done_count=progress.done_count,

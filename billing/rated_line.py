@@ -17,7 +17,8 @@ class Quarter(NamedTuple):
 
     `start_ms` is the start of the quarter-hour, `last_end_ms` the latest end of its readings, both UTC milliseconds.
     Import and export are None when no reading carries them; `reading_count` counts them all,
-    `estimated_reading_count` the estimates among them.
+    `estimated_reading_count` the estimates among them. `covered_ms` is the sum of their intervals, milliseconds; None
+    is all of the time up to the latest end.
     """
 
     start_ms: int
@@ -26,6 +27,12 @@ class Quarter(NamedTuple):
     reading_count: int
     estimated_reading_count: int = 0
     export_milliwatt_hours: int | None = None
+    covered_ms: int | None = None
+
+    @property
+    def whole_ms(self) -> int:
+        """How long its readings are together, milliseconds."""
+        return self.last_end_ms - self.start_ms if self.covered_ms is None else self.covered_ms
 
 
 class LineKind(Enum):

@@ -137,6 +137,7 @@ class UsageStore:
                 one.reading_count,
                 one.estimated_count,
                 one.energies.get("export_milliwatt_hours"),
+                one.covered_ms,
             )
             for at_ms, one in await self.intervals(query, as_of_ms=as_of_ms)
         ]

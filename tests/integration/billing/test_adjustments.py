@@ -173,6 +173,7 @@ def sweep(mesh: PricingMesh) -> AdjustmentSweep:
         lambda: mesh.complete_through.latest_ms,
         at_once,
         AdjustmentMetrics(CollectorRegistry()),
+        mesh.clock,
     )
 
 
@@ -217,6 +218,7 @@ async def test_what_comes_for_the_last_day_before_it_has_ended_in_utc_is_looked_
     """In Berlin January ends at 23:00 UTC: an invoice issued at 23:30 is looked at again two hours after midnight."""
     mesh.clock.now_ms = utc_ms("2026-01-31T23:30")
     mesh.complete_through.latest_ms = utc_ms("2026-01-31T23:29")
+    await mesh.book.credit(INVOICE_ID, CreditNote("all", 7_440, "to be billed by the day", 1))
     period = AccountPeriod("acc-1", date(2026, 1, 31), date(2026, 2, 1))
     draft = await mesh.book.draft(period)
     await issue(mesh, draft.invoice_id)
