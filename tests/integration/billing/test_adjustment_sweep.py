@@ -53,7 +53,8 @@ def register(monkeypatch: pytest.MonkeyPatch, device: MadeUpDevice) -> None:
 
 async def pending(mesh: PricingMesh, **wanted: object) -> list[pb.PendingAdjustment]:
     """The days that wait, one a page."""
-    request, found = pb.ListPendingAdjustmentsRequest(page_size=1, **wanted), []  # type: ignore[arg-type]
+    found: list[pb.PendingAdjustment] = []
+    request = pb.ListPendingAdjustmentsRequest(page_size=1, **wanted)  # type: ignore[arg-type]
     while True:
         page = await mesh.invoices.ListPendingAdjustments(request)
         found += page.adjustments
