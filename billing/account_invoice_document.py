@@ -28,7 +28,9 @@ from billing.tariff_terms_validation import LOOKBACK_MONTHS_MAXIMUM
 from common.instants import datetime_from_ms, datetime_to_ms
 
 FORM = 3
-"""Which fields a document has; one of an earlier form has a lesser `form` or none, and `from_document` knows it."""
+"""Which fields a document has; those of an earlier form are known to `from_document`, too."""
+EARLIER_FORMS = (None, 2)
+"""The first had none."""
 
 
 def to_document(invoice: AccountInvoice) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from billing.account_invoice import TAKEN_BACK, AccountInvoice, Stage
-from billing.account_invoice_document import FORM, from_document, to_document
+from billing.account_invoice_document import EARLIER_FORMS, from_document, to_document
 from billing.number_series import CREDIT_NOTES, number_of
 from common.errors import InvoiceNotFound, Overloaded
 from common.mongo import Database
@@ -161,7 +161,7 @@ class AccountInvoiceStore:
 
     async def _upgrade(self) -> None:
         """Gives the documents of an earlier form those fields that they are found by now."""
-        for earlier in (None, *range(FORM)):
+        for earlier in EARLIER_FORMS:
             while before := await self._of_form(earlier):
                 for one in before:
                     same = {"_id": one["_id"], "version": one["version"], "form": earlier}

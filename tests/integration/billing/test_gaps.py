@@ -21,12 +21,15 @@ NOON_MS = instant_ms("2026-03-02T12:00:00")
 MINUTE_MS = 60_000
 
 
-async def test_one_reading_of_a_minute_in_a_month_is_told_and_not_issued_without_a_reason(database: Database) -> None:
-    """From readings at rest to what is exported and printed: 60 s of 44 640 minutes."""
+async def test_two_minutes_of_a_month_are_told_and_not_issued_without_a_reason(database: Database) -> None:
+    """From readings at rest to what is exported and printed: 2 of 44 640 minutes, in one quarter-hour."""
     energies = (1_000_000, *(None,) * 9)
-    reading = LoggedReading("meter", DEVICE, NOON_MS, MINUTE_MS, 0, NOON_MS, energies)
+    readings = [
+        LoggedReading("meter", DEVICE, start_ms, MINUTE_MS, 0, start_ms, energies)
+        for start_ms in (NOON_MS, NOON_MS + 5 * MINUTE_MS)
+    ]
     store = await store_on(database)
-    await store.take([Segment.of("b-1", PARTITION, "w", 1, 0, NOON_MS, [reading])])
+    await store.take([Segment.of("b-1", PARTITION, "w", 1, 0, NOON_MS, readings)])
     await store.fold_everything()
     async with pricing_mesh(database, store.usage) as mesh:
         mesh.clock.now_ms = mesh.complete_through.latest_ms = instant_ms("2026-04-02T12:00:00")
@@ -51,13 +54,13 @@ async def test_one_reading_of_a_minute_in_a_month_is_told_and_not_issued_without
         page = b"".join([one.chunk async for one in mesh.invoices.RenderInvoice(html)]).decode()
 
     (bill,), (hold,) = draft.bills, draft.bills[0].holds
-    assert (bill.covered_duration.seconds, bill.missing_duration.seconds) == (60, 44_639 * 60)
+    assert (bill.covered_duration.seconds, bill.missing_duration.seconds) == (120, 44_638 * 60)
     assert (hold.reason, hold.missing_percent.value) == (invoice_pb2.INVOICE_HOLD_REASON_MISSING_READINGS, "100")
     assert error_of(refused.value)[1] == "INVOICE_HELD"
     for rows in (csv.DictReader(io.StringIO(file.decode(), newline="")) for file in exported):
         (row,) = rows
-        assert (row["covered_seconds"], row["missing_seconds"]) == ("60.000", "2678340.000")
-    assert "No readings tell of 743 h 59 min of 744 h; nothing of that time is billed." in page
+        assert (row["covered_seconds"], row["missing_seconds"]) == ("120.000", "2678280.000")
+    assert "No readings tell of 743 h 58 min of 744 h; nothing of that time is billed." in page
 
 
 async def test_a_month_without_a_gap_says_so_and_time_to_come_is_not_missed(database: Database) -> None:
