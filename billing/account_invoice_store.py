@@ -95,14 +95,14 @@ class AccountInvoiceStore:
         ]
         return [found["_id"] async for found in self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)]
 
-    async def billing_days_of(self, invoice: AccountInvoice) -> str | None:
-        """The id of another issued invoice of the account that bills some of the same days, adjustments too.
+    async def billing_days_of(self, account_id: str, start_date: date, end_date: date, edition: int) -> str | None:
+        """The id of an issued invoice, or adjustment, of an account that bills some of the days [start_date, end_date).
 
-        What was taken back whole bills nothing.
+        Neither the one of just these days and this edition nor its adjustments; what was taken back whole bills none.
         """
-        mine = (invoice.start_date.isoformat(), invoice.end_date.isoformat(), invoice.edition)
+        mine = (start_date.isoformat(), end_date.isoformat(), edition)
         stages: list[dict[str, Any]] = [
-            {"$match": {"account_id": invoice.account_id}},
+            {"$match": {"account_id": account_id}},
             {
                 "$match": {
                     "stage": Stage.ISSUED.value,

@@ -6,14 +6,10 @@ from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from energy.billing.v1 import invoice_pb2
-
 from billing.account_invoice import AccountInvoice, CreditNote, Dispute, Payment, Stage, Word
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.adjustment_due_store import AdjustmentDueStore
 from billing.billed_period_store import BilledPeriodStore
-from billing.day import day_of
-from billing.day_notice_store import Day
 from billing.invoice_changes import (
     discarded,
     issued,
@@ -31,10 +27,12 @@ from billing.invoice_maker import (
     is_complete,
     is_nothing,
     made_again,
+    period_of,
 )
+from billing.late_days import late_days
 from billing.number_series import NumberSeries
 from billing.payment_list_store import PaymentListStore
-from billing.schema import DAY_MS, HOUR_MS, METER
+from billing.schema import METER
 from common.errors import (
     InvoiceHeld,
     InvoiceIncomplete,
@@ -43,10 +41,6 @@ from common.errors import (
 )
 from common.local_time import wall_clock
 
-# A day's document is made, and changes of it are told, an hour and a half after its end.
-_TOLD_AFTER_MS = 2 * HOUR_MS
-# Longer than any call has time.
-_ISSUED_WITHIN_MS = HOUR_MS
 _NOBODY = Word()
 _ONE_SERIES = NumberSeries()
 
@@ -91,8 +85,8 @@ class InvoiceBook:
             if known.stage is not Stage.DRAFT and not (replaces and known.is_given_up):
                 return known
             period = replace(period, edition=known.edition + known.is_given_up)
+        await self._require_unbilled(period)
         fresh = await self._maker.fresh(period)
-        await self._require_unbilled(fresh)
         if (known is None or known.is_given_up) and await self.store.insert(fresh):
             return replace(fresh, version=1)
         return await self._keep(fresh)
@@ -104,10 +98,10 @@ class InvoiceBook:
             last, period = found, replace(period, edition=found.edition + 1)
         return last
 
-    async def _require_unbilled(self, invoice: AccountInvoice) -> None:
-        other = await self.store.billing_days_of(invoice)
+    async def _require_unbilled(self, period: AccountPeriod) -> None:
+        other = await self.store.billing_days_of(period.account_id, period.start_date, period.end_date, period.edition)
         if other is not None:
-            raise InvoiceOverlaps(invoice.invoice_id, other)
+            raise InvoiceOverlaps(id_of(period), other)
 
     async def get(self, invoice_id: str) -> AccountInvoice:
         """The invoice of an id; a draft is made again before.
@@ -129,7 +123,10 @@ class InvoiceBook:
             InvoiceNotFound: there is no such invoice. Beside it what `draft` raises.
         """
         original = await self.store.get(invoice_id)
-        if original.stage is not Stage.ISSUED or original.adjustment or original.is_given_up:
+        if original.stage is not Stage.ISSUED or original.adjustment:
+            return None
+        if original.is_given_up:
+            await self._withdraw_adjustment(original)
             return None
         adjustment = await self._maker.adjustment(original)
         known = await self.store.find(adjustment.invoice_id)
@@ -140,6 +137,14 @@ class InvoiceBook:
         if known is None and await self.store.insert(adjustment):
             return replace(adjustment, version=1)
         return await self._keep(adjustment)
+
+    async def _withdraw_adjustment(self, original: AccountInvoice) -> None:
+        """Forgets the draft of an adjustment of what was taken back since."""
+        number = 1
+        while (known := await self.store.find(replace(original, adjustment=number).invoice_id)) is not None:
+            if known.stage is Stage.DRAFT:
+                await self.store.withdraw(known)
+            number += 1
 
     async def issue(self, invoice_id: str, held_issue_reason: str, word: Word = _NOBODY) -> AccountInvoice:
         """The invoice, issued: made again, with the next number and a due date.
@@ -178,23 +183,12 @@ class InvoiceBook:
             return issued(before, made, word)
 
         if not fresh.adjustment:
-            await self._require_unbilled(fresh)
+            await self._require_unbilled(period_of(fresh))
             await self._periods.claim(fresh)
         # Before it is issued: who is killed after that has nobody come back to it.
-        await self._look_again(fresh)
+        for day, look_ms in late_days(fresh, self._clock()):
+            await self._due.tell(METER, day, look_ms)
         return await self.store.number(invoice_id, series, numbered)
-
-    async def _look_again(self, invoice: AccountInvoice) -> None:
-        """Has the last days looked at once they have ended in UTC, for until then nobody tells of changes of them.
-
-        And no sooner than the invoice is issued, however long that takes.
-        """
-        issued_ms = self._clock() + _ISSUED_WITHIN_MS
-        for bill in map(invoice_pb2.Invoice.FromString, invoice.bills):
-            last_day_ms = day_of(bill.end_time.ToMilliseconds() - 1)
-            settled_ms = last_day_ms + DAY_MS + _TOLD_AFTER_MS
-            if bill.as_of.ToMilliseconds() < settled_ms:
-                await self._due.tell(METER, Day(bill.device_id, last_day_ms), max(settled_ms, issued_ms))
 
     async def discard(self, invoice_id: str, word: Word = _NOBODY) -> AccountInvoice:
         """The draft, discarded; raises as `invoice_changes.discarded` does."""

@@ -160,6 +160,21 @@ async def test_what_was_taken_back_whole_is_not_adjusted(mesh: PricingMesh) -> N
     assert await mesh.book.adjust(INVOICE_ID) is None
 
 
+async def test_the_draft_of_an_adjustment_goes_with_the_invoice_that_is_taken_back(
+    mesh: PricingMesh, database: Database
+) -> None:
+    """It never had a number; one that was issued stays, and is to be taken back by itself."""
+    correct(mesh, 5, 10)
+    await mesh.book.adjust(INVOICE_ID)
+    await issue(mesh, FIRST)
+    correct(mesh, 6, 10)
+    await mesh.book.adjust(INVOICE_ID)
+    await mesh.book.credit(INVOICE_ID, CreditNote("all", 7_440, "wrong account", 1))
+
+    assert await mesh.book.adjust(INVOICE_ID) is None
+    assert sorted(await database["invoices"].distinct("key")) == [INVOICE_ID, FIRST]
+
+
 def sweep(mesh: PricingMesh) -> AdjustmentSweep:
     """The task that adjusts by itself."""
 
