@@ -1,6 +1,6 @@
 """A kept invoice: its bills, payments, credit notes and disputes, and the state that follows from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import Enum
 from zoneinfo import ZoneInfo
@@ -29,6 +29,10 @@ class State(Enum):
     CREDITED = "credited"
     DISCARDED = "discarded"
     VOID = "void"
+
+
+TAKEN_BACK = (State.VOID, State.CREDITED)
+_GIVEN_UP = (State.DISCARDED, *TAKEN_BACK)
 
 
 class DisputeOutcome(Enum):
@@ -110,7 +114,8 @@ class AccountInvoice:
 
     `bills` are messages as bytes, so that what was issued stays what it is, bit for bit. `sequence` is its place in the
     `series` of numbers, 0 until it is issued. `version` rises with every change. Adjustments count from 1; the amounts
-    of one are what its bills differ from what was issued before. `due_date` is a day of `time_zone`.
+    of one are what its bills differ from what was issued before. `due_date` is a day of `time_zone`. Editions count
+    from 1; `history_start_date` is the first day whose readings its bills rest on, None where that was not told.
     """
 
     account_id: str
@@ -139,6 +144,8 @@ class AccountInvoice:
     time_zone: str = UTC_ZONE
     device_ids: tuple[str, ...] = ()
     shares: tuple[RevenueShare, ...] = ()
+    edition: int = 1
+    history_start_date: date | None = None
 
     @property
     def number(self) -> str:
@@ -147,13 +154,23 @@ class AccountInvoice:
 
     @property
     def invoice_id(self) -> str:
-        """Its identity: there is one invoice for each account and period, and its adjustments."""
-        return identity_of(self.account_id, self.start_date, self.end_date, self.adjustment)
+        """Its identity: there is one invoice for each account, period and edition, and its adjustments."""
+        return identity_of(self.account_id, self.start_date, self.end_date, self.adjustment, self.edition)
 
     @property
     def adjusted_invoice_id(self) -> str:
         """The invoice that it adjusts; empty when it is no adjustment."""
-        return identity_of(self.account_id, self.start_date, self.end_date) if self.adjustment else ""
+        return replace(self, adjustment=0).invoice_id if self.adjustment else ""
+
+    @property
+    def replaced_invoice_id(self) -> str:
+        """The invoice in whose place it is; empty when there was none."""
+        return replace(self, edition=self.edition - 1).invoice_id if self.edition > 1 and not self.adjustment else ""
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it was discarded or taken back whole, so that another may be made in its place."""
+        return self.state in _GIVEN_UP
 
     @property
     def paid_coins(self) -> int:
@@ -209,7 +226,9 @@ class AccountInvoice:
         return self.unsettled_due_date is not None and (self.due_end_ms or 0) <= now_ms
 
 
-def identity_of(account_id: str, start_date: date, end_date: date, adjustment: int = 0) -> str:
-    """The identity of the invoice of an account and period, or of one of its adjustments."""
+def identity_of(account_id: str, start_date: date, end_date: date, adjustment: int = 0, edition: int = 1) -> str:
+    """The identity of the invoice of an account and period, of one in its place, or of an adjustment of either."""
     identity = f"{account_id}@{start_date.isoformat()}@{end_date.isoformat()}"
+    if edition > 1:
+        identity += f"@{edition}"
     return f"{identity}+{adjustment}" if adjustment else identity

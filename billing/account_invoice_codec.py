@@ -97,6 +97,8 @@ def account_invoice_message(invoice: AccountInvoice, now_ms: int) -> pb.AccountI
         adjusted_invoice_id=invoice.adjusted_invoice_id,
         time_zone=invoice.time_zone,
         history=[_event_message(entry) for entry in invoice.history],
+        edition=invoice.edition,
+        replaced_invoice_id=invoice.replaced_invoice_id,
     )
 
 

@@ -20,13 +20,17 @@ from billing.account_invoice import (
     Word,
 )
 from billing.account_zone import UTC_ZONE
+from billing.billing_month import months_before
 from billing.number_series import INVOICES
 from billing.revenue_document import revenue_fields, shares_from, unknown_shares
 from billing.revenue_share import RevenueShare
+from billing.tariff_terms_validation import LOOKBACK_MONTHS_MAXIMUM
 from common.instants import datetime_from_ms, datetime_to_ms
 
-FORM = 2
-"""Which fields a document has; one of an earlier form has no `form`, and `from_document` knows it as well."""
+FORM = 3
+"""Which fields a document has; those of an earlier form are known to `from_document`, too."""
+EARLIER_FORMS = (None, 2)
+"""The first had none."""
 
 
 def to_document(invoice: AccountInvoice) -> dict[str, Any]:
@@ -48,6 +52,7 @@ def to_document(invoice: AccountInvoice) -> dict[str, Any]:
         "total_coins": invoice.total_coins,
         "balance_coins": invoice.balance_coins,
         "is_held": invoice.is_held,
+        "is_disputed": invoice.open_dispute is not None,
         "create_time": datetime_from_ms(invoice.create_ms),
         "update_time": datetime_from_ms(invoice.update_ms),
         "version": invoice.version,
@@ -63,6 +68,8 @@ def to_document(invoice: AccountInvoice) -> dict[str, Any]:
         **revenue_fields(invoice),
         "held_issue_reason": invoice.held_issue_reason,
         "adjustment": invoice.adjustment,
+        "edition": invoice.edition,
+        "history_start_date": None if invoice.history_start_date is None else invoice.history_start_date.isoformat(),
         "has_unlisted_payments": bool(invoice.payments),
         "device_ids": list(invoice.device_ids),
         "payments": [asdict(payment) for payment in invoice.payments],
@@ -98,6 +105,8 @@ def from_document(document: Mapping[str, Any]) -> AccountInvoice:
         shares=_shares(document),
         held_issue_reason=document["held_issue_reason"],
         adjustment=document["adjustment"],
+        edition=document.get("edition", 1),
+        history_start_date=_history_start_date(document),
         payments=tuple(Payment(**payment) for payment in document["payments"]),
         credit_notes=tuple(CreditNote(**note) for note in document["credit_notes"]),
         disputes=tuple(_dispute_from_document(dispute) for dispute in document["disputes"]),
@@ -110,6 +119,14 @@ def _device_ids(document: Mapping[str, Any]) -> tuple[str, ...]:
     if known is not None:
         return tuple(known)
     return tuple(invoice_pb2.Invoice.FromString(bytes(bill)).device_id for bill in document.get("bills", ()))
+
+
+def _history_start_date(document: Mapping[str, Any]) -> date | None:
+    if "history_start_date" not in document:
+        # Its bills do not tell: it is looked at too often rather than not at all.
+        return months_before(date.fromisoformat(document["start_date"]), LOOKBACK_MONTHS_MAXIMUM)
+    known = document["history_start_date"]
+    return None if known is None else date.fromisoformat(known)
 
 
 def _shares(document: Mapping[str, Any]) -> tuple[RevenueShare, ...]:

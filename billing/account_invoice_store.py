@@ -12,8 +12,8 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
-from billing.account_invoice import AccountInvoice, Stage
-from billing.account_invoice_document import from_document, to_document
+from billing.account_invoice import TAKEN_BACK, AccountInvoice, Stage
+from billing.account_invoice_document import EARLIER_FORMS, from_document, to_document
 from billing.number_series import CREDIT_NOTES, number_of
 from common.errors import InvoiceNotFound, Overloaded
 from common.mongo import Database
@@ -79,14 +79,14 @@ class AccountInvoiceStore:
         await self._invoices.delete_one({"_id": draft.invoice_id, "version": draft.version, "stage": Stage.DRAFT.value})
 
     async def issued_around(self, account_id: str, first_day: date, last_day: date) -> list[str]:
-        """The ids of the issued invoices of an account, no adjustments, whose days touch [first_day, last_day]."""
+        """The ids of the issued invoices of an account, no adjustments, that rest on days of [first_day, last_day]."""
         stages: list[dict[str, Any]] = [
             {"$match": {"account_id": account_id}},
             {
                 "$match": {
                     "stage": Stage.ISSUED.value,
                     "adjustment": 0,
-                    "start_date": {"$lte": last_day.isoformat()},
+                    "$or": [{name: {"$lte": last_day.isoformat()}} for name in ("start_date", "history_start_date")],
                     "end_date": {"$gt": first_day.isoformat()},
                 }
             },
@@ -94,6 +94,30 @@ class AccountInvoiceStore:
             {"$project": {"_id": 1}},
         ]
         return [found["_id"] async for found in self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)]
+
+    async def billing_days_of(self, account_id: str, start_date: date, end_date: date, edition: int) -> str | None:
+        """The id of an issued invoice, or adjustment, of an account that bills some of the days [start_date, end_date).
+
+        Neither the one of just these days and this edition nor its adjustments; what was taken back whole bills none.
+        """
+        mine = (start_date.isoformat(), end_date.isoformat(), edition)
+        stages: list[dict[str, Any]] = [
+            {"$match": {"account_id": account_id}},
+            {
+                "$match": {
+                    "stage": Stage.ISSUED.value,
+                    "state": {"$nin": [state.value for state in TAKEN_BACK]},
+                    "start_date": {"$lt": mine[1]},
+                    "end_date": {"$gt": mine[0]},
+                }
+            },
+            {"$sort": {"key": ASCENDING}},
+            {"$project": {"_id": 1, "start_date": 1, "end_date": 1, "edition": 1}},
+        ]
+        async for found in self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS):
+            if (found["start_date"], found["end_date"], found.get("edition", 1)) != mine:
+                return str(found["_id"])
+        return None
 
     async def change(
         self, invoice_id: str, changed: Callable[[AccountInvoice], Awaitable[AccountInvoice]]
@@ -137,14 +161,15 @@ class AccountInvoiceStore:
 
     async def _upgrade(self) -> None:
         """Gives the documents of an earlier form those fields that they are found by now."""
-        while True:
-            cursor = self._invoices.find({"form": None}).limit(_UPGRADED_AT_ONCE).max_time_ms(_READ_TIMEOUT_MS)
-            before = [document async for document in cursor]
-            if not before:
-                return
-            for one in before:
-                same = {"_id": one["_id"], "version": one["version"], "form": None}
-                await self._invoices.replace_one(same, to_document(from_document(one)))
+        for earlier in EARLIER_FORMS:
+            while before := await self._of_form(earlier):
+                for one in before:
+                    same = {"_id": one["_id"], "version": one["version"], "form": earlier}
+                    await self._invoices.replace_one(same, to_document(from_document(one)))
+
+    async def _of_form(self, form: int | None) -> list[dict[str, Any]]:
+        cursor = self._invoices.find({"form": form}).limit(_UPGRADED_AT_ONCE).max_time_ms(_READ_TIMEOUT_MS)
+        return [document async for document in cursor]
 
     async def number_of_note(self, invoice_id: str, credit_note_id: str) -> str:
         """The number of a credit note that is on record in its invoice; the same whenever it is asked for.

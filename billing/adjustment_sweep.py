@@ -9,11 +9,11 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
-from billing.adjustment_due_store import AdjustmentDueStore, DueAdjustment
+from billing.adjustment_due_store import AdjustmentDueStore, AdjustmentFailure, DueAdjustment
 from billing.device_registry import RegisteredDevice
 from billing.invoice_book import InvoiceBook
-from billing.invoice_maker import DeviceBillFailed
-from common.errors import DependencyUnavailable, DeviceNotFound, MeshError
+from billing.invoice_maker import AWAY, DeviceBillFailed
+from common.errors import DeviceNotFound, MeshError
 from common.logs import get_logger
 
 _log = get_logger("billing.adjustments")
@@ -50,7 +50,9 @@ class Registry(Protocol):
 class AdjustmentSweep:
     """Looks at the issued invoices of days that changed, once all that was known then is known here.
 
-    Several at once, killed at any moment, do no harm: an adjustment follows from the readings and what was issued.
+    Several at once, killed at any moment, do no harm: an adjustment follows from the readings and what was issued. A
+    day of which an invoice cannot be made again stays, with the reason, and is tried again after longer and longer.
+    `clock_ms` is now, UTC milliseconds.
     """
 
     due: AdjustmentDueStore
@@ -59,6 +61,7 @@ class AdjustmentSweep:
     complete_through: Callable[[], int | None]
     give_way: Callable[[float], Awaitable[None]]
     metrics: AdjustmentMetrics
+    clock_ms: Callable[[], int]
 
     async def run(self) -> None:
         """Works until cancelled; a store or a registry that is away is waited for."""
@@ -73,27 +76,39 @@ class AdjustmentSweep:
     async def adjust_due(self) -> bool:
         """Some of the days that have changed; False when there is none."""
         complete_ms = self.complete_through()
-        found = [] if complete_ms is None else await self.due.find(complete_ms, _DAYS_A_STEP)
+        found = [] if complete_ms is None else await self.due.find(complete_ms, self.clock_ms(), _DAYS_A_STEP)
         for due in found:
             await self.give_way(_GIVE_WAY_SECONDS)
-            await self._adjust(due)
-            await self.due.done(due)
+            failure = await self._failure(due)
+            if failure is None:
+                await self.due.done(due)
+            else:
+                await self.due.postpone(due, failure, self.clock_ms())
         return bool(found)
 
-    async def _adjust(self, due: DueAdjustment) -> None:
+    async def _failure(self, due: DueAdjustment) -> AdjustmentFailure | None:
+        """Looks at the invoices of a day; the first failure, if any."""
         try:
             device = await self.registry.find(due.day.device_id)
         except DeviceNotFound:
-            return
+            return None
         day = datetime.fromtimestamp(due.day.start_ms / 1000, UTC).date()
+        failures: list[AdjustmentFailure] = []
         # A day of UTC touches at most the local days beside it.
         for invoice_id in await self.book.store.issued_around(device.account_id, day - _ONE_DAY, day + _ONE_DAY):
             try:
                 adjustment = await self.book.adjust(invoice_id)
-            except (DependencyUnavailable, PyMongoError):
+            except AWAY:
                 raise
-            except (DeviceBillFailed, MeshError) as failure:
-                _log.error("invoice_not_made_again", invoice_id=invoice_id, cause=type(failure).__name__)
-                self.metrics.failed.inc()
+            except DeviceBillFailed as failed:
+                failures.append(self._failed(invoice_id, failed.device_id, failed.reason))
+            except MeshError as reason:
+                failures.append(self._failed(invoice_id, "", reason))
             else:
                 self.metrics.drafted.inc(adjustment is not None)
+        return failures[0] if failures else None
+
+    def _failed(self, invoice_id: str, device_id: str, reason: MeshError) -> AdjustmentFailure:
+        _log.error("invoice_not_made_again", invoice_id=invoice_id, device_id=device_id, cause=reason.reason)
+        self.metrics.failed.inc()
+        return AdjustmentFailure(invoice_id, device_id, reason.reason, reason.message)

@@ -154,6 +154,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             lambda: readings.complete_through.latest_ms,
             readings.writer.wait_idle,
             AdjustmentMetrics(registry),
+            _now_ms,
         )
         background = {"merger": merger.run, "roller": roller.run, "adjustments": adjustments.run}
         background |= retention_tasks(config, database, readings, registry)

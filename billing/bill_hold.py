@@ -1,6 +1,6 @@
-"""Whether a bill rests too much on estimates to be sent: the rule of prolonged estimation.
+"""Whether a bill rests too much on estimates to be sent, or on too few readings.
 
-The rule is one that catalogues of meter data management name; both limits are settings.
+Prolonged estimation is a rule that catalogues of meter data management name; all limits are settings.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +10,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import NamedTuple
 
+from billing.coverage import coverage
 from billing.rated_line import EXACT, Quarter
 
 
@@ -20,23 +21,30 @@ class HoldReason(Enum):
     """Estimates go on for too long without a reading between."""
     ESTIMATED_SHARE = "estimated_share"
     """Too much of the energy is estimated."""
+    MISSING_READINGS = "missing_readings"
+    """Too much of the time has no readings, so that nothing of it is billed."""
 
 
 class BillHold(NamedTuple):
-    """A reason to hold a bill, over [start_ms, end_ms), epoch milliseconds; what share of its energy is estimated."""
+    """A reason to hold a bill, over [start_ms, end_ms), epoch milliseconds; what share of its energy is estimated.
+
+    And what share of its time is missing, where that is the reason.
+    """
 
     reason: HoldReason
     start_ms: int
     end_ms: int
     estimated_percent: Decimal
+    missing_percent: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class HoldLimits:
-    """From where on a bill is held: above either."""
+    """From where on a bill is held: above any."""
 
     estimated_ms: int
     estimated_percent: Decimal
+    missing_percent: Decimal = Decimal(5)
 
 
 def bill_holds(quarters: Iterable[Quarter], limits: HoldLimits) -> list[BillHold]:
@@ -55,6 +63,15 @@ def bill_holds(quarters: Iterable[Quarter], limits: HoldLimits) -> list[BillHold
         percent = Decimal(100) if not total else _percent(estimated, total)
         holds.append(BillHold(HoldReason.ESTIMATED_SHARE, billed[0].start_ms, billed[-1].last_end_ms, percent))
     return holds
+
+
+def gap_hold(quarters: Iterable[Quarter], start_ms: int, end_ms: int, limits: HoldLimits) -> list[BillHold]:
+    """The reason to hold a bill of which too much of [start_ms, end_ms), UTC milliseconds, has no readings, if any."""
+    missing_ms, whole_ms = coverage(quarters, start_ms, end_ms).missing_ms, end_ms - start_ms
+    if missing_ms * 100 <= whole_ms * limits.missing_percent:
+        return []
+    missing_percent = _percent(missing_ms, whole_ms)
+    return [BillHold(HoldReason.MISSING_READINGS, start_ms, end_ms, Decimal(0), missing_percent)]
 
 
 def _estimated_runs(quarters: Iterable[Quarter]) -> Iterator[Sequence[Quarter]]:

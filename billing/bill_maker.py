@@ -1,7 +1,7 @@
 """Makes the bill of a device of the readings on record: which days, whose prices, what it comes to."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -10,23 +10,22 @@ from zoneinfo import ZoneInfo
 from energy.billing.v1 import invoice_pb2
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DeviceKind
 
-from billing.bill_hold import HoldLimits, bill_holds
+from billing.bill_basis import BillBasis
+from billing.bill_hold import HoldLimits
 from billing.billing_month import months_before
 from billing.cost_estimate import Estimate, estimate
 from billing.device_registry import DeviceRegistry, RegisteredDevice
 from billing.dynamic_pricing import RegionPrices
 from billing.explanation import ExplainedInterval, explain
-from billing.invoice import BilledPeriod, Invoice, make_invoice
+from billing.invoice import BilledPeriod
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message
+from billing.meter_part import has_no_part
 from billing.price_timeline import tariffs_in_effect
 from billing.rated_line import Quarter
-from billing.rating import lines_of, rated_months
-from billing.readings_digest import readings_digest
 from billing.region_price_reader import RegionPriceReader
 from billing.schema import DAY_MS
 from billing.tariff import Tariff
 from billing.tariff_assignment import TariffAssignment
-from billing.tariff_month import TariffMonth
 from billing.tariff_store import TariffStore
 from common.errors import FieldViolation, InvalidArgument
 from common.local_time import local_midnight_ms
@@ -53,38 +52,6 @@ class Completeness(Protocol):
 
     async def lowered(self, instant_ms: int) -> int:
         """The instant, or the one up to which the log is complete if that is earlier."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Everything that a bill is made of."""
-
-    period: BilledPeriod
-    assignments: Sequence[TariffAssignment]
-    tariffs: Mapping[str, Tariff]
-    quarters: Sequence[Quarter]
-    history_months: int
-    region_prices: RegionPrices
-
-    def rated_months(self) -> list[TariffMonth]:
-        """The months of the period and those before it; raises as `rating.rate` does."""
-        return rated_months(
-            device_id=self.period.device_id,
-            zone=ZoneInfo(self.period.time_zone),
-            start_date=self.period.start_date,
-            end_date=self.period.end_date,
-            assignments=self.assignments,
-            tariffs=self.tariffs,
-            quarters=self.quarters,
-            history_months=self.history_months,
-            region_prices=self.region_prices,
-        )
-
-    def invoice(self, rated: Sequence[TariffMonth], limits: HoldLimits) -> Invoice:
-        """The bill of these months."""
-        billed = [quarter for quarter in self.quarters if quarter.start_ms >= self.period.start_ms]
-        lines = lines_of(rated, self.period.start_date, ZoneInfo(self.period.time_zone))
-        return replace(make_invoice(lines, bill_holds(billed, limits)), readings_digest=readings_digest(self.quarters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +93,29 @@ class BillMaker:
             NoReadings, TariffNotAssigned, IntervalCrossesPrice, PriceNotFixed, CurrencyMixed: there is no bill of the
                 period.
         """
-        device = await self._registry.find(question.device_id)
-        _require_meter(device)
-        period = _period(device, question)
-        knowledge = await self._knowledge(question)
-        invoice = await self._invoice(period, device, knowledge.as_of_ms)
-        return invoice_message(period, invoice, knowledge)
+        return await self._bill(await self._basis(question, await self._meter(question.device_id)))
+
+    async def make_of_account(self, question: PreviewQuestion) -> invoice_pb2.Invoice | None:
+        """The bill that is asked for; None of a meter that has no part in the period. Raises as `make` does."""
+        meter = await self._meter(question.device_id)
+        basis = await self._basis(question, meter)
+        period = basis.period
+        if not basis.has_energy and has_no_part(meter, period.start_ms, period.end_ms, has_tariff=basis.has_tariff):
+            return None
+        return await self._bill(basis)
+
+    async def _bill(self, basis: BillBasis) -> invoice_pb2.Invoice:
+        # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
+        invoice = await asyncio.to_thread(lambda: basis.invoice(basis.rated_months(), self._hold_limits))
+        return invoice_message(basis.period, invoice, basis.knowledge)
 
     async def _knowledge(self, question: PreviewQuestion) -> Knowledge:
         """To be asked before the readings of the bill, so that it holds of all of them."""
         if question.as_of_ms is None:
-            return Knowledge(self._complete_through.latest_ms)
+            return Knowledge(self._complete_through.latest_ms, None, question.tariffs_as_of_ms)
         as_of_ms = await self._complete_through.lowered(question.as_of_ms)
         # What came later is not in the bill; and asked again, it is the same to the last bit.
-        return Knowledge(as_of_ms, as_of_ms)
+        return Knowledge(as_of_ms, as_of_ms, question.tariffs_as_of_ms)
 
     async def estimate(self, question: PreviewQuestion, tariffs: Sequence[Tariff]) -> list[Estimate]:
         """What the usage of a device would have come to by each of some tariffs, had it always been assigned.
@@ -147,12 +123,11 @@ class BillMaker:
         Raises:
             DeviceNotFound, InvalidArgument: as `make`.
         """
-        device = await self._registry.find(question.device_id)
-        _require_meter(device)
+        device = await self._meter(question.device_id)
         period = _period(device, question)
         history_months = max((tariff.history_months for tariff in tariffs), default=0)
+        knowledge = await self._knowledge(question)
         quarters = await self._history(period, history_months, None)
-        knowledge = Knowledge(self._complete_through.latest_ms)
         prices = await self._prices(tariffs, device.region, period, history_months)
         rating = partial(estimate, period, quarters, history_months, region_prices=prices)
         return await asyncio.to_thread(lambda: [rating(tariff, knowledge) for tariff in tariffs])
@@ -163,15 +138,12 @@ class BillMaker:
         Raises:
             InvalidArgument: the bill has no such line. Beside it as `make`.
         """
-        device = await self._registry.find(question.device_id)
-        _require_meter(device)
-        period = _period(device, question)
-        knowledge = await self._knowledge(question)
-        asked = await self._asked(period, device, knowledge.as_of_ms)
+        basis = await self._basis(question, await self._meter(question.device_id))
+        period, knowledge = basis.period, basis.knowledge
 
         def explained() -> Explanation:
-            rated = asked.rated_months()
-            invoice = asked.invoice(rated, self._hold_limits)
+            rated = basis.rated_months()
+            invoice = basis.invoice(rated, self._hold_limits)
             if not 0 <= line_index < len(invoice.lines):
                 allowed = f"must be a line of the bill, 0 to {len(invoice.lines) - 1}"
                 raise InvalidArgument([FieldViolation("line_index", "OUT_OF_RANGE", allowed)])
@@ -181,19 +153,34 @@ class BillMaker:
 
         return await asyncio.to_thread(explained)
 
-    async def _invoice(self, period: BilledPeriod, device: RegisteredDevice, as_of_ms: int | None) -> Invoice:
-        asked = await self._asked(period, device, as_of_ms)
-        # A year has 35 000 quarter-hours: long enough to keep readings waiting for the log.
-        return await asyncio.to_thread(lambda: asked.invoice(asked.rated_months(), self._hold_limits))
+    async def _meter(self, device_id: str) -> RegisteredDevice:
+        device = await self._registry.find(device_id)
+        _require_meter(device)
+        return device
 
-    async def _asked(self, period: BilledPeriod, device: RegisteredDevice, as_of_ms: int | None) -> _Asked:
-        assignments = await self._store.assignments(device, as_of_ms)
+    async def _basis(self, question: PreviewQuestion, device: RegisteredDevice) -> BillBasis:
+        period, knowledge = _period(device, question), await self._knowledge(question)
+        assignments, knowledge = await self._assignments(device, knowledge)
         tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
         in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
         history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)
-        quarters = await self._history(period, history_months, as_of_ms)
+        quarters = await self._history(period, history_months, knowledge.as_of_ms)
         prices = await self._prices(tariffs.values(), device.region, period, history_months)
-        return _Asked(period, assignments, tariffs, quarters, history_months, prices)
+        return BillBasis(period, knowledge, assignments, tariffs, quarters, history_months, prices)
+
+    async def _assignments(
+        self, device: RegisteredDevice, knowledge: Knowledge
+    ) -> tuple[list[TariffAssignment], Knowledge]:
+        """The assignments that count, and what is known, without an instant of theirs that tells nothing new.
+
+        Readings are known up to where the log is complete, but an assignment as soon as it was made.
+        """
+        as_of_ms, later_ms = knowledge.as_of_ms, knowledge.tariffs_as_of_ms
+        known = await self._store.assignments(device, as_of_ms)
+        if as_of_ms is None or later_ms is None:
+            return known, replace(knowledge, tariffs_as_of_ms=None)
+        found = await self._store.assignments(device, later_ms)
+        return found, replace(knowledge, tariffs_as_of_ms=None if found == known else later_ms)
 
     async def _prices(self, tariffs: Iterable[Tariff], region: str, period: BilledPeriod, months: int) -> RegionPrices:
         """The prices of a region in a period, so many billing months before it, and as long after as readings reach."""

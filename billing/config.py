@@ -47,6 +47,8 @@ class BillingConfig(ServiceConfig):
     """A bill is to be held when estimates go on for more than so many days without a reading between."""
     hold_estimated_percent: Decimal = Field(default=Decimal(10), ge=0, le=100)
     """And when more than so much of its energy is estimated."""
+    hold_missing_percent: Decimal = Field(default=Decimal(5), ge=0, le=100)
+    """And when more than so much of its time has no readings, and so is not billed."""
     answer_cache_seconds: float = Field(default=60.0, ge=0, le=3600)
     """How long an answer about a device may be given again while nothing it stands on changes; 0: never."""
     price_notice_seconds: float = Field(default=300.0, ge=10, le=840)

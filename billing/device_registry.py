@@ -35,6 +35,18 @@ class RegisteredDevice(Protocol):
     def time_zone(self) -> str:
         """The zone its days and tariff hours are local to."""
 
+    @property
+    def create_time_ms(self) -> int:
+        """When it was registered, UTC milliseconds."""
+
+    @property
+    def update_time_ms(self) -> int:
+        """When it last changed, UTC milliseconds."""
+
+    @property
+    def is_decommissioned(self) -> bool:
+        """Whether it is out of operation for good."""
+
 
 class DeviceRegistry(Protocol):
     """Finds devices."""

@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import reduce
 
 from billing.bill_hold import BillHold
+from billing.coverage import Coverage
 from billing.rated_line import EXACT, LineKind, RatedLine
 from billing.tariff import RoundingLevel, Tariff
 from common.errors import CurrencyMixed
@@ -89,7 +90,8 @@ class InvoiceTax:
 class Invoice:
     """A bill; every amount is in units of its currency.
 
-    `readings_digest` is that of everything that was read for it, empty where nobody asked for it.
+    `readings_digest` is that of everything that was read for it, empty where nobody asked for it. `history_start_date`
+    is the first day whose readings it rests on; like the coverage it is None of a mere estimate.
     """
 
     currency_code: str
@@ -103,6 +105,8 @@ class Invoice:
     edited_reading_count: int = 0
     holds: tuple[BillHold, ...] = ()
     readings_digest: str = ""
+    coverage: Coverage | None = None
+    history_start_date: date | None = None
 
 
 def make_invoice(rated_lines: Sequence[RatedLine], holds: Iterable[BillHold] = ()) -> Invoice:

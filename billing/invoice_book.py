@@ -6,13 +6,10 @@ from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from energy.billing.v1 import invoice_pb2
-
 from billing.account_invoice import AccountInvoice, CreditNote, Dispute, Payment, Stage, Word
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.adjustment_due_store import AdjustmentDueStore
-from billing.day import day_of
-from billing.day_notice_store import Day
+from billing.billed_period_store import BilledPeriodStore
 from billing.invoice_changes import (
     discarded,
     issued,
@@ -23,7 +20,6 @@ from billing.invoice_changes import (
     with_resolution,
 )
 from billing.invoice_maker import (
-    TAKEN_BACK,
     AccountPeriod,
     InvoiceMaker,
     amounts,
@@ -31,19 +27,20 @@ from billing.invoice_maker import (
     is_complete,
     is_nothing,
     made_again,
+    period_of,
 )
+from billing.late_days import late_days
 from billing.number_series import NumberSeries
 from billing.payment_list_store import PaymentListStore
-from billing.schema import DAY_MS, HOUR_MS, METER
+from billing.schema import METER
 from common.errors import (
     InvoiceHeld,
     InvoiceIncomplete,
+    InvoiceOverlaps,
     InvoiceState,
 )
 from common.local_time import wall_clock
 
-# A day's document is made, and changes of it are told, an hour and a half after its end.
-_TOLD_AFTER_MS = 2 * HOUR_MS
 _NOBODY = Word()
 _ONE_SERIES = NumberSeries()
 
@@ -56,12 +53,14 @@ class InvoiceBook:
         *,
         store: AccountInvoiceStore,
         maker: InvoiceMaker,
+        periods: BilledPeriodStore,
         adjustments_due: AdjustmentDueStore,
         payments: PaymentListStore,
         clock: Callable[[], int],
         due_days: int,
         series: NumberSeries = _ONE_SERIES,
     ) -> None:
+        self._periods = periods
         self._due = adjustments_due
         self._payments = payments
         self.store = store
@@ -70,21 +69,39 @@ class InvoiceBook:
         self._due_days = due_days
         self._series = series
 
-    async def draft(self, period: AccountPeriod) -> AccountInvoice:
+    async def draft(self, period: AccountPeriod, *, replaces: bool = False) -> AccountInvoice:
         """The invoice of an account and period: a draft made of what is known now, or what it has become since.
+
+        Of several in each other's place it is the last; with `replaces` there is a new one where that was given up.
 
         Raises:
             DeviceBillFailed: one of its bills cannot be made.
             CurrencyMixed: its bills are in several currencies.
-            NoReadings: it has no meter.
+            NoReadings: it has no meter with a part in the period.
+            InvoiceOverlaps: another issued invoice of the account bills some of its days.
         """
-        known = await self.store.find(id_of(period))
-        if known is not None and known.stage is not Stage.DRAFT:
-            return known
+        known = await self._last(period)
+        if known is not None:
+            if known.stage is not Stage.DRAFT and not (replaces and known.is_given_up):
+                return known
+            period = replace(period, edition=known.edition + known.is_given_up)
+        await self._require_unbilled(period)
         fresh = await self._maker.fresh(period)
-        if known is None and await self.store.insert(fresh):
+        if (known is None or known.is_given_up) and await self.store.insert(fresh):
             return replace(fresh, version=1)
         return await self._keep(fresh)
+
+    async def _last(self, period: AccountPeriod) -> AccountInvoice | None:
+        """The last of the invoices of an account and period that are in each other's place."""
+        last = None
+        while (found := await self.store.find(id_of(period))) is not None:
+            last, period = found, replace(period, edition=found.edition + 1)
+        return last
+
+    async def _require_unbilled(self, period: AccountPeriod) -> None:
+        other = await self.store.billing_days_of(period.account_id, period.start_date, period.end_date, period.edition)
+        if other is not None:
+            raise InvoiceOverlaps(id_of(period), other)
 
     async def get(self, invoice_id: str) -> AccountInvoice:
         """The invoice of an id; a draft is made again before.
@@ -106,7 +123,10 @@ class InvoiceBook:
             InvoiceNotFound: there is no such invoice. Beside it what `draft` raises.
         """
         original = await self.store.get(invoice_id)
-        if original.stage is not Stage.ISSUED or original.adjustment or original.state in TAKEN_BACK:
+        if original.stage is not Stage.ISSUED or original.adjustment:
+            return None
+        if original.is_given_up:
+            await self._withdraw_adjustment(original)
             return None
         adjustment = await self._maker.adjustment(original)
         known = await self.store.find(adjustment.invoice_id)
@@ -118,6 +138,14 @@ class InvoiceBook:
             return replace(adjustment, version=1)
         return await self._keep(adjustment)
 
+    async def _withdraw_adjustment(self, original: AccountInvoice) -> None:
+        """Forgets the draft of an adjustment of what was taken back since."""
+        number = 1
+        while (known := await self.store.find(replace(original, adjustment=number).invoice_id)) is not None:
+            if known.stage is Stage.DRAFT:
+                await self.store.withdraw(known)
+            number += 1
+
     async def issue(self, invoice_id: str, held_issue_reason: str, word: Word = _NOBODY) -> AccountInvoice:
         """The invoice, issued: made again, with the next number and a due date.
 
@@ -125,7 +153,9 @@ class InvoiceBook:
             InvoiceNotFound: there is none.
             InvoiceState: it was discarded.
             InvoiceIncomplete: its readings are not known to be complete.
-            InvoiceHeld: one of its bills is to be held, and no reason is given. Beside these what `draft` raises.
+            InvoiceHeld: one of its bills is to be held, and no reason is given.
+            InvoiceOverlaps: another invoice that is issued, or about to be, has some of its days. Beside these what
+                `draft` raises.
         """
         known = await self.store.get(invoice_id)
         if known.stage is Stage.ISSUED:
@@ -152,17 +182,13 @@ class InvoiceBook:
             )
             return issued(before, made, word)
 
-        invoice = await self.store.number(invoice_id, series, numbered)
-        await self._look_again(invoice)
-        return invoice
-
-    async def _look_again(self, invoice: AccountInvoice) -> None:
-        """Has the last days looked at once they have ended in UTC, for until then nobody tells of changes of them."""
-        for bill in map(invoice_pb2.Invoice.FromString, invoice.bills):
-            last_day_ms = day_of(bill.end_time.ToMilliseconds() - 1)
-            settled_ms = last_day_ms + DAY_MS + _TOLD_AFTER_MS
-            if bill.as_of.ToMilliseconds() < settled_ms:
-                await self._due.tell(METER, Day(bill.device_id, last_day_ms), settled_ms)
+        if not fresh.adjustment:
+            await self._require_unbilled(period_of(fresh))
+            await self._periods.claim(fresh)
+        # Before it is issued: who is killed after that has nobody come back to it.
+        for day, look_ms in late_days(fresh, self._clock()):
+            await self._due.tell(METER, day, look_ms)
+        return await self.store.number(invoice_id, series, numbered)
 
     async def discard(self, invoice_id: str, word: Word = _NOBODY) -> AccountInvoice:
         """The draft, discarded; raises as `invoice_changes.discarded` does."""

@@ -57,7 +57,7 @@ def with_credit_note(invoice: AccountInvoice, note: CreditNote, word: Word = _NO
 
     Raises:
         InvoiceState, InvoiceEntryExists: as `with_payment`.
-        AmountExceedsInvoice: the note is more than what was not credited yet.
+        AmountExceedsInvoice: the note is more than what was not credited yet, or of the other sign than the total.
     """
     require_issued(invoice)
     for known in invoice.credit_notes:
@@ -67,8 +67,8 @@ def with_credit_note(invoice: AccountInvoice, note: CreditNote, word: Word = _NO
             return invoice
     _require_room(invoice, invoice.credit_notes)
     left = invoice.total_coins - invoice.credited_coins
-    if not 0 < note.coins <= left:
-        raise AmountExceedsInvoice(invoice.invoice_id, coins_text(max(0, left), invoice.currency_code))
+    if note.coins == 0 or not min(0, left) <= note.coins <= max(0, left):
+        raise AmountExceedsInvoice(invoice.invoice_id, coins_text(left, invoice.currency_code))
     credited = replace(invoice, credit_notes=(*invoice.credit_notes, note), update_ms=note.create_ms)
     said = Word(word.actor, word.note or note.reason)
     return _recorded(credited, Action.CREDITED, said, note.credit_note_id)

@@ -13,6 +13,7 @@ from energy.billing.v1.invoice_service_pb2 import (
     PreviewInvoiceRequest,
 )
 from energy.billing.v1.tariff_service_pb2 import EstimateCostRequest
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 from google.type.fraction_pb2 import Fraction as FractionMessage
 
@@ -24,7 +25,7 @@ from billing.tariff_reader import decimal_message
 from billing.tariff_terms_codec import ROUNDING_LEVELS, ROUNDING_MODES
 from billing.tariff_validation import id_violations
 from common.errors import FieldViolation, InvalidArgument
-from common.instants import from_ms, optional_from_ms, to_ms
+from common.instants import duration_from_ms, from_ms, optional_from_ms, to_ms
 from common.money import from_decimal
 
 DaysRequest = (
@@ -51,6 +52,7 @@ _KINDS = {
 _HOLD_REASONS = {
     HoldReason.PROLONGED_ESTIMATE: invoice_pb2.INVOICE_HOLD_REASON_PROLONGED_ESTIMATE,
     HoldReason.ESTIMATED_SHARE: invoice_pb2.INVOICE_HOLD_REASON_ESTIMATED_SHARE,
+    HoldReason.MISSING_READINGS: invoice_pb2.INVOICE_HOLD_REASON_MISSING_READINGS,
 }
 
 
@@ -58,24 +60,28 @@ _HOLD_REASONS = {
 class PreviewQuestion:
     """Which bill is asked for: of a device, over the local days [start_date, end_date).
 
-    `as_of_ms` is the instant, epoch milliseconds, as known at which; None is now.
+    `as_of_ms` is the instant, epoch milliseconds, as known at which; None is now. `tariffs_as_of_ms` is another one for
+    the assignments of tariffs; None is the same.
     """
 
     device_id: str
     start_date: date
     end_date: date
     as_of_ms: int | None = None
+    tariffs_as_of_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """What a bill knows of: every reading acked before `complete_through_ms`, and none recorded after `as_of_ms`.
 
-    Both epoch milliseconds; None is not known yet, and as known now.
+    Both epoch milliseconds; None is not known yet, and as known now. `tariffs_as_of_ms` is set where by that instant
+    other tariffs had been assigned than by `as_of_ms`: these are known, too.
     """
 
     complete_through_ms: int | None
     as_of_ms: int | None = None
+    tariffs_as_of_ms: int | None = None
 
 
 def preview_question(request: PreviewInvoiceRequest | ExplainInvoiceRequest | BillReference) -> PreviewQuestion:
@@ -86,14 +92,13 @@ def preview_question(request: PreviewInvoiceRequest | ExplainInvoiceRequest | Bi
     """
     violations = [*id_violations("device_id", request.device_id)]
     start_date, end_date = days_of(request, violations)
-    as_of_ms = None
-    if request.HasField("as_of"):
-        try:
-            as_of_ms = to_ms(request.as_of)
-        except ValueError as wrong:
-            violations.append(FieldViolation("as_of", "INVALID_FORMAT", str(wrong)))
+    as_of_ms = _optional_instant("as_of", request.as_of if request.HasField("as_of") else None, violations)
+    tariffs_as_of = None
+    if isinstance(request, PreviewInvoiceRequest) and request.HasField("tariffs_as_of"):
+        tariffs_as_of = request.tariffs_as_of
+    tariffs_as_of_ms = _optional_instant("tariffs_as_of", tariffs_as_of, violations)
     refuse(violations)
-    return PreviewQuestion(request.device_id, start_date, end_date, as_of_ms)
+    return PreviewQuestion(request.device_id, start_date, end_date, as_of_ms, tariffs_as_of_ms)
 
 
 def question_of(bill: invoice_pb2.Invoice) -> PreviewQuestion:
@@ -104,6 +109,7 @@ def question_of(bill: invoice_pb2.Invoice) -> PreviewQuestion:
         date(first.year, first.month, first.day),
         date(after.year, after.month, after.day),
         to_ms(bill.as_of),
+        to_ms(bill.tariffs_as_of) if bill.HasField("tariffs_as_of") else None,
     )
 
 
@@ -147,6 +153,10 @@ def invoice_message(period: BilledPeriod, invoice: Invoice, knowledge: Knowledge
         as_of=optional_from_ms(knowledge.as_of_ms),
         holds=[_hold_message(hold) for hold in invoice.holds],
         roundings=_rounding_messages(invoice),
+        history_start_date=None if invoice.history_start_date is None else _date_message(invoice.history_start_date),
+        covered_duration=None if invoice.coverage is None else duration_from_ms(invoice.coverage.covered_ms),
+        missing_duration=None if invoice.coverage is None else duration_from_ms(invoice.coverage.missing_ms),
+        tariffs_as_of=optional_from_ms(knowledge.tariffs_as_of_ms),
     )
 
 
@@ -192,6 +202,7 @@ def _hold_message(hold: BillHold) -> invoice_pb2.InvoiceHold:
         start_time=from_ms(hold.start_ms),
         end_time=from_ms(hold.end_ms),
         estimated_percent=decimal_message(hold.estimated_percent),
+        missing_percent=decimal_message(hold.missing_percent) if hold.missing_percent else None,
     )
 
 
@@ -201,6 +212,14 @@ def _tax_message(tax: InvoiceTax, currency_code: str) -> invoice_pb2.InvoiceTax:
         base=from_decimal(tax.base, currency_code),
         amount=from_decimal(tax.amount, currency_code),
     )
+
+
+def _optional_instant(field: str, given: Timestamp | None, violations: list[FieldViolation]) -> int | None:
+    try:
+        return None if given is None else to_ms(given)
+    except ValueError as wrong:
+        violations.append(FieldViolation(field, "INVALID_FORMAT", str(wrong)))
+        return None
 
 
 def _date(

@@ -1,6 +1,7 @@
 """Invoices for other programs: as rows for a spreadsheet or as JSON, in pieces of bounded size."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from billing.account_invoice import AccountInvoice
 from billing.account_invoice_codec import account_invoice_message
 from billing.formula_safe import csv_row
 from billing.invoice_list_store import InvoiceFilter, InvoiceListStore, InvoicePlace, place_of
-from common.instants import rfc3339
+from common.instants import duration_to_ms, rfc3339
 from common.money import coins_decimal, to_coins, to_decimal
 
 _PAGE_SIZE = 100
@@ -24,12 +25,15 @@ _INVOICE_COLUMNS = (
     *_NAMED_COLUMNS,
     *("currency_code", "net", "tax", "total", "paid", "credited", "balance", "issue_time", "due_date", "overdue"),
     *("disputed", "held", "held_issue_reason"),
+    *("covered_seconds", "missing_seconds"),
 )
 _LINE_COLUMNS = (
     *_NAMED_COLUMNS,
     *("device_id", "kind", "description", "tariff_id", "price_name", "tier", "quantity", "unit", "unit_price"),
     *("amount", "currency_code", "tax_percent"),
+    *("covered_seconds", "missing_seconds"),
 )
+_BILLED_BEFORE = ("billed_before", "Billed before")
 
 
 class ExportFormat(Enum):
@@ -83,6 +87,7 @@ def _invoice_rows(invoice: AccountInvoice, now_ms: int) -> Iterator[str]:
         *(invoice.net_coins, invoice.tax_coins, invoice.total_coins),
         *(invoice.paid_coins, invoice.credited_coins, invoice.balance_coins),
     )
+    bills = [invoice_pb2.Invoice.FromString(bill) for bill in invoice.bills]
     yield csv_row(
         [
             *_named(invoice),
@@ -94,13 +99,16 @@ def _invoice_rows(invoice: AccountInvoice, now_ms: int) -> Iterator[str]:
             _yes(value=invoice.open_dispute is not None),
             _yes(value=invoice.is_held),
             invoice.held_issue_reason,
+            *_coverage(bills),
         ]
     )
 
 
 def _line_rows(invoice: AccountInvoice, now_ms: int) -> Iterator[str]:  # noqa: ARG001 - lines know no moment
-    for bill in map(invoice_pb2.Invoice.FromString, invoice.bills):
+    bills, written_coins = [invoice_pb2.Invoice.FromString(bill) for bill in invoice.bills], 0
+    for bill in bills:
         for line in bill.lines:
+            written_coins += to_coins(to_decimal(line.amount), line.amount.currency_code)
             yield csv_row(
                 [
                     *_named(invoice),
@@ -116,8 +124,14 @@ def _line_rows(invoice: AccountInvoice, now_ms: int) -> Iterator[str]:  # noqa: 
                     _amount(line.amount),
                     bill.currency_code,
                     line.tax_percent.value,
+                    *_coverage([bill]),
                 ]
             )
+    if invoice.adjustment:
+        # Its lines are those of the whole period; with what was billed before, its rows add up to what it bills.
+        before = f"{coins_decimal(invoice.net_coins - written_coins, invoice.currency_code):f}"
+        unused = [""] * 6
+        yield csv_row([*_named(invoice), "", *_BILLED_BEFORE, *unused, before, invoice.currency_code, "", "", ""])
 
 
 def _json(invoice: AccountInvoice, now_ms: int) -> Iterator[str]:
@@ -141,6 +155,15 @@ def _named(invoice: AccountInvoice) -> list[str]:
         invoice.start_date.isoformat(),
         invoice.end_date.isoformat(),
     ]
+
+
+def _coverage(bills: Sequence[invoice_pb2.Invoice]) -> list[str]:
+    """The time that readings cover, and that none does, of all bills together; empty where one does not tell."""
+    if not all(bill.HasField("covered_duration") for bill in bills):
+        return ["", ""]
+    covered_ms = sum(duration_to_ms(bill.covered_duration) for bill in bills)
+    missing_ms = sum(duration_to_ms(bill.missing_duration) for bill in bills)
+    return [f"{Decimal(spell_ms).scaleb(-3):f}" for spell_ms in (covered_ms, missing_ms)]
 
 
 def _amount(money: Money) -> str:

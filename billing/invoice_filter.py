@@ -69,6 +69,8 @@ def list_question(request: pb.ListInvoicesRequest, now_ms: int) -> InvoiceFilter
         start_date=start_date,
         end_date=end_date,
         overdue_at_ms=now_ms if request.overdue else None,
+        is_disputed=request.disputed,
+        is_held=request.held,
     )
 
 

@@ -8,12 +8,10 @@ from itertools import islice
 from typing import Protocol
 
 from billing.account_invoice import AccountInvoice, Stage
-from billing.invoice_maker import AccountPeriod, DeviceBillFailed
-from common.errors import DeadlineExceeded, DependencyUnavailable, MeshError
+from billing.invoice_maker import AWAY, AccountPeriod, DeviceBillFailed
+from common.errors import MeshError
 
 _AT_ONCE = 4
-# Says nothing of an account: the next one would fail as well, and the whole is to be done again.
-_AWAY = (DependencyUnavailable, DeadlineExceeded)
 # So many accounts an answer, at most; an operator wants to see it move.
 _ACCOUNTS_A_REPORT = 20
 
@@ -21,7 +19,7 @@ _ACCOUNTS_A_REPORT = 20
 class Drafts(Protocol):
     """Makes drafts of invoices and of adjustments."""
 
-    async def draft(self, period: AccountPeriod) -> AccountInvoice:
+    async def draft(self, period: AccountPeriod, *, replaces: bool = False) -> AccountInvoice:
         """The invoice of an account and period; raises as `InvoiceBook.draft` does."""
 
     async def adjust(self, invoice_id: str) -> AccountInvoice | None:
@@ -64,9 +62,17 @@ class _Outcome:
 
 
 async def generate(
-    book: Drafts, account_ids: Iterable[str], account_count: int, start_date: date, end_date: date
+    book: Drafts,
+    account_ids: Iterable[str],
+    account_count: int,
+    start_date: date,
+    end_date: date,
+    *,
+    replaces: bool = False,
 ) -> AsyncIterator[Progress]:
     """Makes the drafts of some accounts over local days [start_date, end_date); reports at least once.
+
+    With `replaces` those whose invoice was given up get a new one.
 
     Raises:
         ExceptionGroup: the store (PyMongoError) or what bills rest on (DependencyUnavailable) is away; doing it again
@@ -76,17 +82,17 @@ async def generate(
     progress = Progress(account_count)
     while some := list(islice(waiting, _ACCOUNTS_A_REPORT)):
         periods = [AccountPeriod(account_id, start_date, end_date) for account_id in some]
-        outcomes = [outcome async for outcome in _outcomes(book, periods)]
+        outcomes = [outcome async for outcome in _outcomes(book, periods, replaces=replaces)]
         progress = replace(_added(progress, outcomes), last_account_id=some[-1])
         yield progress
     if not progress.done_count:
         yield progress
 
 
-async def _outcomes(book: Drafts, periods: Iterable[AccountPeriod]) -> AsyncIterator[_Outcome]:
+async def _outcomes(book: Drafts, periods: Iterable[AccountPeriod], *, replaces: bool) -> AsyncIterator[_Outcome]:
     for some in _batches(periods):
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_outcome(book, period)) for period in some]
+            tasks = [group.create_task(_outcome(book, period, replaces=replaces)) for period in some]
         for task in tasks:
             yield task.result()
 
@@ -97,16 +103,14 @@ def _batches(periods: Iterable[AccountPeriod]) -> Iterator[list[AccountPeriod]]:
         yield some
 
 
-async def _outcome(book: Drafts, period: AccountPeriod) -> _Outcome:
+async def _outcome(book: Drafts, period: AccountPeriod, *, replaces: bool) -> _Outcome:
     try:
-        invoice = await book.draft(period)
+        invoice = await book.draft(period, replaces=replaces)
         is_issued = invoice.stage is Stage.ISSUED
         is_adjusted = is_issued and await book.adjust(invoice.invoice_id) is not None
-    except _AWAY:
+    except AWAY:
         raise
     except DeviceBillFailed as failed:
-        if isinstance(failed.reason, _AWAY):
-            raise failed.reason from failed
         return _Outcome(failure=Failure(period.account_id, failed.device_id, failed.reason))
     except MeshError as reason:
         return _Outcome(failure=Failure(period.account_id, "", reason))

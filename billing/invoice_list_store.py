@@ -18,6 +18,7 @@ _WHOM = ((), ("account_id",), ("device_ids",))
 _ORDERS = (
     *(("key",), ("state", "key"), ("account_id", "key"), ("account_id", "state", "key"), ("device_ids", "key")),
     *(("currency_code", "key"), ("currency_code", "state", "key")),
+    *(("is_disputed", "key"), ("state", "is_held", "key")),
     *((*whom, day, "key") for whom in _WHOM for day in ("start_date", "unsettled_due_date")),
 )
 
@@ -47,6 +48,8 @@ class InvoiceFilter:
     due_before: date | None = None
     overdue_at_ms: int | None = None
     starts_only: bool = False
+    is_disputed: bool = False
+    is_held: bool = False
 
     @property
     def order(self) -> str:
@@ -98,10 +101,22 @@ def _equal(wanted: InvoiceFilter) -> dict[str, Any]:
     found: dict[str, Any] = {"account_id": wanted.account_id} if wanted.account_id else {}
     if wanted.order:
         return found
+    if (wanted.is_disputed or wanted.is_held) and not found:
+        return _flags(wanted)
     if wanted.currency_code and not found:
         found["currency_code"] = wanted.currency_code
     if wanted.state is not None:
         found["state"] = wanted.state.value
+    return found
+
+
+def _flags(wanted: InvoiceFilter) -> dict[str, Any]:
+    """What is asked of disputes and holds; only of a draft it is still to be decided whether it is held."""
+    found: dict[str, Any] = {}
+    if wanted.is_held:
+        found |= {"state": State.DRAFT.value, "is_held": True}
+    if wanted.is_disputed:
+        found["is_disputed"] = True
     return found
 
 
@@ -137,8 +152,8 @@ def _rest(wanted: InvoiceFilter) -> list[dict[str, Any]]:
             rest.append({"start_date": {"$lt": wanted.end_date.isoformat()}})
     if wanted.start_date is not None and not wanted.starts_only:
         rest.append({"end_date": {"$gt": wanted.start_date.isoformat()}})
-    exact = {"account_id": wanted.account_id, "currency_code": wanted.currency_code}
-    if wanted.state is not None:
-        exact["state"] = wanted.state.value
-    rest += [{name: value} for name, value in exact.items() if value and name not in _equal(wanted)]
+    state = "" if wanted.state is None else wanted.state.value
+    exact = [("account_id", wanted.account_id), ("currency_code", wanted.currency_code), ("state", state)]
+    equal = _equal(wanted)
+    rest += [{name: value} for name, value in (*exact, *_flags(wanted).items()) if value and equal.get(name) != value]
     return rest

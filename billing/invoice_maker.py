@@ -10,7 +10,7 @@ from energy.billing.v1 import invoice_pb2
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 from google.type.money_pb2 import Money
 
-from billing.account_invoice import AccountInvoice, Stage, State, identity_of
+from billing.account_invoice import AccountInvoice, Stage, identity_of
 from billing.account_invoice_store import AccountInvoiceStore
 from billing.account_tax import account_taxes
 from billing.account_zone import account_zone
@@ -19,10 +19,18 @@ from billing.device_registry import RegisteredDevice
 from billing.invoice_codec import PreviewQuestion
 from billing.revenue_of_bills import revenue_of
 from billing.revenue_share import less
-from common.errors import CurrencyMixed, InvoiceNotFound, MeshError, NoReadings
+from common.errors import (
+    CurrencyMixed,
+    DeadlineExceeded,
+    DependencyUnavailable,
+    InvoiceNotFound,
+    MeshError,
+    NoReadings,
+)
 from common.money import to_coins, to_decimal
 
-TAKEN_BACK = (State.VOID, State.CREDITED)
+# Says nothing of an invoice: the next one would fail as well, and it is to be done again.
+AWAY = (DependencyUnavailable, DeadlineExceeded)
 
 
 class AccountRegistry(Protocol):
@@ -43,11 +51,12 @@ class DeviceBillFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AccountPeriod:
-    """Whose invoice, over which local days [start_date, end_date)."""
+    """Whose invoice, over which local days [start_date, end_date), and which of those in each other's place."""
 
     account_id: str
     start_date: date
     end_date: date
+    edition: int = 1
 
 
 class InvoiceMaker:
@@ -62,12 +71,18 @@ class InvoiceMaker:
         self._clock = clock
 
     async def fresh(self, period: AccountPeriod) -> AccountInvoice:
-        """A draft of what is known now, of which as little as possible will change later."""
+        """A draft of what is known now, of which as little as possible will change later.
+
+        A meter that has no part in the period has no bill in it.
+        """
         now_ms = self._clock()
         meters = [one for one in self._registry.by_account(period.account_id) if one.kind == DEVICE_KIND_METER]
         if not meters:
             raise NoReadings(period.account_id, "has no meter")
-        bills = [await self._bill(device_id, period, now_ms) for device_id in sorted(one.device_id for one in meters)]
+        made = [await self._bill(device_id, period, now_ms) for device_id in sorted(one.device_id for one in meters)]
+        bills = [bill for bill in made if bill is not None]
+        if not bills:
+            raise NoReadings(period.account_id, "has no meter with a part in the period")
         currency_codes = list(dict.fromkeys(bill.currency_code for bill in bills))
         if len(currency_codes) > 1:
             raise CurrencyMixed(currency_codes)
@@ -88,12 +103,16 @@ class InvoiceMaker:
             shares=revenue_of(bills, {one.device_id: one.region for one in meters}),
             device_ids=tuple(bill.device_id for bill in bills),
             time_zone=account_zone((bill.time_zone for bill in bills), now_ms),
+            edition=period.edition,
+            history_start_date=min(_history_start(bill) for bill in bills),
         )
 
-    async def _bill(self, device_id: str, period: AccountPeriod, now_ms: int) -> invoice_pb2.Invoice:
-        question = PreviewQuestion(device_id, period.start_date, period.end_date, now_ms)
+    async def _bill(self, device_id: str, period: AccountPeriod, now_ms: int) -> invoice_pb2.Invoice | None:
+        question = PreviewQuestion(device_id, period.start_date, period.end_date, now_ms, now_ms)
         try:
-            return await self._bills.make(question)
+            return await self._bills.make_of_account(question)
+        except AWAY:
+            raise
         except MeshError as reason:
             raise DeviceBillFailed(device_id, reason) from reason
 
@@ -102,7 +121,7 @@ class InvoiceMaker:
         fresh, billed, number = await self.fresh(period_of(original)), original, 1
         net, tax, total, shares = fresh.net_coins, fresh.tax_coins, fresh.total_coins, fresh.shares
         while True:
-            if billed.state not in TAKEN_BACK:
+            if not billed.is_given_up:
                 net, tax = net - billed.net_coins, tax - billed.tax_coins
                 total, shares = total - billed.total_coins, less(shares, billed.shares)
             before = await self._store.find(replace(original, adjustment=number).invoice_id)
@@ -114,11 +133,15 @@ class InvoiceMaker:
         """What a draft comes to now.
 
         Raises:
-            InvoiceNotFound: it is an adjustment of which nothing is left. Beside it as `fresh`.
+            InvoiceNotFound: it is an adjustment of which nothing is left, or of what was taken back whole. Beside it as
+                `fresh`.
         """
         if not draft.adjustment:
             return await self.fresh(period_of(draft))
-        adjustment = await self.adjustment(await self._store.get(draft.adjusted_invoice_id))
+        original = await self._store.get(draft.adjusted_invoice_id)
+        if original.is_given_up:
+            raise InvoiceNotFound(draft.invoice_id, "adjustment any more")
+        adjustment = await self.adjustment(original)
         if adjustment.invoice_id != draft.invoice_id or is_nothing(adjustment):
             raise InvoiceNotFound(draft.invoice_id, "adjustment any more")
         return adjustment
@@ -147,6 +170,7 @@ def _substance(invoice: AccountInvoice) -> list[invoice_pb2.Invoice]:
     for bill in bills:
         bill.ClearField("complete_through")
         bill.ClearField("as_of")
+        bill.ClearField("tariffs_as_of")
     return bills
 
 
@@ -156,6 +180,11 @@ def is_complete(bill: bytes) -> bool:
     return message.HasField("complete_through") and message.as_of.ToMilliseconds() >= message.end_time.ToMilliseconds()
 
 
+def _history_start(bill: invoice_pb2.Invoice) -> date:
+    day = bill.history_start_date
+    return date(day.year, day.month, day.day)
+
+
 def _coins(money: Money) -> int:
     amount: Decimal = to_decimal(money)
     return to_coins(amount, money.currency_code)
@@ -163,9 +192,9 @@ def _coins(money: Money) -> int:
 
 def id_of(period: AccountPeriod) -> str:
     """The identity of the invoice of an account and period."""
-    return identity_of(period.account_id, period.start_date, period.end_date)
+    return identity_of(period.account_id, period.start_date, period.end_date, edition=period.edition)
 
 
 def period_of(invoice: AccountInvoice) -> AccountPeriod:
     """The account and period of an invoice."""
-    return AccountPeriod(invoice.account_id, invoice.start_date, invoice.end_date)
+    return AccountPeriod(invoice.account_id, invoice.start_date, invoice.end_date, invoice.edition)

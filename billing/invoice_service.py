@@ -103,7 +103,7 @@ class InvoiceService(ListingMethods):
             after = request.after_account_id
             count = self._registry.account_count(DEVICE_KIND_METER, request.region, after)
             accounts = self._registry.accounts(DEVICE_KIND_METER, request.region, after)
-        async for progress in generate(self._book, accounts, count, start_date, end_date):
+        async for progress in generate(self._book, accounts, count, start_date, end_date, replaces=request.replace):
             yield pb.GenerateInvoicesResponse(
                 account_count=progress.account_count,
                 done_count=progress.done_count,

@@ -10,6 +10,7 @@ from energy.billing.v1 import account_invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 
 from billing.account_invoice_codec import invoice_id_violations, listed_payment_message, payment_messages
+from billing.day_notice_store import Day
 from billing.invoice_book import InvoiceBook
 from billing.invoice_export import export_chunks
 from billing.invoice_filter import (
@@ -22,6 +23,7 @@ from billing.invoice_filter import (
 from billing.invoice_list_store import InvoiceFilter, InvoicePlace, place_of
 from billing.invoice_lists import InvoiceLists
 from billing.payment_list_store import PaymentPlace
+from billing.pending_adjustment_codec import pending_adjustment_message, require_pending_question
 from billing.revenue_codec import group_message, revenue_question
 from billing.revenue_store import RevenuePlace
 from billing.settlement_methods import SettlementMethods
@@ -34,7 +36,13 @@ _PAGE_DEFAULT = 100
 _PAGE_MAXIMUM = 1000
 
 
-_Paged = pb.ListInvoicesRequest | pb.ListOverdueRequest | pb.ListPaymentsRequest | pb.GetRevenueAnalyticsRequest
+_Paged = (
+    pb.ListInvoicesRequest
+    | pb.ListOverdueRequest
+    | pb.ListPaymentsRequest
+    | pb.ListPendingAdjustmentsRequest
+    | pb.GetRevenueAnalyticsRequest
+)
 
 
 class ListingMethods(SettlementMethods):
@@ -85,6 +93,21 @@ class ListingMethods(SettlementMethods):
         if len(found) > size:
             more = encode_token({"create_ms": page[-1].payment.create_ms, "after": page[-1].key}, filters)
         return pb.ListPaymentsResponse(payments=[listed_payment_message(one) for one in page], next_page_token=more)
+
+    async def ListPendingAdjustments(
+        self, request: pb.ListPendingAdjustmentsRequest, context: Context
+    ) -> pb.ListPendingAdjustmentsResponse:
+        """Lists the days whose issued invoices wait to be looked at."""
+        require_pending_question(request)
+        size, filters = page_size(request.page_size, default=_PAGE_DEFAULT, maximum=_PAGE_MAXIMUM), _filters(request)
+        key = decode_token(request.page_token, filters)
+        after = None if key is None else Day(_text(key, "device_id"), _number(key, "start_ms"))
+        found = await self._lists.adjustments_due.page(request.device_id, after, size + 1, failed_only=request.failed)
+        page, more = found[:size], ""
+        if len(found) > size:
+            more = encode_token(page[-1].day._asdict(), filters)
+        adjustments = [pending_adjustment_message(one) for one in page]
+        return pb.ListPendingAdjustmentsResponse(adjustments=adjustments, next_page_token=more)
 
     async def GetRevenueAnalytics(
         self, request: pb.GetRevenueAnalyticsRequest, context: Context

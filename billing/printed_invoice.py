@@ -11,7 +11,7 @@ from google.type.money_pb2 import Money
 
 from billing.account_invoice import AccountInvoice, State
 from billing.usage_chart import UsageChart
-from common.instants import datetime_from_ms, to_ms
+from common.instants import datetime_from_ms, duration_to_ms, to_ms
 from common.money import coins_decimal, currency_exponent, to_decimal
 
 _STATES = {
@@ -23,6 +23,8 @@ _STATES = {
     State.DISCARDED: "Discarded draft",
     State.VOID: "Void",
 }
+_MINUTE_MS = 60_000
+_HOUR_MS = 60 * _MINUTE_MS
 _LEVELS = {
     tariff_pb2.ROUNDING_LEVEL_LINE: "each line",
     tariff_pb2.ROUNDING_LEVEL_TOTAL: "the sum of a tax rate",
@@ -149,6 +151,9 @@ def _bill_notes(bill: invoice_pb2.Invoice) -> Iterator[str]:
         yield f"{bill.estimated_reading_count} of {bill.reading_count} readings are estimates."
     if bill.edited_reading_count:
         yield f"{bill.edited_reading_count} of {bill.reading_count} readings were edited by hand."
+    if bill.HasField("missing_duration") and (missing_ms := duration_to_ms(bill.missing_duration)):
+        whole_ms = missing_ms + duration_to_ms(bill.covered_duration)
+        yield f"No readings tell of {_span(missing_ms)} of {_span(whole_ms)}; nothing of that time is billed."
     if bill.HasField("as_of"):
         yield f"By the readings known on {datetime_from_ms(to_ms(bill.as_of)):%Y-%m-%d at %H:%M:%S} UTC."
 
@@ -160,7 +165,7 @@ def _notes(invoice: AccountInvoice) -> Iterator[str]:
     if not invoice.adjustment and sum(taxes) != coins_decimal(invoice.tax_coins, invoice.currency_code):
         yield "The tax of a rate is on the sum of all meters, and is rounded once; it is not the sum of their taxes."
     if invoice.is_held and invoice.state is State.DRAFT:
-        yield "It rests too much on estimates, and is held."
+        yield "It rests too much on estimates or on too few readings, and is held."
     if invoice.open_dispute is not None:
         yield "It is disputed."
 
@@ -172,6 +177,14 @@ def _listed(names: Iterable[str]) -> str:
 
 def _day(instant_ms: int) -> str:
     return f"{datetime_from_ms(instant_ms):%Y-%m-%d}"
+
+
+def _span(span_ms: int) -> str:
+    """A time in hours, and what is left over of it."""
+    hours, minutes = span_ms // _HOUR_MS, span_ms // _MINUTE_MS % 60
+    seconds = Decimal(span_ms % _MINUTE_MS).scaleb(-3).normalize()
+    parts = [(f"{hours}", "h"), (f"{minutes}", "min"), (f"{seconds:f}", "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number != "0") or "0 h"
 
 
 def _money(money: Money) -> str:

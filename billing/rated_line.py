@@ -24,7 +24,8 @@ class Quarter(NamedTuple):
 
     `start_ms` is the start of the quarter-hour, `last_end_ms` the latest end of its readings, both UTC milliseconds.
     Import and export are None when no reading carries them; `reading_count` counts them all,
-    `estimated_reading_count` the estimates and `edited_reading_count` the edits among them.
+    `estimated_reading_count` the estimates and `edited_reading_count` the edits among them. `covered_ms` is the sum of
+    their intervals, milliseconds; None is all of the time up to the latest end.
     """
 
     start_ms: int
@@ -34,11 +35,17 @@ class Quarter(NamedTuple):
     estimated_reading_count: int = 0
     export_milliwatt_hours: int | None = None
     edited_reading_count: int = 0
+    covered_ms: int | None = None
 
     @property
     def counts(self) -> ReadingCounts:
         """How many readings there are."""
         return self.reading_count, self.estimated_reading_count, self.edited_reading_count
+
+    @property
+    def whole_ms(self) -> int:
+        """How long its readings are together, milliseconds."""
+        return self.last_end_ms - self.start_ms if self.covered_ms is None else self.covered_ms
 
 
 class LineKind(Enum):

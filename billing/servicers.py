@@ -13,6 +13,7 @@ from billing.adjustment_due_store import AdjustmentDueStore
 from billing.answers import Answers
 from billing.bill_hold import HoldLimits
 from billing.bill_maker import BillMaker
+from billing.billed_period_store import BilledPeriodStore
 from billing.config import BillingConfig
 from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
@@ -56,7 +57,6 @@ async def prepare_doors(database: Database) -> None:
     await TariffStore(database).prepare()
     await AccountInvoiceStore(database).prepare()
     await _lists(database).prepare()
-    await AdjustmentDueStore(database).prepare()
 
 
 def servicers_of(
@@ -97,13 +97,16 @@ def servicers_of(
         quarters=usage,
         complete_through=readings.complete_through,
         region_prices=pricing.reader,
-        hold_limits=HoldLimits(config.hold_estimated_days * DAY_MS, config.hold_estimated_percent),
+        hold_limits=HoldLimits(
+            config.hold_estimated_days * DAY_MS, config.hold_estimated_percent, config.hold_missing_percent
+        ),
     )
     invoices, lists = AccountInvoiceStore(database), _lists(database)
     book = InvoiceBook(
         store=invoices,
         maker=InvoiceMaker(store=invoices, bills=bills, registry=devices, clock=now_ms),
-        adjustments_due=AdjustmentDueStore(database),
+        periods=BilledPeriodStore(database, invoices.find),
+        adjustments_due=lists.adjustments_due,
         payments=lists.payments,
         clock=now_ms,
         due_days=config.invoice_due_days,
@@ -156,4 +159,6 @@ def servicers_of(
 
 
 def _lists(database: Database) -> InvoiceLists:
-    return InvoiceLists(InvoiceListStore(database), PaymentListStore(database), RevenueStore(database))
+    return InvoiceLists(
+        InvoiceListStore(database), PaymentListStore(database), RevenueStore(database), AdjustmentDueStore(database)
+    )

@@ -142,6 +142,7 @@ class UsageStore:
                 one.estimated_count,
                 one.energies.get("export_milliwatt_hours"),
                 one.edited_count,
+                one.covered_ms,
             )
             for at_ms, one in await self.intervals(query, as_of_ms=as_of_ms)
         ]

@@ -33,7 +33,7 @@ class CachedLink(NamedTuple):
 class CachedDevice:
     """One device; `kind` is the number of `energy.registry.v1.DeviceKind`, instants in milliseconds since 1970 UTC.
 
-    `is_active`: in operation, neither serviced nor out of operation for good.
+    `is_active`: in operation, neither serviced nor out of operation for good, which is `is_decommissioned`.
     """
 
     device_id: str
@@ -49,6 +49,8 @@ class CachedDevice:
     register_digits: int = 0
     group_ids: tuple[str, ...] = ()
     is_active: bool = True
+    create_time_ms: int = 0
+    is_decommissioned: bool = False
 
 
 _SHARED_NAMES_MAXIMUM = 2000
@@ -156,6 +158,8 @@ def _cached(message: device_pb2.Device, shared: Callable[[str], str]) -> CachedD
         register_digits=message.register_digits,
         group_ids=tuple(map(shared, message.group_ids)),
         is_active=message.state in {device_pb2.DEVICE_STATE_ACTIVE, device_pb2.DEVICE_STATE_UNSPECIFIED},
+        create_time_ms=to_ms(message.create_time),
+        is_decommissioned=message.state == device_pb2.DEVICE_STATE_DECOMMISSIONED,
     )
 
 

@@ -11,6 +11,7 @@ from common.invoice_errors import (
     InvoiceHeld,
     InvoiceIncomplete,
     InvoiceNotFound,
+    InvoiceOverlaps,
     InvoiceState,
 )
 from common.mesh_error import FieldViolation, MeshError, Resource
@@ -56,6 +57,7 @@ __all__ = [
     "InvoiceHeld",
     "InvoiceIncomplete",
     "InvoiceNotFound",
+    "InvoiceOverlaps",
     "InvoiceState",
     "LinkOverlap",
     "Malformed",

@@ -65,6 +65,20 @@ class InvoiceIncomplete(MeshError):
         )
 
 
+class InvoiceOverlaps(MeshError):
+    """Expected: another invoice of the account bills some of these days, and no day is billed twice."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "INVOICE_OVERLAPS"
+
+    def __init__(self, invoice_id: str, other_invoice_id: str) -> None:
+        super().__init__(
+            f"the invoice {other_invoice_id!r} bills days of {invoice_id!r}; take it back whole or discard it before",
+            metadata={"invoice_id": invoice_id, "other_invoice_id": other_invoice_id},
+            resource=Resource(_INVOICE, other_invoice_id),
+        )
+
+
 class AmountExceedsInvoice(MeshError):
     """Expected: the amount is more than what is left of the invoice, or of the other sign."""
 

@@ -28,6 +28,7 @@ from billing.adjustment_due_store import AdjustmentDueStore
 from billing.answers import Answers
 from billing.bill_hold import HoldLimits
 from billing.bill_maker import BillMaker
+from billing.billed_period_store import BilledPeriodStore
 from billing.config import BillingConfig
 from billing.explaining import Explainer
 from billing.invoice_book import InvoiceBook
@@ -107,6 +108,9 @@ class MadeUpDevice:
     region: str = ""
     site_id: str = ""
     group_ids: tuple[str, ...] = ()
+    create_time_ms: int = 0
+    update_time_ms: int = 0
+    is_decommissioned: bool = False
 
 
 DEVICES = {
@@ -259,13 +263,13 @@ async def pricing_mesh(
     answers = no_answers() if asked is None else asked
     invoices = AccountInvoiceStore(database)
     await invoices.prepare()
-    lists = InvoiceLists(InvoiceListStore(database), PaymentListStore(database), RevenueStore(database))
-    await lists.prepare()
     due = AdjustmentDueStore(database)
-    await due.prepare()
+    lists = InvoiceLists(InvoiceListStore(database), PaymentListStore(database), RevenueStore(database), due)
+    await lists.prepare()
     book = InvoiceBook(
         store=invoices,
         maker=InvoiceMaker(store=invoices, bills=bills, registry=registry, clock=clock),
+        periods=BilledPeriodStore(database, invoices.find),
         adjustments_due=due,
         payments=lists.payments,
         clock=clock,

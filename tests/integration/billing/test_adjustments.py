@@ -160,6 +160,21 @@ async def test_what_was_taken_back_whole_is_not_adjusted(mesh: PricingMesh) -> N
     assert await mesh.book.adjust(INVOICE_ID) is None
 
 
+async def test_the_draft_of_an_adjustment_goes_with_the_invoice_that_is_taken_back(
+    mesh: PricingMesh, database: Database
+) -> None:
+    """It never had a number; one that was issued stays, and is to be taken back by itself."""
+    correct(mesh, 5, 10)
+    await mesh.book.adjust(INVOICE_ID)
+    await issue(mesh, FIRST)
+    correct(mesh, 6, 10)
+    await mesh.book.adjust(INVOICE_ID)
+    await mesh.book.credit(INVOICE_ID, CreditNote("all", 7_440, "wrong account", 1))
+
+    assert await mesh.book.adjust(INVOICE_ID) is None
+    assert sorted(await database["invoices"].distinct("key")) == [INVOICE_ID, FIRST]
+
+
 def sweep(mesh: PricingMesh) -> AdjustmentSweep:
     """The task that adjusts by itself."""
 
@@ -173,6 +188,7 @@ def sweep(mesh: PricingMesh) -> AdjustmentSweep:
         lambda: mesh.complete_through.latest_ms,
         at_once,
         AdjustmentMetrics(CollectorRegistry()),
+        mesh.clock,
     )
 
 
@@ -217,6 +233,7 @@ async def test_what_comes_for_the_last_day_before_it_has_ended_in_utc_is_looked_
     """In Berlin January ends at 23:00 UTC: an invoice issued at 23:30 is looked at again two hours after midnight."""
     mesh.clock.now_ms = utc_ms("2026-01-31T23:30")
     mesh.complete_through.latest_ms = utc_ms("2026-01-31T23:29")
+    await mesh.book.credit(INVOICE_ID, CreditNote("all", 7_440, "to be billed by the day", 1))
     period = AccountPeriod("acc-1", date(2026, 1, 31), date(2026, 2, 1))
     draft = await mesh.book.draft(period)
     await issue(mesh, draft.invoice_id)

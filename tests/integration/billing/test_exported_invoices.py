@@ -85,6 +85,23 @@ async def test_every_line_is_a_row(mesh: PricingMesh) -> None:
     assert (row["tariff_id"], row["tax_percent"], row["currency_code"]) == ("flat", "18", "EUR")
 
 
+async def test_the_rows_of_an_adjustment_add_up_to_what_it_bills(mesh: PricingMesh) -> None:
+    """Its lines are those of the whole period, 75.38 of 753.75 kWh; 74.40 were billed before."""
+    await generate(mesh, "acc-1")
+    await issue(mesh)
+    readings = mesh.readings.of_device["meter-berlin"]
+    readings[5] = readings[5]._replace(import_milliwatt_hours=10_000_000)
+    await generate(mesh, "acc-1")
+    await issue(mesh, f"{INVOICE_ID}+1")
+
+    *lines, before = [row for row in rows(await chunks(mesh, "CSV_LINES")) if row["adjusted_invoice_id"]]
+    (adjustment,) = [row for row in rows(await chunks(mesh, "CSV")) if row["adjusted_invoice_id"]]
+
+    assert [(row["kind"], row["amount"]) for row in lines] == [("energy", "75.38")]
+    assert (before["kind"], before["amount"], before["quantity"]) == ("billed_before", "-74.40", "")
+    assert (adjustment["net"], before["currency_code"]) == ("0.98", "EUR")
+
+
 async def test_json_has_the_whole_invoices(mesh: PricingMesh) -> None:
     """What GetInvoice answers."""
     await generate(mesh, "acc-1")

@@ -37,7 +37,7 @@ def made_up(number: int, month: int) -> AccountInvoice:
         "USD" if number % 2 else "EUR",
         (b"",),
         *(1000, 0, 1000),
-        is_held=False,
+        is_held=number == 4 and month > 3,
         create_ms=start_ms,
         update_ms=start_ms,
         sequence=number * 100 + month + 1 if month < 12 else 0,
@@ -113,6 +113,8 @@ def matches(invoice: AccountInvoice, wanted: InvoiceFilter) -> bool:
             wanted.overdue_at_ms is None or invoice.is_overdue(wanted.overdue_at_ms),
             wanted.due_from is None or due >= wanted.due_from,
             wanted.due_before is None or due < wanted.due_before,
+            not wanted.is_disputed or invoice.open_dispute is not None,
+            not wanted.is_held or (invoice.is_held and invoice.state is State.DRAFT),
         )
     )
 
@@ -141,6 +143,11 @@ QUESTIONS = [
     (replace(SPAN, overdue_at_ms=NOW_MS, currency_code="USD"), 36),
     (replace(OVERDUE, device_id="meter-1"), 9),
     (replace(OVERDUE, due_from=date(2025, 4, 9), due_before=date(2025, 6, 9)), 8),
+    # The rest of all that was issued is not looked at for a dispute, nor any but drafts for a hold.
+    (InvoiceFilter(is_disputed=True), 1),
+    (InvoiceFilter(is_held=True), 2),
+    (InvoiceFilter(account_id="acc-4", is_held=True, state=State.DRAFT), 2),
+    (replace(SPAN, is_disputed=True), 36),
 ]
 
 

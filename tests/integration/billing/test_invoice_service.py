@@ -164,19 +164,21 @@ async def test_a_bill_is_computed_of_what_is_on_record_now(mesh: PricingMesh) ->
 
 
 async def test_a_bill_that_rests_on_estimates_says_that_it_is_to_be_held(mesh: PricingMesh) -> None:
-    """One of four quarter-hours is an estimate: a quarter of the energy, which is more than a tenth."""
+    """24 of 96 quarter-hours are estimates: a quarter of the energy, which is more than a tenth."""
     await assign(mesh, "meter-berlin", flat_tariff("flat", money(1)), at("2026-01-01"))
-    measured = steady("2026-01-05T00:00", "2026-01-05T01:00", 1_000_000)
+    measured = steady("2026-01-04T23:00", "2026-01-05T23:00", 1_000_000)
     mesh.readings.of_device["meter-berlin"] = measured
     first = await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
 
-    mesh.readings.of_device["meter-berlin"] = [*measured[:3], measured[3]._replace(estimated_reading_count=1)]
+    mesh.readings.of_device["meter-berlin"] = [
+        one._replace(estimated_reading_count=int(place >= 72)) for place, one in enumerate(measured)
+    ]
     second = await preview(mesh, "meter-berlin", date(2026, 1, 5), date(2026, 1, 6))
 
     assert list(first.holds) == []
     (hold,) = second.holds
     assert hold.reason == invoice_pb2.INVOICE_HOLD_REASON_ESTIMATED_SHARE
-    assert (hold.estimated_percent.value, hold.end_time.seconds - hold.start_time.seconds) == ("25", 3600)
+    assert (hold.estimated_percent.value, hold.end_time.seconds - hold.start_time.seconds) == ("25", 86_400)
     assert second.total == first.total
 
 

@@ -39,14 +39,16 @@ async def mesh(database: Database) -> AsyncIterator[PricingMesh]:
 
 
 async def test_the_drafts_of_a_period_are_made_and_what_cannot_be_made_is_told(mesh: PricingMesh) -> None:
-    """744 kWh at 0.10 are 74.40 and 18 % tax; the meters in Kolkata and New York have no tariff and no readings."""
+    """744 kWh at 0.10 are 74.40 and 18 % tax; in Kolkata readings are missing, in New York a tariff, too."""
+    await assign(mesh, "meter-kolkata", flat_tariff("flat-2", money(1)), at("2025-01-01"))
+
     report = await generate(mesh)
     invoice = await get(mesh)
 
     assert (report.account_count, report.done_count, report.draft_count, report.failed_count) == (3, 3, 1, 2)
     assert [(failure.account_id, failure.device_id) for failure in report.failures] == [
         ("acc-2", "meter-kolkata"),
-        ("acc-3", "meter-new-york"),
+        ("acc-3", ""),
     ]
     assert {failure.reason for failure in report.failures} == {error_reason_pb2.ERROR_REASON_NO_READINGS}
     assert (invoice.net, invoice.tax, invoice.total) == (

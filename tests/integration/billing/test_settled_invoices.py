@@ -52,6 +52,13 @@ async def test_payments_make_it_paid_and_never_more(mesh: PricingMesh) -> None:
 
 async def test_the_history_says_who_issued_paid_credited_and_discarded(mesh: PricingMesh) -> None:
     """With what they said and when; a call that names nobody is in it, too."""
+    draft = pb.GenerateInvoicesRequest(
+        account_id="acc-1", start_date=JANUARY["start_date"], end_date=Date(year=2026, month=1, day=2)
+    )
+    async for _ in mesh.invoices.GenerateInvoices(draft):
+        pass
+    discarding = pb.DiscardInvoiceRequest(invoice_id="acc-1@2026-01-01@2026-01-02", actor="cleo", reason="a trial")
+    discarded = (await mesh.invoices.DiscardInvoice(discarding)).invoice
     await generate(mesh)
     issuing = pb.IssueInvoiceRequest(invoice_id=INVOICE_ID, actor="ann", note="by the month's run")
     await mesh.invoices.IssueInvoice(issuing)
@@ -60,13 +67,6 @@ async def test_the_history_says_who_issued_paid_credited_and_discarded(mesh: Pri
     await credit(mesh, 1)
 
     history = (await get(mesh)).history
-    draft = pb.GenerateInvoicesRequest(
-        account_id="acc-1", start_date=JANUARY["start_date"], end_date=Date(year=2026, month=1, day=2)
-    )
-    async for _ in mesh.invoices.GenerateInvoices(draft):
-        pass
-    discarding = pb.DiscardInvoiceRequest(invoice_id="acc-1@2026-01-01@2026-01-02", actor="cleo", reason="a trial")
-    discarded = (await mesh.invoices.DiscardInvoice(discarding)).invoice
 
     assert [(one.action, one.actor, one.note, one.entry_id) for one in history] == [
         (account_invoice_pb2.INVOICE_ACTION_ISSUED, "ann", "by the month's run", ""),

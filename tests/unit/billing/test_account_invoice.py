@@ -127,6 +127,35 @@ def test_what_an_account_is_owed_is_paid_back_by_a_payment_below_nothing() -> No
         with_payment(owed, payment(-501))
 
 
+def test_what_an_account_is_owed_is_taken_back_by_a_credit_note_below_nothing() -> None:
+    """Whole it is void; no more, and nothing of the other sign."""
+    owed = replace(ISSUED, adjustment=1, net_coins=-500, tax_coins=0, total_coins=-500)
+    half = with_credit_note(owed, note(-200))
+    void = with_credit_note(half, note(-300, "c-2"))
+
+    assert (half.state, half.balance_coins) == (State.ISSUED, -300)
+    assert (void.state, void.balance_coins, void.is_given_up) == (State.VOID, 0, True)
+    for coins in (0, 1, -501):
+        with pytest.raises(AmountExceedsInvoice):
+            with_credit_note(owed, note(coins))
+    with pytest.raises(AmountExceedsInvoice):
+        with_credit_note(void, note(-1, "c-3"))
+
+
+def test_the_second_edition_of_an_invoice_names_the_one_in_whose_place_it_is() -> None:
+    """Its adjustments replace nothing."""
+    second = replace(DRAFT, edition=2)
+    adjustment = replace(second, adjustment=1)
+
+    assert (second.invoice_id, second.replaced_invoice_id) == ("acc-1@2026-01-01@2026-02-01@2", DRAFT.invoice_id)
+    assert (adjustment.invoice_id, adjustment.adjusted_invoice_id, adjustment.replaced_invoice_id) == (
+        "acc-1@2026-01-01@2026-02-01@2+1",
+        second.invoice_id,
+        "",
+    )
+    assert DRAFT.replaced_invoice_id == ""
+
+
 @pytest.mark.parametrize("coins", [0, -1, 10_001])
 def test_no_more_is_credited_than_was_billed(coins: int) -> None:
     """Whatever has been paid of it."""
@@ -273,12 +302,15 @@ def test_what_is_done_again_is_in_the_history_once_with_who_did_it_first() -> No
 
 
 def test_an_invoice_of_an_earlier_form_is_what_it_was() -> None:
-    """Without a history, in the one series there was, due by the end of a day of UTC."""
+    """Without a history, in the one series there was, due by the end of a day of UTC; it may look back a year."""
     document = to_document(ISSUED)
     for name in ("form", "history", "series", "time_zone", "due_end_time", "unsettled_due_date", "device_ids"):
         del document[name]
+    for name in ("edition", "history_start_date", "is_disputed"):
+        del document[name]
 
-    assert from_document({**document, "bills": []}) == replace(ISSUED, bills=())
+    expected = replace(ISSUED, bills=(), history_start_date=date(2025, 1, 1))
+    assert from_document({**document, "bills": []}) == expected
 
 
 def test_an_invoice_comes_back_from_rest_as_it_was() -> None:

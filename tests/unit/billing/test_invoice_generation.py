@@ -16,7 +16,7 @@ BILL_BYTES = 10_000
 class MadeUpDrafts:
     """Makes a draft of every account but each tenth, which has no meter."""
 
-    async def draft(self, period: AccountPeriod) -> AccountInvoice:
+    async def draft(self, period: AccountPeriod, *, replaces: bool = False) -> AccountInvoice:  # noqa: ARG002
         """A draft with a bill of ten kilobytes."""
         number = int(period.account_id.removeprefix("acc-"))
         if number % 10 == 9:

@@ -41,6 +41,7 @@ _EXAMPLES: list[MeshError] = [
     errors.InvoiceState("acc-1@2026-01-01@2026-02-01", "draft"),
     errors.InvoiceHeld("acc-1@2026-01-01@2026-02-01"),
     errors.InvoiceIncomplete("acc-1@2026-01-01@2026-02-01"),
+    errors.InvoiceOverlaps("acc-1@2026-01-01@2026-02-01", "acc-1@2026-01-01@2026-01-31"),
     errors.AmountExceedsInvoice("acc-1@2026-01-01@2026-02-01", "12.50 EUR"),
     errors.InvoiceEntryExists("acc-1@2026-01-01@2026-02-01", "payment-1"),
     errors.PricePolicyNotFound("Pune-East"),

@@ -167,9 +167,11 @@ class AccountInvoice(_message.Message):
     ADJUSTED_INVOICE_ID_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    EDITION_FIELD_NUMBER: _builtins.int
+    REPLACED_INVOICE_ID_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """Identity: account and period, such as `acc-1@2026-01-01@2026-02-01`. There is one invoice for each; the adjustments of an
-    issued one have `+1`, `+2` ... after it.
+    issued one have `+1`, `+2` ... after it, and one that replaces another has `@2`, `@3` ... after the period.
     """
     account_id: _builtins.str
     """Account that owes it."""
@@ -193,6 +195,10 @@ class AccountInvoice(_message.Message):
     """IANA time zone of due_date: that of its meters. Of meters in several zones it is the one furthest west when it is issued, whose
     days end last: so it is overdue only when its day is over wherever one of them is.
     """
+    edition: _builtins.int
+    """Which invoice of its account and period it is: 1, or more where those before it were discarded or taken back whole."""
+    replaced_invoice_id: _builtins.str
+    """The invoice that it replaces, which was discarded or taken back whole. Empty: none."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First local day of the period, inclusive."""
@@ -294,10 +300,12 @@ class AccountInvoice(_message.Message):
         adjusted_invoice_id: _builtins.str = ...,
         history: _abc.Iterable[Global___InvoiceEvent] | None = ...,
         time_zone: _builtins.str = ...,
+        edition: _builtins.int = ...,
+        replaced_invoice_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "create_time", b"create_time", "credited", b"credited", "due_date", b"due_date", "end_date", b"end_date", "issue_time", b"issue_time", "net", b"net", "paid", b"paid", "start_date", b"start_date", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adjusted_invoice_id", b"adjusted_invoice_id", "balance", b"balance", "bills", b"bills", "create_time", b"create_time", "credit_notes", b"credit_notes", "credited", b"credited", "currency_code", b"currency_code", "disputes", b"disputes", "due_date", b"due_date", "end_date", b"end_date", "held_issue_reason", b"held_issue_reason", "history", b"history", "invoice_id", b"invoice_id", "issue_time", b"issue_time", "net", b"net", "number", b"number", "overdue", b"overdue", "paid", b"paid", "payments", b"payments", "start_date", b"start_date", "state", b"state", "tax", b"tax", "time_zone", b"time_zone", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adjusted_invoice_id", b"adjusted_invoice_id", "balance", b"balance", "bills", b"bills", "create_time", b"create_time", "credit_notes", b"credit_notes", "credited", b"credited", "currency_code", b"currency_code", "disputes", b"disputes", "due_date", b"due_date", "edition", b"edition", "end_date", b"end_date", "held_issue_reason", b"held_issue_reason", "history", b"history", "invoice_id", b"invoice_id", "issue_time", b"issue_time", "net", b"net", "number", b"number", "overdue", b"overdue", "paid", b"paid", "payments", b"payments", "replaced_invoice_id", b"replaced_invoice_id", "start_date", b"start_date", "state", b"state", "tax", b"tax", "time_zone", b"time_zone", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -412,7 +420,7 @@ class CreditNote(_message.Message):
     """Its number, such as `CRN-00000007`: without gaps, and no two the same. Output only."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """The amount, in whole coins, more than 0."""
+        """The amount, in whole coins, with the sign of the invoice's total: less than 0 takes back what an account is owed."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from energy.billing.v1 import tariff_pb2 as _tariff_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -37,6 +38,8 @@ class _InvoiceHoldReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inv
     """Estimates go on for more than three days without a reading between."""
     INVOICE_HOLD_REASON_ESTIMATED_SHARE: _InvoiceHoldReason.ValueType  # 2
     """More than a tenth of the energy is estimated."""
+    INVOICE_HOLD_REASON_MISSING_READINGS: _InvoiceHoldReason.ValueType  # 3
+    """More than a twentieth of the time that is over has no readings."""
 
 class InvoiceHoldReason(_InvoiceHoldReason, metaclass=_InvoiceHoldReasonEnumTypeWrapper):
     """Why a bill is held."""
@@ -47,6 +50,8 @@ INVOICE_HOLD_REASON_PROLONGED_ESTIMATE: InvoiceHoldReason.ValueType  # 1
 """Estimates go on for more than three days without a reading between."""
 INVOICE_HOLD_REASON_ESTIMATED_SHARE: InvoiceHoldReason.ValueType  # 2
 """More than a tenth of the energy is estimated."""
+INVOICE_HOLD_REASON_MISSING_READINGS: InvoiceHoldReason.ValueType  # 3
+"""More than a twentieth of the time that is over has no readings."""
 Global___InvoiceHoldReason: _TypeAlias = InvoiceHoldReason  # noqa: Y015
 
 class _InvoiceLineKind:
@@ -132,6 +137,10 @@ class Invoice(_message.Message):
     ROUNDINGS_FIELD_NUMBER: _builtins.int
     EDITED_READING_COUNT_FIELD_NUMBER: _builtins.int
     READINGS_DIGEST_FIELD_NUMBER: _builtins.int
+    HISTORY_START_DATE_FIELD_NUMBER: _builtins.int
+    COVERED_DURATION_FIELD_NUMBER: _builtins.int
+    MISSING_DURATION_FIELD_NUMBER: _builtins.int
+    TARIFFS_AS_OF_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account it belongs to."""
     device_id: _builtins.str
@@ -203,6 +212,26 @@ class Invoice(_message.Message):
     def roundings(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceRounding]:
         """How the amounts of each tariff were rounded, in the order of first use."""
 
+    @_builtins.property
+    def history_start_date(self) -> _date_pb2.Date:
+        """First local day whose readings it rests on: start_date, or earlier where a tariff looks back (a ratchet of demand, kept kWh).
+        Absent in estimates and in bills of before it was told.
+        """
+
+    @_builtins.property
+    def covered_duration(self) -> _duration_pb2.Duration:
+        """Time from start_time to end_time that is covered by readings with energy. Absent as history_start_date is."""
+
+    @_builtins.property
+    def missing_duration(self) -> _duration_pb2.Duration:
+        """The rest of that time: nothing of it is billed."""
+
+    @_builtins.property
+    def tariffs_as_of(self) -> _timestamp_pb2.Timestamp:
+        """The instant as of which assignments of tariffs count, where by then others had been made than as of `as_of`: then both are
+        needed to make the same bill again. Absent: as of `as_of`.
+        """
+
     def __init__(
         self,
         *,
@@ -227,10 +256,14 @@ class Invoice(_message.Message):
         roundings: _abc.Iterable[Global___InvoiceRounding] | None = ...,
         edited_reading_count: _builtins.int = ...,
         readings_digest: _builtins.str = ...,
+        history_start_date: _date_pb2.Date | None = ...,
+        covered_duration: _duration_pb2.Duration | None = ...,
+        missing_duration: _duration_pb2.Duration | None = ...,
+        tariffs_as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "end_date", b"end_date", "end_time", b"end_time", "net", b"net", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "covered_duration", b"covered_duration", "end_date", b"end_date", "end_time", b"end_time", "history_start_date", b"history_start_date", "missing_duration", b"missing_duration", "net", b"net", "start_date", b"start_date", "start_time", b"start_time", "tariffs_as_of", b"tariffs_as_of", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "currency_code", b"currency_code", "device_id", b"device_id", "edited_reading_count", b"edited_reading_count", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "holds", b"holds", "lines", b"lines", "net", b"net", "reading_count", b"reading_count", "readings_digest", b"readings_digest", "roundings", b"roundings", "start_date", b"start_date", "start_time", b"start_time", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "covered_duration", b"covered_duration", "currency_code", b"currency_code", "device_id", b"device_id", "edited_reading_count", b"edited_reading_count", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "history_start_date", b"history_start_date", "holds", b"holds", "lines", b"lines", "missing_duration", b"missing_duration", "net", b"net", "reading_count", b"reading_count", "readings_digest", b"readings_digest", "roundings", b"roundings", "start_date", b"start_date", "start_time", b"start_time", "tariffs_as_of", b"tariffs_as_of", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -268,7 +301,7 @@ Global___InvoiceRounding: _TypeAlias = InvoiceRounding  # noqa: Y015
 
 @_typing.final
 class InvoiceHold(_message.Message):
-    """A reason to hold a bill: it rests too much on estimates."""
+    """A reason to hold a bill: it rests too much on estimates, or too much of its time has no readings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -276,6 +309,7 @@ class InvoiceHold(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     ESTIMATED_PERCENT_FIELD_NUMBER: _builtins.int
+    MISSING_PERCENT_FIELD_NUMBER: _builtins.int
     reason: Global___InvoiceHoldReason.ValueType
     """The reason."""
     @_builtins.property
@@ -290,6 +324,10 @@ class InvoiceHold(_message.Message):
     def estimated_percent(self) -> _decimal_pb2.Decimal:
         """Percentage of the energy of that time that is estimated, rounded up to two decimals."""
 
+    @_builtins.property
+    def missing_percent(self) -> _decimal_pb2.Decimal:
+        """Percentage of that time without readings, rounded up to two decimals: of MISSING_READINGS only."""
+
     def __init__(
         self,
         *,
@@ -297,10 +335,11 @@ class InvoiceHold(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         estimated_percent: _decimal_pb2.Decimal | None = ...,
+        missing_percent: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "estimated_percent", b"estimated_percent", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "estimated_percent", b"estimated_percent", "missing_percent", b"missing_percent", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "estimated_percent", b"estimated_percent", "reason", b"reason", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "estimated_percent", b"estimated_percent", "missing_percent", b"missing_percent", "reason", b"reason", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,6 +91,7 @@ class PreviewInvoiceRequest(_message.Message):
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    TARIFFS_AS_OF_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The device, a meter. Required."""
     @_builtins.property
@@ -107,6 +108,10 @@ class PreviewInvoiceRequest(_message.Message):
         bill's complete_through is lowered to it, so that the bill never changes. Absent: as known now.
         """
 
+    @_builtins.property
+    def tariffs_as_of(self) -> _timestamp_pb2.Timestamp:
+        """As of when assignments of tariffs count, where that is told beside a kept bill. Absent: as_of."""
+
     def __init__(
         self,
         *,
@@ -114,10 +119,11 @@ class PreviewInvoiceRequest(_message.Message):
         start_date: _date_pb2.Date | None = ...,
         end_date: _date_pb2.Date | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        tariffs_as_of: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_date", b"end_date", "start_date", b"start_date", "tariffs_as_of", b"tariffs_as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "device_id", b"device_id", "end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "device_id", b"device_id", "end_date", b"end_date", "start_date", b"start_date", "tariffs_as_of", b"tariffs_as_of"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,6 +164,7 @@ class GenerateInvoicesRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
     AFTER_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    REPLACE_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Only this account. Empty: all."""
     region: _builtins.str
@@ -166,6 +173,8 @@ class GenerateInvoicesRequest(_message.Message):
     """Only accounts after this one by their ids, so that a run that was cut goes on: the `last_account_id` that it told last. Not beside
     account_id. Empty: from the first.
     """
+    replace: _builtins.bool
+    """Whether an account whose invoice was discarded, or taken back whole by credit notes, gets a new one in its place (`edition`)."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First local day, inclusive, years 1970..9998. Required."""
@@ -182,10 +191,11 @@ class GenerateInvoicesRequest(_message.Message):
         account_id: _builtins.str = ...,
         region: _builtins.str = ...,
         after_account_id: _builtins.str = ...,
+        replace: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "after_account_id", b"after_account_id", "end_date", b"end_date", "region", b"region", "start_date", b"start_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "after_account_id", b"after_account_id", "end_date", b"end_date", "region", b"region", "replace", b"replace", "start_date", b"start_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -670,6 +680,8 @@ class ListInvoicesRequest(_message.Message):
     END_DATE_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     OVERDUE_FIELD_NUMBER: _builtins.int
+    DISPUTED_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most invoices to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
     page_token: _builtins.str
@@ -684,6 +696,10 @@ class ListInvoicesRequest(_message.Message):
     """Only those in this currency, ISO 4217. Empty: all."""
     overdue: _builtins.bool
     """Whether only those that are overdue."""
+    disputed: _builtins.bool
+    """Whether only those with an open dispute."""
+    held: _builtins.bool
+    """Whether only drafts of which a bill is to be held."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """Only those whose period ends after this day. Absent: all."""
@@ -704,10 +720,12 @@ class ListInvoicesRequest(_message.Message):
         end_date: _date_pb2.Date | None = ...,
         currency_code: _builtins.str = ...,
         overdue: _builtins.bool = ...,
+        disputed: _builtins.bool = ...,
+        held: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_date", b"end_date", "start_date", b"start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "currency_code", b"currency_code", "device_id", b"device_id", "end_date", b"end_date", "overdue", b"overdue", "page_size", b"page_size", "page_token", b"page_token", "start_date", b"start_date", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "currency_code", b"currency_code", "device_id", b"device_id", "disputed", b"disputed", "end_date", b"end_date", "held", b"held", "overdue", b"overdue", "page_size", b"page_size", "page_token", b"page_token", "start_date", b"start_date", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -740,6 +758,128 @@ class ListInvoicesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListInvoicesResponse: _TypeAlias = ListInvoicesResponse  # noqa: Y015
+
+@_typing.final
+class ListPendingAdjustmentsRequest(_message.Message):
+    """Request of ListPendingAdjustments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most days to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
+    device_id: _builtins.str
+    """Only those of this device. Empty: all."""
+    failed: _builtins.bool
+    """Whether only those that have failed."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        device_id: _builtins.str = ...,
+        failed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "failed", b"failed", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPendingAdjustmentsRequest: _TypeAlias = ListPendingAdjustmentsRequest  # noqa: Y015
+
+@_typing.final
+class ListPendingAdjustmentsResponse(_message.Message):
+    """Response of ListPendingAdjustments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADJUSTMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page. Empty: this was the last."""
+    @_builtins.property
+    def adjustments(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingAdjustment]:
+        """The days."""
+
+    def __init__(
+        self,
+        *,
+        adjustments: _abc.Iterable[Global___PendingAdjustment] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustments", b"adjustments", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPendingAdjustmentsResponse: _TypeAlias = ListPendingAdjustmentsResponse  # noqa: Y015
+
+@_typing.final
+class PendingAdjustment(_message.Message):
+    """A day of a meter that has changed, and whose issued invoices were not all looked at yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    DAY_START_TIME_FIELD_NUMBER: _builtins.int
+    CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    FAILURE_COUNT_FIELD_NUMBER: _builtins.int
+    NEXT_TRY_TIME_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    FAILED_DEVICE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The meter."""
+    failure_count: _builtins.int
+    """How often looking at it has failed since."""
+    invoice_id: _builtins.str
+    """The invoice that could not be made again. Empty: it has not failed."""
+    failed_device_id: _builtins.str
+    """The device whose bill could not be made; empty when it is not one of them."""
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """The reason. Unspecified: it has not failed."""
+    description: _builtins.str
+    """What is wrong, for a person."""
+    @_builtins.property
+    def day_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the day, UTC."""
+
+    @_builtins.property
+    def change_time(self) -> _timestamp_pb2.Timestamp:
+        """When it changed: it is looked at once every reading acked before this instant is in the log, UTC."""
+
+    @_builtins.property
+    def next_try_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is tried again, UTC. Absent: it has not failed."""
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        day_start_time: _timestamp_pb2.Timestamp | None = ...,
+        change_time: _timestamp_pb2.Timestamp | None = ...,
+        failure_count: _builtins.int = ...,
+        next_try_time: _timestamp_pb2.Timestamp | None = ...,
+        invoice_id: _builtins.str = ...,
+        failed_device_id: _builtins.str = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "day_start_time", b"day_start_time", "next_try_time", b"next_try_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "day_start_time", b"day_start_time", "description", b"description", "device_id", b"device_id", "failed_device_id", b"failed_device_id", "failure_count", b"failure_count", "invoice_id", b"invoice_id", "next_try_time", b"next_try_time", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PendingAdjustment: _TypeAlias = PendingAdjustment  # noqa: Y015
 
 @_typing.final
 class ListOverdueRequest(_message.Message):

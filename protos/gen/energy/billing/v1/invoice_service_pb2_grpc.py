@@ -65,6 +65,11 @@ class InvoiceServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesResponse.FromString,
                 _registered_method=True)
+        self.ListPendingAdjustments = channel.unary_unary(
+                '/energy.billing.v1.InvoiceService/ListPendingAdjustments',
+                request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPendingAdjustmentsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPendingAdjustmentsResponse.FromString,
+                _registered_method=True)
         self.ListOverdue = channel.unary_unary(
                 '/energy.billing.v1.InvoiceService/ListOverdue',
                 request_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListOverdueRequest.SerializeToString,
@@ -142,7 +147,9 @@ class InvoiceServiceServicer:
         Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
         alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
         itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is
-        told with the reason. Fails with UNAVAILABLE while the registry is not known yet, and when the store is away.
+        told with the reason; so is one that has another issued invoice of some of these days. A meter without a reading with energy is
+        not billed, and in nobody's way, if it was registered after the period, decommissioned before it, or has no tariff in it. Fails
+        with UNAVAILABLE while the registry is not known yet, and when the store is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,6 +189,14 @@ class InvoiceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPendingAdjustments(self, request, context):
+        """Lists the days of meters that have changed and whose issued invoices wait to be looked at for adjustments, with the reason
+        where that failed; it is tried again by itself, after longer and longer. By device_id and day.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListOverdue(self, request, context):
         """Lists invoices that are overdue, those longest due first, without their bills.
         """
@@ -192,8 +207,9 @@ class InvoiceServiceServicer:
     def IssueInvoice(self, request, context):
         """Issues a draft: makes it again, gives it the next number and its due date. Doing it again changes nothing.
 
-        Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, and when one
-        is to be held and no reason is given to issue it all the same.
+        Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, when one is to
+        be held and no reason is given to issue it all the same, and when another invoice of the account that is issued, or is about to
+        be, has some of its days.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -227,8 +243,8 @@ class InvoiceServiceServicer:
     def CreateCreditNote(self, request, context):
         """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
 
-        Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet, and
-        ALREADY_EXISTS for the same credit_note_id with other content.
+        Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet or of the
+        other sign, and ALREADY_EXISTS for the same credit_note_id with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -310,6 +326,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.ListInvoices,
                     request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesResponse.SerializeToString,
+            ),
+            'ListPendingAdjustments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPendingAdjustments,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPendingAdjustmentsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPendingAdjustmentsResponse.SerializeToString,
             ),
             'ListOverdue': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOverdue,
@@ -530,6 +551,33 @@ class InvoiceService:
             '/energy.billing.v1.InvoiceService/ListInvoices',
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListInvoicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPendingAdjustments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.InvoiceService/ListPendingAdjustments',
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPendingAdjustmentsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_invoice__service__pb2.ListPendingAdjustmentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

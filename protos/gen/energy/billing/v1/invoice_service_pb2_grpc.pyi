@@ -45,7 +45,9 @@ class InvoiceServiceStub:
     Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
     alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
     itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is
-    told with the reason. Fails with UNAVAILABLE while the registry is not known yet, and when the store is away.
+    told with the reason; so is one that has another issued invoice of some of these days. A meter without a reading with energy is
+    not billed, and in nobody's way, if it was registered after the period, decommissioned before it, or has no tariff in it. Fails
+    with UNAVAILABLE while the registry is not known yet, and when the store is away.
     """
     GetInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]
     """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
@@ -64,13 +66,18 @@ class InvoiceServiceStub:
     """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
     asked for; by due_date and invoice_id where only those overdue are.
     """
+    ListPendingAdjustments: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListPendingAdjustmentsRequest, _invoice_service_pb2.ListPendingAdjustmentsResponse]
+    """Lists the days of meters that have changed and whose issued invoices wait to be looked at for adjustments, with the reason
+    where that failed; it is tried again by itself, after longer and longer. By device_id and day.
+    """
     ListOverdue: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]
     """Lists invoices that are overdue, those longest due first, without their bills."""
     IssueInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]
     """Issues a draft: makes it again, gives it the next number and its due date. Doing it again changes nothing.
 
-    Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, and when one
-    is to be held and no reason is given to issue it all the same.
+    Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, when one is to
+    be held and no reason is given to issue it all the same, and when another invoice of the account that is issued, or is about to
+    be, has some of its days.
     """
     DiscardInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.DiscardInvoiceRequest, _invoice_service_pb2.DiscardInvoiceResponse]
     """Discards a draft. Doing it again changes nothing. Fails with FAILED_PRECONDITION once it is issued."""
@@ -87,8 +94,8 @@ class InvoiceServiceStub:
     CreateCreditNote: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateCreditNoteRequest, _invoice_service_pb2.CreateCreditNoteResponse]
     """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
 
-    Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet, and
-    ALREADY_EXISTS for the same credit_note_id with other content.
+    Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet or of the
+    other sign, and ALREADY_EXISTS for the same credit_note_id with other content.
     """
     OpenDispute: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.OpenDisputeRequest, _invoice_service_pb2.OpenDisputeResponse]
     """Opens a dispute of an issued invoice: while it is open the invoice is not overdue. Doing it again changes nothing.
@@ -131,7 +138,9 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
     alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
     itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is
-    told with the reason. Fails with UNAVAILABLE while the registry is not known yet, and when the store is away.
+    told with the reason; so is one that has another issued invoice of some of these days. A meter without a reading with energy is
+    not billed, and in nobody's way, if it was registered after the period, decommissioned before it, or has no tariff in it. Fails
+    with UNAVAILABLE while the registry is not known yet, and when the store is away.
     """
     GetInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.GetInvoiceRequest, _invoice_service_pb2.GetInvoiceResponse]  # type: ignore[assignment]
     """Gets an invoice; a draft is made again before. Fails with NOT_FOUND when there is none."""
@@ -150,13 +159,18 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Lists invoices as they were last kept and without their bills: by invoice_id; by start_date and invoice_id where days are
     asked for; by due_date and invoice_id where only those overdue are.
     """
+    ListPendingAdjustments: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListPendingAdjustmentsRequest, _invoice_service_pb2.ListPendingAdjustmentsResponse]  # type: ignore[assignment]
+    """Lists the days of meters that have changed and whose issued invoices wait to be looked at for adjustments, with the reason
+    where that failed; it is tried again by itself, after longer and longer. By device_id and day.
+    """
     ListOverdue: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListOverdueRequest, _invoice_service_pb2.ListOverdueResponse]  # type: ignore[assignment]
     """Lists invoices that are overdue, those longest due first, without their bills."""
     IssueInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.IssueInvoiceRequest, _invoice_service_pb2.IssueInvoiceResponse]  # type: ignore[assignment]
     """Issues a draft: makes it again, gives it the next number and its due date. Doing it again changes nothing.
 
-    Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, and when one
-    is to be held and no reason is given to issue it all the same.
+    Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, when one is to
+    be held and no reason is given to issue it all the same, and when another invoice of the account that is issued, or is about to
+    be, has some of its days.
     """
     DiscardInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.DiscardInvoiceRequest, _invoice_service_pb2.DiscardInvoiceResponse]  # type: ignore[assignment]
     """Discards a draft. Doing it again changes nothing. Fails with FAILED_PRECONDITION once it is issued."""
@@ -173,8 +187,8 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     CreateCreditNote: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.CreateCreditNoteRequest, _invoice_service_pb2.CreateCreditNoteResponse]  # type: ignore[assignment]
     """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
 
-    Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet, and
-    ALREADY_EXISTS for the same credit_note_id with other content.
+    Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet or of the
+    other sign, and ALREADY_EXISTS for the same credit_note_id with other content.
     """
     OpenDispute: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.OpenDisputeRequest, _invoice_service_pb2.OpenDisputeResponse]  # type: ignore[assignment]
     """Opens a dispute of an issued invoice: while it is open the invoice is not overdue. Doing it again changes nothing.
@@ -226,7 +240,9 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         Doing it again, after a break or at the same time, is safe: drafts are made again, what was issued or discarded is left
         alone. Where an issued invoice would now come to another amount, a draft of an adjustment is made; that also happens by
         itself when a reading of its period is corrected or comes late. An account of which one bill cannot be made gets none, and is
-        told with the reason. Fails with UNAVAILABLE while the registry is not known yet, and when the store is away.
+        told with the reason; so is one that has another issued invoice of some of these days. A meter without a reading with energy is
+        not billed, and in nobody's way, if it was registered after the period, decommissioned before it, or has no tariff in it. Fails
+        with UNAVAILABLE while the registry is not known yet, and when the store is away.
         """
 
     @_abc_1.abstractmethod
@@ -271,6 +287,16 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListPendingAdjustments(
+        self,
+        request: _invoice_service_pb2.ListPendingAdjustmentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ListPendingAdjustmentsResponse, _abc.Awaitable[_invoice_service_pb2.ListPendingAdjustmentsResponse]]:
+        """Lists the days of meters that have changed and whose issued invoices wait to be looked at for adjustments, with the reason
+        where that failed; it is tried again by itself, after longer and longer. By device_id and day.
+        """
+
+    @_abc_1.abstractmethod
     def ListOverdue(
         self,
         request: _invoice_service_pb2.ListOverdueRequest,
@@ -286,8 +312,9 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_invoice_service_pb2.IssueInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.IssueInvoiceResponse]]:
         """Issues a draft: makes it again, gives it the next number and its due date. Doing it again changes nothing.
 
-        Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, and when one
-        is to be held and no reason is given to issue it all the same.
+        Fails with FAILED_PRECONDITION when it was discarded, when a bill cannot be made or is not known to be complete, when one is to
+        be held and no reason is given to issue it all the same, and when another invoice of the account that is issued, or is about to
+        be, has some of its days.
         """
 
     @_abc_1.abstractmethod
@@ -328,8 +355,8 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_invoice_service_pb2.CreateCreditNoteResponse, _abc.Awaitable[_invoice_service_pb2.CreateCreditNoteResponse]]:
         """Takes back a part of an invoice, or all of it. Doing it again with the same credit_note_id and content changes nothing.
 
-        Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet, and
-        ALREADY_EXISTS for the same credit_note_id with other content.
+        Fails with FAILED_PRECONDITION when the invoice is not issued or the amount is more than what was not credited yet or of the
+        other sign, and ALREADY_EXISTS for the same credit_note_id with other content.
         """
 
     @_abc_1.abstractmethod

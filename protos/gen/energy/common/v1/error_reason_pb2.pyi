@@ -98,6 +98,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the amount is more than what is left of the invoice. Metadata: `invoice_id`, `left`."""
     ERROR_REASON_INVOICE_ENTRY_EXISTS: _ErrorReason.ValueType  # 34
     """ALREADY_EXISTS: the invoice has an entry of this id with other content. Metadata: `invoice_id`, `entry_id`."""
+    ERROR_REASON_INVOICE_OVERLAPS: _ErrorReason.ValueType  # 35
+    """FAILED_PRECONDITION: another invoice of the account bills some of these days. Metadata: `invoice_id`, `other_invoice_id`."""
     ERROR_REASON_PRICE_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 40
     """NOT_FOUND: the region has no policy that makes prices. Metadata: `region`."""
     ERROR_REASON_PRICE_NOT_FIXED: _ErrorReason.ValueType  # 41
@@ -210,6 +212,8 @@ ERROR_REASON_AMOUNT_EXCEEDS_INVOICE: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION: the amount is more than what is left of the invoice. Metadata: `invoice_id`, `left`."""
 ERROR_REASON_INVOICE_ENTRY_EXISTS: ErrorReason.ValueType  # 34
 """ALREADY_EXISTS: the invoice has an entry of this id with other content. Metadata: `invoice_id`, `entry_id`."""
+ERROR_REASON_INVOICE_OVERLAPS: ErrorReason.ValueType  # 35
+"""FAILED_PRECONDITION: another invoice of the account bills some of these days. Metadata: `invoice_id`, `other_invoice_id`."""
 ERROR_REASON_PRICE_POLICY_NOT_FOUND: ErrorReason.ValueType  # 40
 """NOT_FOUND: the region has no policy that makes prices. Metadata: `region`."""
 ERROR_REASON_PRICE_NOT_FIXED: ErrorReason.ValueType  # 41
