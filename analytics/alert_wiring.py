@@ -155,7 +155,12 @@ class Alerts:
             now_ms=self._now_ms,
         )
         overload = OverloadWatch(
-            loads.feed, loads.stores.windows, self.desk, rules=self.rules.rules, open_alerts=self._open_alerts
+            loads.feed,
+            loads.stores.windows,
+            self.desk,
+            rules=self.rules.rules,
+            open_alerts=self._open_alerts,
+            now_ms=self._now_ms,
         )
         efficiency = EfficiencySweep(
             self._registry.devices,
