@@ -110,6 +110,8 @@ class Alert:
     transitions: tuple[Transition, ...]
     update_ms: int
     silence_id: str = ""
+    is_called_over: bool = False
+    """Somebody has called it over, and its cause was not gone since."""
 
     @property
     def version(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
@@ -41,6 +41,7 @@ class AlertStore:
     async def prepare(self) -> None:
         """Makes the indexes: of open causes, and of what people ask by, the newest first."""
         await self._alerts.create_index([("open_key", ASCENDING)], unique=True)
+        await self._alerts.create_index([("called_over_key", ASCENDING)])
         await self._alerts.create_index([("update_time", ASCENDING)])
         await self._alerts.create_index([("start", DESCENDING), ("_id", DESCENDING)])
         for field in ("region", "device_id", "account_id", "state"):
@@ -85,10 +86,9 @@ class AlertStore:
     async def find_open(self, keys: Collection[str]) -> dict[str, Alert]:
         """The open alerts of some causes, by the keys of these."""
         found: dict[str, Alert] = {}
-        wanted = list(keys)
-        for first in range(0, len(wanted), _KEYS_A_QUESTION):
-            some = {"open_key": {"$in": wanted[first : first + _KEYS_A_QUESTION]}}
-            async for document in self._alerts.find(some).max_time_ms(_READ_TIMEOUT_MS):
+        for some in _questions(keys):
+            cursor = self._alerts.find({"open_key": {"$in": some}}).max_time_ms(_READ_TIMEOUT_MS)
+            async for document in cursor:
                 found[document["open_key"]] = alert_from_document(document)
         return found
 
@@ -97,6 +97,27 @@ class AlertStore:
         wanted = {"state": {"$in": ["RAISED", "ACKNOWLEDGED"]}}
         cursor = self._alerts.find(wanted).max_time_ms(_READ_TIMEOUT_MS)
         return [alert_from_document(document) async for document in cursor]
+
+    async def all_called_over(self) -> list[Alert]:
+        """Every alert that somebody has called over and whose cause was not gone since."""
+        cursor = self._alerts.find({"called_over_key": {"$gt": ""}}).max_time_ms(_READ_TIMEOUT_MS)
+        return [alert_from_document(document) async for document in cursor]
+
+    async def called_over_among(self, keys: Collection[str]) -> set[str]:
+        """The keys of those of some causes whose alert somebody has called over, and that were not gone since."""
+        found: set[str] = set()
+        for some in _questions(keys):
+            cursor = self._alerts.find({"called_over_key": {"$in": some}}, {"called_over_key": 1, "_id": 0})
+            found |= {document["called_over_key"] async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)}
+        return found
+
+    async def causes_gone(self, keys: Collection[str], now_ms: int) -> None:
+        """Some causes are gone: what somebody has called over is so for good, and the next of its cause is new."""
+        for some in _questions(keys):
+            over = {"called_over_key": {"$in": some}}
+            # As a change, so that every replica hears of it.
+            change = {"$set": {"called_over_key": None}, "$max": {"update_time": datetime_from_ms(now_ms)}}
+            await self._alerts.update_many(over, change)
 
     async def changed_since(self, update_ms: int, limit: int) -> list[Alert]:
         """The alerts that changed at an instant or later, the oldest change first."""
@@ -113,3 +134,9 @@ class AlertStore:
         """Takes the mark off; an alert that has changed meanwhile has news of its own."""
         place = {"_id": alert.alert_id, "version": alert.version}
         await self._alerts.update_one(place, {"$unset": {NEWS: ""}, "$set": {_TOLD_VERSION: alert.version}})
+
+
+def _questions(keys: Collection[str]) -> Iterator[list[str]]:
+    wanted = list(keys)
+    for first in range(0, len(wanted), _KEYS_A_QUESTION):
+        yield wanted[first : first + _KEYS_A_QUESTION]

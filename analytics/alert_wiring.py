@@ -151,7 +151,7 @@ class Alerts:
             sight,
             self.desk,
             rules=self.rules.rules,
-            open_alerts=self._open_alerts,
+            known_alerts=self._known_alerts,
             now_ms=self._now_ms,
         )
         overload = OverloadWatch(
@@ -159,7 +159,7 @@ class Alerts:
             loads.stores.windows,
             self.desk,
             rules=self.rules.rules,
-            open_alerts=self._open_alerts,
+            known_alerts=self._known_alerts,
             now_ms=self._now_ms,
         )
         efficiency = EfficiencySweep(
@@ -169,11 +169,11 @@ class Alerts:
             self.desk,
             unseen_among=sight.unseen_among,
             rules=self.rules.rules,
-            open_alerts=self._open_alerts,
+            known_alerts=self._known_alerts,
             now_ms=self._now_ms,
         )
         endings = AlertEndings(
-            self.desk, self.detector, self._registry, rules=self.rules.rules, open_alerts=self._open_alerts
+            self.desk, self.detector, self._registry, rules=self.rules.rules, known_alerts=self._known_alerts
         )
         baselines = BaselineKeeper(
             self.detector, BaselineStore(self._database), sight.sharing, self._config.baseline_save_seconds
@@ -192,8 +192,8 @@ class Alerts:
     def _use_rules(self, rules: AlertRules) -> None:
         self.detector.use_rules(rules)
 
-    def _open_alerts(self) -> Mapping[str, Alert] | None:
-        return self.feed.open if self.feed.is_known else None
+    def _known_alerts(self) -> Mapping[str, Alert] | None:
+        return self.feed.known if self.feed.is_known else None
 
     def _changed(self, alert: Alert) -> None:
         self.desk.count(alert)

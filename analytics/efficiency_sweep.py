@@ -75,7 +75,7 @@ class EfficiencySweep:
         *,
         unseen_among: Callable[[Iterable[str]], Collection[str]],
         rules: Callable[[], AlertRules],
-        open_alerts: Callable[[], Mapping[str, Alert] | None],
+        known_alerts: Callable[[], Mapping[str, Alert] | None],
         now_ms: Callable[[], int],
     ) -> None:
         self._devices = devices
@@ -84,7 +84,7 @@ class EfficiencySweep:
         self._causes = ClockCauses(desk)
         self._unseen_among = unseen_among
         self._rules = rules
-        self._open_alerts = open_alerts
+        self._known_alerts = known_alerts
         self._now_ms = now_ms
         self._looked_ms: dict[str, int] = {}
 
@@ -96,7 +96,7 @@ class EfficiencySweep:
 
     async def sweep(self) -> None:
         """Looks at those that charge and whose turn it is."""
-        known = self._open_alerts()
+        known = self._known_alerts()
         if known is None:
             return
         for device in self._due():

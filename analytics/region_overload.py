@@ -65,14 +65,14 @@ class OverloadWatch:
         desk: AlertDesk,
         *,
         rules: Callable[[], AlertRules],
-        open_alerts: Callable[[], Mapping[str, Alert] | None],
+        known_alerts: Callable[[], Mapping[str, Alert] | None],
         now_ms: Callable[[], int],
     ) -> None:
         self._feed = feed
         self._windows = windows
         self._causes = ClockCauses(desk)
         self._rules = rules
-        self._open_alerts = open_alerts
+        self._known_alerts = known_alerts
         self._now_ms = now_ms
 
     async def run(self) -> None:
@@ -114,7 +114,7 @@ class OverloadWatch:
         )
         if says is None:
             return
-        known = self._open_alerts() or {}
+        known = self._known_alerts() or {}
         newest = windows[-1]
         if says:
             sighting = Sighting(cause, Severity.HIGH, newest.start_ms, newest.load_percent, raise_percent)

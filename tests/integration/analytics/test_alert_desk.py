@@ -75,17 +75,53 @@ async def test_a_cause_that_is_gone_for_long_enough_ends_its_alert_and_the_next_
 
 
 async def test_a_cause_that_goes_on_after_somebody_has_called_it_over_is_not_raised_again(rooms: list[Room]) -> None:
-    """Until it was gone and comes back."""
+    """Until it was gone and comes back; that it is new to a process that was just started makes it no news."""
     room = rooms[0]
     await room.see()
     (alert,) = await alerts(room)
     await room.alerts.store.replace(alert, resolved(alert, "jo", "as it should be", START_MS))
     room.pass_time(1)
     await room.see(is_new=False)
+    await rooms[1].see()
     assert len(await alerts(room)) == 1
 
-    await room.see()
+    await room.lose()
+    await rooms[1].see()
     assert len(await alerts(room)) == 2
+
+
+async def test_a_cause_that_flaps_after_somebody_has_called_it_over_is_not_raised_again(rooms: list[Room]) -> None:
+    """It is gone when it has been gone for the time it has to be, as everywhere."""
+    room = rooms[0]
+    await room.see()
+    (alert,) = await alerts(room)
+    await room.alerts.parts().book.resolve(alert.alert_id, WORD)
+    for _ in range(5):
+        room.alerts.desk.gone(HOT)
+        room.pass_time(59_999)
+        await room.alerts.desk.resolve_gone()
+        await room.see()
+
+    assert len(await alerts(room)) == 1
+
+
+async def test_every_replica_knows_what_was_called_over_until_its_cause_is_gone(rooms: list[Room]) -> None:
+    """One that was started later, too; watchers are not told twice of it."""
+    first, second, third = rooms
+    await first.see()
+    (alert,) = await alerts(first)
+    await second.alerts.feed.look()
+    await first.alerts.parts().book.resolve(alert.alert_id, WORD)
+    for room in (first, second, third):
+        await room.alerts.feed.look()
+        assert (list(room.alerts.feed.open), list(room.alerts.feed.known)) == ([], [HOT.key])
+    told = [room.alerts.feed._count for room in rooms]
+
+    await first.lose()
+    for room in rooms:
+        await room.alerts.feed.look()
+        assert list(room.alerts.feed.known) == []
+    assert [room.alerts.feed._count for room in rooms] == told
 
 
 async def test_a_graver_sighting_escalates_the_alert_of_another_replica(rooms: list[Room]) -> None:

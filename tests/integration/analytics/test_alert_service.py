@@ -169,7 +169,7 @@ async def test_what_cannot_happen_to_an_alert_is_refused(room: Room) -> None:
     acknowledge = pb.AcknowledgeAlertRequest(alert_id=first, actor="jo")
     assert await room.refused(room.stub.AcknowledgeAlert(acknowledge)) == ("ALERT_STATE", [])
 
-    room.pass_time(1)
+    await room.lose()
     await room.see()
 
     assert await room.refused(room.stub.ReopenAlert(pb.ReopenAlertRequest(alert_id=first, **WORD))) == (

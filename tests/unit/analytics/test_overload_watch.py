@@ -37,7 +37,7 @@ class World:
             world,
             world,
             rules=lambda: self.rules,
-            open_alerts=lambda: self.known,
+            known_alerts=lambda: self.known,
             now_ms=lambda: self.now_ms,
         )
 
