@@ -53,6 +53,8 @@ class AlertAction(StrEnum):
     ACKNOWLEDGED = "ACKNOWLEDGED"
     RESOLVED = "RESOLVED"
     REOPENED = "REOPENED"
+    SILENCED = "SILENCED"
+    SILENCE_ENDED = "SILENCE_ENDED"
 
 
 @dataclass(frozen=True, slots=True)

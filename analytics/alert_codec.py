@@ -86,7 +86,8 @@ def rule_message(rule: AlertRule) -> alert_rule_pb2.AlertRule:
     return alert_rule_pb2.AlertRule(
         rule_id=rule.rule_id,
         type=type_number(rule.type),
-        disabled=not rule.is_enabled,
+        # A field that is given None stays absent.
+        disabled=None if rule.is_enabled is None else not rule.is_enabled,
         region=rule.region,
         account_id=rule.account_id,
         group_id=rule.group_id,
@@ -123,6 +124,7 @@ def silence_message(silence: AlertSilence) -> alert_rule_pb2.AlertSilence:
         region=silence.region,
         account_id=silence.account_id,
         device_id=silence.device_id,
+        group_id=silence.group_id,
         actor=silence.actor,
         reason=silence.reason,
     )

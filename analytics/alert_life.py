@@ -76,6 +76,16 @@ def reopened(alert: Alert, actor: str, note: str, now_ms: int) -> Alert:
     return _with(again, AlertAction.REOPENED, now_ms, actor, note)
 
 
+def silenced(alert: Alert, silence_id: str, now_ms: int) -> Alert:
+    """The open alert once a silence covers it, or, where the id is empty, none any more; one that is over stays so."""
+    if not alert.is_open or alert.silence_id == silence_id:
+        return alert
+    action, note = AlertAction.SILENCED, silence_id
+    if not silence_id:
+        action, note = AlertAction.SILENCE_ENDED, alert.silence_id
+    return _with(replace(alert, silence_id=silence_id), action, now_ms, note=note)
+
+
 def ends_by_itself(alert: Alert) -> bool:
     """Whether the service may end it when its cause is gone: what somebody has reopened is theirs to end."""
     return all(one.action != AlertAction.REOPENED for one in alert.transitions)

@@ -28,12 +28,16 @@ class AlertRuleStore:
         """Makes the index that finds the silences that are not over."""
         await self._silences.create_index([("end", ASCENDING)])
 
-    async def put_rule(self, rule: AlertRule) -> None:
-        """Keeps a rule in place of the one of its id."""
+    async def put_rule(self, rule: AlertRule) -> bool:
+        """Keeps a rule in place of the one of its id; False if there are too many for one more."""
+        if await self._is_full(self._rules, {}, rule.rule_id):
+            return False
         document = {
             "type": rule.type.value,
             "thresholds": dict(rule.thresholds),
-            "is_enabled": rule.is_enabled,
+            # What it says to releases before this one, which know no rule that leaves it to others.
+            "is_enabled": rule.is_enabled is not False,
+            "says_enabled": rule.is_enabled is not None,
             "region": rule.region,
             "account_id": rule.account_id,
             "group_id": rule.group_id,
@@ -42,15 +46,21 @@ class AlertRuleStore:
             "update_time": datetime_from_ms(rule.update_ms),
         }
         await self._rules.replace_one({"_id": rule.rule_id}, document, upsert=True)
+        return True
+
+    async def delete_rule(self, rule_id: str) -> bool:
+        """Deletes a rule; False if there is none of this id."""
+        return bool((await self._rules.delete_one({"_id": rule_id})).deleted_count)
 
     async def rules(self) -> list[AlertRule]:
         """Every rule, by id."""
-        cursor = self._rules.find({}).limit(RULES_MAXIMUM).max_time_ms(_READ_TIMEOUT_MS)
-        found = [_rule(document) async for document in cursor]
+        found = [_rule(document) async for document in self._rules.find({}).max_time_ms(_READ_TIMEOUT_MS)]
         return sorted(found, key=lambda rule: rule.rule_id)
 
-    async def put_silence(self, silence: AlertSilence) -> None:
-        """Keeps a silence in place of the one of its id."""
+    async def put_silence(self, silence: AlertSilence, now_ms: int) -> bool:
+        """Keeps a silence in place of the one of its id; False if there are too many for one more that is not over."""
+        if await self._is_full(self._silences, {"end": {"$gt": datetime_from_ms(now_ms)}}, silence.silence_id):
+            return False
         document = {
             "start": datetime_from_ms(silence.start_ms),
             "end": datetime_from_ms(silence.end_ms),
@@ -60,8 +70,10 @@ class AlertRuleStore:
             "region": silence.region,
             "account_id": silence.account_id,
             "device_id": silence.device_id,
+            "group_id": silence.group_id,
         }
         await self._silences.replace_one({"_id": silence.silence_id}, document, upsert=True)
+        return True
 
     async def find_silence(self, silence_id: str) -> AlertSilence | None:
         """The silence of an id."""
@@ -71,7 +83,12 @@ class AlertRuleStore:
     async def silences(self, now_ms: int) -> list[AlertSilence]:
         """The silences that are not over, by end."""
         cursor = self._silences.find({"end": {"$gt": datetime_from_ms(now_ms)}}).sort("end", ASCENDING)
-        return [_silence(document) async for document in cursor.limit(RULES_MAXIMUM).max_time_ms(_READ_TIMEOUT_MS)]
+        return [_silence(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+
+    async def _is_full(self, collection: Any, among: Mapping[str, Any], own_id: str) -> bool:
+        others = {**among, "_id": {"$ne": own_id}}
+        found = await collection.count_documents(others, limit=RULES_MAXIMUM, maxTimeMS=_READ_TIMEOUT_MS)
+        return bool(found >= RULES_MAXIMUM)
 
 
 def _rule(document: Mapping[str, Any]) -> AlertRule:
@@ -79,7 +96,7 @@ def _rule(document: Mapping[str, Any]) -> AlertRule:
         rule_id=document["_id"],
         type=AlertType(document["type"]),
         thresholds={name: float(value) for name, value in document["thresholds"].items()},
-        is_enabled=document["is_enabled"],
+        is_enabled=document["is_enabled"] if _says_enabled(document) else None,
         region=document["region"],
         account_id=document["account_id"],
         group_id=document["group_id"],
@@ -87,6 +104,13 @@ def _rule(document: Mapping[str, Any]) -> AlertRule:
         actor=document["actor"],
         update_ms=datetime_to_ms(document["update_time"]),
     )
+
+
+def _says_enabled(document: Mapping[str, Any]) -> bool:
+    # Releases before this one wrote for every rule whether the type is raised, so that only what nobody leaves to
+    # others by mistake was said: that it is not, or nothing else.
+    is_said = not document["is_enabled"] or not document["thresholds"]
+    return bool(document.get("says_enabled", is_said))
 
 
 def _silence(document: Mapping[str, Any]) -> AlertSilence:
@@ -100,4 +124,6 @@ def _silence(document: Mapping[str, Any]) -> AlertSilence:
         region=document["region"],
         account_id=document["account_id"],
         device_id=document["device_id"],
+        # Releases before this one did not write it.
+        group_id=document.get("group_id", ""),
     )

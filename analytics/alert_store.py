@@ -19,7 +19,7 @@ COLLECTION = "alerts"
 NEWS = "notification_pending"
 """The field of an alert that is there, and 1, as long as what follows from it for those to be told is not written."""
 
-_NEWS_ACTIONS = {AlertAction.RAISED, AlertAction.ESCALATED, AlertAction.RESOLVED}
+_NEWS_ACTIONS = {AlertAction.RAISED, AlertAction.ESCALATED, AlertAction.RESOLVED, AlertAction.SILENCE_ENDED}
 
 _TOLD_VERSION = "notified_version"
 

@@ -19,6 +19,7 @@ from analytics.alert_rule import AlertRules
 from analytics.alert_rule_store import AlertRuleStore
 from analytics.alert_rules_in_force import RulesInForce
 from analytics.alert_service import AlertParts
+from analytics.alert_silencing import AlertSilencing
 from analytics.alert_store import COLLECTION, AlertStore
 from analytics.baseline_keeper import BaselineKeeper
 from analytics.baseline_store import BaselineStore
@@ -98,6 +99,9 @@ class Alerts:
             silence_of=self.rules.silence_of,
             told=self._told,
             now_ms=now_ms,
+        )
+        self.silencing = AlertSilencing(
+            self.store, self.rules, open_alerts=lambda: self.feed.open, changed=self._changed, now_ms=now_ms
         )
         self.detector = Detector(registry.get, self.desk, timely_within_ms=int(1000 * config.alerts_timely_seconds))
         self.detection = Detection(self.detector, self.desk, metrics_registry)
@@ -183,6 +187,7 @@ class Alerts:
             "alert_feed": self.feed.run,
             "alert_events": outbox.run,
             "alert_endings": endings.run,
+            "alert_silencing": self.silencing.run,
             "silence_sweep": sweep.run,
             "overload_watch": overload.run,
             "efficiency_sweep": efficiency.run,

@@ -109,7 +109,8 @@ class OverloadWatch:
         says = is_overloaded(
             windows,
             raise_percent=raise_percent,
-            clear_percent=profile.value(cause.type, "clear_percent"),
+            # What rules of several scopes come to may contradict itself.
+            clear_percent=min(profile.value(cause.type, "clear_percent"), raise_percent),
             consecutive_windows=count,
         )
         if says is None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_desk import AlertDesk
-from analytics.alert_rule import DEFAULT_PROFILE, AlertRules, Profile
+from analytics.alert_rule import AlertRules, Profile
 from analytics.clock_causes import ClockCauses
 from analytics.live_picture import NEVER_SEEN, LivePicture
 from analytics.silent_devices import Heard, RegionSilence, region_silence
@@ -27,8 +27,6 @@ _EVERY_SECONDS = 1.0
 _NEVER_MS = 0
 _TYPES = {AlertType.DEVICE_SILENT, AlertType.REGION_SILENT}
 _INTERVAL = attrgetter("expected_interval_ms")
-_DEFAULT_INTERVALS = int(DEFAULT_PROFILE.value(AlertType.DEVICE_SILENT, "expected_intervals"))
-_DEFAULT_LEAST_MS = int(1000 * DEFAULT_PROFILE.value(AlertType.DEVICE_SILENT, "minimum_seconds"))
 
 
 class Fleet(Protocol):
@@ -110,11 +108,12 @@ class SilenceSweep:
             await asyncio.sleep(0)
 
     def _may_be_silent(self, devices: Sequence[CachedDevice], last_ms: Integers) -> bool:
-        """Nearly always there is none, which one look at columns tells."""
-        if not self._rules().is_empty:
-            return True
+        """Nearly always there is none, by the least that any rule allows, which one look at columns tells."""
+        rules = self._rules()
+        intervals = rules.least(AlertType.DEVICE_SILENT, "expected_intervals")
+        least_ms = int(1000 * rules.least(AlertType.DEVICE_SILENT, "minimum_seconds"))
         interval_ms = np.fromiter(map(_INTERVAL, devices), np.int64, len(devices))
-        limit_ms = np.maximum(_DEFAULT_INTERVALS * interval_ms, _DEFAULT_LEAST_MS)
+        limit_ms = np.maximum((intervals * interval_ms).astype(np.int64), least_ms)
         return bool(((last_ms != _NEVER_MS) & (self._now_ms() - last_ms >= limit_ms)).any())
 
     def _look_at(

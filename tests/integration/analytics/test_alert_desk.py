@@ -198,7 +198,7 @@ async def test_an_alert_within_a_silence_says_so(rooms: list[Room]) -> None:
     """It is raised all the same."""
     room = rooms[0]
     silence = AlertSilence("s-1", START_MS - 1, START_MS + 1000, "jo", "service", region="North")
-    await room.alerts.rule_store.put_silence(silence)
+    await room.alerts.rule_store.put_silence(silence, START_MS)
     await room.alerts.rules.read()
     await room.see()
     await room.see(Cause(AlertType.OVER_TEMPERATURE, "South", "pack-2"))

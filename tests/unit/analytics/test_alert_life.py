@@ -8,7 +8,7 @@ import pytest
 
 from analytics.alert import SYSTEM, Alert, AlertAction, AlertState, AlertType, Cause, Severity, Sighting
 from analytics.alert_document import alert_from_document, alert_to_document, open_key
-from analytics.alert_life import NotPossible, acknowledged, raised, reopened, resolved, seen_again
+from analytics.alert_life import NotPossible, acknowledged, raised, reopened, resolved, seen_again, silenced
 
 NOW_MS = 1_750_000_000_000
 CAUSE = Cause(AlertType.OVER_TEMPERATURE, "North", "pack-1")
@@ -104,6 +104,19 @@ def test_only_what_a_person_calls_over_may_have_its_cause_still() -> None:
 
     assert (by_person.is_called_over, resolved(alert(), SYSTEM, "gone", NOW_MS + 1).is_called_over) == (True, False)
     assert not reopened(by_person, "jo", "after all", NOW_MS + 2).is_called_over
+
+
+def test_a_silence_and_its_end_are_part_of_an_alerts_history() -> None:
+    """Each once, with the id of the silence; nothing becomes of it when the alert is over."""
+    first = silenced(alert(), "swap", NOW_MS + 1)
+    ended = silenced(first, "", NOW_MS + 2)
+
+    assert (silenced(first, "swap", NOW_MS + 2) is first, silenced(ended, "", NOW_MS + 3) is ended) == (True, True)
+    assert actions(ended) == [AlertAction.RAISED, AlertAction.SILENCED, AlertAction.SILENCE_ENDED]
+    assert [one.note for one in ended.transitions] == ["", "swap", "swap"]
+    assert (first.silence_id, ended.silence_id) == ("swap", "")
+    over = resolved(first, "jo", "done", NOW_MS + 2)
+    assert silenced(over, "", NOW_MS + 3) is over
 
 
 def test_its_history_never_goes_backwards_though_clocks_differ() -> None:
