@@ -171,6 +171,8 @@ class Alerts:
             picture,
             performance,
             self.desk,
+            links=self._registry.links_of_vehicle,
+            find_device=self._registry.get,
             unseen_among=sight.unseen_among,
             rules=self.rules.rules,
             known_alerts=self._known_alerts,
