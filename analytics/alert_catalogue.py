@@ -61,6 +61,8 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "high_v", 253, 0, 1e6),
     Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "lowest_v", 195.5, 0, 1e6),
     Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "outside_percent", 5, 0, 100),
+    # Those of two days; a whole week has 1008.
+    Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "minimum_means", 288, 1, 1008),
     Threshold(_T.EFFICIENCY_LOW, "efficiency_percent", 85, 0, 100),
     Threshold(_T.EFFICIENCY_LOW, "minimum_kwh", 0.5, 0, 1e6),
 )

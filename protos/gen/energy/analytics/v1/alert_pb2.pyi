@@ -56,7 +56,7 @@ class _AlertTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertType.V
     """More direct current than alternating current was measured, which cannot be. Measured: per cent."""
     ALERT_TYPE_VOLTAGE_WEEK_OUT_OF_BAND: _AlertType.ValueType  # 14
     """The voltage did not keep to EN 50160 over the last seven days. Measured: the means over ten minutes outside the band, or
-    beyond all limits where it expects 0, per cent of those of a week.
+    beyond all limits where it expects 0, per cent of those that were measured or are still to come of the day.
     """
 
 class AlertType(_AlertType, metaclass=_AlertTypeEnumTypeWrapper):
@@ -92,7 +92,7 @@ ALERT_TYPE_EFFICIENCY_IMPOSSIBLE: AlertType.ValueType  # 13
 """More direct current than alternating current was measured, which cannot be. Measured: per cent."""
 ALERT_TYPE_VOLTAGE_WEEK_OUT_OF_BAND: AlertType.ValueType  # 14
 """The voltage did not keep to EN 50160 over the last seven days. Measured: the means over ten minutes outside the band, or
-beyond all limits where it expects 0, per cent of those of a week.
+beyond all limits where it expects 0, per cent of those that were measured or are still to come of the day.
 """
 Global___AlertType: _TypeAlias = AlertType  # noqa: Y015
 
