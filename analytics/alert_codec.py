@@ -14,6 +14,8 @@ from analytics.alert_document import alert_from_document
 from analytics.alert_query_store import AlertStats
 from analytics.alert_rule import AlertRule
 from analytics.alert_silence import AlertSilence
+from analytics.alert_store import COLLECTION
+from analytics.newer_release import known
 from common.event_outbox import Event
 from common.instants import duration_from_ms, from_ms
 
@@ -74,9 +76,11 @@ def summary_of(alert: Alert) -> str:
     return _SENTENCES[alert.cause.type].format(scope=scope, measured=measured, expected=expected)
 
 
-def changed_event(document: Mapping[str, object]) -> Event:
-    """The event of a stored alert: its newest transition is the news."""
-    alert = alert_from_document(document)
+def changed_event(document: Mapping[str, object]) -> Event | None:
+    """The event of a stored alert: its newest transition is the news; None where only a newer release can read it."""
+    alert = known(alert_from_document, document, COLLECTION)
+    if alert is None:
+        return None
     body = alert_pb2.AlertChanged(alert=alert_message(alert)).SerializeToString()
     return Event(_CHANGED, f"{alert.alert_id}@{alert.version}", body)
 

@@ -133,12 +133,13 @@ class AlertDesk:
         known = await self._store.find_open(waiting)
         new = [key for key, seen in waiting.items() if seen.is_new and key not in known]
         # What is new to a process that was just started need not be new.
-        called_over = await self._store.called_over_among(new) if new else set()
+        left_alone = await self._store.called_over_among(new) if new else set()
+        left_alone |= {key for key, alert in known.items() if alert is None}
         limit = asyncio.Semaphore(_AT_A_TIME)
 
         async def one(key: str, seen: _Seen) -> None:
             async with limit:
-                if key in called_over or await self._store_one(seen, known.get(key)):
+                if key in left_alone or await self._store_one(seen, known.get(key)):
                     del left[key]
 
         try:

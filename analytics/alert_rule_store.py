@@ -10,19 +10,21 @@ from pymongo import ASCENDING
 from analytics.alert import AlertType
 from analytics.alert_rule import AlertRule
 from analytics.alert_silence import AlertSilence
+from analytics.newer_release import known
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 5_000
 RULES_MAXIMUM = 10_000
+RULES, SILENCES = "alert_rules", "alert_silences"
 
 
 class AlertRuleStore:
     """The collections `alert_rules` and `alert_silences`; instants are UTC milliseconds."""
 
     def __init__(self, database: Database) -> None:
-        self._rules = database["alert_rules"]
-        self._silences = database["alert_silences"]
+        self._rules = database[RULES]
+        self._silences = database[SILENCES]
 
     async def prepare(self) -> None:
         """Makes the index that finds the silences that are not over."""
@@ -53,9 +55,10 @@ class AlertRuleStore:
         return bool((await self._rules.delete_one({"_id": rule_id})).deleted_count)
 
     async def rules(self) -> list[AlertRule]:
-        """Every rule, by id."""
-        found = [_rule(document) async for document in self._rules.find({}).max_time_ms(_READ_TIMEOUT_MS)]
-        return sorted(found, key=lambda rule: rule.rule_id)
+        """Every rule, by id, but those that only a newer release can read."""
+        cursor = self._rules.find({}).max_time_ms(_READ_TIMEOUT_MS)
+        found = [known(_rule, document, RULES) async for document in cursor]
+        return sorted((rule for rule in found if rule is not None), key=lambda rule: rule.rule_id)
 
     async def put_silence(self, silence: AlertSilence, now_ms: int) -> bool:
         """Keeps a silence in place of the one of its id; False if there are too many for one more that is not over."""
@@ -78,12 +81,13 @@ class AlertRuleStore:
     async def find_silence(self, silence_id: str) -> AlertSilence | None:
         """The silence of an id."""
         found = await self._silences.find_one({"_id": silence_id}, max_time_ms=_READ_TIMEOUT_MS)
-        return None if found is None else _silence(found)
+        return None if found is None else known(_silence, found, SILENCES)
 
     async def silences(self, now_ms: int) -> list[AlertSilence]:
-        """The silences that are not over, by end."""
+        """The silences that are not over, by end, but those that only a newer release can read."""
         cursor = self._silences.find({"end": {"$gt": datetime_from_ms(now_ms)}}).sort("end", ASCENDING)
-        return [_silence(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        found = [known(_silence, document, SILENCES) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        return [silence for silence in found if silence is not None]
 
     async def _is_full(self, collection: Any, among: Mapping[str, Any], own_id: str) -> bool:
         others = {**among, "_id": {"$ne": own_id}}

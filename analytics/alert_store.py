@@ -10,6 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from analytics.alert import Alert, AlertAction
 from analytics.alert_document import alert_from_document, alert_to_document
+from analytics.newer_release import known
 from common.event_outbox import PENDING, prepare_outbox
 from common.instants import datetime_from_ms
 from common.mongo import Database
@@ -30,7 +31,8 @@ _KEYS_A_QUESTION = 1_000
 class AlertStore:
     """The collection `alerts`; instants are UTC milliseconds.
 
-    Every transition carries the mark of its event, so that one that is stored is told, whoever dies in between.
+    Every transition carries the mark of its event, so that one that is stored is told, whoever dies in between. Alerts
+    that only a newer release can read are passed over.
     """
 
     def __init__(self, database: Database) -> None:
@@ -81,27 +83,24 @@ class AlertStore:
     async def find(self, alert_id: str) -> Alert | None:
         """The alert of an id."""
         found = await self._alerts.find_one({"_id": alert_id}, max_time_ms=_READ_TIMEOUT_MS)
-        return None if found is None else alert_from_document(found)
+        return None if found is None else _known(found)
 
-    async def find_open(self, keys: Collection[str]) -> dict[str, Alert]:
-        """The open alerts of some causes, by the keys of these."""
-        found: dict[str, Alert] = {}
+    async def find_open(self, keys: Collection[str]) -> dict[str, Alert | None]:
+        """The open alerts of some causes, by the keys of these; None for one that only a newer release can read."""
+        found: dict[str, Alert | None] = {}
         for some in _questions(keys):
             cursor = self._alerts.find({"open_key": {"$in": some}}).max_time_ms(_READ_TIMEOUT_MS)
             async for document in cursor:
-                found[document["open_key"]] = alert_from_document(document)
+                found[document["open_key"]] = _known(document)
         return found
 
     async def all_open(self) -> list[Alert]:
         """Every open alert."""
-        wanted = {"state": {"$in": ["RAISED", "ACKNOWLEDGED"]}}
-        cursor = self._alerts.find(wanted).max_time_ms(_READ_TIMEOUT_MS)
-        return [alert_from_document(document) async for document in cursor]
+        return await self._listed(self._alerts.find({"state": {"$in": ["RAISED", "ACKNOWLEDGED"]}}))
 
     async def all_called_over(self) -> list[Alert]:
         """Every alert that somebody has called over and whose cause was not gone since."""
-        cursor = self._alerts.find({"called_over_key": {"$gt": ""}}).max_time_ms(_READ_TIMEOUT_MS)
-        return [alert_from_document(document) async for document in cursor]
+        return await self._listed(self._alerts.find({"called_over_key": {"$gt": ""}}))
 
     async def called_over_among(self, keys: Collection[str]) -> set[str]:
         """The keys of those of some causes whose alert somebody has called over, and that were not gone since."""
@@ -122,18 +121,26 @@ class AlertStore:
     async def changed_since(self, update_ms: int, limit: int) -> list[Alert]:
         """The alerts that changed at an instant or later, the oldest change first."""
         changed: Mapping[str, Any] = {"update_time": {"$gte": datetime_from_ms(update_ms)}}
-        cursor = self._alerts.find(changed).sort("update_time", ASCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
-        return [alert_from_document(document) async for document in cursor]
+        return await self._listed(self._alerts.find(changed).sort("update_time", ASCENDING).limit(limit))
 
     async def with_news(self, limit: int) -> list[tuple[Alert, bool]]:
         """Alerts with news for those to be told, and of each whether nobody has looked at any before."""
         cursor = self._alerts.find({NEWS: 1}).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
-        return [(alert_from_document(document), _TOLD_VERSION not in document) async for document in cursor]
+        found = [(_known(document), _TOLD_VERSION not in document) async for document in cursor]
+        return [(alert, is_first) for alert, is_first in found if alert is not None]
 
     async def forget_news(self, alert: Alert) -> None:
         """Takes the mark off; an alert that has changed meanwhile has news of its own."""
         place = {"_id": alert.alert_id, "version": alert.version}
         await self._alerts.update_one(place, {"$unset": {NEWS: ""}, "$set": {_TOLD_VERSION: alert.version}})
+
+    async def _listed(self, cursor: Any) -> list[Alert]:
+        found = [_known(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        return [alert for alert in found if alert is not None]
+
+
+def _known(document: Mapping[str, Any]) -> Alert | None:
+    return known(alert_from_document, document, COLLECTION)
 
 
 def _questions(keys: Collection[str]) -> Iterator[list[str]]:
