@@ -15,6 +15,8 @@ LONGEST_MS = 86_400_000
 SETTLED_MS = 120_000
 # A session that could not be judged for so long after it is given up.
 GIVEN_UP_MS = 3_600_000
+# Of a vehicle that charges when it is first looked at, as after a restart, the session may have begun so long before.
+BEGUN_BEFORE_MS = 4 * 3_600_000
 
 
 @dataclass(slots=True)
@@ -56,15 +58,19 @@ class ChargingSessions:
 
     def __init__(self) -> None:
         self._sessions: dict[str, ChargingSession] = {}
+        self._known: set[str] = set()
 
     def follow(self, charging: Mapping[str, int], others: Mapping[str, int], now_ms: int) -> None:
         """Takes the vehicles that charge and the others, each with the instant since when it does as it does."""
         for vehicle_id, since_ms in charging.items():
             session = self._sessions.get(vehicle_id)
             if session is None:
-                self._sessions[vehicle_id] = ChargingSession(vehicle_id, since_ms, now_ms)
+                is_begun = vehicle_id in self._known
+                start_ms, looked_ms = (since_ms, now_ms) if is_begun else (since_ms - BEGUN_BEFORE_MS, 0)
+                self._sessions[vehicle_id] = ChargingSession(vehicle_id, start_ms, looked_ms)
             else:
                 session.pause_ms = None
+        self._known.update(charging, others)
         for vehicle_id, session in self._sessions.items():
             if vehicle_id not in charging and session.pause_ms is None:
                 session.pause_ms = max(session.start_ms, others.get(vehicle_id, now_ms))

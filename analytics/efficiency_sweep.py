@@ -149,8 +149,12 @@ class EfficiencySweep:
         window = session.window(now_ms, grid_ms)
         if window is None:
             return
+        parts = whole_intervals(meters_by_window(window, links), grid_ms)
+        if not parts and session.pause_ms is None:
+            # Its charger may be linked to it later.
+            return
         try:
-            for part in whole_intervals(meters_by_window(window, links), grid_ms):
+            for part in parts:
                 self._judge(vehicle, await self._report.of(vehicle.device_id, part, _QUESTION_SECONDS), known)
         except* MeshError as unknown:
             reasons = [getattr(one, "reason", "") for one in unknown.exceptions]

@@ -14,7 +14,7 @@ from analytics.alert_desk import AlertDesk
 from analytics.alert_rule import AlertRules
 from analytics.clock_causes import ClockCauses
 from analytics.region_load_feed import RegionLoadFeed
-from analytics.region_window import WINDOW_MS, RegionWindow
+from analytics.region_window import WINDOW_MS, RegionWindow, window_start_ms
 from common.errors import ShuttingDown
 from common.logs import get_logger
 
@@ -45,9 +45,6 @@ def is_overloaded(
 class ClosedWindows(Protocol):
     """Where closed windows rest."""
 
-    async def newest(self, region: str, now_ms: int) -> RegionWindow | None:
-        """The closed window of a region that starts last."""
-
     async def between(self, region: str, start_ms: int, end_ms: int, limit: int) -> list[RegionWindow]:
         """The closed windows of a region that start in [start_ms, end_ms), by start, at most so many."""
 
@@ -55,7 +52,8 @@ class ClosedWindows(Protocol):
 class OverloadWatch:
     """Looks at a region when a window of it is closed, in whatever version, as a background task.
 
-    Always at its newest windows: that one of this morning is corrected, or closed at last, says nothing about now.
+    Always at its newest windows: that one of this morning is corrected, or closed at last, says nothing about now. Nor
+    do windows in which no meter was heard, or without a capacity.
     """
 
     def __init__(
@@ -98,14 +96,14 @@ class OverloadWatch:
             self._causes.forget(cause)
             return
         now_ms = self._now_ms()
-        newest = await self._windows.newest(region, now_ms)
-        if newest is None or now_ms - newest.end_ms > _TIMELY_MS:
-            return
         count = int(profile.value(cause.type, "consecutive_windows"))
         raise_percent = profile.value(cause.type, "raise_percent")
-        windows = await self._windows.between(
-            region, newest.start_ms - (count - 1) * WINDOW_MS, newest.end_ms, limit=count
-        )
+        first_ms = window_start_ms(now_ms - _TIMELY_MS) - count * WINDOW_MS
+        found = await self._windows.between(region, first_ms, now_ms, limit=(now_ms - first_ms) // WINDOW_MS + 1)
+        last = max((place for place, one in enumerate(found) if one.load_percent is not None), default=-1)
+        windows = found[: last + 1][-count:]
+        if not windows or now_ms - windows[-1].end_ms > _TIMELY_MS:
+            return
         says = is_overloaded(
             windows,
             raise_percent=raise_percent,

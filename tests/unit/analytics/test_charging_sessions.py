@@ -14,9 +14,16 @@ def at(minutes: float) -> int:
     return NOON_MS + round(minutes * MINUTE_MS)
 
 
+def sessions_of_an_idle_vehicle() -> ChargingSessions:
+    """A vehicle that did not charge before noon."""
+    sessions = ChargingSessions()
+    sessions.follow({}, {"v": at(-1)}, at(0))
+    return sessions
+
+
 def test_a_session_that_lasts_is_judged_every_quarter_of_an_hour_up_to_what_is_settled() -> None:
     """From its first reading on, by whole intervals."""
-    sessions = ChargingSessions()
+    sessions = sessions_of_an_idle_vehicle()
     windows = []
     for minute in range(1, 47):
         sessions.follow({"v": at(minute - 1)}, {}, at(minute))
@@ -29,7 +36,7 @@ def test_a_session_that_lasts_is_judged_every_quarter_of_an_hour_up_to_what_is_s
 
 def test_a_session_that_ends_is_judged_once_when_its_readings_have_settled() -> None:
     """Though it lasted for some minutes only."""
-    sessions = ChargingSessions()
+    sessions = sessions_of_an_idle_vehicle()
     windows = []
     for minute in range(1, 30):
         charges = minute <= 6
@@ -45,7 +52,7 @@ def test_a_session_that_ends_is_judged_once_when_its_readings_have_settled() -> 
 
 def test_a_session_that_goes_on_before_it_was_judged_is_one_session() -> None:
     """As when one reading between two says that the vehicle waits."""
-    sessions = ChargingSessions()
+    sessions = sessions_of_an_idle_vehicle()
     sessions.follow({"v": at(0)}, {}, at(1))
     sessions.follow({}, {"v": at(1)}, at(2))
     sessions.follow({"v": at(2)}, {}, at(3))
@@ -57,7 +64,7 @@ def test_a_session_that_goes_on_before_it_was_judged_is_one_session() -> None:
 
 def test_a_session_is_judged_by_whole_intervals_of_whoever_measures_least_often() -> None:
     """A reading counts where it starts."""
-    sessions = ChargingSessions()
+    sessions = sessions_of_an_idle_vehicle()
     sessions.follow({"v": at(7)}, {}, at(8))
     sessions.follow({}, {"v": at(20)}, at(21))
     (session,) = sessions.due(at(21))
@@ -68,16 +75,30 @@ def test_a_session_is_judged_by_whole_intervals_of_whoever_measures_least_often(
 
 def test_of_a_session_of_days_the_last_day_is_judged() -> None:
     """What was long ago does not hide what is now."""
-    sessions = ChargingSessions()
+    sessions = sessions_of_an_idle_vehicle()
     sessions.follow({"v": at(0)}, {}, at(1))
     (session,) = sessions.due(at(3 * 1440 + 2))
 
     assert session.window(at(3 * 1440 + 2), MINUTE_MS) == Window(at(3 * 1440) - LONGEST_MS, at(3 * 1440))
 
 
+def test_a_vehicle_that_charges_when_it_is_first_looked_at_is_judged_at_once_and_from_before() -> None:
+    """As after a restart, in the middle of its session; the next session begins where it does."""
+    sessions = ChargingSessions()
+    sessions.follow({"v": at(0)}, {}, at(1))
+    (session,) = sessions.due(at(1))
+    assert session.window(at(1), MINUTE_MS) == Window(at(-240), at(-1))
+
+    sessions.follow({}, {"v": at(5)}, at(6))
+    sessions.done(session, at(7))
+    sessions.follow({"v": at(30)}, {}, at(31))
+    (session,) = sessions.due(at(46))
+    assert session.start_ms == at(30)
+
+
 def test_a_session_that_cannot_be_judged_is_tried_again_for_an_hour() -> None:
     """Billing may be away."""
-    sessions = ChargingSessions()
+    sessions = sessions_of_an_idle_vehicle()
     sessions.follow({"v": at(0)}, {}, at(1))
     sessions.follow({}, {"v": at(5)}, at(6))
     (session,) = sessions.due(at(8))

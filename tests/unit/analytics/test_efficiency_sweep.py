@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
+import pytest_asyncio
 from energy.registry.v1 import device_pb2
 
 from analytics.alert import Alert, Cause, Sighting
@@ -22,6 +22,8 @@ MINUTE_MS = 60_000
 NOON_MS = 1_750_000_000_000 // 86_400_000 * 86_400_000
 KW_AC = 12.0
 GOOD, LEAKING = 0.9, 0.6
+BEFORE = 1
+FIRST_MS = NOON_MS + BEFORE * MINUTE_MS
 
 
 def device(device_id: str, kind: device_pb2.DeviceKind.ValueType) -> CachedDevice:
@@ -100,10 +102,12 @@ class World:
         self.said.append((f"{cause.type} gone", None))
 
 
-@pytest.fixture
-def world() -> World:
-    """Noon."""
-    return World()
+@pytest_asyncio.fixture
+async def world() -> World:
+    """Some minutes after noon, in which nothing charged."""
+    opened = World()
+    await opened.pass_minutes(BEFORE, None)
+    return opened
 
 
 async def test_a_short_session_that_loses_too_much_is_seen_when_it_has_ended(world: World) -> None:
@@ -112,7 +116,7 @@ async def test_a_short_session_that_loses_too_much_is_seen_when_it_has_ended(wor
     await world.pass_minutes(10, None)
 
     assert world.said == [("EFFICIENCY_LOW new", 60.0)]
-    assert world.asked == [Window(NOON_MS, NOON_MS + 5 * MINUTE_MS)]
+    assert world.asked == [Window(FIRST_MS, FIRST_MS + 5 * MINUTE_MS)]
 
 
 async def test_a_session_that_lasts_is_seen_before_it_ends(world: World) -> None:
@@ -153,18 +157,18 @@ async def test_a_vehicle_that_falls_silent_has_its_session_judged_up_to_then(wor
         await world.sweep.sweep()
 
     assert world.said[:1] == [("EFFICIENCY_LOW new", 60.0)]
-    assert world.asked[-1].end_ms <= NOON_MS + 30 * MINUTE_MS
+    assert world.asked[-1].end_ms <= FIRST_MS + 30 * MINUTE_MS
 
 
 async def test_two_chargers_of_one_session_are_judged_each_by_itself(world: World) -> None:
     """The vehicle is moved from one to the other within the settling of its readings."""
-    moved_ms = NOON_MS + 8 * MINUTE_MS
+    moved_ms = FIRST_MS + 8 * MINUTE_MS
     world.links = [VehicleCharge("m-leaking", 0, moved_ms), VehicleCharge("m-good", moved_ms, None)]
     await world.pass_minutes(8, LEAKING)
     await world.pass_minutes(7, GOOD)
     await world.pass_minutes(10, None)
 
-    assert world.asked == [Window(NOON_MS, moved_ms), Window(moved_ms, moved_ms + 7 * MINUTE_MS)]
+    assert world.asked == [Window(FIRST_MS, moved_ms), Window(moved_ms, moved_ms + 7 * MINUTE_MS)]
     assert world.said == [("EFFICIENCY_LOW new", 60.0), ("EFFICIENCY_LOW gone", None)]
 
 
@@ -199,3 +203,14 @@ async def test_a_vehicle_of_another_replica_and_one_without_a_charger_are_not_as
     await world.pass_minutes(10, None)
 
     assert (world.asked, world.said) == ([], [])
+
+
+async def test_a_vehicle_that_is_linked_to_its_charger_while_it_charges_is_judged_then(world: World) -> None:
+    """At the next look, for the time from the link on."""
+    links, world.links = world.links, []
+    await world.pass_minutes(20, LEAKING)
+    assert world.asked == []
+
+    world.links = links
+    await world.pass_minutes(1, LEAKING)
+    assert world.said == [("EFFICIENCY_LOW new", 60.0)]

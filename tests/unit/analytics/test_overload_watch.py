@@ -41,24 +41,19 @@ class World:
             now_ms=lambda: self.now_ms,
         )
 
-    def close(self, first_ms: int, *percents: float) -> RegionWindow:
+    def close(self, first_ms: int, *percents: float | None) -> RegionWindow:
         """Windows in a row are closed, or closed again; returns the last."""
         for window in windows(*percents):
             moved = replace(window, start_ms=first_ms + window.start_ms)
             self.closed[moved.start_ms] = moved
         return moved
 
-    async def close_now(self, percent: float) -> None:
+    async def close_now(self, percent: float | None) -> None:
         """The window that is over by now is closed in time, and looked at."""
         self.close(self.now_ms - WINDOW_MS, percent)
         self.now_ms += LATENESS_MS
         await self.watch.look_at("North")
         self.now_ms += WINDOW_MS - LATENESS_MS
-
-    async def newest(self, region: str, now_ms: int) -> RegionWindow | None:
-        """The one that starts last."""
-        assert (region, now_ms) == ("North", self.now_ms)
-        return self.closed[max(self.closed)] if self.closed else None
 
     async def between(self, region: str, start_ms: int, end_ms: int, limit: int) -> Sequence[RegionWindow]:
         """Those of a span."""
@@ -109,6 +104,17 @@ async def test_a_correction_of_one_of_the_newest_windows_counts(world: World) ->
     await world.watch.look_at("North")
 
     assert world.said == [("new", 0)]
+
+
+async def test_a_window_in_which_no_meter_was_heard_says_nothing(world: World) -> None:
+    """What was before it goes on, and a correction of that counts, as long as it is of now."""
+    for percent in (95, 96, None):
+        await world.close_now(percent)
+    assert set(world.said) == {("new", 0), ("again", 0)}
+
+    world.close(NOON_MS, 50)
+    await world.watch.look_at("North")
+    assert world.said[-1] == ("gone", None)
 
 
 @pytest.mark.parametrize(("age_ms", "is_said"), [(2 * WINDOW_MS, True), (2 * WINDOW_MS + 1, False)])
