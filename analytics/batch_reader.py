@@ -126,7 +126,8 @@ def observe(reading: reading_pb2.Reading, receive_ms: int) -> Observation:
     # Most meters feed nothing in; 0 needs no rounding.
     taken = milliwatt_hours(measured.taken_kwh) if measured.taken_kwh else 0
     given = milliwatt_hours(measured.given_kwh) if measured.given_kwh else 0
-    if power_kw is None and measured.has_energy and end_ms > start_ms:
+    is_derived = power_kw is None and measured.has_energy and end_ms > start_ms
+    if is_derived:
         net = given - taken if measured.kind == STORAGE else taken - given
         power_kw = net * KW_PER_MILLIWATT_HOUR_A_MS / (end_ms - start_ms)
     return Observation(
@@ -142,6 +143,7 @@ def observe(reading: reading_pb2.Reading, receive_ms: int) -> Observation:
         given,
         measured.voltage_v,
         measured.temperature_celsius,
+        is_derived,
     )
 
 

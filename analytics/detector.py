@@ -169,6 +169,7 @@ class Detector:
             seen.kind[places],
             seen.state[places],
             seen.power_kw[places],
+            seen.is_power_derived[places],
             seen.voltage_v[places],
             seen.temperature_celsius[places],
             self._connection_kw[rows],

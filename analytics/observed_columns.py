@@ -76,6 +76,7 @@ def observed(columns: ReadingColumns, receive_ms: Integers) -> ObservedColumns:
         given_milliwatt_hours=given,
         voltage_v=_measured(columns, "voltage_v"),
         temperature_celsius=_measured(columns, _TEMPERATURE.get(kind, "")),
+        is_power_derived=np.full(count, "power_kw" not in columns.values),
     )
 
 
@@ -96,6 +97,7 @@ def joined(groups: Sequence[ObservedColumns]) -> ObservedColumns:
         np.concatenate([group.given_milliwatt_hours for group in groups]),
         np.concatenate([group.voltage_v for group in groups]),
         np.concatenate([group.temperature_celsius for group in groups]),
+        np.concatenate([group.is_power_derived for group in groups]),
     )
 
 
@@ -122,6 +124,7 @@ def columns_of(observations: Sequence[Observation]) -> ObservedColumns:
         integers("given_milliwatt_hours"),
         numbers("voltage_v"),
         numbers("temperature_celsius"),
+        np.array([seen.is_power_derived for seen in observations], np.bool_),
     )
 
 

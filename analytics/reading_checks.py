@@ -35,6 +35,7 @@ class Readings(NamedTuple):
     kind: Integers
     state: Integers
     power_kw: Numbers
+    is_power_derived: Truths
     voltage_v: Numbers
     temperature_celsius: Numbers
     connection_kw: Numbers
@@ -95,7 +96,8 @@ def _power(readings: Readings, state: Baselines) -> Iterator[Finding]:
         threshold(drop, "deviations"),
     )
     unusual = judge(some, power_kw[places], limits)
-    equal_count = count_equal(some, power_kw[places])
+    # Energies are told in steps, so that equal ones in a row say nothing.
+    equal_count = count_equal(some, np.where(readings.is_power_derived[places], np.nan, power_kw[places]))
     state.put(places, some)
     change = unusual.change_percent
     grave_spike = np.where(change > threshold(spike, "high_percent"), _HIGH, _MEDIUM)

@@ -100,6 +100,8 @@ def test_where_no_power_is_sent_it_is_the_mean_that_the_energy_comes_to(
     is_sent = "power_kw" in str(measurement)
     expected = [math.nan if power_kw is None else power_kw, power_kw if is_sent else math.nan]
     assert [powers["device-1"], powers["device-2"]] == pytest.approx(expected, nan_ok=True)
+    derived = dict(zip(detected.device_ids, detected.is_power_derived.tolist(), strict=True))
+    assert is_sent is not (derived["device-1"] or power_kw is None)
 
 
 @pytest.mark.parametrize("state", [reading_pb2.CHARGING_STATE_UNSPECIFIED, 77])

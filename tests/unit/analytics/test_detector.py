@@ -193,6 +193,16 @@ def test_a_meter_that_says_the_same_again_and_again_is_frozen(desk: Desk) -> Non
     assert desk.take() == [("meter-1", "FROZEN_VALUE", True), ("meter-1", "FROZEN_VALUE", None)]
 
 
+def test_a_meter_that_sends_energy_only_is_not_frozen_by_equal_ones(desk: Desk) -> None:
+    """They are told in steps; what is unusual about its power is seen all the same."""
+    for _ in range(40):
+        desk.look([desk.next("meter-1", power_kw=1.2, is_power_derived=True)])
+    assert desk.take() == []
+
+    desk.look([desk.next("meter-1", power_kw=9.0, is_power_derived=True)])
+    assert desk.take() == [("meter-1", "POWER_SPIKE", True)]
+
+
 def test_power_over_the_connection_is_out_of_range(desk: Desk) -> None:
     """Only where it is known what the connection carries."""
     desk.devices["meter-2"] = Device("meter-2", connection_kw=10.0)
