@@ -53,6 +53,8 @@ class AlertAction(StrEnum):
     ACKNOWLEDGED = "ACKNOWLEDGED"
     RESOLVED = "RESOLVED"
     REOPENED = "REOPENED"
+    SILENCED = "SILENCED"
+    SILENCE_ENDED = "SILENCE_ENDED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class Alert:
     transitions: tuple[Transition, ...]
     update_ms: int
     silence_id: str = ""
+    is_called_over: bool = False
+    """Somebody has called it over, and its cause was not gone since."""
 
     @property
     def version(self) -> int:

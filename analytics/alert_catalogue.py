@@ -61,9 +61,22 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "high_v", 253, 0, 1e6),
     Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "lowest_v", 195.5, 0, 1e6),
     Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "outside_percent", 5, 0, 100),
+    # Those of two days; a whole week has 1008.
+    Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "minimum_means", 288, 1, 1008),
     Threshold(_T.EFFICIENCY_LOW, "efficiency_percent", 85, 0, 100),
     Threshold(_T.EFFICIENCY_LOW, "minimum_kwh", 0.5, 0, 1e6),
 )
+
+ASCENDING_THRESHOLDS: Mapping[AlertType, tuple[str, ...]] = {
+    _T.REGION_OVERLOAD: ("clear_percent", "raise_percent"),
+    _T.POWER_OUTAGE: ("power_kw", "baseline_kw"),
+    _T.POWER_SPIKE: ("medium_percent", "high_percent"),
+    _T.POWER_DROP: ("low_percent", "medium_percent"),
+    _T.OVER_TEMPERATURE: ("medium_celsius", "high_celsius", "critical_celsius"),
+    _T.VOLTAGE_OUT_OF_BAND: ("grave_low_v", "low_v", "high_v"),
+    _T.VOLTAGE_WEEK_OUT_OF_BAND: ("lowest_v", "low_v", "high_v"),
+}
+"""The thresholds of a type of which each must not be less than those before it; else they contradict each other."""
 
 REGION_TYPES = frozenset({_T.REGION_SILENT, _T.REGION_OVERLOAD})
 """The types that are about a region as a whole."""

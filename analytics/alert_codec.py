@@ -14,6 +14,8 @@ from analytics.alert_document import alert_from_document
 from analytics.alert_query_store import AlertStats
 from analytics.alert_rule import AlertRule
 from analytics.alert_silence import AlertSilence
+from analytics.alert_store import COLLECTION
+from analytics.newer_release import known
 from common.event_outbox import Event
 from common.instants import duration_from_ms, from_ms
 
@@ -74,9 +76,11 @@ def summary_of(alert: Alert) -> str:
     return _SENTENCES[alert.cause.type].format(scope=scope, measured=measured, expected=expected)
 
 
-def changed_event(document: Mapping[str, object]) -> Event:
-    """The event of a stored alert: its newest transition is the news."""
-    alert = alert_from_document(document)
+def changed_event(document: Mapping[str, object]) -> Event | None:
+    """The event of a stored alert: its newest transition is the news; None where only a newer release can read it."""
+    alert = known(alert_from_document, document, COLLECTION)
+    if alert is None:
+        return None
     body = alert_pb2.AlertChanged(alert=alert_message(alert)).SerializeToString()
     return Event(_CHANGED, f"{alert.alert_id}@{alert.version}", body)
 
@@ -86,7 +90,8 @@ def rule_message(rule: AlertRule) -> alert_rule_pb2.AlertRule:
     return alert_rule_pb2.AlertRule(
         rule_id=rule.rule_id,
         type=type_number(rule.type),
-        disabled=not rule.is_enabled,
+        # A field that is given None stays absent.
+        disabled=None if rule.is_enabled is None else not rule.is_enabled,
         region=rule.region,
         account_id=rule.account_id,
         group_id=rule.group_id,
@@ -123,6 +128,7 @@ def silence_message(silence: AlertSilence) -> alert_rule_pb2.AlertSilence:
         region=silence.region,
         account_id=silence.account_id,
         device_id=silence.device_id,
+        group_id=silence.group_id,
         actor=silence.actor,
         reason=silence.reason,
     )

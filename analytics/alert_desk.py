@@ -117,6 +117,7 @@ class AlertDesk:
         if not due:
             return
         alerts = await self._store.find_open(due)
+        await self._store.causes_gone([key for key, gone in due.items() if self._gone.get(key) is gone], now_ms)
         for key, gone in due.items():
             alert = alerts.get(key)
             # It may have been seen meanwhile.
@@ -130,11 +131,15 @@ class AlertDesk:
         """Stores what it can; what another one has changed meanwhile is given back, to be tried again."""
         left = dict(waiting)
         known = await self._store.find_open(waiting)
+        new = [key for key, seen in waiting.items() if seen.is_new and key not in known]
+        # What is new to a process that was just started need not be new.
+        left_alone = await self._store.called_over_among(new) if new else set()
+        left_alone |= {key for key, alert in known.items() if alert is None}
         limit = asyncio.Semaphore(_AT_A_TIME)
 
         async def one(key: str, seen: _Seen) -> None:
             async with limit:
-                if await self._store_one(seen, known.get(key)):
+                if key in left_alone or await self._store_one(seen, known.get(key)):
                     del left[key]
 
         try:

@@ -34,6 +34,7 @@ def alert_to_document(alert: Alert) -> dict[str, Any]:
         "version": alert.version,
         "update_time": datetime_from_ms(alert.update_ms),
         "silence_id": alert.silence_id,
+        "called_over_key": alert.cause.key if alert.is_called_over else None,
         # Derived, for statistics that the database makes.
         "acknowledged_after_ms": _after_ms(alert, AlertAction.ACKNOWLEDGED),
         "resolved_after_ms": None if alert.is_open else _after_ms(alert, AlertAction.RESOLVED),
@@ -56,6 +57,8 @@ def alert_from_document(document: Mapping[str, Any]) -> Alert:
         transitions=tuple(map(_transition_from_document, document["transitions"])),
         update_ms=datetime_to_ms(document["update_time"]),
         silence_id=document["silence_id"],
+        # Releases before this one did not write it.
+        is_called_over=document.get("called_over_key") is not None,
     )
 
 

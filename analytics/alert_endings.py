@@ -31,13 +31,13 @@ class AlertEndings:
         registry: RegistryCache,
         *,
         rules: Callable[[], AlertRules],
-        open_alerts: Callable[[], Mapping[str, Alert] | None],
+        known_alerts: Callable[[], Mapping[str, Alert] | None],
     ) -> None:
         self._desk = desk
         self._detector = detector
         self._registry = registry
         self._rules = rules
-        self._open_alerts = open_alerts
+        self._known_alerts = known_alerts
         self._restored: set[str] = set()
 
     async def run(self) -> None:
@@ -57,11 +57,11 @@ class AlertEndings:
             await asyncio.sleep(_EVERY_SECONDS)
 
     def restore(self) -> None:
-        """Tells the detector of open alerts that it may not know, so that a sound reading ends them.
+        """Tells the detector of causes that it may not know to be there, so that a sound reading ends them.
 
         Of those that were raised here it knows more than the store does.
         """
-        known = self._open_alerts()
+        known = self._known_alerts()
         if known is None or not self._registry.is_complete:
             return
         mine = self._desk.raised_here
@@ -74,7 +74,7 @@ class AlertEndings:
     def end_unwanted(self) -> None:
         """Ends what is not to be raised any more, for its device is out of operation or a rule says so."""
         rules = self._rules()
-        for alert in (self._open_alerts() or {}).values():
+        for alert in (self._known_alerts() or {}).values():
             cause = alert.cause
             device = self._registry.get(cause.device_id) if cause.device_id else None
             if cause.device_id and device is None:

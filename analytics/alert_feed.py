@@ -7,7 +7,7 @@ given it from the store, so that nothing is missed.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
@@ -42,6 +42,7 @@ class AlertFeed:
         self._store = store
         self._now_ms = now_ms
         self._open: dict[str, Alert] = {}
+        self._called_over: dict[str, Alert] = {}
         self._changes: deque[tuple[int, Alert]] = deque(maxlen=_KEPT_CHANGES)
         self._count = 0
         self._seen: set[tuple[str, int]] = set()
@@ -60,6 +61,11 @@ class AlertFeed:
     def open(self) -> Mapping[str, Alert]:
         """The open alerts by the keys of their causes, as of the last look."""
         return self._open
+
+    @property
+    def known(self) -> Mapping[str, Alert]:
+        """The open alerts, and those that somebody has called over and whose causes were not gone since, likewise."""
+        return ChainMap(self._open, self._called_over)
 
     def notify(self) -> None:
         """Says that something has changed, so that the next look is at once."""
@@ -80,14 +86,13 @@ class AlertFeed:
         if self._look_from_ms is None:
             from_ms = self._now_ms() - OVERLAP_MS
             self._open = {alert.cause.key: alert for alert in await self._store.all_open()}
-            self._seen = {(alert.alert_id, alert.version) for alert in self._open.values()}
+            self._called_over = {alert.cause.key: alert for alert in await self._store.all_called_over()}
+            self._seen = self._versions()
             self._look_from_ms = from_ms
         found, through_ms = await self._changed_since(self._look_from_ms)
         for alert in found:
             self._take(alert)
-        self._seen = {(alert.alert_id, alert.version) for alert in found} | {
-            (alert.alert_id, alert.version) for alert in self._open.values()
-        }
+        self._seen = {(alert.alert_id, alert.version) for alert in found} | self._versions()
         self._look_from_ms = max(self._look_from_ms, through_ms - OVERLAP_MS)
         await self._wake()
 
@@ -158,9 +163,16 @@ class AlertFeed:
             self._open[key] = alert
         elif key in self._open and self._open[key].alert_id == alert.alert_id:
             del self._open[key]
+        if alert.is_called_over:
+            self._called_over[key] = alert
+        elif key in self._called_over and self._called_over[key].alert_id == alert.alert_id:
+            del self._called_over[key]
         if (alert.alert_id, alert.version) not in self._seen:
             self._count += 1
             self._changes.append((self._count, alert))
+
+    def _versions(self) -> set[tuple[str, int]]:
+        return {(one.alert_id, one.version) for some in (self._open, self._called_over) for one in some.values()}
 
     async def _next_look(self, seen: int) -> int:
         async with self._looked:

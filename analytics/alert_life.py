@@ -58,17 +58,32 @@ def acknowledged(alert: Alert, actor: str, note: str, now_ms: int) -> Alert:
 
 
 def resolved(alert: Alert, actor: str, note: str, now_ms: int) -> Alert:
-    """The alert once it is over; a second call changes nothing."""
+    """The alert once it is over; a second call changes nothing.
+
+    Where a person says so its cause may be there still; the service says so only when it is gone.
+    """
     if not alert.is_open:
         return alert
-    return _with(replace(alert, state=AlertState.RESOLVED), AlertAction.RESOLVED, now_ms, actor, note)
+    over = replace(alert, state=AlertState.RESOLVED, is_called_over=actor != SYSTEM)
+    return _with(over, AlertAction.RESOLVED, now_ms, actor, note)
 
 
 def reopened(alert: Alert, actor: str, note: str, now_ms: int) -> Alert:
     """The alert once it is not over after all; an open one stays as it is."""
     if alert.is_open:
         return alert
-    return _with(replace(alert, state=AlertState.RAISED), AlertAction.REOPENED, now_ms, actor, note)
+    again = replace(alert, state=AlertState.RAISED, is_called_over=False)
+    return _with(again, AlertAction.REOPENED, now_ms, actor, note)
+
+
+def silenced(alert: Alert, silence_id: str, now_ms: int) -> Alert:
+    """The open alert once a silence covers it, or, where the id is empty, none any more; one that is over stays so."""
+    if not alert.is_open or alert.silence_id == silence_id:
+        return alert
+    action, note = AlertAction.SILENCED, silence_id
+    if not silence_id:
+        action, note = AlertAction.SILENCE_ENDED, alert.silence_id
+    return _with(replace(alert, silence_id=silence_id), action, now_ms, note=note)
 
 
 def ends_by_itself(alert: Alert) -> bool:

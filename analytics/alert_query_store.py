@@ -11,7 +11,8 @@ from pymongo import DESCENDING
 from analytics.alert import Alert, AlertState, AlertType, Severity
 from analytics.alert_document import alert_from_document
 from analytics.alert_store import COLLECTION
-from common.instants import datetime_from_ms
+from analytics.newer_release import known
+from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 5_000
@@ -72,34 +73,42 @@ class AlertQueryStore:
         self._alerts = database[COLLECTION]
 
     async def list(self, wanted: AlertFilter, after: tuple[int, str] | None, limit: int) -> list[Alert]:
-        """The alerts by start and id, the newest first; after the start and id of the last one before."""
-        question = _question(wanted)
-        if after is not None:
-            start = datetime_from_ms(after[0])
-            question = {
-                "$and": [question, {"$or": [{"start": {"$lt": start}}, {"start": start, "_id": {"$lt": after[1]}}]}]
-            }
-        cursor = self._alerts.find(question).sort([("start", DESCENDING), ("_id", DESCENDING)]).limit(limit)
-        return [alert_from_document(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        """The alerts by start and id, the newest first; after the start and id of the last one before.
+
+        Those that only a newer release can read are passed over.
+        """
+        found: list[Alert] = []
+        while len(found) < limit:
+            question = _question(wanted)
+            if after is not None:
+                start = datetime_from_ms(after[0])
+                earlier = {"$or": [{"start": {"$lt": start}}, {"start": start, "_id": {"$lt": after[1]}}]}
+                question = {"$and": [question, earlier]}
+            count = limit - len(found)
+            cursor = self._alerts.find(question).sort([("start", DESCENDING), ("_id", DESCENDING)]).limit(count)
+            documents = [document async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+            alerts = [known(alert_from_document, document, COLLECTION) for document in documents]
+            found += [alert for alert in alerts if alert is not None]
+            if len(documents) < count:
+                break
+            # In place of those that only a newer release can read come the next ones.
+            after = datetime_to_ms(documents[-1]["start"]), documents[-1]["_id"]
+        return found
 
     async def stats(self, wanted: AlertFilter) -> AlertStats:
         """Counts the alerts."""
         match = {"$match": _question(wanted)}
         by = {"state": "$state", "type": "$type", "severity": "$severity", "region": "$region"}
-        counts = {
-            (
-                AlertState(group["_id"]["state"]),
-                AlertType(group["_id"]["type"]),
-                Severity(group["_id"]["severity"]),
-                str(group["_id"]["region"]),
-            ): int(group["count"])
-            async for group in self._groups(match, {"_id": by, "count": {"$sum": 1}})
-        }
+        counts = {}
+        async for group in self._groups(match, {"_id": by, "count": {"$sum": 1}}):
+            key = known(_key, group["_id"], COLLECTION)
+            if key is not None:
+                counts[key] = int(group["count"])
         means: dict[str, float | None] = {}
         for name in ("acknowledged_after_ms", "resolved_after_ms"):
             # Those of which it is not known are no zeros.
-            known = {"$match": {**_question(wanted), name: {"$ne": None}}}
-            found = [group async for group in self._groups(known, {"_id": None, "mean": {"$avg": f"${name}"}})]
+            measured = {"$match": {**_question(wanted), name: {"$ne": None}}}
+            found = [group async for group in self._groups(measured, {"_id": None, "mean": {"$avg": f"${name}"}})]
             means[name] = float(found[0]["mean"]) if found else None
         devices = {"$match": {**_question(wanted), "device_id": wanted.device_id or {"$gt": ""}}}
         top = [
@@ -115,6 +124,10 @@ class AlertQueryStore:
 
     def _groups(self, match: Mapping[str, Any], group: Mapping[str, Any], *then: Mapping[str, Any]) -> Any:
         return self._alerts.aggregate([match, {"$group": group}, *then], maxTimeMS=_READ_TIMEOUT_MS)
+
+
+def _key(group: Mapping[str, Any]) -> tuple[AlertState, AlertType, Severity, str]:
+    return AlertState(group["state"]), AlertType(group["type"]), Severity(group["severity"]), str(group["region"])
 
 
 def _question(wanted: AlertFilter) -> dict[str, Any]:

@@ -36,12 +36,15 @@ class Ruled(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """A rule; what it leaves empty it does not ask for. `thresholds` has the ones that differ, by name."""
+    """A rule; what it leaves empty it does not ask for. `thresholds` has the ones that differ, by name.
+
+    `is_enabled` is None where it leaves to less particular rules whether alerts of the type are raised.
+    """
 
     rule_id: str
     type: AlertType
     thresholds: Mapping[str, float]
-    is_enabled: bool = True
+    is_enabled: bool | None = None
     region: str = ""
     account_id: str = ""
     group_id: str = ""
@@ -92,13 +95,16 @@ class AlertRules:
 
     def __init__(self, rules: Iterable[AlertRule] = ()) -> None:
         self._rules = tuple(sorted(rules, key=lambda rule: rule.rank))
+        # By the most particular thing that each asks for, so that a device has few rules to look through.
+        self._by_place: dict[tuple[str, str], list[AlertRule]] = {}
+        self._least: dict[tuple[AlertType, str], float] = {}
+        for rule in self._rules:
+            self._by_place.setdefault(_place(rule), []).append(rule)
+            for name, value in rule.thresholds.items():
+                if (place := PLACES.get((rule.type, name))) is not None:
+                    self._least[rule.type, name] = min(value, self._least.get((rule.type, name), DEFAULTS[place]))
         self._of_devices = {rule.device_id for rule in self._rules if rule.device_id}
         self._known: dict[tuple[str, str, tuple[str, ...], str], Profile] = {}
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the defaults hold for all."""
-        return not self._rules
 
     def profile_of(self, device: Ruled) -> Profile:
         """What holds for a device; a more particular rule goes before another, threshold by threshold."""
@@ -110,18 +116,43 @@ class AlertRules:
         place = (device.region, device.account_id, device.group_ids, one)
         profile = self._known.get(place)
         if profile is None:
-            profile = self._known[place] = _profile(rule for rule in self._rules if rule.holds_for(device))
+            places = [("device", one), *(("group", group) for group in device.group_ids)]
+            found = self._rules_of(*places, ("account", device.account_id), ("region", device.region), _ALL)
+            profile = self._known[place] = _profile(rule for rule in found if rule.holds_for(device))
         return profile
 
     def profile_of_region(self, region: str) -> Profile:
         """What holds for a region as a whole."""
-        return _profile(rule for rule in self._rules if rule.holds_for_region(region))
+        found = self._rules_of(("region", region), _ALL)
+        return _profile(rule for rule in found if rule.holds_for_region(region))
+
+    def least(self, alert_type: AlertType, name: str) -> float:
+        """The least that a threshold is for any device."""
+        return self._least.get((alert_type, name), DEFAULTS[PLACES[alert_type, name]])
+
+    def _rules_of(self, *places: tuple[str, str]) -> list[AlertRule]:
+        found = [rule for place in dict.fromkeys(places) for rule in self._by_place.get(place, ())]
+        return sorted(found, key=lambda rule: rule.rank)
+
+
+_ALL = ("all", "")
+
+
+def _place(rule: AlertRule) -> tuple[str, str]:
+    if rule.device_id:
+        return "device", rule.device_id
+    if rule.group_id:
+        return "group", rule.group_id
+    if rule.account_id:
+        return "account", rule.account_id
+    return ("region", rule.region) if rule.region else _ALL
 
 
 def _profile(rules: Iterable[AlertRule]) -> Profile:
     values, is_enabled = list(DEFAULTS), [True] * len(TYPES)
     for rule in rules:
-        is_enabled[TYPE_PLACE[rule.type]] = rule.is_enabled
+        if rule.is_enabled is not None:
+            is_enabled[TYPE_PLACE[rule.type]] = rule.is_enabled
         for name, value in rule.thresholds.items():
             place = PLACES.get((rule.type, name))
             # A release that is newer may know more.

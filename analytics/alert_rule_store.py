@@ -10,30 +10,36 @@ from pymongo import ASCENDING
 from analytics.alert import AlertType
 from analytics.alert_rule import AlertRule
 from analytics.alert_silence import AlertSilence
+from analytics.newer_release import known
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
 _READ_TIMEOUT_MS = 5_000
 RULES_MAXIMUM = 10_000
+RULES, SILENCES = "alert_rules", "alert_silences"
 
 
 class AlertRuleStore:
     """The collections `alert_rules` and `alert_silences`; instants are UTC milliseconds."""
 
     def __init__(self, database: Database) -> None:
-        self._rules = database["alert_rules"]
-        self._silences = database["alert_silences"]
+        self._rules = database[RULES]
+        self._silences = database[SILENCES]
 
     async def prepare(self) -> None:
         """Makes the index that finds the silences that are not over."""
         await self._silences.create_index([("end", ASCENDING)])
 
-    async def put_rule(self, rule: AlertRule) -> None:
-        """Keeps a rule in place of the one of its id."""
+    async def put_rule(self, rule: AlertRule) -> bool:
+        """Keeps a rule in place of the one of its id; False if there are too many for one more."""
+        if await self._is_full(self._rules, {}, rule.rule_id):
+            return False
         document = {
             "type": rule.type.value,
             "thresholds": dict(rule.thresholds),
-            "is_enabled": rule.is_enabled,
+            # What it says to releases before this one, which know no rule that leaves it to others.
+            "is_enabled": rule.is_enabled is not False,
+            "says_enabled": rule.is_enabled is not None,
             "region": rule.region,
             "account_id": rule.account_id,
             "group_id": rule.group_id,
@@ -42,15 +48,22 @@ class AlertRuleStore:
             "update_time": datetime_from_ms(rule.update_ms),
         }
         await self._rules.replace_one({"_id": rule.rule_id}, document, upsert=True)
+        return True
+
+    async def delete_rule(self, rule_id: str) -> bool:
+        """Deletes a rule; False if there is none of this id."""
+        return bool((await self._rules.delete_one({"_id": rule_id})).deleted_count)
 
     async def rules(self) -> list[AlertRule]:
-        """Every rule, by id."""
-        cursor = self._rules.find({}).limit(RULES_MAXIMUM).max_time_ms(_READ_TIMEOUT_MS)
-        found = [_rule(document) async for document in cursor]
-        return sorted(found, key=lambda rule: rule.rule_id)
+        """Every rule, by id, but those that only a newer release can read."""
+        cursor = self._rules.find({}).max_time_ms(_READ_TIMEOUT_MS)
+        found = [known(_rule, document, RULES) async for document in cursor]
+        return sorted((rule for rule in found if rule is not None), key=lambda rule: rule.rule_id)
 
-    async def put_silence(self, silence: AlertSilence) -> None:
-        """Keeps a silence in place of the one of its id."""
+    async def put_silence(self, silence: AlertSilence, now_ms: int) -> bool:
+        """Keeps a silence in place of the one of its id; False if there are too many for one more that is not over."""
+        if await self._is_full(self._silences, {"end": {"$gt": datetime_from_ms(now_ms)}}, silence.silence_id):
+            return False
         document = {
             "start": datetime_from_ms(silence.start_ms),
             "end": datetime_from_ms(silence.end_ms),
@@ -60,18 +73,26 @@ class AlertRuleStore:
             "region": silence.region,
             "account_id": silence.account_id,
             "device_id": silence.device_id,
+            "group_id": silence.group_id,
         }
         await self._silences.replace_one({"_id": silence.silence_id}, document, upsert=True)
+        return True
 
     async def find_silence(self, silence_id: str) -> AlertSilence | None:
         """The silence of an id."""
         found = await self._silences.find_one({"_id": silence_id}, max_time_ms=_READ_TIMEOUT_MS)
-        return None if found is None else _silence(found)
+        return None if found is None else known(_silence, found, SILENCES)
 
     async def silences(self, now_ms: int) -> list[AlertSilence]:
-        """The silences that are not over, by end."""
+        """The silences that are not over, by end, but those that only a newer release can read."""
         cursor = self._silences.find({"end": {"$gt": datetime_from_ms(now_ms)}}).sort("end", ASCENDING)
-        return [_silence(document) async for document in cursor.limit(RULES_MAXIMUM).max_time_ms(_READ_TIMEOUT_MS)]
+        found = [known(_silence, document, SILENCES) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        return [silence for silence in found if silence is not None]
+
+    async def _is_full(self, collection: Any, among: Mapping[str, Any], own_id: str) -> bool:
+        others = {**among, "_id": {"$ne": own_id}}
+        found = await collection.count_documents(others, limit=RULES_MAXIMUM, maxTimeMS=_READ_TIMEOUT_MS)
+        return bool(found >= RULES_MAXIMUM)
 
 
 def _rule(document: Mapping[str, Any]) -> AlertRule:
@@ -79,7 +100,7 @@ def _rule(document: Mapping[str, Any]) -> AlertRule:
         rule_id=document["_id"],
         type=AlertType(document["type"]),
         thresholds={name: float(value) for name, value in document["thresholds"].items()},
-        is_enabled=document["is_enabled"],
+        is_enabled=document["is_enabled"] if _says_enabled(document) else None,
         region=document["region"],
         account_id=document["account_id"],
         group_id=document["group_id"],
@@ -87,6 +108,13 @@ def _rule(document: Mapping[str, Any]) -> AlertRule:
         actor=document["actor"],
         update_ms=datetime_to_ms(document["update_time"]),
     )
+
+
+def _says_enabled(document: Mapping[str, Any]) -> bool:
+    # Releases before this one wrote for every rule whether the type is raised, so that only what nobody leaves to
+    # others by mistake was said: that it is not, or nothing else.
+    is_said = not document["is_enabled"] or not document["thresholds"]
+    return bool(document.get("says_enabled", is_said))
 
 
 def _silence(document: Mapping[str, Any]) -> AlertSilence:
@@ -100,4 +128,6 @@ def _silence(document: Mapping[str, Any]) -> AlertSilence:
         region=document["region"],
         account_id=document["account_id"],
         device_id=document["device_id"],
+        # Releases before this one did not write it.
+        group_id=document.get("group_id", ""),
     )

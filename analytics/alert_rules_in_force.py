@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 from analytics.alert import AlertType, Cause
 from analytics.alert_rule import AlertRule, AlertRules
 from analytics.alert_rule_store import AlertRuleStore
-from analytics.alert_silence import AlertSilence, silence_of
+from analytics.alert_silence import AlertSilence, Silenceable, silence_of
 from common.logs import get_logger
 from common.registry_cache import RegistryCache
 
@@ -36,16 +36,23 @@ class RulesInForce:
         self._changed = changed
         self._now_ms = now_ms
         self._read: Sequence[AlertRule] = ()
-        self._silences: Sequence[AlertSilence] = ()
+        self._silences: Sequence[AlertSilence] | None = None
         self._rules = AlertRules()
 
     def rules(self) -> AlertRules:
         """The rules in force."""
         return self._rules
 
-    def silence_of(self, cause: Cause, account_id: str, now_ms: int) -> str:
-        """The id of the silence in force; empty if none is."""
-        return silence_of(self._silences, cause, account_id, now_ms)
+    @property
+    def is_read(self) -> bool:
+        """Whether rules and silences are known."""
+        return self._silences is not None
+
+    def silence_of(self, cause: Cause, account_id: str, now_ms: int, *, before: str = "") -> str:
+        """The id of the silence in force, that of `before` while it is; empty if none is."""
+        device = self._registry.get(cause.device_id) if cause.device_id else None
+        one = Silenceable(cause, account_id, () if device is None else device.group_ids)
+        return silence_of(self._silences or (), one, now_ms, before=before)
 
     def hold_ms(self, cause: Cause) -> int:
         """How long a cause must be gone until its alert is over, milliseconds."""

@@ -22,10 +22,11 @@ from analytics.alert_codec import (
 )
 from analytics.alert_feed import AlertFeed
 from analytics.alert_query_store import AlertQueryStore
-from analytics.alert_request import alert_id_of, check_word, ended, filter_of, rule_of, silence_of_request
-from analytics.alert_rule_store import AlertRuleStore
+from analytics.alert_request import alert_id_of, check_word, filter_of
+from analytics.alert_rule_request import ended, rule_id_of, rule_of, silence_of_request
+from analytics.alert_rule_store import RULES_MAXIMUM, AlertRuleStore
 from analytics.alert_rules_in_force import RulesInForce
-from common.errors import AlertNotFound, PageTokenInvalid
+from common.errors import AlertNotFound, AlertRulesFull, PageTokenInvalid
 from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context
 
@@ -129,9 +130,18 @@ class AlertService(AlertServiceServicer):
     async def UpsertAlertRule(self, request: pb.UpsertAlertRuleRequest, context: Context) -> pb.UpsertAlertRuleResponse:
         """Sets a rule."""
         rule = rule_of(request.rule, self._now_ms())
-        await self._parts.rule_store.put_rule(rule)
+        if not await self._parts.rule_store.put_rule(rule):
+            raise AlertRulesFull(RULES_MAXIMUM)
         await self._parts.rules.read()
         return pb.UpsertAlertRuleResponse(rule=rule_message(rule))
+
+    async def DeleteAlertRule(self, request: pb.DeleteAlertRuleRequest, context: Context) -> pb.DeleteAlertRuleResponse:
+        """Deletes a rule."""
+        rule_id = rule_id_of(request)
+        if not await self._parts.rule_store.delete_rule(rule_id):
+            raise AlertNotFound(rule_id)
+        await self._parts.rules.read()
+        return pb.DeleteAlertRuleResponse()
 
     async def ListAlertRules(self, request: pb.ListAlertRulesRequest, context: Context) -> pb.ListAlertRulesResponse:
         """Lists rules."""
@@ -142,8 +152,10 @@ class AlertService(AlertServiceServicer):
         self, request: pb.CreateAlertSilenceRequest, context: Context
     ) -> pb.CreateAlertSilenceResponse:
         """Silences causes."""
-        silence = silence_of_request(request.silence, self._now_ms())
-        await self._parts.rule_store.put_silence(silence)
+        now_ms = self._now_ms()
+        silence = silence_of_request(request.silence, now_ms)
+        if not await self._parts.rule_store.put_silence(silence, now_ms):
+            raise AlertRulesFull(RULES_MAXIMUM)
         await self._parts.rules.read()
         return pb.CreateAlertSilenceResponse(silence=silence_message(silence))
 
@@ -152,8 +164,9 @@ class AlertService(AlertServiceServicer):
         silence = await self._parts.rule_store.find_silence(request.silence_id)
         if silence is None:
             raise AlertNotFound(request.silence_id)
-        over = ended(silence, self._now_ms())
-        await self._parts.rule_store.put_silence(over)
+        now_ms = self._now_ms()
+        over = ended(silence, now_ms)
+        await self._parts.rule_store.put_silence(over, now_ms)
         await self._parts.rules.read()
         return pb.EndAlertSilenceResponse(silence=silence_message(over))
 

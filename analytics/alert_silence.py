@@ -1,11 +1,20 @@
-"""Silences: for how long alerts of some causes are raised but trouble nobody, as while a site is being serviced."""
+"""Silences: for how long alerts of some causes trouble nobody, as while a site is being serviced."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from analytics.alert import AlertType, Cause
+
+
+class Silenceable(NamedTuple):
+    """What a silence is asked about: a cause, who pays for its device, and the groups this is in."""
+
+    cause: Cause
+    account_id: str
+    group_ids: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +30,27 @@ class AlertSilence:
     region: str = ""
     account_id: str = ""
     device_id: str = ""
+    group_id: str = ""
 
-    def covers(self, cause: Cause, account_id: str, now_ms: int) -> bool:
-        """Whether an alert that is raised now is silenced."""
+    def covers(self, one: Silenceable, now_ms: int) -> bool:
+        """Whether an alert is silenced now."""
         return (
             self.start_ms <= now_ms < self.end_ms
-            and self.type in {None, cause.type}
-            and self.region in {"", cause.region}
-            and self.account_id in {"", account_id}
-            and self.device_id in {"", cause.device_id}
+            and self.type in {None, one.cause.type}
+            and self.region in {"", one.cause.region}
+            and self.account_id in {"", one.account_id}
+            and self.device_id in {"", one.cause.device_id}
+            and (not self.group_id or self.group_id in one.group_ids)
         )
 
 
-def silence_of(silences: Iterable[AlertSilence], cause: Cause, account_id: str, now_ms: int) -> str:
-    """The id of the silence that covers an alert raised now, the one that lasts longest; empty if none does."""
-    covering = [silence for silence in silences if silence.covers(cause, account_id, now_ms)]
-    return max(covering, key=lambda one: (one.end_ms, one.silence_id)).silence_id if covering else ""
+def silence_of(silences: Iterable[AlertSilence], one: Silenceable, now_ms: int, *, before: str = "") -> str:
+    """The id of the silence that covers an alert now; empty if none does.
+
+    That which covered it `before` if it still does, else the one that lasts longest, so that an alert goes from one
+    silence to another as seldom as can be.
+    """
+    covering = [silence for silence in silences if silence.covers(one, now_ms)]
+    if any(silence.silence_id == before for silence in covering):
+        return before
+    return max(covering, key=lambda silence: (silence.end_ms, silence.silence_id)).silence_id if covering else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
@@ -10,6 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from analytics.alert import Alert, AlertAction
 from analytics.alert_document import alert_from_document, alert_to_document
+from analytics.newer_release import known
 from common.event_outbox import PENDING, prepare_outbox
 from common.instants import datetime_from_ms
 from common.mongo import Database
@@ -19,7 +20,7 @@ COLLECTION = "alerts"
 NEWS = "notification_pending"
 """The field of an alert that is there, and 1, as long as what follows from it for those to be told is not written."""
 
-_NEWS_ACTIONS = {AlertAction.RAISED, AlertAction.ESCALATED, AlertAction.RESOLVED}
+_NEWS_ACTIONS = {AlertAction.RAISED, AlertAction.ESCALATED, AlertAction.RESOLVED, AlertAction.SILENCE_ENDED}
 
 _TOLD_VERSION = "notified_version"
 
@@ -30,7 +31,8 @@ _KEYS_A_QUESTION = 1_000
 class AlertStore:
     """The collection `alerts`; instants are UTC milliseconds.
 
-    Every transition carries the mark of its event, so that one that is stored is told, whoever dies in between.
+    Every transition carries the mark of its event, so that one that is stored is told, whoever dies in between. Alerts
+    that only a newer release can read are passed over.
     """
 
     def __init__(self, database: Database) -> None:
@@ -41,6 +43,7 @@ class AlertStore:
     async def prepare(self) -> None:
         """Makes the indexes: of open causes, and of what people ask by, the newest first."""
         await self._alerts.create_index([("open_key", ASCENDING)], unique=True)
+        await self._alerts.create_index([("called_over_key", ASCENDING)])
         await self._alerts.create_index([("update_time", ASCENDING)])
         await self._alerts.create_index([("start", DESCENDING), ("_id", DESCENDING)])
         for field in ("region", "device_id", "account_id", "state"):
@@ -80,36 +83,67 @@ class AlertStore:
     async def find(self, alert_id: str) -> Alert | None:
         """The alert of an id."""
         found = await self._alerts.find_one({"_id": alert_id}, max_time_ms=_READ_TIMEOUT_MS)
-        return None if found is None else alert_from_document(found)
+        return None if found is None else _known(found)
 
-    async def find_open(self, keys: Collection[str]) -> dict[str, Alert]:
-        """The open alerts of some causes, by the keys of these."""
-        found: dict[str, Alert] = {}
-        wanted = list(keys)
-        for first in range(0, len(wanted), _KEYS_A_QUESTION):
-            some = {"open_key": {"$in": wanted[first : first + _KEYS_A_QUESTION]}}
-            async for document in self._alerts.find(some).max_time_ms(_READ_TIMEOUT_MS):
-                found[document["open_key"]] = alert_from_document(document)
+    async def find_open(self, keys: Collection[str]) -> dict[str, Alert | None]:
+        """The open alerts of some causes, by the keys of these; None for one that only a newer release can read."""
+        found: dict[str, Alert | None] = {}
+        for some in _questions(keys):
+            cursor = self._alerts.find({"open_key": {"$in": some}}).max_time_ms(_READ_TIMEOUT_MS)
+            async for document in cursor:
+                found[document["open_key"]] = _known(document)
         return found
 
     async def all_open(self) -> list[Alert]:
         """Every open alert."""
-        wanted = {"state": {"$in": ["RAISED", "ACKNOWLEDGED"]}}
-        cursor = self._alerts.find(wanted).max_time_ms(_READ_TIMEOUT_MS)
-        return [alert_from_document(document) async for document in cursor]
+        return await self._listed(self._alerts.find({"state": {"$in": ["RAISED", "ACKNOWLEDGED"]}}))
+
+    async def all_called_over(self) -> list[Alert]:
+        """Every alert that somebody has called over and whose cause was not gone since."""
+        return await self._listed(self._alerts.find({"called_over_key": {"$gt": ""}}))
+
+    async def called_over_among(self, keys: Collection[str]) -> set[str]:
+        """The keys of those of some causes whose alert somebody has called over, and that were not gone since."""
+        found: set[str] = set()
+        for some in _questions(keys):
+            cursor = self._alerts.find({"called_over_key": {"$in": some}}, {"called_over_key": 1, "_id": 0})
+            found |= {document["called_over_key"] async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)}
+        return found
+
+    async def causes_gone(self, keys: Collection[str], now_ms: int) -> None:
+        """Some causes are gone: what somebody has called over is so for good, and the next of its cause is new."""
+        for some in _questions(keys):
+            over = {"called_over_key": {"$in": some}}
+            # As a change, so that every replica hears of it.
+            change = {"$set": {"called_over_key": None}, "$max": {"update_time": datetime_from_ms(now_ms)}}
+            await self._alerts.update_many(over, change)
 
     async def changed_since(self, update_ms: int, limit: int) -> list[Alert]:
         """The alerts that changed at an instant or later, the oldest change first."""
         changed: Mapping[str, Any] = {"update_time": {"$gte": datetime_from_ms(update_ms)}}
-        cursor = self._alerts.find(changed).sort("update_time", ASCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
-        return [alert_from_document(document) async for document in cursor]
+        return await self._listed(self._alerts.find(changed).sort("update_time", ASCENDING).limit(limit))
 
     async def with_news(self, limit: int) -> list[tuple[Alert, bool]]:
         """Alerts with news for those to be told, and of each whether nobody has looked at any before."""
         cursor = self._alerts.find({NEWS: 1}).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
-        return [(alert_from_document(document), _TOLD_VERSION not in document) async for document in cursor]
+        found = [(_known(document), _TOLD_VERSION not in document) async for document in cursor]
+        return [(alert, is_first) for alert, is_first in found if alert is not None]
 
     async def forget_news(self, alert: Alert) -> None:
         """Takes the mark off; an alert that has changed meanwhile has news of its own."""
         place = {"_id": alert.alert_id, "version": alert.version}
         await self._alerts.update_one(place, {"$unset": {NEWS: ""}, "$set": {_TOLD_VERSION: alert.version}})
+
+    async def _listed(self, cursor: Any) -> list[Alert]:
+        found = [_known(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        return [alert for alert in found if alert is not None]
+
+
+def _known(document: Mapping[str, Any]) -> Alert | None:
+    return known(alert_from_document, document, COLLECTION)
+
+
+def _questions(keys: Collection[str]) -> Iterator[list[str]]:
+    wanted = list(keys)
+    for first in range(0, len(wanted), _KEYS_A_QUESTION):
+        yield wanted[first : first + _KEYS_A_QUESTION]

@@ -19,6 +19,7 @@ from analytics.alert_rule import AlertRules
 from analytics.alert_rule_store import AlertRuleStore
 from analytics.alert_rules_in_force import RulesInForce
 from analytics.alert_service import AlertParts
+from analytics.alert_silencing import AlertSilencing
 from analytics.alert_store import COLLECTION, AlertStore
 from analytics.baseline_keeper import BaselineKeeper
 from analytics.baseline_store import BaselineStore
@@ -99,6 +100,9 @@ class Alerts:
             told=self._told,
             now_ms=now_ms,
         )
+        self.silencing = AlertSilencing(
+            self.store, self.rules, open_alerts=lambda: self.feed.open, changed=self._changed, now_ms=now_ms
+        )
         self.detector = Detector(registry.get, self.desk, timely_within_ms=int(1000 * config.alerts_timely_seconds))
         self.detection = Detection(self.detector, self.desk, metrics_registry)
 
@@ -151,24 +155,31 @@ class Alerts:
             sight,
             self.desk,
             rules=self.rules.rules,
-            open_alerts=self._open_alerts,
+            known_alerts=self._known_alerts,
             now_ms=self._now_ms,
         )
         overload = OverloadWatch(
-            loads.feed, loads.stores.windows, self.desk, rules=self.rules.rules, open_alerts=self._open_alerts
+            loads.feed,
+            loads.stores.windows,
+            self.desk,
+            rules=self.rules.rules,
+            known_alerts=self._known_alerts,
+            now_ms=self._now_ms,
         )
         efficiency = EfficiencySweep(
             self._registry.devices,
             picture,
             performance,
             self.desk,
+            links=self._registry.links_of_vehicle,
+            find_device=self._registry.get,
             unseen_among=sight.unseen_among,
             rules=self.rules.rules,
-            open_alerts=self._open_alerts,
+            known_alerts=self._known_alerts,
             now_ms=self._now_ms,
         )
         endings = AlertEndings(
-            self.desk, self.detector, self._registry, rules=self.rules.rules, open_alerts=self._open_alerts
+            self.desk, self.detector, self._registry, rules=self.rules.rules, known_alerts=self._known_alerts
         )
         baselines = BaselineKeeper(
             self.detector, BaselineStore(self._database), sight.sharing, self._config.baseline_save_seconds
@@ -178,6 +189,7 @@ class Alerts:
             "alert_feed": self.feed.run,
             "alert_events": outbox.run,
             "alert_endings": endings.run,
+            "alert_silencing": self.silencing.run,
             "silence_sweep": sweep.run,
             "overload_watch": overload.run,
             "efficiency_sweep": efficiency.run,
@@ -187,8 +199,8 @@ class Alerts:
     def _use_rules(self, rules: AlertRules) -> None:
         self.detector.use_rules(rules)
 
-    def _open_alerts(self) -> Mapping[str, Alert] | None:
-        return self.feed.open if self.feed.is_known else None
+    def _known_alerts(self) -> Mapping[str, Alert] | None:
+        return self.feed.known if self.feed.is_known else None
 
     def _changed(self, alert: Alert) -> None:
         self.desk.count(alert)

@@ -71,12 +71,16 @@ def _to_document(learnt: LearntBaselines) -> dict[str, Any]:
 
 def _from_document(document: Mapping[str, Any]) -> LearntBaselines:
     size = len(document["device_ids"])
+    # Releases before this one did not know of weeks, and those before the last not how much of them was measured.
+    weeks_columns = document.get("voltage_weeks", {})
+    weeks = _from_columns(VoltageWeeks, weeks_columns, size)
+    if "measured_by_day" not in weeks_columns:
+        weeks.take_as_measured()
     return LearntBaselines(
         document["device_ids"],
         np.frombuffer(document["newest"], "<i8").copy(),
         _from_columns(Baselines, document["columns"], size),
-        # Releases before this one did not know of weeks.
-        _from_columns(VoltageWeeks, document.get("voltage_weeks", {}), size),
+        weeks,
     )
 
 

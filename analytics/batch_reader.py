@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from analytics.device_states import CHARGING_STATES, OPERATING_STATES
 from analytics.observation import (
+    KW_PER_MILLIWATT_HOUR_A_MS,
     METER,
     REPORTING_STATE,
     STORAGE,
@@ -120,6 +121,13 @@ def observe(reading: reading_pb2.Reading, receive_ms: int) -> Observation:
     power_kw = measured.power_kw
     if power_kw is not None and not math.isfinite(power_kw):
         raise ValueError("must be a finite number")
+    # Most meters feed nothing in; 0 needs no rounding.
+    taken = milliwatt_hours(measured.taken_kwh) if measured.taken_kwh else 0
+    given = milliwatt_hours(measured.given_kwh) if measured.given_kwh else 0
+    is_derived = power_kw is None and measured.has_energy and end_ms > start_ms
+    if is_derived:
+        net = given - taken if measured.kind == STORAGE else taken - given
+        power_kw = net * KW_PER_MILLIWATT_HOUR_A_MS / (end_ms - start_ms)
     return Observation(
         reading.device_id,
         measured.kind,
@@ -129,11 +137,11 @@ def observe(reading: reading_pb2.Reading, receive_ms: int) -> Observation:
         receive_ms,
         measured.state,
         power_kw,
-        # Most meters feed nothing in; 0 needs no rounding.
-        milliwatt_hours(measured.taken_kwh) if measured.taken_kwh else 0,
-        milliwatt_hours(measured.given_kwh) if measured.given_kwh else 0,
+        taken,
+        given,
         measured.voltage_v,
         measured.temperature_celsius,
+        is_derived,
     )
 
 
@@ -143,6 +151,7 @@ class _Measured(NamedTuple):
     power_kw: float | None
     taken_kwh: float
     given_kwh: float
+    has_energy: bool
     voltage_v: float | None = None
     temperature_celsius: float | None = None
 
@@ -153,20 +162,25 @@ def _measured(reading: reading_pb2.Reading) -> _Measured:
             meter = reading.meter
             power_kw = meter.power_kw if meter.HasField("power_kw") else None
             voltage_v = meter.voltage_v if meter.HasField("voltage_v") else None
-            return _Measured(METER, REPORTING_STATE, power_kw, meter.import_kwh, meter.export_kwh, voltage_v)
+            has_energy = meter.HasField("import_kwh") or meter.HasField("export_kwh")
+            energies = (meter.import_kwh, meter.export_kwh, has_energy)
+            return _Measured(METER, REPORTING_STATE, power_kw, *energies, voltage_v)
         case "vehicle":
             vehicle = reading.vehicle
             power_kw = vehicle.power_kw if vehicle.HasField("power_kw") else None
             state = CHARGING_STATES.get(vehicle.charging_state, UNKNOWN_STATE)
             has_temperature = vehicle.HasField("battery_temperature_celsius")
             celsius = vehicle.battery_temperature_celsius if has_temperature else None
-            return _Measured(VEHICLE, state, power_kw, vehicle.energy_delivered_kwh, 0.0, None, celsius)
+            energies = (vehicle.energy_delivered_kwh, 0.0, vehicle.HasField("energy_delivered_kwh"))
+            return _Measured(VEHICLE, state, power_kw, *energies, None, celsius)
         case "storage":
             storage = reading.storage
             power_kw = storage.power_kw if storage.HasField("power_kw") else None
             state = OPERATING_STATES.get(storage.operating_state, UNKNOWN_STATE)
             voltage_v = storage.voltage_v if storage.HasField("voltage_v") else None
             celsius = storage.temperature_celsius if storage.HasField("temperature_celsius") else None
-            return _Measured(STORAGE, state, power_kw, storage.charge_kwh, storage.discharge_kwh, voltage_v, celsius)
+            has_energy = storage.HasField("charge_kwh") or storage.HasField("discharge_kwh")
+            energies = (storage.charge_kwh, storage.discharge_kwh, has_energy)
+            return _Measured(STORAGE, state, power_kw, *energies, voltage_v, celsius)
         case _:
-            return _Measured(UNKNOWN_KIND, UNKNOWN_STATE, None, 0.0, 0.0)
+            return _Measured(UNKNOWN_KIND, UNKNOWN_STATE, None, 0.0, 0.0, has_energy=False)

@@ -11,8 +11,9 @@ from analytics.alert_desk import AlertDesk
 class ClockCauses:
     """Remembers which causes are there, so that whoever looks again and again tells the desk what is new.
 
-    `known` are the keys of the causes whose alerts are open. Of a cause that was not looked at before they say whether
-    it was there, as after a restart; of the others this knows more: what somebody has called over is still there.
+    `known` are the keys of the causes whose alerts are open, or were called over while their causes were there. Of a
+    cause that was not looked at before they say whether it was there, as after a restart; of the others this knows
+    more.
     """
 
     def __init__(self, desk: AlertDesk) -> None:

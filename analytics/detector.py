@@ -72,6 +72,7 @@ class Detector:
         self._connection_kw: Numbers = np.full(_ROOM_AT_FIRST, np.nan)
         self._is_charger: Truths = np.zeros(_ROOM_AT_FIRST, np.bool_)
         self._profiles: dict[Profile, int] = {}
+        self._are_profiles_known = True
         self._values = np.zeros((0, 0))
         self._is_enabled = np.zeros((0, 0), np.bool_)
 
@@ -156,6 +157,10 @@ class Detector:
             self._look_once(seen, places[turn], rows[turn])
 
     def _look_once(self, seen: ObservedColumns, places: Integers, rows: Integers) -> None:
+        if not self._are_profiles_known:
+            self._values = np.array([one.values for one in self._profiles])
+            self._is_enabled = np.array([one.is_enabled for one in self._profiles])
+            self._are_profiles_known = True
         profile = self._profile[rows]
         if profile.min() == profile.max():
             # One set of thresholds for all, as nearly always, is not copied for each.
@@ -164,6 +169,7 @@ class Detector:
             seen.kind[places],
             seen.state[places],
             seen.power_kw[places],
+            seen.is_power_derived[places],
             seen.voltage_v[places],
             seen.temperature_celsius[places],
             self._connection_kw[rows],
@@ -210,8 +216,7 @@ class Detector:
         number = self._profiles.get(profile)
         if number is None:
             number = self._profiles[profile] = len(self._profiles)
-            self._values = np.array([one.values for one in self._profiles])
-            self._is_enabled = np.array([one.is_enabled for one in self._profiles])
+            self._are_profiles_known = False
         self._profile[row] = number
         self._connection_kw[row] = math.nan if device.connection_kw is None else device.connection_kw
         self._is_charger[row] = bool(device.links)

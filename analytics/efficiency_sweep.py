@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+import numpy as np
 from energy.registry.v1 import device_pb2
 
 from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_desk import AlertDesk
 from analytics.alert_rule import AlertRules, Profile
 from analytics.charging_limits import efficiency_limits
+from analytics.charging_sessions import ChargingSession, ChargingSessions, whole_intervals
 from analytics.clock_causes import ClockCauses
+from analytics.device_states import STATE_NUMBERS, STATES
 from analytics.efficiency_state import EfficiencyState, charging_state
-from analytics.live_picture import LivePicture
-from analytics.performance import Performance, Window
-from common.cached_device import CachedDevice
+from analytics.live_picture import NEVER_SEEN, LivePicture
+from analytics.observation import UNKNOWN_STATE
+from analytics.performance import MeterLink, Performance, Window, meters_by_window
+from common.cached_device import CachedDevice, VehicleCharge
 from common.logs import get_logger
 from common.mesh_error import MeshError
+from common.reading_columns import Truths
 
-# A vehicle is looked at so often while it charges, and its last day each time.
-EVERY_MS = 900_000
-WINDOW_MS = 86_400_000
-# What the meter of the charger has measured may come a little later than what the vehicle has.
-SETTLED_MS = 120_000
 _TURN_SECONDS = 10.0
 _QUESTION_SECONDS = 10.0
-_STATES = {"CHARGING", "FINISHING", "SUSPENDED_EV", "SUSPENDED_EVSE"}
+# What is not heard of for so long, and for three of its intervals, does not charge any more as far as is known.
+_HEARD_WITHIN_MS = 900_000
+# A vehicle that does not tell its state charges when it takes more than what its electronics do.
+_CHARGING_KW = 0.1
+_IS_CHARGING: Truths = np.isin(STATES, ["CHARGING", "FINISHING", "SUSPENDED_EV", "SUSPENDED_EVSE"])
+_UNKNOWN = STATE_NUMBERS[UNKNOWN_STATE]
 
 _log = get_logger(__name__)
 
@@ -64,7 +69,11 @@ class Report(Protocol):
 
 
 class EfficiencySweep:
-    """Looks as a background task, at one vehicle after the other."""
+    """Looks as a background task, at one charging session after the other: while it lasts, and when it has ended.
+
+    A session is judged by the parts in which a meter is linked, so that each charger is judged by itself and what was
+    good before hides nothing. `links` gives the links of a vehicle, `find_device` a device that is known.
+    """
 
     def __init__(
         self,
@@ -73,20 +82,24 @@ class EfficiencySweep:
         report: Report,
         desk: AlertDesk,
         *,
+        links: Callable[[str], Iterable[VehicleCharge]],
+        find_device: Callable[[str], CachedDevice | None],
         unseen_among: Callable[[Iterable[str]], Collection[str]],
         rules: Callable[[], AlertRules],
-        open_alerts: Callable[[], Mapping[str, Alert] | None],
+        known_alerts: Callable[[], Mapping[str, Alert] | None],
         now_ms: Callable[[], int],
     ) -> None:
         self._devices = devices
         self._picture = picture
         self._report = report
         self._causes = ClockCauses(desk)
+        self._links = links
+        self._find_device = find_device
         self._unseen_among = unseen_among
         self._rules = rules
-        self._open_alerts = open_alerts
+        self._known_alerts = known_alerts
         self._now_ms = now_ms
-        self._looked_ms: dict[str, int] = {}
+        self._sessions = ChargingSessions()
 
     async def run(self) -> None:
         """Looks until cancelled."""
@@ -95,36 +108,60 @@ class EfficiencySweep:
             await self.sweep()
 
     async def sweep(self) -> None:
-        """Looks at those that charge and whose turn it is."""
-        known = self._open_alerts()
+        """Follows what vehicles do, and judges the sessions whose turn it is."""
+        self._follow()
+        known = self._known_alerts()
         if known is None:
             return
-        for device in self._due():
-            self._looked_ms[device.device_id] = now_ms = self._now_ms()
-            end_ms = now_ms - SETTLED_MS
-            try:
-                performance = await self._report.of(
-                    device.device_id, Window(end_ms - WINDOW_MS, end_ms), _QUESTION_SECONDS
-                )
-            except* MeshError as unknown:
-                reasons = [getattr(one, "reason", "") for one in unknown.exceptions]
-                _log.warning("efficiency_not_known", device_id=device.device_id, reasons=reasons)
-            else:
-                self._judge(device, performance, known)
+        due = self._sessions.due(self._now_ms())
+        others = self._unseen_among([session.vehicle_id for session in due])
+        for session in due:
+            vehicle = self._find_device(session.vehicle_id)
+            if vehicle is None or session.vehicle_id in others:
+                # Whoever hears the vehicle judges it.
+                self._sessions.done(session, self._now_ms())
+                continue
+            await self._look_at(session, vehicle, known)
 
-    def _due(self) -> Sequence[CachedDevice]:
+    def _follow(self) -> None:
         now_ms = self._now_ms()
-        due = []
-        for device in self._devices():
-            if device.kind != device_pb2.DEVICE_KIND_VEHICLE or not device.is_active:
-                continue
-            if now_ms - self._looked_ms.get(device.device_id, 0) < EVERY_MS:
-                continue
-            live = self._picture.find(device.device_id)
-            if live is not None and live.state in _STATES and now_ms - live.last_receive_ms < EVERY_MS:
-                due.append(device)
-        others = self._unseen_among([device.device_id for device in due])
-        return [device for device in due if device.device_id not in others]
+        vehicles = [one for one in self._devices() if one.kind == device_pb2.DEVICE_KIND_VEHICLE and one.is_active]
+        rows = self._picture.rows_of([one.device_id for one in vehicles])
+        interval_ms = np.fromiter((one.expected_interval_ms for one in vehicles), np.int64, len(vehicles))
+        state, heard_ms = self._picture.state[rows], self._picture.last_receive_ms[rows]
+        is_charging = _IS_CHARGING[state] | ((state == _UNKNOWN) & (self._picture.power_kw[rows] > _CHARGING_KW))
+        is_heard = now_ms - heard_ms < np.maximum(_HEARD_WITHIN_MS, 3 * interval_ms)
+        # One that is not heard of any more charged until it was.
+        since_ms = np.where(is_charging & ~is_heard, heard_ms, self._picture.start_ms[rows])
+        is_charging &= is_heard
+        charging: dict[str, int] = {}
+        others: dict[str, int] = {}
+        for place in np.flatnonzero(rows != NEVER_SEEN).tolist():
+            does = charging if is_charging[place] else others
+            does[vehicles[place].device_id] = int(since_ms[place])
+        self._sessions.follow(charging, others, now_ms)
+
+    async def _look_at(self, session: ChargingSession, vehicle: CachedDevice, known: Mapping[str, Alert]) -> None:
+        now_ms, links = self._now_ms(), [MeterLink(*link) for link in self._links(vehicle.device_id)]
+        meters = [self._find_device(meter_id) for meter_id in {link.meter_id for link in links}]
+        grid_ms = max(one.expected_interval_ms for one in (vehicle, *meters) if one is not None)
+        grid_ms = max(grid_ms, 1)
+        window = session.window(now_ms, grid_ms)
+        if window is None:
+            return
+        parts = whole_intervals(meters_by_window(window, links), grid_ms)
+        if not parts and session.pause_ms is None:
+            # Its charger may be linked to it later.
+            return
+        try:
+            for part in parts:
+                self._judge(vehicle, await self._report.of(vehicle.device_id, part, _QUESTION_SECONDS), known)
+        except* MeshError as unknown:
+            reasons = [getattr(one, "reason", "") for one in unknown.exceptions]
+            _log.warning("efficiency_not_known", device_id=vehicle.device_id, reasons=reasons)
+            self._sessions.not_judged(session, now_ms)
+        else:
+            self._sessions.done(session, now_ms)
 
     def _judge(self, device: CachedDevice, performance: Performance, known: Mapping[str, Alert]) -> None:
         profile = self._rules().profile_of(device)

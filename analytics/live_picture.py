@@ -35,14 +35,15 @@ class LiveDevice(NamedTuple):
 class LivePicture:
     """Every device that ever sent, a row each. The same observations give the same picture in whatever order they come.
 
-    `last_receive_ms`, `state` (an index into `STATES`) and `power_kw` (NaN: not measured) are indexed by row.
+    `start_ms`, `last_receive_ms`, `state` (an index into `STATES`) and `power_kw` (NaN: not measured) are indexed by
+    row.
     """
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
         self.is_filled = False
         """Whether what devices did before this process began is here, too."""
-        self._start_ms: Integers = np.full(_ROOM_AT_FIRST, _BEFORE_ALL, np.int64)
+        self.start_ms: Integers = np.full(_ROOM_AT_FIRST, _BEFORE_ALL, np.int64)
         self._revision: Integers = np.zeros(_ROOM_AT_FIRST, np.int64)
         self._receive_ms: Integers = np.zeros(_ROOM_AT_FIRST, np.int64)
         self.last_receive_ms: Integers = np.full(_ROOM_AT_FIRST, _BEFORE_ALL, np.int64)
@@ -71,9 +72,9 @@ class LivePicture:
             row = self._rows.get(device_id)
             rows[place] = self._add(device_id) if row is None else row
         np.maximum.at(self.last_receive_ms, rows, seen.receive_ms)
-        before = self._start_ms[rows]
-        np.maximum.at(self._start_ms, rows, seen.start_ms)
-        is_newest = seen.start_ms == self._start_ms[rows]
+        before = self.start_ms[rows]
+        np.maximum.at(self.start_ms, rows, seen.start_ms)
+        is_newest = seen.start_ms == self.start_ms[rows]
         is_newer = seen.start_ms > before
         newer = np.flatnonzero(is_newest & is_newer)
         self._place[rows[newer]] = newer
@@ -97,7 +98,7 @@ class LivePicture:
             return None
         power_kw = float(self.power_kw[row])
         return LiveDevice(
-            int(self._start_ms[row]),
+            int(self.start_ms[row]),
             int(self._revision[row]),
             int(self._receive_ms[row]),
             int(self.last_receive_ms[row]),
@@ -107,15 +108,15 @@ class LivePicture:
 
     def _add(self, device_id: str) -> int:
         row = self._rows[device_id] = len(self._rows)
-        if row == self._start_ms.size:
+        if row == self.start_ms.size:
             self._grow()
         return row
 
     def _grow(self) -> None:
-        room = self._start_ms.size
-        self._start_ms, self.last_receive_ms = (
+        room = self.start_ms.size
+        self.start_ms, self.last_receive_ms = (
             np.concatenate((column, np.full(room, _BEFORE_ALL, np.int64)))
-            for column in (self._start_ms, self.last_receive_ms)
+            for column in (self.start_ms, self.last_receive_ms)
         )
         self._revision, self._receive_ms, self.state, self._place = (
             np.concatenate((column, np.zeros(room, np.int64)))
@@ -141,10 +142,10 @@ class LivePicture:
 
     def _take(self, row: int, seen: _Reading) -> None:
         """Makes this the newest reading of a device, if it is."""
-        known_start_ms = self._start_ms[row]
+        known_start_ms = self.start_ms[row]
         if seen.start_ms < known_start_ms or (seen.start_ms == known_start_ms and not self._supersedes(row, seen)):
             return
-        self._start_ms[row] = seen.start_ms
+        self.start_ms[row] = seen.start_ms
         self._revision[row] = seen.revision
         self._receive_ms[row] = seen.receive_ms
         self.state[row] = seen.state

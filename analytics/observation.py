@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from common.reading_columns import Numbers
+from common.reading_columns import Numbers, Truths
 from common.reading_location import Integers
 
 METER = "meter"
@@ -17,6 +17,9 @@ UNKNOWN_KIND = "unknown"
 REPORTING_STATE = "REPORTING"
 UNKNOWN_STATE = "UNKNOWN"
 
+KW_PER_MILLIWATT_HOUR_A_MS = 3.6
+"""So many kilowatts are a milliwatt-hour in a millisecond."""
+
 KINDS = (METER, VEHICLE, STORAGE, UNKNOWN_KIND)
 
 
@@ -24,7 +27,9 @@ class Observation(NamedTuple):
     """One reading; instants are milliseconds since 1970 in UTC. A tuple, for one is made of every reading.
 
     `kind` is `meter`, `vehicle`, `storage`, or `unknown` for a measurement that this release does not know. `power_kw`,
-    `voltage_v` and `temperature_celsius`, which is that of a battery, are None when not measured.
+    `voltage_v` and `temperature_celsius`, which is that of a battery, are None when not measured; a power that was not
+    sent is the mean that the energy over the interval comes to, in the sign of the kind, where these were sent: it
+    `is_power_derived` then.
     `taken_milliwatt_hours` is the energy that flowed in (import, delivered, charge) and `given_milliwatt_hours` the
     energy that flowed out (export, discharge); a value not measured adds nothing, so both are 0 then.
     """
@@ -41,6 +46,7 @@ class Observation(NamedTuple):
     given_milliwatt_hours: int
     voltage_v: float | None = None
     temperature_celsius: float | None = None
+    is_power_derived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class ObservedColumns:
     given_milliwatt_hours: Integers
     voltage_v: Numbers
     temperature_celsius: Numbers
+    is_power_derived: Truths
 
 
 class OpenedBatch(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 from analytics.device_states import CHARGING_STATES, OPERATING_STATES, STATE_NUMBERS
 from analytics.observation import (
     KINDS,
+    KW_PER_MILLIWATT_HOUR_A_MS,
     METER,
     REPORTING_STATE,
     STORAGE,
@@ -61,6 +62,7 @@ def observed(columns: ReadingColumns, receive_ms: Integers) -> ObservedColumns:
     """What analytics keeps of plain readings that the gateway received at these times."""
     kind = columns.kind
     count = columns.rows.size
+    taken, given = _energy(columns, _TAKEN[kind]), _energy(columns, _GIVEN.get(kind, ""))
     return ObservedColumns(
         device_ids=list(map(bytes.decode, columns.device_ids)),
         kind=np.full(count, KINDS.index(kind), np.int64),
@@ -69,11 +71,12 @@ def observed(columns: ReadingColumns, receive_ms: Integers) -> ObservedColumns:
         revision=columns.revision,
         receive_ms=receive_ms,
         state=_state(columns),
-        power_kw=_measured(columns, "power_kw"),
-        taken_milliwatt_hours=_energy(columns, _TAKEN[kind]),
-        given_milliwatt_hours=_energy(columns, _GIVEN.get(kind, "")),
+        power_kw=_power(columns, taken, given),
+        taken_milliwatt_hours=taken,
+        given_milliwatt_hours=given,
         voltage_v=_measured(columns, "voltage_v"),
         temperature_celsius=_measured(columns, _TEMPERATURE.get(kind, "")),
+        is_power_derived=np.full(count, "power_kw" not in columns.values),
     )
 
 
@@ -94,6 +97,7 @@ def joined(groups: Sequence[ObservedColumns]) -> ObservedColumns:
         np.concatenate([group.given_milliwatt_hours for group in groups]),
         np.concatenate([group.voltage_v for group in groups]),
         np.concatenate([group.temperature_celsius for group in groups]),
+        np.concatenate([group.is_power_derived for group in groups]),
     )
 
 
@@ -120,12 +124,24 @@ def columns_of(observations: Sequence[Observation]) -> ObservedColumns:
         integers("given_milliwatt_hours"),
         numbers("voltage_v"),
         numbers("temperature_celsius"),
+        np.array([seen.is_power_derived for seen in observations], np.bool_),
     )
 
 
 def _measured(columns: ReadingColumns, name: str) -> Numbers:
     sent = columns.values.get(name)
     return np.full(columns.rows.size, np.nan) if sent is None else sent.astype(np.float64, copy=False)
+
+
+def _power(columns: ReadingColumns, taken: Integers, given: Integers) -> Numbers:
+    is_derived = not columns.values.keys().isdisjoint({_TAKEN[columns.kind], _GIVEN.get(columns.kind, "")})
+    if "power_kw" in columns.values or columns.interval_ms is None or not is_derived:
+        return _measured(columns, "power_kw")
+    net = given - taken if columns.kind == STORAGE else taken - given
+    interval_ms = columns.interval_ms.astype(np.float64)
+    interval_ms[columns.interval_ms <= 0] = np.nan
+    power_kw: Numbers = net * KW_PER_MILLIWATT_HOUR_A_MS / interval_ms
+    return power_kw
 
 
 def _energy(columns: ReadingColumns, name: str) -> Integers:

@@ -20,6 +20,9 @@ WEIGHT = 0.2
 WARM_UP_READINGS = 10
 # A lasting change: so many readings in a row.
 LASTING_READINGS = 30
+# No power at all is one only after a day of minutes: an outage of hours is no less one for lasting.
+LASTING_OUTAGE_READINGS = 1440
+_OUTAGE_SIGN = -2
 # What a percentage of next to nothing is measured by.
 SMALLEST_BASELINE_KW = 0.1
 
@@ -28,7 +31,8 @@ SMALLEST_BASELINE_KW = 0.1
 class Baselines(LearntColumns):
     """The state, a row a device: what it usually is, the run of unusual readings, and that of equal ones.
 
-    `run_sign` is 1 in a run above the usual, -1 below; `equal_count` counts readings of the value `newest_kw` in a row.
+    `run_sign` is 1 in a run above the usual, -1 below, -2 in an outage; `equal_count` counts readings of the value
+    `newest_kw` in a row.
     """
 
     mean_kw: Numbers
@@ -77,7 +81,9 @@ def judge(state: Baselines, power_kw: Numbers, limits: Limits) -> Unusual:
     rest = is_warm & ~is_outage
     is_spike = rest & (change_percent > limits.spike_percent) & (distance_kw > limits.spike_deviations * deviation_kw)
     is_drop = rest & (change_percent < -limits.drop_percent) & (-distance_kw > limits.drop_deviations * deviation_kw)
-    is_lasting = _follow_runs(state, power_kw, is_spike.astype(np.int64) - is_drop.astype(np.int64))
+    sign = np.where(is_outage, _OUTAGE_SIGN, is_spike.astype(np.int64) - is_drop.astype(np.int64))
+    is_lasting = _follow_runs(state, power_kw, sign)
+    is_outage &= ~is_lasting
     is_spike &= ~is_lasting
     is_drop &= ~is_lasting
     _learn(state, power_kw, ~(is_outage | is_spike | is_drop | is_lasting))
@@ -103,7 +109,7 @@ def _follow_runs(state: Baselines, power_kw: Numbers, sign: Integers) -> Truths:
     before = np.where(goes_on, state.run_variance, 0.0)
     state.run_variance = before + (spread - before) / np.maximum(state.run_count, 1)
     state.run_sign = sign
-    is_lasting: Truths = state.run_count >= LASTING_READINGS
+    is_lasting: Truths = state.run_count >= np.where(sign == _OUTAGE_SIGN, LASTING_OUTAGE_READINGS, LASTING_READINGS)
     state.mean_kw = np.where(is_lasting, state.run_mean_kw, state.mean_kw)
     state.variance = np.where(is_lasting, state.run_variance, state.variance)
     state.run_count = np.where(is_lasting, 0, state.run_count)

@@ -13,7 +13,7 @@ from analytics.condition_table import Look
 from analytics.device_states import STATE_NUMBERS
 from analytics.observation import KINDS, METER, STORAGE
 from analytics.power_baseline import Baselines, Limits, count_equal, judge
-from analytics.voltage_week import WEEK_SLOTS, Band, VoltageWeeks, follow
+from analytics.voltage_week import Band, VoltageWeeks, follow
 from common.reading_columns import Numbers, Truths
 from common.reading_location import Integers
 
@@ -35,6 +35,7 @@ class Readings(NamedTuple):
     kind: Integers
     state: Integers
     power_kw: Numbers
+    is_power_derived: Truths
     voltage_v: Numbers
     temperature_celsius: Numbers
     connection_kw: Numbers
@@ -95,7 +96,8 @@ def _power(readings: Readings, state: Baselines) -> Iterator[Finding]:
         threshold(drop, "deviations"),
     )
     unusual = judge(some, power_kw[places], limits)
-    equal_count = count_equal(some, power_kw[places])
+    # Energies are told in steps, so that equal ones in a row say nothing.
+    equal_count = count_equal(some, np.where(readings.is_power_derived[places], np.nan, power_kw[places]))
     state.put(places, some)
     change = unusual.change_percent
     grave_spike = np.where(change > threshold(spike, "high_percent"), _HIGH, _MEDIUM)
@@ -155,19 +157,22 @@ def _voltage_week(readings: Readings, start_ms: Integers, weeks: VoltageWeeks) -
     alert_type, size = AlertType.VOLTAGE_WEEK_OUT_OF_BAND, readings.kind.size
     places = np.flatnonzero((readings.kind == _METER) & ~np.isnan(readings.voltage_v))
     values = readings.values if len(readings.values) == 1 else readings.values[places]
-    low_v, high_v, lowest_v, limit_percent = (
-        values[:, PLACES[alert_type, name]] for name in ("low_v", "high_v", "lowest_v", "outside_percent")
+    low_v, high_v, lowest_v, limit_percent, minimum_means = (
+        values[:, PLACES[alert_type, name]]
+        for name in ("low_v", "high_v", "lowest_v", "outside_percent", "minimum_means")
     )
     some = weeks.take(places)
     week = follow(some, start_ms[places], readings.voltage_v[places], Band(low_v, high_v, lowest_v))
     weeks.put(places, some)
-    percent = 100 * week.outside_count / WEEK_SLOTS
-    beyond_percent = 100 * week.beyond_count / WEEK_SLOTS
-    is_often = percent > limit_percent
+    # What was not measured was neither good nor bad; of few means a share says little.
+    means = week.measured_count + week.coming_count
+    percent, beyond_percent = 100 * week.outside_count / means, 100 * week.beyond_count / means
+    is_enough = week.measured_count >= minimum_means
+    is_often = is_enough & (percent > limit_percent)
     is_bad = is_often | (beyond_percent > 0)
     look = Look(
         _spread(places, size, np.where(week.is_over & is_bad, _MEDIUM, 0)),
-        _spread(places, size, week.is_over & ~is_bad),
+        _spread(places, size, week.is_over & is_enough & ~is_bad),
     )
     # What lies beyond all limits is held against none of the week.
     measured, limit = np.where(is_often, percent, beyond_percent), np.where(is_often, limit_percent, 0.0)

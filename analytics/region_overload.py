@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from pymongo.errors import PyMongoError
 
@@ -13,10 +14,12 @@ from analytics.alert_desk import AlertDesk
 from analytics.alert_rule import AlertRules
 from analytics.clock_causes import ClockCauses
 from analytics.region_load_feed import RegionLoadFeed
-from analytics.region_window import WINDOW_MS, RegionWindow
-from analytics.region_window_store import RegionWindowStore
+from analytics.region_window import WINDOW_MS, RegionWindow, window_start_ms
 from common.errors import ShuttingDown
 from common.logs import get_logger
+
+# The next window is closed a quarter of an hour later, and the time for the late; what is older says nothing about now.
+_TIMELY_MS = 2 * WINDOW_MS
 
 _log = get_logger(__name__)
 
@@ -39,23 +42,36 @@ def is_overloaded(
     return True if all(over) else None
 
 
+class ClosedWindows(Protocol):
+    """Where closed windows rest."""
+
+    async def between(self, region: str, start_ms: int, end_ms: int, limit: int) -> list[RegionWindow]:
+        """The closed windows of a region that start in [start_ms, end_ms), by start, at most so many."""
+
+
 class OverloadWatch:
-    """Looks at each window that is closed, in whatever version, as a background task."""
+    """Looks at a region when a window of it is closed, in whatever version, as a background task.
+
+    Always at its newest windows: that one of this morning is corrected, or closed at last, says nothing about now. Nor
+    do windows in which no meter was heard, or without a capacity.
+    """
 
     def __init__(
         self,
         feed: RegionLoadFeed,
-        windows: RegionWindowStore,
+        windows: ClosedWindows,
         desk: AlertDesk,
         *,
         rules: Callable[[], AlertRules],
-        open_alerts: Callable[[], Mapping[str, Alert] | None],
+        known_alerts: Callable[[], Mapping[str, Alert] | None],
+        now_ms: Callable[[], int],
     ) -> None:
         self._feed = feed
         self._windows = windows
         self._causes = ClockCauses(desk)
         self._rules = rules
-        self._open_alerts = open_alerts
+        self._known_alerts = known_alerts
+        self._now_ms = now_ms
 
     async def run(self) -> None:
         """Looks until cancelled; a window that cannot be looked at now is, with those before it, at the next one."""
@@ -63,13 +79,13 @@ class OverloadWatch:
             async for news in self._feed.watch(()):
                 for region in dict.fromkeys(window.region for window in news.windows):
                     try:
-                        await self.look_at(region, max(one.start_ms for one in news.windows if one.region == region))
+                        await self.look_at(region)
                     except PyMongoError as away:
                         _log.warning("overload_not_looked_at", region=region, cause=type(away).__name__)
         await asyncio.Event().wait()
 
-    async def look_at(self, region: str, start_ms: int) -> None:
-        """Looks at the windows of a region up to the one of this start.
+    async def look_at(self, region: str) -> None:
+        """Looks at the newest windows of a region, unless these are of long ago.
 
         Raises:
             pymongo.errors.PyMongoError: the store is away.
@@ -79,20 +95,25 @@ class OverloadWatch:
         if not profile.raises(cause.type):
             self._causes.forget(cause)
             return
+        now_ms = self._now_ms()
         count = int(profile.value(cause.type, "consecutive_windows"))
         raise_percent = profile.value(cause.type, "raise_percent")
-        windows = await self._windows.between(
-            region, start_ms - (count - 1) * WINDOW_MS, start_ms + WINDOW_MS, limit=count
-        )
+        first_ms = window_start_ms(now_ms - _TIMELY_MS) - count * WINDOW_MS
+        found = await self._windows.between(region, first_ms, now_ms, limit=(now_ms - first_ms) // WINDOW_MS + 1)
+        last = max((place for place, one in enumerate(found) if one.load_percent is not None), default=-1)
+        windows = found[: last + 1][-count:]
+        if not windows or now_ms - windows[-1].end_ms > _TIMELY_MS:
+            return
         says = is_overloaded(
             windows,
             raise_percent=raise_percent,
-            clear_percent=profile.value(cause.type, "clear_percent"),
+            # What rules of several scopes come to may contradict itself.
+            clear_percent=min(profile.value(cause.type, "clear_percent"), raise_percent),
             consecutive_windows=count,
         )
-        if says is None or not windows:
+        if says is None:
             return
-        known = self._open_alerts() or {}
+        known = self._known_alerts() or {}
         newest = windows[-1]
         if says:
             sighting = Sighting(cause, Severity.HIGH, newest.start_ms, newest.load_percent, raise_percent)

@@ -15,7 +15,7 @@ import numpy as np
 
 from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_desk import AlertDesk
-from analytics.alert_rule import DEFAULT_PROFILE, AlertRules, Profile
+from analytics.alert_rule import AlertRules, Profile
 from analytics.clock_causes import ClockCauses
 from analytics.live_picture import NEVER_SEEN, LivePicture
 from analytics.silent_devices import Heard, RegionSilence, region_silence
@@ -27,8 +27,6 @@ _EVERY_SECONDS = 1.0
 _NEVER_MS = 0
 _TYPES = {AlertType.DEVICE_SILENT, AlertType.REGION_SILENT}
 _INTERVAL = attrgetter("expected_interval_ms")
-_DEFAULT_INTERVALS = int(DEFAULT_PROFILE.value(AlertType.DEVICE_SILENT, "expected_intervals"))
-_DEFAULT_LEAST_MS = int(1000 * DEFAULT_PROFILE.value(AlertType.DEVICE_SILENT, "minimum_seconds"))
 
 
 class Fleet(Protocol):
@@ -36,6 +34,9 @@ class Fleet(Protocol):
 
     def all_regions(self) -> list[str]:
         """The regions that have a device."""
+
+    def get(self, device_id: str) -> CachedDevice | None:
+        """A device; None if it is not registered."""
 
     def by_region(self, region: str) -> tuple[CachedDevice, ...]:
         """The devices of a region."""
@@ -52,7 +53,7 @@ class Stream(Protocol):
 
 
 class SilenceSweep:
-    """Looks every second, as a background task; `open_alerts` gives None while they are not known."""
+    """Looks every second, as a background task; `known_alerts` gives None while they are not known."""
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class SilenceSweep:
         desk: AlertDesk,
         *,
         rules: Callable[[], AlertRules],
-        open_alerts: Callable[[], Mapping[str, Alert] | None],
+        known_alerts: Callable[[], Mapping[str, Alert] | None],
         now_ms: Callable[[], int],
     ) -> None:
         self._fleet = fleet
@@ -70,7 +71,7 @@ class SilenceSweep:
         self._stream = stream
         self._causes = ClockCauses(desk)
         self._rules = rules
-        self._open_alerts = open_alerts
+        self._known_alerts = known_alerts
         self._now_ms = now_ms
         self._troubled: set[str] = set()
         self._sees_since_ms: int | None = None
@@ -90,12 +91,12 @@ class SilenceSweep:
 
     async def sweep(self) -> None:
         """Looks once, region by region; other work comes in between."""
-        known = self._open_alerts()
+        known = self._known_alerts()
         if known is None:
             return
         if self._sees_since_ms is None:
             self._sees_since_ms = self._now_ms()
-        troubled = {alert.cause.region for alert in known.values() if alert.cause.type in _TYPES}
+        troubled = {self._region_of(alert.cause) for alert in known.values() if alert.cause.type in _TYPES}
         # A cause whose alert somebody has called over is looked at until it is gone.
         troubled |= self._troubled
         for region in self._fleet.all_regions():
@@ -107,11 +108,12 @@ class SilenceSweep:
             await asyncio.sleep(0)
 
     def _may_be_silent(self, devices: Sequence[CachedDevice], last_ms: Integers) -> bool:
-        """Nearly always there is none, which one look at columns tells."""
-        if not self._rules().is_empty:
-            return True
+        """Nearly always there is none, by the least that any rule allows, which one look at columns tells."""
+        rules = self._rules()
+        intervals = rules.least(AlertType.DEVICE_SILENT, "expected_intervals")
+        least_ms = int(1000 * rules.least(AlertType.DEVICE_SILENT, "minimum_seconds"))
         interval_ms = np.fromiter(map(_INTERVAL, devices), np.int64, len(devices))
-        limit_ms = np.maximum(_DEFAULT_INTERVALS * interval_ms, _DEFAULT_LEAST_MS)
+        limit_ms = np.maximum((intervals * interval_ms).astype(np.int64), least_ms)
         return bool(((last_ms != _NEVER_MS) & (self._now_ms() - last_ms >= limit_ms)).any())
 
     def _look_at(
@@ -124,12 +126,14 @@ class SilenceSweep:
             if last != _NEVER_MS
         ]
         profile = rules.profile_of_region(region)
+        region_alert = known.get(Cause(AlertType.REGION_SILENT, region).key)
         found = region_silence(
             heard,
             now_ms,
             since_ms=self._sees_since_ms or 0,
             silent_percent=profile.value(AlertType.REGION_SILENT, "silent_percent"),
             minimum_devices=profile.value(AlertType.REGION_SILENT, "minimum_devices"),
+            region_silent_from_ms=None if region_alert is None else region_alert.start_ms,
         )
         self._tell_region(region, found, profile, now_ms, known)
         by_id = {device.device_id: device for device in devices}
@@ -171,6 +175,11 @@ class SilenceSweep:
             self._causes.forget(cause)
         else:
             self._causes.gone(cause, known)
+
+    def _region_of(self, cause: Cause) -> str:
+        """Where it is looked for: a device may have moved since its alert was raised."""
+        device = self._fleet.get(cause.device_id) if cause.device_id else None
+        return cause.region if device is None else device.region
 
     def _heard(self, device: CachedDevice, last_ms: int, rules: AlertRules, known: Mapping[str, Alert]) -> Heard:
         alert_type = AlertType.DEVICE_SILENT

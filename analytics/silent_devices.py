@@ -35,20 +35,29 @@ class RegionSilence(NamedTuple):
 
 
 def region_silence(
-    devices: Sequence[Heard], now_ms: int, *, since_ms: int, silent_percent: float, minimum_devices: float
+    devices: Sequence[Heard],
+    now_ms: int,
+    *,
+    since_ms: int,
+    silent_percent: float,
+    minimum_devices: float,
+    region_silent_from_ms: int | None = None,
 ) -> RegionSilence:
     """What the devices of a region say together.
 
     Nobody counts as silent for longer than since `since_ms`: before, nobody could have been heard. The region is silent
     if of the devices that can be told apart, those that are silent and those that were heard since the last of these
     was, at least so many per cent and so many are silent. `silent` has those that count alone, none while the region is
-    silent.
+    silent. `region_silent_from_ms` is when the region was found silent, if it was and has not been heard since: who
+    fell silent with it belongs to it, however long that lasts.
     """
+    # Long ago is so before the silence of the region, not before now.
+    recent_ms = now_ms if region_silent_from_ms is None else min(now_ms, region_silent_from_ms)
     fresh = [
         one
         for one in devices
         if one.silent_after_ms <= now_ms - max(one.last_ms, since_ms)
-        and now_ms - one.last_ms < max(LONG_AGO_MS, 2 * one.alone_after_ms)
+        and recent_ms - one.last_ms < max(LONG_AGO_MS, 2 * one.alone_after_ms)
         and not one.is_known_silent
     ]
     last_ms = max((one.last_ms for one in fresh), default=now_ms)

@@ -10,14 +10,14 @@ _ALERT = "energy.analytics.v1.Alert"
 
 
 class AlertNotFound(MeshError):
-    """Expected: there is no such alert, or no such silence."""
+    """Expected: there is no such alert, rule or silence."""
 
     code = grpc.StatusCode.NOT_FOUND
     reason = "ALERT_NOT_FOUND"
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"there is no alert or silence {name!r}", metadata={"name": name}, resource=Resource(_ALERT, name)
+            f"there is no alert, rule or silence {name!r}", metadata={"name": name}, resource=Resource(_ALERT, name)
         )
 
 
@@ -32,4 +32,16 @@ class AlertStateConflict(MeshError):
             f"the alert {alert_id!r} does not accept this: it is {state}",
             metadata={"alert_id": alert_id, "state": state},
             resource=Resource(_ALERT, alert_id),
+        )
+
+
+class AlertRulesFull(MeshError):
+    """Expected: there are as many rules, or silences, as can be in force."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "ALERT_RULES_FULL"
+
+    def __init__(self, maximum: int) -> None:
+        super().__init__(
+            f"there are {maximum} already, and no more can be in force", metadata={"maximum": str(maximum)}
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 
-from common.alert_errors import AlertNotFound, AlertStateConflict
+from common.alert_errors import AlertNotFound, AlertRulesFull, AlertStateConflict
 from common.invoice_errors import (
     AmountExceedsInvoice,
     InvoiceEntryExists,
@@ -41,6 +41,7 @@ from common.tariff_errors import (
 
 __all__ = [
     "AlertNotFound",
+    "AlertRulesFull",
     "AlertStateConflict",
     "AmountExceedsInvoice",
     "CurrencyMixed",

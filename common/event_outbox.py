@@ -56,14 +56,15 @@ def telling_connection(lifecycle: Lifecycle, amqp_url: str, service: str) -> Bro
 class EventOutbox:
     """Tells the events of one collection, oldest `_id` first; `run()` must run as a background task.
 
-    `event_of` makes the event of a document. Any number of replicas may tell the events of one collection.
+    `event_of` makes the event of a document, None for one that is left to a newer release. Any number of replicas may
+    tell the events of one collection.
     """
 
     def __init__(
         self,
         database: Database,
         collection: str,
-        event_of: Callable[[Mapping[str, Any]], Event],
+        event_of: Callable[[Mapping[str, Any]], Event | None],
         connection: BrokerConnection,
         registry: CollectorRegistry,
     ) -> None:
@@ -101,15 +102,19 @@ class EventOutbox:
         cursor = self._collection.find({PENDING: 1}).limit(_ROUND_MAXIMUM)
         documents = [document async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
         documents.sort(key=lambda document: str(document["_id"]))
+        told = 0
         for document in documents:
             event = self._event_of(document)
+            if event is None:
+                continue
             await self._publish(event)
             # A document that has changed meanwhile has news of its own to tell.
             await self._collection.update_one(
                 {"_id": document["_id"], "version": document.get("version")}, {"$unset": {PENDING: ""}}
             )
             self._told.inc()
-        return len(documents)
+            told += 1
+        return told
 
     async def _publish(self, event: Event) -> None:
         try:

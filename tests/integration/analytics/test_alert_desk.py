@@ -75,17 +75,53 @@ async def test_a_cause_that_is_gone_for_long_enough_ends_its_alert_and_the_next_
 
 
 async def test_a_cause_that_goes_on_after_somebody_has_called_it_over_is_not_raised_again(rooms: list[Room]) -> None:
-    """Until it was gone and comes back."""
+    """Until it was gone and comes back; that it is new to a process that was just started makes it no news."""
     room = rooms[0]
     await room.see()
     (alert,) = await alerts(room)
     await room.alerts.store.replace(alert, resolved(alert, "jo", "as it should be", START_MS))
     room.pass_time(1)
     await room.see(is_new=False)
+    await rooms[1].see()
     assert len(await alerts(room)) == 1
 
-    await room.see()
+    await room.lose()
+    await rooms[1].see()
     assert len(await alerts(room)) == 2
+
+
+async def test_a_cause_that_flaps_after_somebody_has_called_it_over_is_not_raised_again(rooms: list[Room]) -> None:
+    """It is gone when it has been gone for the time it has to be, as everywhere."""
+    room = rooms[0]
+    await room.see()
+    (alert,) = await alerts(room)
+    await room.alerts.parts().book.resolve(alert.alert_id, WORD)
+    for _ in range(5):
+        room.alerts.desk.gone(HOT)
+        room.pass_time(59_999)
+        await room.alerts.desk.resolve_gone()
+        await room.see()
+
+    assert len(await alerts(room)) == 1
+
+
+async def test_every_replica_knows_what_was_called_over_until_its_cause_is_gone(rooms: list[Room]) -> None:
+    """One that was started later, too; watchers are not told twice of it."""
+    first, second, third = rooms
+    await first.see()
+    (alert,) = await alerts(first)
+    await second.alerts.feed.look()
+    await first.alerts.parts().book.resolve(alert.alert_id, WORD)
+    for room in (first, second, third):
+        await room.alerts.feed.look()
+        assert (list(room.alerts.feed.open), list(room.alerts.feed.known)) == ([], [HOT.key])
+    told = [room.alerts.feed._count for room in rooms]
+
+    await first.lose()
+    for room in rooms:
+        await room.alerts.feed.look()
+        assert list(room.alerts.feed.known) == []
+    assert [room.alerts.feed._count for room in rooms] == told
 
 
 async def test_a_graver_sighting_escalates_the_alert_of_another_replica(rooms: list[Room]) -> None:
@@ -137,9 +173,9 @@ async def test_an_ending_that_meets_another_change_is_tried_again(
     await room.see()
     find_open = room.alerts.store.find_open
 
-    async def and_then_somebody(keys: Collection[str]) -> dict[str, Alert]:
+    async def and_then_somebody(keys: Collection[str]) -> dict[str, Alert | None]:
         found = await find_open(keys)
-        for alert in found.values():
+        for alert in filter(None, found.values()):
             await rooms[1].alerts.parts().book.acknowledge(alert.alert_id, WORD)
         return found
 
@@ -162,7 +198,7 @@ async def test_an_alert_within_a_silence_says_so(rooms: list[Room]) -> None:
     """It is raised all the same."""
     room = rooms[0]
     silence = AlertSilence("s-1", START_MS - 1, START_MS + 1000, "jo", "service", region="North")
-    await room.alerts.rule_store.put_silence(silence)
+    await room.alerts.rule_store.put_silence(silence, START_MS)
     await room.alerts.rules.read()
     await room.see()
     await room.see(Cause(AlertType.OVER_TEMPERATURE, "South", "pack-2"))
@@ -193,6 +229,7 @@ async def test_every_transition_has_an_event_and_a_count_has_none(rooms: list[Ro
     document = await database["alerts"].find_one({})
     assert document
     event = changed_event(document)
+    assert event
     told = alert_pb2.AlertChanged.FromString(event.body).alert
     assert (event.type_name, event.message_id) == ("energy.analytics.v1.AlertChanged", f"{told.alert_id}@1")
     assert told.summary == "the battery of device pack-1 has 46 °C (limit 45 °C)"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest_asyncio
 
 from analytics.alert import AlertState, AlertType, Cause
+from analytics.alert_book import Word
 from analytics.alert_endings import AlertEndings
 from analytics.alert_rule import AlertRule, AlertRules
 from analytics.detector import Detector
@@ -69,7 +70,7 @@ def process_of(room: Room) -> Process:
     rules = [AlertRules()]
     detector = Detector(registry.get, room.alerts.desk)
     endings = AlertEndings(
-        room.alerts.desk, detector, registry, rules=lambda: rules[0], open_alerts=lambda: room.alerts.feed.open
+        room.alerts.desk, detector, registry, rules=lambda: rules[0], known_alerts=lambda: room.alerts.feed.known
     )
     return Process(room, registry, detector, endings, rules)
 
@@ -92,6 +93,25 @@ async def test_a_process_that_is_started_ends_what_another_has_raised(process: P
     await after.turn()
 
     assert await after.states() == [(AlertState.RESOLVED, 1)]
+
+
+async def test_a_process_that_is_started_leaves_over_what_somebody_has_called_over(process: Process) -> None:
+    """Until its cause was gone and comes back."""
+    await process.measure(46.0)
+    await process.room.alerts.feed.look()
+    (alert,) = process.room.alerts.feed.open.values()
+    await process.room.alerts.parts().book.resolve(alert.alert_id, Word("jo", "it may be hot"))
+    after = process_of(process.room)
+    after.at_ms = process.at_ms
+    await after.turn()
+    await after.measure(46.0)
+    await after.turn()
+    assert await after.states() == [(AlertState.RESOLVED, 1)]
+
+    await after.measure(20.0)
+    await after.turn()
+    await after.measure(46.0)
+    assert await after.states() == [(AlertState.RESOLVED, 1), (AlertState.RAISED, 1)]
 
 
 async def test_a_cause_that_comes_back_at_once_after_its_alert_was_raised_is_seen(process: Process) -> None:

@@ -169,7 +169,7 @@ async def test_what_cannot_happen_to_an_alert_is_refused(room: Room) -> None:
     acknowledge = pb.AcknowledgeAlertRequest(alert_id=first, actor="jo")
     assert await room.refused(room.stub.AcknowledgeAlert(acknowledge)) == ("ALERT_STATE", [])
 
-    room.pass_time(1)
+    await room.lose()
     await room.see()
 
     assert await room.refused(room.stub.ReopenAlert(pb.ReopenAlertRequest(alert_id=first, **WORD))) == (
@@ -255,6 +255,22 @@ async def test_many_are_ended_at_once_each_by_itself(room: Room) -> None:
             ["rule.group_id", "rule.device_id"],
         ),
         (
+            "UpsertAlertRule",
+            pb.UpsertAlertRuleRequest(
+                rule=alert_rule_pb2.AlertRule(
+                    rule_id="r",
+                    type=alert_pb2.ALERT_TYPE_OVER_TEMPERATURE,
+                    thresholds=[
+                        alert_rule_pb2.AlertThreshold(name="critical_celsius", value=50),
+                        alert_rule_pb2.AlertThreshold(name="medium_celsius", value=51),
+                    ],
+                    actor="jo",
+                )
+            ),
+            ["rule.thresholds[0].value"],
+        ),
+        ("DeleteAlertRule", pb.DeleteAlertRuleRequest(), ["rule_id"]),
+        (
             "CreateAlertSilence",
             pb.CreateAlertSilenceRequest(silence=alert_rule_pb2.AlertSilence(end_time=from_ms(1))),
             ["silence.silence_id", "silence.end_time", "silence.actor", "silence.reason"],
@@ -304,13 +320,14 @@ async def test_silences_are_made_listed_and_ended(room: Room) -> None:
     asked = alert_rule_pb2.AlertSilence(
         silence_id="swap",
         region="North",
+        group_id="lfp",
         end_time=from_ms(START_MS + 3_600_000),
         actor="jo",
         reason="transformer swap",
     )
     for _ in range(2):
         silence = (await room.stub.CreateAlertSilence(pb.CreateAlertSilenceRequest(silence=asked))).silence
-    assert (silence.start_time, silence.reason) == (from_ms(START_MS), "transformer swap")
+    assert (silence.start_time, silence.reason, silence.group_id) == (from_ms(START_MS), "transformer swap", "lfp")
     assert list((await room.stub.ListAlertSilences(pb.ListAlertSilencesRequest())).silences) == [silence]
 
     room.pass_time(1000)

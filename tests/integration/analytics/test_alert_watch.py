@@ -40,8 +40,9 @@ async def test_a_watch_begins_with_the_open_alerts_and_then_tells_what_changes(r
     watch = room.stub.WatchAlerts(pb.WatchAlertsRequest(filter=pb.AlertFilter(region="North")))
     assert await next_of(watch) == [("pack-1", 1)]
 
-    alert_id = (await room.alerts.store.find_open([HOT.key]))[HOT.key].alert_id
-    await room.stub.AcknowledgeAlert(pb.AcknowledgeAlertRequest(alert_id=alert_id, actor="jo"))
+    alert = (await room.alerts.store.find_open([HOT.key]))[HOT.key]
+    assert alert
+    await room.stub.AcknowledgeAlert(pb.AcknowledgeAlertRequest(alert_id=alert.alert_id, actor="jo"))
 
     assert await next_of(watch) == [("pack-1", 2)]
     watch.cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest_asyncio
 
@@ -30,6 +30,10 @@ class Fleet:
     def all_regions(self) -> list[str]:
         """Their regions."""
         return sorted({device.region for device in self.devices})
+
+    def get(self, device_id: str) -> CachedDevice | None:
+        """One of them."""
+        return next((device for device in self.devices if device.device_id == device_id), None)
 
     def by_region(self, region: str) -> tuple[CachedDevice, ...]:
         """Those of a region."""
@@ -102,18 +106,22 @@ async def open_watch(database: Database, *, hold_seconds: float = 60.0) -> Async
             [CachedDevice(f"m-{number}", 1, "acc", "", "North", "UTC", MINUTE_MS, (), 0) for number in range(METERS)]
         )
         picture, stream = LivePicture(), Stream()
-        sweep = SilenceSweep(
-            fleet,
-            picture,
-            stream,
-            room.alerts.desk,
-            rules=room.alerts.rules.rules,
-            open_alerts=lambda: room.alerts.feed.open,
-            now_ms=lambda: room.clock[0],
-        )
-        opened = Watch(room, fleet, picture, stream, sweep)
+        opened = Watch(room, fleet, picture, stream, sweep_of(room, fleet, picture, stream))
         opened.hear(range(METERS))
         yield opened
+
+
+def sweep_of(room: Room, fleet: Fleet, picture: LivePicture, stream: Stream) -> SilenceSweep:
+    """A sweep that has not looked at anything."""
+    return SilenceSweep(
+        fleet,
+        picture,
+        stream,
+        room.alerts.desk,
+        rules=room.alerts.rules.rules,
+        known_alerts=lambda: room.alerts.feed.known,
+        now_ms=lambda: room.clock[0],
+    )
 
 
 ALL = range(METERS)
@@ -208,6 +216,42 @@ async def test_a_device_that_somebody_has_given_up_is_not_raised_again(watch: Wa
     await watch.minutes(2, heard=ALL)
     await watch.minutes(10, heard=ALL[1:])
     assert await watch.raised() == [(ONE, AlertState.RAISED), (ONE, AlertState.RESOLVED)]
+
+
+async def test_a_device_that_somebody_has_given_up_is_not_raised_again_by_a_process_that_is_started(
+    watch: Watch,
+) -> None:
+    """It finds in the store what it cannot remember."""
+    await watch.minutes(10, heard=ALL[1:])
+    (alert,) = watch.room.alerts.feed.open.values()
+    await watch.room.alerts.parts().book.resolve(alert.alert_id, ("jo", "stolen"))  # type: ignore[arg-type]
+    await watch.room.alerts.feed.look()
+    watch.sweep = sweep_of(watch.room, watch.fleet, watch.picture, watch.stream)
+    await watch.minutes(10, heard=ALL[1:])
+    assert await watch.raised() == [(ONE, AlertState.RESOLVED)]
+
+    await watch.minutes(3, heard=ALL)
+    await watch.minutes(10, heard=ALL[1:])
+    assert await watch.raised() == [(ONE, AlertState.RAISED), (ONE, AlertState.RESOLVED)]
+
+
+async def test_a_region_that_is_silent_for_more_than_a_day_is_still_one_alert(watch: Watch) -> None:
+    """And none of its devices has one of its own."""
+    await watch.minutes(10)
+    for _ in range(3):
+        watch.room.pass_time(12 * 60 * MINUTE_MS)
+        await watch.minutes(2)
+
+    assert await watch.raised() == [(REGION, AlertState.RAISED)]
+
+
+async def test_the_alert_of_a_device_that_has_moved_to_another_region_ends_when_it_is_heard(watch: Watch) -> None:
+    """Wherever it is heard."""
+    await watch.minutes(10, heard=ALL[1:])
+    watch.fleet.devices[0] = replace(watch.fleet.devices[0], region="South")
+    await watch.minutes(3, heard=ALL)
+
+    assert await watch.raised() == [(ONE, AlertState.RESOLVED)]
 
 
 async def test_after_the_mesh_itself_was_away_devices_have_time_to_be_heard(watch: Watch) -> None:

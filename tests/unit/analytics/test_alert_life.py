@@ -8,7 +8,7 @@ import pytest
 
 from analytics.alert import SYSTEM, Alert, AlertAction, AlertState, AlertType, Cause, Severity, Sighting
 from analytics.alert_document import alert_from_document, alert_to_document, open_key
-from analytics.alert_life import NotPossible, acknowledged, raised, reopened, resolved, seen_again
+from analytics.alert_life import NotPossible, acknowledged, raised, reopened, resolved, seen_again, silenced
 
 NOW_MS = 1_750_000_000_000
 CAUSE = Cause(AlertType.OVER_TEMPERATURE, "North", "pack-1")
@@ -98,6 +98,27 @@ def test_what_is_over_cannot_be_acknowledged_but_reopened() -> None:
     assert again.state == AlertState.RAISED
 
 
+def test_only_what_a_person_calls_over_may_have_its_cause_still() -> None:
+    """Until it is reopened."""
+    by_person = resolved(alert(), "jo", "as it should be", NOW_MS + 1)
+
+    assert (by_person.is_called_over, resolved(alert(), SYSTEM, "gone", NOW_MS + 1).is_called_over) == (True, False)
+    assert not reopened(by_person, "jo", "after all", NOW_MS + 2).is_called_over
+
+
+def test_a_silence_and_its_end_are_part_of_an_alerts_history() -> None:
+    """Each once, with the id of the silence; nothing becomes of it when the alert is over."""
+    first = silenced(alert(), "swap", NOW_MS + 1)
+    ended = silenced(first, "", NOW_MS + 2)
+
+    assert (silenced(first, "swap", NOW_MS + 2) is first, silenced(ended, "", NOW_MS + 3) is ended) == (True, True)
+    assert actions(ended) == [AlertAction.RAISED, AlertAction.SILENCED, AlertAction.SILENCE_ENDED]
+    assert [one.note for one in ended.transitions] == ["", "swap", "swap"]
+    assert (first.silence_id, ended.silence_id) == ("swap", "")
+    over = resolved(first, "jo", "done", NOW_MS + 2)
+    assert silenced(over, "", NOW_MS + 3) is over
+
+
 def test_its_history_never_goes_backwards_though_clocks_differ() -> None:
     """A replica whose clock is behind gives the instant of the last transition."""
     over = resolved(alert(), "jo", "x", NOW_MS - 9_000)
@@ -110,6 +131,7 @@ def test_an_alert_at_rest_is_the_same_alert() -> None:
     over = resolved(acknowledged(alert(), "jo", "", NOW_MS + 10_000), "jo", "done", NOW_MS + 60_000)
     document = alert_to_document(over)
 
+    assert over.is_called_over
     assert alert_from_document(document) == over
     assert alert_from_document(alert_to_document(alert())) == alert()
     assert (open_key(alert()), open_key(over)) == ("OVER_TEMPERATURE/device/pack-1", "over/a-1")

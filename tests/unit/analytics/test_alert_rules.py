@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from analytics.alert import AlertType, Cause
 from analytics.alert_catalogue import THRESHOLDS, threshold_of
 from analytics.alert_rule import DEFAULT_PROFILE, AlertRule, AlertRules
-from analytics.alert_silence import AlertSilence, silence_of
+from analytics.alert_silence import AlertSilence, Silenceable, silence_of
 
 HOT = AlertType.OVER_TEMPERATURE
 NOW_MS = 1_750_000_000_000
+HOT_PACK = Silenceable(Cause(HOT, "North", "d-1"), "acc", ("lfp",))
 
 
 def device(**fields: Any) -> Any:
@@ -87,13 +89,49 @@ def test_a_rule_leaves_alone_what_it_does_not_name() -> None:
 
 def test_a_rule_can_switch_a_type_off_and_a_more_particular_one_on_again() -> None:
     """For the devices that each is about."""
-    rules = AlertRules([rule("off", is_enabled=False), rule("on", device_id="d-1")])
+    rules = AlertRules([rule("off", is_enabled=False), rule("on", is_enabled=True, device_id="d-1")])
 
     assert (rules.profile_of(device()).raises(HOT), rules.profile_of(device(device_id="d-2")).raises(HOT)) == (
         True,
         False,
     )
     assert rules.profile_of(device(device_id="d-2")).raises(AlertType.STORAGE_FAULT)
+
+
+def test_a_rule_that_sets_only_a_threshold_leaves_a_type_switched_off() -> None:
+    """Whether it is raised is left to the less particular rules, as every threshold is that it does not name."""
+    rules = AlertRules([rule("off", is_enabled=False), rule("warm", 40, device_id="d-1")])
+    profile = rules.profile_of(device())
+
+    assert (profile.raises(HOT), profile.value(HOT, "medium_celsius")) == (False, 40)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_holds_for_a_device_is_what_every_rule_in_turn_comes_to(seed: int) -> None:
+    """However many there are, and of whatever scope; and no threshold is under the least of it."""
+    chance = random.Random(seed)
+    scopes = {"region": ["North", "South", ""], "account_id": ["acc", "b", ""], "group_id": ["lfp", "nmc", ""]}
+    scopes["device_id"] = ["d-1", "d-2", "", ""]
+    written = [
+        rule(
+            f"r-{number}",
+            float(chance.randint(0, 90)),
+            is_enabled=chance.choice([True, False, None]),
+            **{name: chance.choice(values) for name, values in scopes.items()},
+        )
+        for number in range(200)
+    ]
+    rules = AlertRules(written)
+    for one in (device(), device(device_id="d-2", group_ids=("nmc", "lfp")), device(region="South", account_id="b")):
+        celsius, is_raised = 45.0, True
+        for other in sorted(written, key=lambda rule: rule.rank):
+            if other.holds_for(one):
+                celsius = other.thresholds["medium_celsius"]
+                is_raised = is_raised if other.is_enabled is None else other.is_enabled
+        profile = rules.profile_of(one)
+        assert (profile.value(HOT, "medium_celsius"), profile.raises(HOT)) == (celsius, is_raised)
+        assert rules.least(HOT, "medium_celsius") <= celsius
+    assert rules.least(HOT, "high_celsius") == 50
 
 
 def test_nothing_is_raised_of_a_device_that_is_serviced_or_out_of_operation() -> None:
@@ -131,6 +169,8 @@ def test_a_threshold_that_this_release_does_not_know_is_passed_over() -> None:
         ({"region": "South"}, False),
         ({"account_id": "other"}, False),
         ({"device_id": "d-1", "region": "North"}, True),
+        ({"group_id": "lfp", "region": "North"}, True),
+        ({"group_id": "nmc"}, False),
         ({"end_ms": NOW_MS}, False),
         ({"start_ms": NOW_MS + 1}, False),
     ],
@@ -141,4 +181,14 @@ def test_a_silence_covers_what_it_names_while_it_lasts(fields: dict[str, Any], c
         **{"silence_id": "s", "start_ms": NOW_MS, "end_ms": NOW_MS + 1, "actor": "jo", "reason": "x", **fields}
     )
 
-    assert silence_of([silence], Cause(HOT, "North", "d-1"), "acc", NOW_MS) == ("s" if covers else "")
+    assert silence_of([silence], HOT_PACK, NOW_MS) == ("s" if covers else "")
+
+
+def test_of_several_silences_the_one_that_covered_before_does_while_it_lasts() -> None:
+    """And then the one that lasts longest."""
+    silences = [AlertSilence(name, NOW_MS, NOW_MS + last, "jo", "x") for name, last in (("a", 1), ("b", 3), ("c", 2))]
+
+    assert silence_of(silences, HOT_PACK, NOW_MS) == "b"
+    assert silence_of(silences, HOT_PACK, NOW_MS, before="a") == "a"
+    assert silence_of(silences, HOT_PACK, NOW_MS + 1, before="a") == "b"
+    assert silence_of(silences, HOT_PACK, NOW_MS + 3, before="b") == ""

@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from analytics.batch_reader import BatchReader, Undecodable, observe
 from analytics.observation import Observation
+from analytics.observed_columns import columns_of
 from common.instants import duration_from_ms, from_ms
 from common.part_columns import PartReader
 
@@ -49,7 +50,7 @@ def test_a_vehicle_reports_its_charging_state() -> None:
 
     seen = observe(reading(vehicle=vehicle), RECEIVE_MS)
 
-    assert (seen.kind, seen.state, seen.power_kw) == ("vehicle", "SUSPENDED_EV", None)
+    assert (seen.kind, seen.state) == ("vehicle", "SUSPENDED_EV")
     assert (seen.taken_milliwatt_hours, seen.given_milliwatt_hours) == (100_000, 0)
 
 
@@ -63,6 +64,46 @@ def test_storage_reports_charge_and_discharge() -> None:
 
     assert (seen.kind, seen.state, seen.power_kw) == ("storage", "IDLE", 0.0)
     assert (seen.taken_milliwatt_hours, seen.given_milliwatt_hours) == (2_000_000, 3_000_000)
+
+
+@pytest.mark.parametrize(
+    ("measurement", "power_kw"),
+    [
+        ({"meter": reading_pb2.MeterMeasurement(import_kwh=0.1)}, 6.0),
+        ({"meter": reading_pb2.MeterMeasurement(import_kwh=0.1, export_kwh=0.3)}, -12.0),
+        ({"meter": reading_pb2.MeterMeasurement(export_kwh=0.0)}, 0.0),
+        ({"meter": reading_pb2.MeterMeasurement(import_kwh=0.1, power_kw=5.0)}, 5.0),
+        ({"meter": reading_pb2.MeterMeasurement(import_register_kwh=7.0)}, None),
+        ({"vehicle": reading_pb2.VehicleMeasurement(energy_delivered_kwh=0.1)}, 6.0),
+        ({"vehicle": reading_pb2.VehicleMeasurement(state_of_charge_percent=50.0)}, None),
+        ({"storage": reading_pb2.StorageMeasurement(charge_kwh=0.1)}, -6.0),
+        ({"storage": reading_pb2.StorageMeasurement(discharge_kwh=0.1)}, 6.0),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("rows_minimum", [1, 1 << 30], ids=["columns", "messages"])
+def test_where_no_power_is_sent_it_is_the_mean_that_the_energy_comes_to(
+    measurement: dict[str, object], power_kw: float | None, rows_minimum: int
+) -> None:
+    """In the sign of the kind; what measured neither has none, and so has a reading without an interval."""
+    sent = reading(**measurement)
+    without = reading(**measurement)
+    without.device_id = "device-2"
+    without.ClearField("interval")
+    part = reading_batch_pb2.Part(receive_time=from_ms(RECEIVE_MS), readings=[sent, without])
+    body = reading_batch_pb2.ReadingBatch(batch_id="b", parts=[part]).SerializeToString()
+    reader = BatchReader(PartReader(rows_minimum=rows_minimum, bytes_minimum=min(rows_minimum, 1 << 20)))
+
+    received = reader.read([reader.open(body)])
+    assert (received.columns is not None) is (rows_minimum == 1)
+    detected = received.columns or columns_of(received.observations)
+
+    powers = dict(zip(detected.device_ids, detected.power_kw.tolist(), strict=True))
+    is_sent = "power_kw" in str(measurement)
+    expected = [math.nan if power_kw is None else power_kw, power_kw if is_sent else math.nan]
+    assert [powers["device-1"], powers["device-2"]] == pytest.approx(expected, nan_ok=True)
+    derived = dict(zip(detected.device_ids, detected.is_power_derived.tolist(), strict=True))
+    assert is_sent is not (derived["device-1"] or power_kw is None)
 
 
 @pytest.mark.parametrize("state", [reading_pb2.CHARGING_STATE_UNSPECIFIED, 77])

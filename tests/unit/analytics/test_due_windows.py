@@ -97,6 +97,7 @@ def columns_of(seen: Sequence[tuple[str, int]], kind: str) -> ObservedColumns:
         zeros,
         np.full(len(seen), np.nan),
         np.full(len(seen), np.nan),
+        np.zeros(len(seen), np.bool_),
     )
 
 

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.power_baseline import LASTING_READINGS, WARM_UP_READINGS, Baselines, Limits, count_equal, judge
+from analytics.power_baseline import (
+    LASTING_OUTAGE_READINGS,
+    LASTING_READINGS,
+    WARM_UP_READINGS,
+    Baselines,
+    Limits,
+    count_equal,
+    judge,
+)
 
 LIMITS = (0.1, 1.0, 100.0, 4.0, 50.0, 4.0)
 USUAL = [2.0, 2.2] * WARM_UP_READINGS
@@ -79,6 +87,26 @@ def test_a_lasting_change_is_the_new_usual() -> None:
     assert found[len(USUAL) :].count("spike") == LASTING_READINGS - 1
     assert state.mean_kw[0] == pytest.approx(9.1, abs=0.15)
     assert said([2.0], state) == ["drop"]
+
+
+def test_an_outage_of_hours_is_one_to_its_end_and_one_of_more_than_a_day_is_the_new_usual() -> None:
+    """A device that was switched off for good has no outage for ever; when it is used again that is unusual."""
+    state = Baselines.empty(1)
+
+    found = said([*USUAL, *([0.0] * (LASTING_OUTAGE_READINGS + 1))], state)[len(USUAL) :]
+
+    assert found == ["outage"] * (LASTING_OUTAGE_READINGS - 1) + ["usual"] * 2
+    assert state.mean_kw[0] == 0.0
+    assert said([2.0], state) == ["spike"]
+
+
+def test_an_outage_within_a_drop_begins_a_run_of_its_own() -> None:
+    """Neither makes the other last."""
+    drops = [0.5] * (LASTING_READINGS - 1)
+
+    found = said([*USUAL, *drops, *([0.0] * LASTING_READINGS), *drops])[len(USUAL) :]
+
+    assert found == ["drop"] * len(drops) + ["outage"] * LASTING_READINGS + ["drop"] * len(drops)
 
 
 def test_what_is_unusual_one_way_and_then_the_other_is_no_lasting_change() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pytest
+
 from analytics.silent_devices import Heard, RegionSilence, region_silence
 
 NOW_MS = 1_750_000_000_000
@@ -20,7 +22,7 @@ class Meter:
     is_known_silent: bool = False
 
 
-def look(meters: Sequence[Meter], *, after_ms: int = 0, since_ms: int = 0) -> RegionSilence:
+def look(meters: Sequence[Meter], *, after_ms: int = 0, since_ms: int = 0, from_ms: int | None = None) -> RegionSilence:
     """What the devices of a region say, after a while in which none of them was heard, or could be."""
     heard = [
         Heard(
@@ -32,7 +34,14 @@ def look(meters: Sequence[Meter], *, after_ms: int = 0, since_ms: int = 0) -> Re
         )
         for number, meter in enumerate(meters)
     ]
-    return region_silence(heard, NOW_MS + after_ms, since_ms=since_ms, silent_percent=80, minimum_devices=2)
+    return region_silence(
+        heard,
+        NOW_MS + after_ms,
+        since_ms=since_ms,
+        silent_percent=80,
+        minimum_devices=2,
+        region_silent_from_ms=from_ms,
+    )
 
 
 def silent(found: RegionSilence) -> list[str]:
@@ -116,3 +125,20 @@ def test_devices_have_time_to_be_heard_once_they_can_be() -> None:
     assert look(long_ago, since_ms=NOW_MS - 180_000).is_region_silent
     assert silent(look(long_ago[:1], since_ms=NOW_MS - 239_999)) == []
     assert silent(look(long_ago[:1], since_ms=NOW_MS - 240_000)) == ["m-0"]
+
+
+@pytest.mark.parametrize("days", [1, 2, 40])
+def test_a_region_stays_silent_however_long_it_is(days: int) -> None:
+    """None of its devices counts alone after a day."""
+    found = look(FLEET, after_ms=days * 86_400_000 + 600_000, from_ms=NOW_MS + 180_000)
+
+    assert (found.is_region_silent, silent(found), found.silent_count) == (True, [], 10)
+
+
+def test_devices_that_were_given_up_before_a_region_fell_silent_do_not_keep_it_so() -> None:
+    """Two of ten come back after two days, and the other eight had not been heard for long before."""
+    given_up = [Meter(200_000_000) for _ in range(8)]
+
+    found = look([*given_up, Meter(-172_800_000), Meter(-172_800_000)], after_ms=172_800_000, from_ms=NOW_MS)
+
+    assert (found.is_region_silent, len(found.silent)) == (False, 8)

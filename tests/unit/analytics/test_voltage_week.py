@@ -8,27 +8,33 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from analytics.voltage_week import DAY_MS, SLOT_MS, WEEK_DAYS, WEEK_SLOTS, Band, VoltageWeeks, follow
+from analytics.voltage_week import DAY_MS, SLOT_MS, WEEK_DAYS, WEEK_SLOTS, Band, VoltageWeeks, Week, follow
 
 START_MS = 1_750_032_000_000
 MINUTE_MS = 60_000
 BAND = Band(np.array([207.0]), np.array([253.0]), np.array([195.5]))
 
 Reading = tuple[int, float]
+Counts = tuple[int, int, int, int]
 
 
-def followed(readings: Sequence[Reading], state: VoltageWeeks | None = None) -> list[tuple[int, int, int]]:
-    """Of each reading that ends ten minutes: its start, and the counts of the week."""
+def counts(start_ms: int, week: Week, row: int) -> Counts:
+    """Those of a row."""
+    return start_ms, int(week.outside_count[row]), int(week.beyond_count[row]), int(week.measured_count[row])
+
+
+def followed(readings: Sequence[Reading], state: VoltageWeeks | None = None) -> list[Counts]:
+    """Of each reading that ends ten minutes: its start, and the counts of the week: outside, beyond and measured."""
     state = VoltageWeeks.empty(1) if state is None else state
     found = []
     for start_ms, voltage_v in readings:
         week = follow(state, np.array([start_ms]), np.array([voltage_v]), BAND)
         if week.is_over[0]:
-            found.append((start_ms, int(week.outside_count[0]), int(week.beyond_count[0])))
+            found.append(counts(start_ms, week, 0))
     return found
 
 
-def by_hand(readings: Sequence[Reading]) -> list[tuple[int, int, int]]:
+def by_hand(readings: Sequence[Reading]) -> list[Counts]:
     """The same, by looking at all readings again each time."""
     found = []
     for number, (start_ms, _) in enumerate(readings):
@@ -41,7 +47,7 @@ def by_hand(readings: Sequence[Reading]) -> list[tuple[int, int, int]]:
                 slots.setdefault(at_ms // SLOT_MS, []).append(voltage_v)
         means = [sum(some) / len(some) for some in slots.values()]
         outside = sum(not 207 <= mean <= 253 for mean in means)
-        found.append((start_ms, outside, sum(not 195.5 <= mean <= 253 for mean in means)))
+        found.append((start_ms, outside, sum(not 195.5 <= mean <= 253 for mean in means), len(means)))
     return found
 
 
@@ -65,14 +71,14 @@ def test_rows_do_not_mix() -> None:
     starts = [[START_MS + minute * chance.choice([5, 9, 300]) * MINUTE_MS for minute in range(300)] for _ in range(3)]
     volts = [[chance.choice([190.0, 230.0, 260.0]) for _ in range(300)] for _ in range(3)]
     together = VoltageWeeks.empty(3)
-    found: list[list[tuple[int, int, int]]] = [[], [], []]
+    found: list[list[Counts]] = [[], [], []]
     band = Band(*(np.repeat(one, 3) for one in BAND))
     histories = [sorted(set(one)) for one in starts]
     for step in range(min(map(len, histories))):
         start_ms = np.array([history[step] for history in histories])
         week = follow(together, start_ms, np.array([one[step] for one in volts]), band)
         for row in np.flatnonzero(week.is_over).tolist():
-            found[row].append((int(start_ms[row]), int(week.outside_count[row]), int(week.beyond_count[row])))
+            found[row].append(counts(int(start_ms[row]), week, row))
 
     length = min(map(len, histories))
     assert found == [
@@ -86,5 +92,16 @@ def test_a_week_has_as_many_means_as_the_standard_says() -> None:
     assert DAY_MS // SLOT_MS == 144
     eighth_day = [(START_MS + slot * SLOT_MS, 200.0) for slot in range(7 * 144 + 1)]
 
-    assert followed(eighth_day)[-1] == (START_MS + 7 * DAY_MS, 6 * 144, 0)
+    assert followed(eighth_day)[-1] == (START_MS + 7 * DAY_MS, 6 * 144, 0, 6 * 144)
     assert followed(eighth_day)[-2][1] == 7 * 144 - 1
+
+
+def test_a_week_of_a_release_that_did_not_count_what_it_measured_is_taken_as_measured() -> None:
+    """All but its newest day, of which the rest is counted from now on."""
+    state = VoltageWeeks.empty(2)
+    state.newest_day[0] = START_MS // DAY_MS
+    state.take_as_measured()
+
+    week = follow(state, np.full(2, START_MS), np.full(2, 230.0), BAND)
+
+    assert week.measured_count.tolist() == [6 * 144, 0]

@@ -55,6 +55,7 @@ _EXAMPLES: list[MeshError] = [
     errors.ScopeEmpty("region Pune-East"),
     errors.AlertNotFound("a-1"),
     errors.AlertStateConflict("a-1", "RESOLVED"),
+    errors.AlertRulesFull(10_000),
     errors.RecipientNotFound("jo"),
     errors.RecipientUnreachable("jo"),
     errors.DependencyUnavailable("mongodb"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from analytics.alert import Severity
+from analytics.alert import AlertAction, Severity
+from analytics.alert_silence import AlertSilence
 from analytics.notifications.notification import DeliveryState
 from tests.integration.analytics.alert_room import HOT
 from tests.integration.analytics.notifications.post import BY_JO, OTHER, Post
@@ -118,3 +119,77 @@ async def test_a_crash_between_writing_and_noting_plans_nothing_twice(post: Post
 
     assert post.mail.titles == ["[MEDIUM]"]
     assert len(await post.stores.notifications.list("jo", None, 10, is_unread_only=False)) == 1
+
+
+async def _silence(post: Post, start_ms: int, end_ms: int) -> None:
+    silence = AlertSilence("swap", start_ms, end_ms, "jo", "service", region=HOT.region)
+    await post.room.alerts.rule_store.put_silence(silence, start_ms)
+
+
+async def _turn(post: Post) -> None:
+    """Rules are read, silences looked at, and what follows is planned and sent."""
+    await post.room.alerts.rules.read()
+    await post.room.alerts.feed.look()
+    await post.room.alerts.silencing.look()
+    await post.room.alerts.feed.look()
+    await post.plan()
+    await post.send()
+
+
+async def test_an_alert_that_is_open_when_its_silence_ends_is_told_then(post: Post) -> None:
+    """Once; before it nobody is."""
+    await post.wants(MAIL)
+    now_ms = post.room.clock[0]
+    await _silence(post, now_ms, now_ms + 60_000)
+    await post.room.alerts.rules.read()
+    await post.room.see()
+    await _turn(post)
+    assert post.mail.titles == []
+
+    post.room.pass_time(60_000)
+    for _ in range(3):
+        await _turn(post)
+
+    assert post.mail.titles == ["[MEDIUM]"]
+    actions = [one.action for one in (await post.the_alert()).transitions]
+    assert actions == [AlertAction.RAISED, AlertAction.SILENCE_ENDED]
+
+
+async def test_an_alert_that_is_over_when_its_silence_ends_is_never_told(post: Post) -> None:
+    """Nobody was troubled, and nobody needs to be."""
+    await post.wants(MAIL, told_when_over=True)
+    now_ms = post.room.clock[0]
+    await _silence(post, now_ms, now_ms + 120_000)
+    await post.room.alerts.rules.read()
+    await post.room.see()
+    await post.room.lose()
+    await _turn(post)
+    post.room.pass_time(120_000)
+    await _turn(post)
+
+    assert post.mail.titles == []
+
+
+async def test_a_silence_that_is_made_after_an_alert_was_told_holds_back_what_follows(post: Post) -> None:
+    """That it is graver is told when the silence ends, to those it reaches only now; who was told is not told again."""
+    await post.wants(MAIL, PHONE)
+    await post.room.see()
+    await _turn(post)
+    now_ms = post.room.clock[0]
+    await _silence(post, now_ms, now_ms + 60_000)
+    await _turn(post)
+    await post.room.see(severity=Severity.CRITICAL, is_new=False)
+    await _turn(post)
+    assert (post.mail.titles, post.hook.titles) == (["[MEDIUM]"], [])
+
+    post.room.pass_time(60_000)
+    await _turn(post)
+    await _turn(post)
+
+    assert (post.mail.titles, post.hook.titles) == (["[MEDIUM]"], ["[CRITICAL]"])
+    assert [one.action for one in (await post.the_alert()).transitions] == [
+        AlertAction.RAISED,
+        AlertAction.SILENCED,
+        AlertAction.ESCALATED,
+        AlertAction.SILENCE_ENDED,
+    ]

@@ -56,7 +56,7 @@ class _AlertTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertType.V
     """More direct current than alternating current was measured, which cannot be. Measured: per cent."""
     ALERT_TYPE_VOLTAGE_WEEK_OUT_OF_BAND: _AlertType.ValueType  # 14
     """The voltage did not keep to EN 50160 over the last seven days. Measured: the means over ten minutes outside the band, or
-    beyond all limits where it expects 0, per cent of those of a week.
+    beyond all limits where it expects 0, per cent of those that were measured or are still to come of the day.
     """
 
 class AlertType(_AlertType, metaclass=_AlertTypeEnumTypeWrapper):
@@ -92,7 +92,7 @@ ALERT_TYPE_EFFICIENCY_IMPOSSIBLE: AlertType.ValueType  # 13
 """More direct current than alternating current was measured, which cannot be. Measured: per cent."""
 ALERT_TYPE_VOLTAGE_WEEK_OUT_OF_BAND: AlertType.ValueType  # 14
 """The voltage did not keep to EN 50160 over the last seven days. Measured: the means over ten minutes outside the band, or
-beyond all limits where it expects 0, per cent of those of a week.
+beyond all limits where it expects 0, per cent of those that were measured or are still to come of the day.
 """
 Global___AlertType: _TypeAlias = AlertType  # noqa: Y015
 
@@ -174,6 +174,10 @@ class _AlertActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertActi
     """It is over: its cause has been gone for a while, or somebody says so."""
     ALERT_ACTION_REOPENED: _AlertAction.ValueType  # 5
     """It was called over too early."""
+    ALERT_ACTION_SILENCED: _AlertAction.ValueType  # 6
+    """A silence covers it now; until that ends nobody is told of it. The note is the id of the silence."""
+    ALERT_ACTION_SILENCE_ENDED: _AlertAction.ValueType  # 7
+    """No silence covers it any more; who was not told of it is told now. The note is the id of the silence."""
 
 class AlertAction(_AlertAction, metaclass=_AlertActionEnumTypeWrapper):
     """What can happen to an alert."""
@@ -190,6 +194,10 @@ ALERT_ACTION_RESOLVED: AlertAction.ValueType  # 4
 """It is over: its cause has been gone for a while, or somebody says so."""
 ALERT_ACTION_REOPENED: AlertAction.ValueType  # 5
 """It was called over too early."""
+ALERT_ACTION_SILENCED: AlertAction.ValueType  # 6
+"""A silence covers it now; until that ends nobody is told of it. The note is the id of the silence."""
+ALERT_ACTION_SILENCE_ENDED: AlertAction.ValueType  # 7
+"""No silence covers it any more; who was not told of it is told now. The note is the id of the silence."""
 Global___AlertAction: _TypeAlias = AlertAction  # noqa: Y015
 
 @_typing.final
@@ -242,7 +250,9 @@ class Alert(_message.Message):
     version: _builtins.int
     """1 when it was raised, one more with every transition."""
     silence_id: _builtins.str
-    """The silence that was in force when it was raised. Empty: none; such an alert is not notified."""
+    """The silence that covers it, while it is open; of one that is over, that which covered it last. Empty: none. While a
+    silence covers an alert nobody is told of it; if it is open when that ends they are told then.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When its cause was there first: the start of the reading or window that showed it, UTC."""

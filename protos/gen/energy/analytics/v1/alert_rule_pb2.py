@@ -26,7 +26,7 @@ from energy.analytics.v1 import alert_pb2 as energy_dot_analytics_dot_v1_dot_ale
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$energy/analytics/v1/alert_rule.proto\x12\x13\x65nergy.analytics.v1\x1a\x1f\x65nergy/analytics/v1/alert.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x02\n\tAlertRule\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12,\n\x04type\x18\x02 \x01(\x0e\x32\x1e.energy.analytics.v1.AlertType\x12\x10\n\x08\x64isabled\x18\x03 \x01(\x08\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x12\n\naccount_id\x18\x05 \x01(\t\x12\x10\n\x08group_id\x18\x06 \x01(\t\x12\x11\n\tdevice_id\x18\x07 \x01(\t\x12\x37\n\nthresholds\x18\x08 \x03(\x0b\x32#.energy.analytics.v1.AlertThreshold\x12\r\n\x05\x61\x63tor\x18\t \x01(\t\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"-\n\x0e\x41lertThreshold\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"\x89\x01\n\x12\x41lertThresholdKind\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.energy.analytics.v1.AlertType\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rdefault_value\x18\x03 \x01(\x01\x12\x0f\n\x07minimum\x18\x04 \x01(\x01\x12\x0f\n\x07maximum\x18\x05 \x01(\x01\"\x84\x02\n\x0c\x41lertSilence\x12\x12\n\nsilence_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x04type\x18\x04 \x01(\x0e\x32\x1e.energy.analytics.v1.AlertType\x12\x0e\n\x06region\x18\x05 \x01(\t\x12\x12\n\naccount_id\x18\x06 \x01(\t\x12\x11\n\tdevice_id\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$energy/analytics/v1/alert_rule.proto\x12\x13\x65nergy.analytics.v1\x1a\x1f\x65nergy/analytics/v1/alert.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x02\n\tAlertRule\x12\x0f\n\x07rule_id\x18\x01 \x01(\t\x12,\n\x04type\x18\x02 \x01(\x0e\x32\x1e.energy.analytics.v1.AlertType\x12\x15\n\x08\x64isabled\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x12\n\naccount_id\x18\x05 \x01(\t\x12\x10\n\x08group_id\x18\x06 \x01(\t\x12\x11\n\tdevice_id\x18\x07 \x01(\t\x12\x37\n\nthresholds\x18\x08 \x03(\x0b\x32#.energy.analytics.v1.AlertThreshold\x12\r\n\x05\x61\x63tor\x18\t \x01(\t\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0b\n\t_disabled\"-\n\x0e\x41lertThreshold\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"\x89\x01\n\x12\x41lertThresholdKind\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.energy.analytics.v1.AlertType\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rdefault_value\x18\x03 \x01(\x01\x12\x0f\n\x07minimum\x18\x04 \x01(\x01\x12\x0f\n\x07maximum\x18\x05 \x01(\x01\"\x96\x02\n\x0c\x41lertSilence\x12\x12\n\nsilence_id\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x04type\x18\x04 \x01(\x0e\x32\x1e.energy.analytics.v1.AlertType\x12\x0e\n\x06region\x18\x05 \x01(\t\x12\x12\n\naccount_id\x18\x06 \x01(\t\x12\x11\n\tdevice_id\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x10\n\x08group_id\x18\n \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,11 +34,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.analytics.v1.alert_r
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ALERTRULE']._serialized_start=128
-  _globals['_ALERTRULE']._serialized_end=414
-  _globals['_ALERTTHRESHOLD']._serialized_start=416
-  _globals['_ALERTTHRESHOLD']._serialized_end=461
-  _globals['_ALERTTHRESHOLDKIND']._serialized_start=464
-  _globals['_ALERTTHRESHOLDKIND']._serialized_end=601
-  _globals['_ALERTSILENCE']._serialized_start=604
-  _globals['_ALERTSILENCE']._serialized_end=864
+  _globals['_ALERTRULE']._serialized_end=432
+  _globals['_ALERTTHRESHOLD']._serialized_start=434
+  _globals['_ALERTTHRESHOLD']._serialized_end=479
+  _globals['_ALERTTHRESHOLDKIND']._serialized_start=482
+  _globals['_ALERTTHRESHOLDKIND']._serialized_end=619
+  _globals['_ALERTSILENCE']._serialized_start=622
+  _globals['_ALERTSILENCE']._serialized_end=900
 # @@protoc_insertion_point(module_scope)

@@ -43,7 +43,9 @@ class AlertRule(_message.Message):
     type: _alert_pb2.AlertType.ValueType
     """The type. Required."""
     disabled: _builtins.bool
-    """True: alerts of the type are not raised."""
+    """True: alerts of the type are not raised; false: they are, though a less particular rule says otherwise. Absent: as the
+    less particular rules say, or, where the rule has no thresholds either, as false.
+    """
     region: _builtins.str
     """Only this region. Empty: all."""
     account_id: _builtins.str
@@ -67,7 +69,7 @@ class AlertRule(_message.Message):
         *,
         rule_id: _builtins.str = ...,
         type: _alert_pb2.AlertType.ValueType = ...,
-        disabled: _builtins.bool = ...,
+        disabled: _builtins.bool | None = ...,
         region: _builtins.str = ...,
         account_id: _builtins.str = ...,
         group_id: _builtins.str = ...,
@@ -76,11 +78,13 @@ class AlertRule(_message.Message):
         actor: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_disabled", b"_disabled", "disabled", b"disabled", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actor", b"actor", "device_id", b"device_id", "disabled", b"disabled", "group_id", b"group_id", "region", b"region", "rule_id", b"rule_id", "thresholds", b"thresholds", "type", b"type", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_disabled", b"_disabled", "account_id", b"account_id", "actor", b"actor", "device_id", b"device_id", "disabled", b"disabled", "group_id", b"group_id", "region", b"region", "rule_id", b"rule_id", "thresholds", b"thresholds", "type", b"type", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__disabled: _TypeAlias = _typing.Literal["disabled"]  # noqa: Y015
+    _WhichOneofArgType__disabled: _TypeAlias = _typing.Literal["_disabled", b"_disabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__disabled) -> _WhichOneofReturnType__disabled | None: ...
 
 Global___AlertRule: _TypeAlias = AlertRule  # noqa: Y015
 
@@ -150,7 +154,9 @@ Global___AlertThresholdKind: _TypeAlias = AlertThresholdKind  # noqa: Y015
 
 @_typing.final
 class AlertSilence(_message.Message):
-    """For how long alerts of some causes are raised but trouble nobody, as while a site is being serviced."""
+    """For how long alerts of some causes trouble nobody, as while a site is being serviced: those that are raised meanwhile and
+    those that are open. Of what is open when it ends those it concerns are told then.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -163,6 +169,7 @@ class AlertSilence(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     silence_id: _builtins.str
     """Identity, chosen by the caller: 1..128 characters. Required."""
     type: _alert_pb2.AlertType.ValueType
@@ -177,6 +184,8 @@ class AlertSilence(_message.Message):
     """Who wants it, 1..128 characters. Required."""
     reason: _builtins.str
     """Why, 1..500 characters. Required."""
+    group_id: _builtins.str
+    """Only devices of this group. Empty: all."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From when on, UTC, inclusive."""
@@ -197,10 +206,11 @@ class AlertSilence(_message.Message):
         device_id: _builtins.str = ...,
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actor", b"actor", "device_id", b"device_id", "end_time", b"end_time", "reason", b"reason", "region", b"region", "silence_id", b"silence_id", "start_time", b"start_time", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actor", b"actor", "device_id", b"device_id", "end_time", b"end_time", "group_id", b"group_id", "reason", b"reason", "region", b"region", "silence_id", b"silence_id", "start_time", b"start_time", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -80,6 +80,11 @@ class AlertServiceStub:
                 request_serializer=energy_dot_analytics_dot_v1_dot_alert__service__pb2.UpsertAlertRuleRequest.SerializeToString,
                 response_deserializer=energy_dot_analytics_dot_v1_dot_alert__service__pb2.UpsertAlertRuleResponse.FromString,
                 _registered_method=True)
+        self.DeleteAlertRule = channel.unary_unary(
+                '/energy.analytics.v1.AlertService/DeleteAlertRule',
+                request_serializer=energy_dot_analytics_dot_v1_dot_alert__service__pb2.DeleteAlertRuleRequest.SerializeToString,
+                response_deserializer=energy_dot_analytics_dot_v1_dot_alert__service__pb2.DeleteAlertRuleResponse.FromString,
+                _registered_method=True)
         self.ListAlertRules = channel.unary_unary(
                 '/energy.analytics.v1.AlertService/ListAlertRules',
                 request_serializer=energy_dot_analytics_dot_v1_dot_alert__service__pb2.ListAlertRulesRequest.SerializeToString,
@@ -177,6 +182,13 @@ class AlertServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteAlertRule(self, request, context):
+        """Deletes a rule; what it said holds no more within 5 seconds. Fails with NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAlertRules(self, request, context):
         """Lists all rules, and what holds where none says otherwise.
         """
@@ -253,6 +265,11 @@ def add_AlertServiceServicer_to_server(servicer, server):
                     servicer.UpsertAlertRule,
                     request_deserializer=energy_dot_analytics_dot_v1_dot_alert__service__pb2.UpsertAlertRuleRequest.FromString,
                     response_serializer=energy_dot_analytics_dot_v1_dot_alert__service__pb2.UpsertAlertRuleResponse.SerializeToString,
+            ),
+            'DeleteAlertRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAlertRule,
+                    request_deserializer=energy_dot_analytics_dot_v1_dot_alert__service__pb2.DeleteAlertRuleRequest.FromString,
+                    response_serializer=energy_dot_analytics_dot_v1_dot_alert__service__pb2.DeleteAlertRuleResponse.SerializeToString,
             ),
             'ListAlertRules': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAlertRules,
@@ -519,6 +536,33 @@ class AlertService:
             '/energy.analytics.v1.AlertService/UpsertAlertRule',
             energy_dot_analytics_dot_v1_dot_alert__service__pb2.UpsertAlertRuleRequest.SerializeToString,
             energy_dot_analytics_dot_v1_dot_alert__service__pb2.UpsertAlertRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAlertRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.analytics.v1.AlertService/DeleteAlertRule',
+            energy_dot_analytics_dot_v1_dot_alert__service__pb2.DeleteAlertRuleRequest.SerializeToString,
+            energy_dot_analytics_dot_v1_dot_alert__service__pb2.DeleteAlertRuleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,8 @@ class AlertServiceStub:
     """
     UpsertAlertRule: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.UpsertAlertRuleRequest, _alert_service_pb2.UpsertAlertRuleResponse]
     """Sets a rule, in place of the one of its id. It is in force within 5 seconds."""
+    DeleteAlertRule: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.DeleteAlertRuleRequest, _alert_service_pb2.DeleteAlertRuleResponse]
+    """Deletes a rule; what it said holds no more within 5 seconds. Fails with NOT_FOUND."""
     ListAlertRules: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertRulesRequest, _alert_service_pb2.ListAlertRulesResponse]
     """Lists all rules, and what holds where none says otherwise."""
     CreateAlertSilence: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.CreateAlertSilenceRequest, _alert_service_pb2.CreateAlertSilenceResponse]
@@ -109,6 +111,8 @@ class AlertServiceAsyncStub(AlertServiceStub):
     """
     UpsertAlertRule: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.UpsertAlertRuleRequest, _alert_service_pb2.UpsertAlertRuleResponse]  # type: ignore[assignment]
     """Sets a rule, in place of the one of its id. It is in force within 5 seconds."""
+    DeleteAlertRule: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.DeleteAlertRuleRequest, _alert_service_pb2.DeleteAlertRuleResponse]  # type: ignore[assignment]
+    """Deletes a rule; what it said holds no more within 5 seconds. Fails with NOT_FOUND."""
     ListAlertRules: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ListAlertRulesRequest, _alert_service_pb2.ListAlertRulesResponse]  # type: ignore[assignment]
     """Lists all rules, and what holds where none says otherwise."""
     CreateAlertSilence: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.CreateAlertSilenceRequest, _alert_service_pb2.CreateAlertSilenceResponse]  # type: ignore[assignment]
@@ -206,6 +210,14 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.UpsertAlertRuleResponse, _abc.Awaitable[_alert_service_pb2.UpsertAlertRuleResponse]]:
         """Sets a rule, in place of the one of its id. It is in force within 5 seconds."""
+
+    @_abc_1.abstractmethod
+    def DeleteAlertRule(
+        self,
+        request: _alert_service_pb2.DeleteAlertRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_service_pb2.DeleteAlertRuleResponse, _abc.Awaitable[_alert_service_pb2.DeleteAlertRuleResponse]]:
+        """Deletes a rule; what it said holds no more within 5 seconds. Fails with NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListAlertRules(

@@ -119,9 +119,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REGION_CAPACITY_EXISTS: _ErrorReason.ValueType  # 61
     """ALREADY_EXISTS: another capacity of the region is on record from this instant on. Metadata: `region`, `start_time`."""
     ERROR_REASON_ALERT_NOT_FOUND: _ErrorReason.ValueType  # 62
-    """NOT_FOUND: there is no such alert, or no such silence. Metadata: `name`."""
+    """NOT_FOUND: there is no such alert, rule or silence. Metadata: `name`."""
     ERROR_REASON_ALERT_STATE: _ErrorReason.ValueType  # 63
     """FAILED_PRECONDITION: the alert does not accept this in its state. Metadata: `alert_id`, `state`."""
+    ERROR_REASON_ALERT_RULES_FULL: _ErrorReason.ValueType  # 64
+    """FAILED_PRECONDITION: there are as many rules for alerts, or silences, as can be in force. Metadata: `maximum`."""
     ERROR_REASON_SCOPE_EMPTY: _ErrorReason.ValueType  # 70
     """NOT_FOUND: no device of the kind is registered in what was asked about. Metadata: `scope` (such as `region Pune-East`)."""
     ERROR_REASON_RECIPIENT_NOT_FOUND: _ErrorReason.ValueType  # 80
@@ -233,9 +235,11 @@ ERROR_REASON_REGION_NOT_FOUND: ErrorReason.ValueType  # 60
 ERROR_REASON_REGION_CAPACITY_EXISTS: ErrorReason.ValueType  # 61
 """ALREADY_EXISTS: another capacity of the region is on record from this instant on. Metadata: `region`, `start_time`."""
 ERROR_REASON_ALERT_NOT_FOUND: ErrorReason.ValueType  # 62
-"""NOT_FOUND: there is no such alert, or no such silence. Metadata: `name`."""
+"""NOT_FOUND: there is no such alert, rule or silence. Metadata: `name`."""
 ERROR_REASON_ALERT_STATE: ErrorReason.ValueType  # 63
 """FAILED_PRECONDITION: the alert does not accept this in its state. Metadata: `alert_id`, `state`."""
+ERROR_REASON_ALERT_RULES_FULL: ErrorReason.ValueType  # 64
+"""FAILED_PRECONDITION: there are as many rules for alerts, or silences, as can be in force. Metadata: `maximum`."""
 ERROR_REASON_SCOPE_EMPTY: ErrorReason.ValueType  # 70
 """NOT_FOUND: no device of the kind is registered in what was asked about. Metadata: `scope` (such as `region Pune-East`)."""
 ERROR_REASON_RECIPIENT_NOT_FOUND: ErrorReason.ValueType  # 80
