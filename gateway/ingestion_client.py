@@ -88,8 +88,9 @@ class IngestionClient:
     def give_up(self) -> None:
         """Fails whatever is not durable yet, and whatever comes from now on: the gateway is about to end."""
         self._is_given_up = True
-        for submission in chain(*self._in_flight.values(), self._unsent, self._pushed_back):
-            if not submission.durable.done():
+        for part in chain(*self._in_flight.values(), self._unsent, self._pushback.held()):
+            if part.is_awaited:
+                submission = part.submission
                 submission.durable.set_exception(submission.refusal or DependencyUnavailable("ingestion"))
 
     async def run(self) -> None:

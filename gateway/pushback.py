@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from common.logs import get_logger
@@ -36,6 +36,11 @@ class Pushback:
     def is_refusing(self, partition: int) -> bool:
         """Whether Parts for it are to be held."""
         return partition in self._refusing
+
+    def held(self) -> Iterator[SubmittedPart]:
+        """What waits for the next try of its partition."""
+        for refusing in self._refusing.values():
+            yield from refusing.held
 
     def hold(self, part: SubmittedPart) -> None:
         """Keeps a Part until the next try of its partition."""

@@ -114,7 +114,8 @@ def test_a_tariff_and_its_assignment_are_read_to_the_coin(books: Any) -> None:
         Tariff("tou", "Evenings", "INR", pricing, Decimal(10), Decimal(18)),
         START_MS,
     )
-    assert assignment_from_document(books["assignment"]) == TariffAssignment("meter-1", "tou", START_MS)
+    version = assignment_from_document(books["assignment"])
+    assert (version.assignment, version.number) == (TariffAssignment("meter-1", "tou", START_MS), 1)
 
 
 def test_an_issued_invoice_is_read_with_what_was_paid_and_credited(books: Any) -> None:
