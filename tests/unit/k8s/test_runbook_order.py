@@ -1,4 +1,4 @@
-"""That the steps of the pages for operators stand in an order in which none of them waits for ever or comes too late."""
+"""That the steps of the pages for operators stand in an order in which none waits for ever or comes too late."""
 
 import re
 
