@@ -141,4 +141,6 @@ def test_an_issued_invoice_is_read_with_what_was_paid_and_credited(books: Any) -
         device_ids=("meter-1",),
         payments=(Payment("p-1", 5_000, "", START_MS + 4),),
         credit_notes=(CreditNote("c-1", 800, "goodwill", START_MS + 5),),
+        # As far back as any tariff looks, for it did not say.
+        history_start_date=date(2025, 2, 1),
     )
