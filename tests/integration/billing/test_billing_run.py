@@ -71,11 +71,11 @@ async def test_a_run_of_many_accounts_goes_on_where_its_connections_were_cut(
     def after(_kind: int, _region: str, after: str) -> list[str]:
         return [one for one in everybody if one > after]
 
-    async def draft(period: AccountPeriod) -> AccountInvoice:
+    async def draft(period: AccountPeriod, *, replaces: bool = False) -> AccountInvoice:
         drafted.append(period.account_id)
         if len(drafted) in {50, 120, 190}:
             wire.cut()
-        return await make(period)
+        return await make(period, replaces=replaces)
 
     monkeypatch.setattr(mesh.registry, "accounts", after)
     monkeypatch.setattr(mesh.registry, "account_count", lambda *asked: len(after(*asked)))
