@@ -112,15 +112,15 @@ def _measurements(rig: Rig) -> Iterator[tuple[tuple[str, ...], Measurement]]:
     yield ("live_view_latency_p99",), _single(live_view_row)
     # While no more than these devices have sent, so that nobody else is in their regions.
     yield (RESTART,), _single(restart_row)
+    yield (ALERT_LATENCY, DETECTION), alert_rows
     yield ("end_to_end", "merged"), end_to_end_rows
     for devices in rig.durations.cost_fleets:
         yield (f"cost_per_reading_{devices}",), _single(partial(cost_row, devices=devices))
     for frame_size in (100, 500):
         yield (f"stream_ack_{frame_size}",), _single(partial(stream_row, frame_size=frame_size))
-    yield (ACCEPTANCE,), _single(acceptance_row)
-    yield (ALERT_LATENCY, DETECTION), alert_rows
     # Takes what time is left, and reads none of what the others have sent.
     yield (INVOICED,), _single(invoice_row)
+    yield (ACCEPTANCE,), _single(acceptance_row)
 
 
 def _cause(failure: Exception) -> str:

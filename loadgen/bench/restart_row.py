@@ -44,6 +44,8 @@ _BEFORE_SECONDS = 3.0
 _AFTER_SECONDS = 2.0
 _LAST_ACKS_SECONDS = 60.0
 _GIVE_UP_SECONDS = 40.0
+# Windows that something came late for are closed again when that has been quiet for 5 s, and then a third of the time.
+_CLOSED_GIVE_UP_SECONDS = 15.0
 _LOOK_SECONDS = 0.1
 
 
@@ -93,7 +95,7 @@ async def restart_row(rig: Rig) -> Row:
         return True
 
     live_seconds = await _seconds_until(live_is_exact, killed_at)
-    closed_seconds = await _seconds_until(windows_are_exact, killed_at)
+    closed_seconds = await _seconds_until(windows_are_exact, killed_at, _CLOSED_GIVE_UP_SECONDS)
     await _count_anew(rig)
     fault = await fault_in_store(rig, source, book)
     await let_fold(rig)
@@ -192,9 +194,11 @@ async def _closed(analytics: AnalyticsServiceAsyncStub, region: str, source: Fra
     }
 
 
-async def _seconds_until(holds: Callable[[], Awaitable[bool]], since: float) -> float | None:
+async def _seconds_until(
+    holds: Callable[[], Awaitable[bool]], since: float, limit_seconds: float = _GIVE_UP_SECONDS
+) -> float | None:
     """When it holds, in seconds since an instant; None when it does not before the limit."""
-    while time.monotonic() - since < _GIVE_UP_SECONDS:
+    while time.monotonic() - since < limit_seconds:
         try:
             if await holds():
                 return round(time.monotonic() - since, 2)
