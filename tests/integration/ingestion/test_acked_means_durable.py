@@ -65,8 +65,9 @@ async def test_a_lost_confirm_makes_a_duplicate_and_no_loss(
 ) -> None:
     """Batches whose confirms were lost are sent again under their ids, and no Part comes under a second id."""
     # No tick may be on its way when the silence begins: it alone would be sent again and again.
-    settings = {"away_patience_seconds": 15, "publish_timeout_seconds": 0.2, "tick_seconds": 300}
-    async with running_ingestion(wire_url, **settings) as app:
+    async with running_ingestion(
+        wire_url, away_patience_seconds=15, publish_timeout_seconds=0.2, tick_seconds=300
+    ) as app:
         await eventually(lambda: app.connection.is_connected)
         queues.start()
         sender = FrameSender(app.server.address)
