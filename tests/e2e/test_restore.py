@@ -11,6 +11,7 @@ from energy.billing.v1.invoice_pb2 import Invoice
 from energy.billing.v1.invoice_service_pb2 import (
     GenerateInvoicesRequest,
     GenerateInvoicesResponse,
+    GetInvoiceRequest,
     IssueInvoiceRequest,
     ListInvoicesRequest,
     PreviewInvoiceRequest,
@@ -123,6 +124,14 @@ async def issue_one(client: MeshClient) -> None:
 
     await eventually(are_drafted)
     (draft, *_) = await issued(client)
+
+    async def is_whole() -> bool:
+        # A draft is as of what the log is complete through, which is a moment behind.
+        request = GetInvoiceRequest(invoice_id=draft.invoice_id)
+        found = await client.invoices.GetInvoice(request, timeout=CALL_SECONDS)
+        return not any(bill.holds for bill in found.invoice.bills)
+
+    await eventually(is_whole)
     await client.invoices.IssueInvoice(IssueInvoiceRequest(invoice_id=draft.invoice_id), timeout=CALL_SECONDS)
 
 
