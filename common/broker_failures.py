@@ -58,3 +58,8 @@ def broker_failures() -> Iterator[None]:
         if was_cancelled():
             raise
         raise BrokerAway("the channel closed") from gone
+    except Exception as gone:
+        # What the driver ends calls with when their connection closes without a reason: an exception of no kind.
+        if type(gone) is not Exception:
+            raise
+        raise BrokerAway("the connection closed") from gone
