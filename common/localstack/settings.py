@@ -1,6 +1,7 @@
 """Says which ports and which folder one copy of the mesh uses on this machine."""
 
 import contextlib
+import random
 import socket
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, fields
@@ -15,6 +16,7 @@ LAST_INSTANCE = 99
 REPLICA_PORTS_APART = 10
 MOST_REPLICAS = 9
 SHARING_SERVICES = ("billing", "analytics")
+_SPARE_PORTS = range(20_000, 24_300)
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,20 @@ class Ports:
     @classmethod
     def free(cls) -> Self:
         """Ports nobody listens on now; all are held at once while picking, so no two are the same."""
-        with contextlib.ExitStack() as held:
-            sockets = [held.enter_context(socket.socket()) for _ in fields(cls)]
-            for each in sockets:
-                each.bind((LOOPBACK, 0))
-            return cls(*(each.getsockname()[1] for each in sockets))
+        return cls(*free_ports(len(fields(cls))))
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports nobody listens on now, of those that no connection going out is given and no instance uses."""
+    ports: list[int] = []
+    with contextlib.ExitStack() as held:
+        for port in random.sample(_SPARE_PORTS, len(_SPARE_PORTS)):
+            if len(ports) == count:
+                break
+            with contextlib.suppress(OSError):
+                held.enter_context(socket.socket()).bind((LOOPBACK, port))
+                ports.append(port)
+    return ports
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import socket
 import time
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +19,7 @@ from common.energy import milliwatt_hours
 from common.instants import from_ms
 from common.localstack.mesh import Mesh, running_mesh
 from common.localstack.services import Service, mesh_services, replica
-from common.localstack.settings import LocalSettings, Ports
+from common.localstack.settings import LocalSettings, Ports, free_ports
 from loadgen.fleet import Fleet
 from loadgen.fleet_spec import FleetSpec
 from loadgen.latency import LatencyHistogram
@@ -40,11 +38,7 @@ DAY_MS = 86_400_000
 
 def second(name: str) -> Service:
     """The second replica of a service, on free ports."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(2)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        port, metrics_port = (each.getsockname()[1] for each in sockets)
+    port, metrics_port = free_ports(2)
     return Service(f"{name}-2", replica(name, 2, 0, 0).argv, port, metrics_port)
 
 
