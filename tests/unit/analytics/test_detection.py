@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from analytics.detection import Detection
 from analytics.observation import Observation, ReceivedBatches
 from analytics.observed_columns import columns_of
-from tests.unit.analytics.test_detector import START_MS, reading
+from tests.unit.analytics.watched import START_MS, reading
 
 
 class Looks:

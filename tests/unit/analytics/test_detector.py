@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,88 +13,8 @@ from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_life import raised
 from analytics.alert_rule import AlertRule, AlertRules
 from analytics.condition_table import TELL_AGAIN_MS
-from analytics.detector import Detector
-from analytics.observation import METER, STORAGE, VEHICLE, Observation
-
-START_MS = 1_750_000_000_000
-MINUTE_MS = 60_000
-
-
-@dataclass(frozen=True)
-class Device:
-    """A registered device."""
-
-    device_id: str
-    region: str = "North"
-    account_id: str = "acc"
-    group_ids: tuple[str, ...] = ()
-    is_active: bool = True
-    connection_kw: float | None = None
-    links: tuple[object, ...] = ()
-
-
-@dataclass
-class Desk:
-    """A detector, and everything that it says."""
-
-    devices: dict[str, Device] = field(default_factory=dict)
-    said: list[tuple[str, str, bool | None]] = field(default_factory=list)
-    sightings: list[Sighting] = field(default_factory=list)
-    clock_ms: int = START_MS
-
-    def __post_init__(self) -> None:
-        """Knows two devices of each kind."""
-        for name in ("meter-1", "meter-2", "vehicle-1", "pack-1"):
-            self.devices[name] = Device(name)
-        self.detector = Detector(self.devices.get, self)
-
-    def seen(self, sighting: Sighting, *, is_new: bool) -> None:
-        """Written down."""
-        self.sightings.append(sighting)
-        self.said.append((sighting.cause.device_id, sighting.cause.type.value, is_new))
-
-    def gone(self, cause: Cause) -> None:
-        """Written down."""
-        self.said.append((cause.device_id, cause.type.value, None))
-
-    def look(self, readings: Iterable[Observation]) -> None:
-        """Looks at some readings together."""
-        self.detector.look(None, list(readings))
-
-    def usual(self, device_id: str = "meter-1", count: int = 20, power_kw: float = 2.0) -> None:
-        """A while in which nothing is unusual."""
-        self.look(self.next(device_id, power_kw=power_kw + 0.1 * (place % 3)) for place in range(count))
-
-    def next(self, device_id: str, **measured: Any) -> Observation:
-        """The next reading of a device, received as soon as its interval is over."""
-        self.clock_ms += MINUTE_MS
-        return reading(device_id, self.clock_ms, **measured)
-
-    def take(self) -> list[tuple[str, str, bool | None]]:
-        """What was said since the last time."""
-        said, self.said = self.said, []
-        return said
-
-
-def reading(device_id: str, start_ms: int, *, late_ms: int = 0, **measured: Any) -> Observation:
-    """A reading of a minute."""
-    kind = {"m": METER, "v": VEHICLE, "p": STORAGE}[device_id[0]]
-    values: dict[str, Any] = {
-        "state": "REPORTING" if kind == METER else "IDLE",
-        "power_kw": None,
-        "revision": 0,
-        **measured,
-    }
-    return Observation(
-        device_id=device_id,
-        kind=kind,
-        start_ms=start_ms,
-        end_ms=start_ms + MINUTE_MS,
-        receive_ms=start_ms + MINUTE_MS + late_ms,
-        taken_milliwatt_hours=0,
-        given_milliwatt_hours=0,
-        **values,
-    )
+from analytics.observation import Observation
+from tests.unit.analytics.watched import MINUTE_MS, START_MS, Desk, Device, reading
 
 
 @pytest.fixture
@@ -324,64 +243,6 @@ def test_baselines_that_were_kept_are_taken_up(desk: Desk) -> None:
     before_kw = other.detector.baselines.mean_kw[0]
     other.detector.learn(ids, desk.detector.newest_ms[rows], *learnt)
     assert other.detector.baselines.mean_kw[0] == before_kw
-
-
-def slots(desk: Desk, count: int, voltage_v: float) -> None:
-    """So many times ten minutes of a voltage."""
-    for _ in range(count):
-        desk.clock_ms += 10 * MINUTE_MS - MINUTE_MS
-        desk.look([desk.next("meter-1", voltage_v=voltage_v)])
-
-
-def coming(desk: Desk, at_ms: int | None = None) -> int:
-    """How many means over ten minutes are still to come of the day of the newest reading, or of another."""
-    return 144 - (desk.clock_ms if at_ms is None else at_ms) % 86_400_000 // 600_000
-
-
-WEEK = ("meter-1", "VOLTAGE_WEEK_OUT_OF_BAND", True)
-
-
-def test_a_week_of_bad_voltage_is_seen_once_and_gone_when_it_is_past(desk: Desk) -> None:
-    """More than one in twenty of the ten minutes of seven days."""
-    slots(desk, 6 * 144, 230.0)
-    slots(desk, 45, 200.0)
-    slots(desk, 1, 230.0)
-    assert WEEK not in desk.take()
-    slots(desk, 1, 200.0)
-    slots(desk, 1, 230.0)
-    assert WEEK in desk.take()
-    assert desk.sightings[-1].measured == pytest.approx(100 * 46 / (911 + coming(desk)))
-    assert desk.sightings[-1].expected == 5.0
-    slots(desk, 8 * 144, 230.0)
-    said = [is_new for _, _, is_new in desk.take()]
-    assert (said[-1], said.count(None), said.count(True)) == (None, 1, 0)
-
-
-def test_a_single_mean_beyond_all_limits_is_a_bad_week(desk: Desk) -> None:
-    """Though little of it was measured."""
-    slots(desk, 9, 230.0)
-    slots(desk, 1, 195.0)
-    slots(desk, 1, 230.0)
-
-    assert WEEK in desk.take()
-    assert desk.sightings[-1].measured == pytest.approx(100 / (10 + coming(desk)))
-    assert desk.sightings[-1].expected == 0.0
-
-
-def test_of_a_week_that_was_measured_in_part_only_that_part_counts(desk: Desk) -> None:
-    """A meter that sends every other hour, and of whose means one in twelve is bad; those of two days must be there."""
-    seen_at = []
-    for hour in range(7 * 24):
-        for slot in range(6):
-            desk.clock_ms += 10 * MINUTE_MS - MINUTE_MS
-            readings = [desk.next("meter-1", voltage_v=200.0 if slot == 0 and hour % 4 == 0 else 230.0)]
-            desk.look(readings if hour % 2 == 0 else [])
-        if WEEK in desk.take():
-            seen_at.append(hour)
-
-    assert seen_at == [96]
-    week = next(one for one in desk.sightings if one.cause.type is AlertType.VOLTAGE_WEEK_OUT_OF_BAND)
-    assert week.measured == pytest.approx(100 * 24 / (288 + coming(desk, week.seen_ms)))
 
 
 @pytest.mark.parametrize("seed", range(5))
