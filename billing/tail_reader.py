@@ -36,29 +36,37 @@ class TailReader:
         held = self._tail.batch_ids
         elsewhere = [batch_id for batch_id in pending if batch_id not in held]
         found = self._tail.of_devices(device_ids, period)
-        missing = []
+        missing, asked = [], frozenset(elsewhere)
         for batch_id in elsewhere:
-            segment = self._kept.get(batch_id)
+            segment = self._kept.pop(batch_id, None)
             if segment is None:
                 missing.append(batch_id)
             else:
-                self._keep(segment)
+                # As the one that was asked for last.
+                self._kept[batch_id] = segment
                 _extend(found, of_devices([segment], device_ids, period))
         for first in range(0, len(missing), _SEGMENTS_PER_LOAD):
             loaded = await self._log.load(missing[first : first + _SEGMENTS_PER_LOAD])
             _extend(found, of_devices(loaded, device_ids, period))
             for segment in loaded:
-                self._keep(segment)
+                self._keep(segment, asked)
         return found
 
-    def _keep(self, segment: Segment) -> None:
-        """Keeps a segment as the one asked for last, and lets go of those that were not asked for longest."""
-        known = self._kept.pop(segment.batch_id, None)
-        self._kept[segment.batch_id] = segment
-        self._kept_count += 0 if known else segment.reading_count
-        while self._kept_count > self._kept_readings:
-            oldest = self._kept.pop(next(iter(self._kept)))
-            self._kept_count -= oldest.reading_count
+    def _keep(self, segment: Segment, asked: Collection[str]) -> None:
+        """Keeps a segment, in the place of those that were not asked for longest; of those asked for now none goes.
+
+        Else a question about more than there is room for would find nothing kept when it is asked again.
+        """
+        if segment.batch_id in self._kept:
+            return
+        while not self._has_room(segment) and self._kept and (oldest := next(iter(self._kept))) not in asked:
+            self._kept_count -= self._kept.pop(oldest).reading_count
+        if self._has_room(segment):
+            self._kept[segment.batch_id] = segment
+            self._kept_count += segment.reading_count
+
+    def _has_room(self, segment: Segment) -> bool:
+        return self._kept_count + segment.reading_count <= self._kept_readings
 
 
 def _extend(found: dict[SpanKey, list[Observation]], more: Mapping[SpanKey, list[Observation]]) -> None:

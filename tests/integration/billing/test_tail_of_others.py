@@ -81,6 +81,23 @@ async def test_what_does_not_fit_is_read_again_and_never_missed(database: Databa
     assert len(log.loaded) == (6 if kept_readings == 0 else 4)
 
 
+async def test_more_than_there_is_room_for_is_read_again_in_part_only(database: Database) -> None:
+    """What was kept stays while it is asked for, and goes when something else is."""
+    log = CountingLog(database)
+    first, second = of_minutes(0, 3, "first"), of_minutes(600, 3, "second")
+    await log.append([*first, *second])
+    reader = TailReader(Tail(1000), log, 20)
+    assert [await counted(reader), await counted(reader)] == [40, 40]
+    assert len(log.loaded) == 4 + 2
+    log.loaded.clear()
+
+    later = Period(START_MS + 600 * MINUTE_MS, START_MS + 700 * MINUTE_MS)
+    for _ in range(3):
+        assert sum(map(len, (await reader.pending(["m-1"], later)).values())) == 20
+
+    assert len(log.loaded) <= 2
+
+
 async def test_what_this_process_logged_is_known_without_asking_and_what_others_logged_is_found(
     database: Database,
 ) -> None:
