@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import aiormq
+from aiormq import spec
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import ChannelLockedResource
 
@@ -22,6 +23,8 @@ LETTERS_MAXIMUM = 10_000
 BODIES_MAXIMUM_BYTES = 64 << 20
 
 _LETTERS_AT_ONCE = 50
+# A channel keeps what is for a quorum queue to itself from 32 on that the queue has not answered, until it does.
+_ACKS_AT_ONCE = 24
 _ARRIVAL_SECONDS = 1.0
 
 # Exclusive to a connection: whoever has declared it may take letters in hand, and it vanishes with its owner.
@@ -44,6 +47,7 @@ class HeldLetters:
     def __init__(self, channel: aiormq.Channel) -> None:
         self._channel = channel
         self._held: dict[str, HeldLetter] = {}
+        self._unsettled_count = 0
         self.looked_at_count = 0
         self.waiting_count = 0
 
@@ -62,6 +66,19 @@ class HeldLetters:
                 with broker_failures():
                     await self._channel.basic_ack(delivery_tag, wait=False)
                 self.waiting_count -= 1
+                self._unsettled_count += 1
+                if self._unsettled_count >= _ACKS_AT_ONCE:
+                    await self._settle()
+
+    async def _settle(self) -> None:
+        """Returns when the queue has every acknowledgement; one that it does not have is lost with the channel."""
+        with broker_failures():
+            # A question that the queue answers in its turn.
+            answer = await self._channel.basic_get(DEAD_LETTER_QUEUE, timeout=RPC_TIMEOUT_SECONDS)
+        self._unsettled_count = 0
+        if isinstance(answer.delivery, spec.Basic.GetOk):
+            # Came meanwhile, or did not fit in one hand; it goes back with the others.
+            self._hold(answer, answer.delivery.delivery_tag or 0)
 
     def _in_order(self) -> list[HeldLetter]:
         return sorted(self._held.values(), key=lambda held: (held.letter.set_aside_ms, held.letter.dead_letter_id))
@@ -113,6 +130,8 @@ class HeldLetters:
 
         A quorum queue keeps the order of what it gets back one by one; of many at once it keeps none (seen on 3.10).
         """
+        if self._unsettled_count:
+            await self._settle()
         for held in self._in_order():
             for delivery_tag in held.delivery_tags:
                 with broker_failures():
