@@ -130,11 +130,10 @@ class AlertDesk:
     async def _write(self, waiting: Mapping[str, _Seen]) -> dict[str, _Seen]:
         """Stores what it can; what another one has changed meanwhile is given back, to be tried again."""
         left = dict(waiting)
-        known = await self._store.find_open(waiting)
-        new = [key for key, seen in waiting.items() if seen.is_new and key not in known]
+        new = [key for key, seen in waiting.items() if seen.is_new]
         # What is new to a process that was just started need not be new.
-        left_alone = await self._store.called_over_among(new) if new else set()
-        left_alone |= {key for key, alert in known.items() if alert is None}
+        known, called_over = await asyncio.gather(self._store.find_open(waiting), self._store.called_over_among(new))
+        left_alone = called_over - known.keys() | {key for key, alert in known.items() if alert is None}
         limit = asyncio.Semaphore(_AT_A_TIME)
 
         async def one(key: str, seen: _Seen) -> None:
