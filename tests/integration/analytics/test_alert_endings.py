@@ -16,7 +16,7 @@ from analytics.detector import Detector
 from common.cached_device import CachedDevice
 from common.mongo import Database
 from tests.integration.analytics.alert_room import START_MS, Room, open_room
-from tests.unit.analytics.test_detector import reading
+from tests.unit.analytics.watched import reading
 
 PACK = CachedDevice("pack-1", 3, "acc", "", "North", "UTC", 60_000, (), 0)
 

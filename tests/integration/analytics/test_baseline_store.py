@@ -11,7 +11,7 @@ from analytics.baseline_keeper import BaselineKeeper
 from analytics.baseline_store import BaselineStore
 from common.mongo import Database
 from common.topology import partition_of
-from tests.unit.analytics.test_detector import Desk, Device
+from tests.unit.analytics.watched import Desk, Device
 
 PARTITIONS = 4
 
