@@ -40,6 +40,13 @@ def from_ms(instant_ms: int) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=milliseconds * _NANOS_PER_MS)
 
 
+def set_ms(timestamp: Timestamp, instant_ms: int) -> None:
+    """Sets an empty `Timestamp` within a message, which costs half of what making one and copying it does."""
+    seconds, milliseconds = divmod(instant_ms, 1000)
+    timestamp.seconds = seconds
+    timestamp.nanos = milliseconds * _NANOS_PER_MS
+
+
 def optional_from_ms(instant_ms: int | None) -> Timestamp | None:
     """As `from_ms`; None where there is no instant."""
     return None if instant_ms is None else from_ms(instant_ms)
@@ -64,6 +71,13 @@ def duration_from_ms(span_ms: int) -> Duration:
     sign = -1 if span_ms < 0 else 1
     seconds, milliseconds = divmod(abs(span_ms), 1000)
     return Duration(seconds=sign * seconds, nanos=sign * milliseconds * _NANOS_PER_MS)
+
+
+def set_span_ms(duration: Duration, span_ms: int) -> None:
+    """Sets a `Duration` within a message to a span that is not negative, as `set_ms` does an instant."""
+    seconds, milliseconds = divmod(span_ms, 1000)
+    duration.seconds = seconds
+    duration.nanos = milliseconds * _NANOS_PER_MS
 
 
 def datetime_to_ms(instant: datetime) -> int:

@@ -7,6 +7,9 @@ from typing import Any
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DEVICE_KIND_VEHICLE, Device
 from energy.registry.v1.registry_service_pb2 import BatchCreateDevicesRequest, LinkVehicleRequest
 from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
+from energy.telemetry.v1.telemetry_service_pb2 import SendReadingRequest
+from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
 
 from common.grpc_client import SLOW_TIMEOUT_SECONDS
 from common.instants import duration_from_ms, from_ms
@@ -59,3 +62,14 @@ async def register(gateway: Any, fleet: StoredFleet, since_ms: int) -> None:
     for vehicle_id, meter_id in zip(fleet.vehicles, fleet.meters, strict=False):
         link = LinkVehicleRequest(vehicle_id=vehicle_id, meter_id=meter_id, start_time=from_ms(since_ms))
         await registry.LinkVehicle(link, timeout=SLOW_TIMEOUT_SECONDS)
+
+
+async def correct(gateway: Any, meter_id: str, start_ms: int) -> None:
+    """Sends a later revision of one reading that is stored.
+
+    Raises:
+        grpc.aio.AioRpcError: the gateway did not take it.
+    """
+    measured = MeterMeasurement(import_kwh=0.02)
+    reading = Reading(device_id=meter_id, start_time=from_ms(start_ms), revision=1, meter=measured)
+    await TelemetryServiceStub(gateway).SendReading(SendReadingRequest(reading=reading), timeout=SLOW_TIMEOUT_SECONDS)

@@ -65,6 +65,17 @@ def test_a_duration_that_is_too_fine_or_invalid_is_refused(duration: Duration, p
         instants.duration_to_ms(duration)
 
 
+@given(st.integers(min_value=0, max_value=_YEAR_9999_MS))
+def test_an_instant_or_a_span_may_be_set_in_place(whole_ms: int) -> None:
+    """What a message has then is what it would have been given."""
+    timestamp, duration = Timestamp(), Duration()
+    instants.set_ms(timestamp, whole_ms)
+    instants.set_span_ms(duration, whole_ms)
+
+    assert timestamp == instants.from_ms(whole_ms)
+    assert duration == instants.duration_from_ms(whole_ms)
+
+
 def test_a_datetime_of_any_zone_is_the_instant_it_names() -> None:
     """The zone of a datetime moves the clock face, not the instant."""
     kolkata = timezone(timedelta(hours=5, minutes=30))
