@@ -11,8 +11,9 @@ from pymongo.errors import PyMongoError
 from billing.log_store import LogStore
 from billing.segment import Segment
 
-# Segments have at most half a megabyte of readings each; more in one write would make it last too long.
+# More in one write would make it last too long, and a reading has about a hundred bytes of memory while it is written.
 _SEGMENTS_A_WRITE = 128
+_READINGS_A_WRITE = 100_000
 _MEMORY_SECONDS = 1.0
 # What comes within this time of a write goes with the next: a write costs the processor about a millisecond, which
 # devices that wait for their acks lack.
@@ -88,10 +89,14 @@ class LogWriter:
 
     def _next(self) -> list[_Waiting]:
         together: list[_Waiting] = []
-        count = 0
-        while self._waiting and (not together or count + len(self._waiting[0].segments) <= _SEGMENTS_A_WRITE):
-            together.append(self._waiting.pop(0))
-            count += len(together[-1].segments)
+        segments = readings = 0
+        for waiting in self._waiting:
+            segments += len(waiting.segments)
+            readings += sum(segment.reading_count for segment in waiting.segments)
+            if together and (segments > _SEGMENTS_A_WRITE or readings > _READINGS_A_WRITE):
+                break
+            together.append(waiting)
+        del self._waiting[: len(together)]
         return together
 
     async def _write(self, together: Sequence[_Waiting]) -> None:

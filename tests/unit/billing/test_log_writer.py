@@ -9,14 +9,16 @@ import pytest
 import pytest_asyncio
 from pymongo.errors import AutoReconnect
 
+from billing.kind_columns import LoggedReading
 from billing.log_store import LogStore
 from billing.log_writer import LogWriter
 from billing.segment import Segment
 
 
-def segment(batch_id: str) -> Segment:
-    """A segment without readings."""
-    return Segment.of(batch_id, 0, "w", 1, 0, 5, [])
+def segment(batch_id: str, reading_count: int = 0) -> Segment:
+    """A segment of so many readings."""
+    reading = LoggedReading("meter", "m-1", 0, 60_000, 0, 1, (1, *(None,) * 9))
+    return Segment.of(batch_id, 0, "w", 1, 0, 5, [reading] * reading_count)
 
 
 class ScriptedLog:
@@ -140,3 +142,12 @@ async def test_others_learn_when_no_write_is_on_its_way(writer: LogWriter, scrip
 
     assert asked.done()
     assert 0.0 < writer.busy_share < 1.0
+
+
+async def test_a_write_takes_a_bounded_number_of_readings(writer: LogWriter, scripted: ScriptedLog) -> None:
+    """However few segments they come in, so that what a flood holds in memory is bounded."""
+    asked = [asyncio.ensure_future(writer.append([segment(f"b-{number}", 40_000)])) for number in range(5)]
+    scripted.may_end.set()
+
+    await asyncio.wait_for(asyncio.gather(*asked), 5)
+    assert [len(write) for write in scripted.writes] == [2, 2, 1]
