@@ -27,11 +27,12 @@ from billing.usage_bucket import buckets
 from billing.usage_codec import covered_share, to_interval, to_minute, to_quarter_hour, to_usage
 from billing.usage_page import UsagePage
 from billing.usage_pipeline import UsageQuery
+from billing.usage_scope import devices_of
 from billing.usage_store import UsageStore
 from common.errors import FieldViolation, InvalidArgument, PageTokenInvalid
 from common.instants import optional_from_ms
 from common.paging import page_size
-from common.registry_cache import CachedDevice, RegistryCache
+from common.registry_cache import RegistryCache
 
 _PAGE_DEFAULT = 1000
 _PAGE_MAXIMUM = 10_000
@@ -172,7 +173,7 @@ class UsageService(UsageServiceServicer):
         asked = checked.summary_window(request)
         as_of_ms = await self._as_of(request)
         complete_through = self._complete_through_now()
-        devices = await self._scope(request)
+        devices = await devices_of(request, self._registry)
         checked.require_affordable(asked, len(devices))
         period = (asked.start_ms, asked.end_ms, as_of_ms)
         kinds = [self._usage.by_device(KINDS[kind], some, *period) for kind, some in ids_by_kind(devices).items()]
@@ -243,13 +244,3 @@ class UsageService(UsageServiceServicer):
         query = replace(query, end_ms=min(query.end_ms, bounds[-1][1]))
         found = dict(await self._usage.intervals(query, as_of_ms=as_of_ms))
         return [(start_ms, found.get(start_ms, Usage())) for start_ms, _ in bounds]
-
-    async def _scope(self, request: pb.SummarizeUsageRequest) -> Sequence[CachedDevice]:
-        scope = checked.summary_scope(request)
-        if scope == "region":
-            return list(self._registry.by_region(request.region))
-        if scope == "all":
-            return list(self._registry.devices())
-        if scope == "account_id":
-            return list(self._registry.by_account(request.account_id))
-        return [await self._registry.find(device_id) for device_id in checked.device_ids(scope, request.device_ids)]

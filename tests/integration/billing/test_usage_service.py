@@ -1,7 +1,7 @@
 """What people may ask of usage, on a real gRPC server and store: months, gaps, fleets, pages, limits and deadlines."""
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -40,8 +40,19 @@ CALL_SECONDS = 20.0
 
 
 def meter(device_id: str, region: str, time_zone: str) -> CachedDevice:
-    """A registered meter."""
-    return CachedDevice(device_id, DEVICE_KIND_METER, "acc-1", "", region, time_zone, MINUTE_MS, (), 0)
+    """A registered meter, alone at the site of its name and together with all others in one group."""
+    return CachedDevice(
+        device_id,
+        DEVICE_KIND_METER,
+        "acc-1",
+        f"site of {device_id}",
+        region,
+        time_zone,
+        MINUTE_MS,
+        (),
+        0,
+        group_ids=("all", region),
+    )
 
 
 class MadeUpRegistry:
@@ -63,15 +74,24 @@ class MadeUpRegistry:
         """All of them."""
         return tuple(self.by_id.values())
 
-    def by_region(self, region: str) -> Iterable[CachedDevice]:
+    def by_region(self, region: str) -> Sequence[CachedDevice]:
         """Those of a region."""
         return [device for device in self.by_id.values() if device.region == region]
 
+    def by_site(self, site_id: str) -> Sequence[CachedDevice]:
+        """Those of a site."""
+        return [device for device in self.by_id.values() if device.site_id == site_id]
 
-class NothingKnown:
-    """Completeness before anything was heard."""
+    def by_group(self, group_id: str) -> Sequence[CachedDevice]:
+        """Those of a group."""
+        return [device for device in self.by_id.values() if group_id in device.group_ids]
 
-    latest_ms = None
+
+@dataclass(frozen=True)
+class Known:
+    """Completeness up to an instant, epoch milliseconds; None before anything was heard."""
+
+    latest_ms: int | None = None
 
 
 @dataclass
@@ -83,18 +103,20 @@ class Asked:
 
 
 @asynccontextmanager
-async def usage_service(database: Database, registry: MadeUpRegistry) -> AsyncIterator["UsageServiceAsyncStub"]:
+async def usage_service(
+    database: Database, registry: MadeUpRegistry, complete_through_ms: int | None = None
+) -> AsyncIterator["UsageServiceAsyncStub"]:
     """Serves usage on loopback over what the store holds."""
     store = await store_on(database)
     made_up: Any = registry
-    nothing: Any = NothingKnown()
+    known: Any = Known(complete_through_ms)
     unused: Any = None
     servicer = UsageService(
         usage=store.usage,
         minutes=store.minutes,
         live=unused,
         registry=made_up,
-        complete_through=nothing,
+        complete_through=known,
         answers=no_answers(),
         clock=store.clock,
     )
@@ -250,7 +272,8 @@ async def test_a_fleet_is_summed_up_only_when_all_of_it_is_asked_for(asked: Aske
         assert error_of(refused.value)[3] == ["device_ids"]
 
 
-async def test_a_call_may_cost_a_month_of_10_000_devices_and_no_more(asked: Asked) -> None:
+@pytest.mark.parametrize("scope", [{"region": "Big"}, {"group_id": "Big"}, {"all": True}])
+async def test_a_call_may_cost_a_month_of_10_000_devices_and_no_more(asked: Asked, scope: dict[str, Any]) -> None:
     """The limit is on devices times days, told before anything is read."""
     asked.registry.by_id |= {f"m-{number}": meter(f"m-{number}", "Big", "UTC") for number in range(13_000)}
     window: dict[str, Any] = {
@@ -259,7 +282,7 @@ async def test_a_call_may_cost_a_month_of_10_000_devices_and_no_more(asked: Aske
     }
 
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await asked.stub.SummarizeUsage(pb.SummarizeUsageRequest(region="Big", **window), timeout=CALL_SECONDS)
+        await asked.stub.SummarizeUsage(pb.SummarizeUsageRequest(**scope, **window), timeout=CALL_SECONDS)
 
     code, reason, metadata, _ = error_of(refused.value)
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_TOO_EXPENSIVE")

@@ -409,7 +409,7 @@ Global___ListUsageResponse: _TypeAlias = ListUsageResponse  # noqa: Y015
 
 @_typing.final
 class SummarizeUsageRequest(_message.Message):
-    """Request of SummarizeUsage. Exactly one of device_ids, region, account_id and all is given.
+    """Request of SummarizeUsage. Exactly one of device_ids, region, account_id, group_id, site_id and all is given.
 
     Fails with REQUEST_TOO_EXPENSIVE when devices times days are more than 400 000.
     """
@@ -423,12 +423,18 @@ class SummarizeUsageRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     ALL_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    SITE_ID_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The devices of this region."""
     account_id: _builtins.str
     """The devices of this account."""
     all: _builtins.bool
     """True: every registered device. Only their total is answered, for a fleet may be larger than a message."""
+    group_id: _builtins.str
+    """The devices that are in this group now."""
+    site_id: _builtins.str
+    """The devices of this site."""
     @_builtins.property
     def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """These devices, 1..1000."""
@@ -457,10 +463,12 @@ class SummarizeUsageRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         all: _builtins.bool = ...,
+        group_id: _builtins.str = ...,
+        site_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "all", b"all", "as_of", b"as_of", "device_ids", b"device_ids", "end_time", b"end_time", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "all", b"all", "as_of", b"as_of", "device_ids", b"device_ids", "end_time", b"end_time", "group_id", b"group_id", "region", b"region", "site_id", b"site_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
