@@ -275,6 +275,7 @@ class ListReadingsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
@@ -291,6 +292,12 @@ class ListReadingsResponse(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant as of which the answer holds, where one was asked for. Asked again as of it, the answer is the same."""
 
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.QuarantinedPeriod]:
+        """Times of the devices, within what was asked for, of which readings came and are set aside: this answer lacks them,
+        whatever it is complete through. By device_id and start_time, at most 1000; each page has those of the whole period.
+        """
+
     def __init__(
         self,
         *,
@@ -298,10 +305,11 @@ class ListReadingsResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        quarantined: _abc.Iterable[_usage_pb2.QuarantinedPeriod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "next_page_token", b"next_page_token", "readings", b"readings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "next_page_token", b"next_page_token", "quarantined", b"quarantined", "readings", b"readings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -375,6 +383,7 @@ class ListUsageResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
@@ -391,6 +400,12 @@ class ListUsageResponse(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant as of which the answer holds, where one was asked for. Asked again as of it, the answer is the same."""
 
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.QuarantinedPeriod]:
+        """Times of the devices, within what was asked for, of which readings came and are set aside: this answer lacks them,
+        whatever it is complete through. By device_id and start_time, at most 1000; each page has those of the whole period.
+        """
+
     def __init__(
         self,
         *,
@@ -398,10 +413,11 @@ class ListUsageResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        quarantined: _abc.Iterable[_usage_pb2.QuarantinedPeriod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "intervals", b"intervals", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "intervals", b"intervals", "next_page_token", b"next_page_token", "quarantined", b"quarantined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -484,6 +500,7 @@ class SummarizeUsageResponse(_message.Message):
     DEVICES_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def total(self) -> _usage_pb2.Usage:
         """Over all the devices. Its first and last power are absent unless exactly one device was asked for."""
@@ -502,6 +519,12 @@ class SummarizeUsageResponse(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant as of which the answer holds, where one was asked for. Asked again as of it, the answer is the same."""
 
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.QuarantinedPeriod]:
+        """Times of the devices, within what was asked for, of which readings came and are set aside: this answer lacks them,
+        whatever it is complete through. By device_id and start_time, at most 1000.
+        """
+
     def __init__(
         self,
         *,
@@ -509,10 +532,11 @@ class SummarizeUsageResponse(_message.Message):
         devices: _abc.Iterable[Global___DeviceUsage] | None = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        quarantined: _abc.Iterable[_usage_pb2.QuarantinedPeriod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "devices", b"devices", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "devices", b"devices", "quarantined", b"quarantined", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -599,6 +623,7 @@ class ListMinuteTotalsResponse(_message.Message):
     MINUTES_FIELD_NUMBER: _builtins.int
     QUARTER_HOURS_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def minutes(self) -> _containers.RepeatedCompositeFieldContainer[Global___MinuteTotal]:
         """The minutes in which a reading starts, by start_time."""
@@ -613,16 +638,23 @@ class ListMinuteTotalsResponse(_message.Message):
         yet.
         """
 
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.QuarantinedPeriod]:
+        """Times of the devices, within what was asked for, of which readings came and are set aside: this answer lacks them,
+        whatever it is complete through. By device_id and start_time, at most 1000.
+        """
+
     def __init__(
         self,
         *,
         minutes: _abc.Iterable[Global___MinuteTotal] | None = ...,
         quarter_hours: _abc.Iterable[Global___QuarterHourTotal] | None = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
+        quarantined: _abc.Iterable[_usage_pb2.QuarantinedPeriod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "minutes", b"minutes", "quarter_hours", b"quarter_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "minutes", b"minutes", "quarantined", b"quarantined", "quarter_hours", b"quarter_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

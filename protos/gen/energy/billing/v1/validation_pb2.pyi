@@ -332,7 +332,7 @@ Global___MeterExchange: _TypeAlias = MeterExchange  # noqa: Y015
 @_typing.final
 class QuarantinedReadings(_message.Message):
     """Readings that came in one batch and could not be folded into the documents that answers are made of. They are in the log, and
-    in no answer, though answers may be complete through a time after they came.
+    in no answer, though answers may be complete through a time after they came; those about usage then say so (`quarantined`).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
