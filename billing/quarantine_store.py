@@ -10,9 +10,10 @@ from billing.observation import SpanKey
 from billing.quarantined_period import QuarantinedPeriod
 from billing.schema import KINDS
 from common.instants import datetime_from_ms, datetime_to_ms
-from common.mongo import Database, some_at_a_time
+from common.mongo import IDS_A_QUESTION, Database, some_at_a_time
 
 _READ_TIMEOUT_MS = 10_000
+_FEW = 1000
 
 
 class QuarantinedSpan(NamedTuple):
@@ -73,20 +74,25 @@ class QuarantineStore:
         As known at `as_of_ms` what was logged later is not missing. To be asked before what an answer rests on is read,
         and again after it: what is set aside meanwhile, or folded again, is told in one of both.
         """
-        if (
-            len(device_ids) > 1
-            and await self._quarantined.find_one({}, {"_id": 1}, max_time_ms=_READ_TIMEOUT_MS) is None
-        ):
-            # As a rule nothing is, and of a fleet there are many questions.
-            return frozenset()
         wanted, found = frozenset(device_ids), set[QuarantinedPeriod]()
+        for batch in await self._of_devices(device_ids):
+            if as_of_ms is None or batch.record_ms <= as_of_ms:
+                found.update(_period(span.key) for span in batch.spans if span.key.device_id in wanted)
+        return frozenset(one for one in found if one.start_ms < end_ms and one.end_ms > start_ms)
+
+    async def _of_devices(self, device_ids: Sequence[str]) -> list[QuarantinedBatch]:
+        """Those of some devices, and maybe others."""
+        if len(device_ids) > IDS_A_QUESTION:
+            # As a rule there are none or few, and of a fleet there are many questions.
+            few = await self.find(limit=_FEW + 1)
+            if len(few) <= _FEW:
+                return few
+        found: list[QuarantinedBatch] = []
         for some in some_at_a_time(device_ids):
             of_some = {"device_ids": some[0] if len(some) == 1 else {"$in": some}}
-            async for document in self._quarantined.find(of_some).max_time_ms(_READ_TIMEOUT_MS):
-                batch = _batch(document)
-                if as_of_ms is None or batch.record_ms <= as_of_ms:
-                    found.update(_period(span.key) for span in batch.spans if span.key.device_id in wanted)
-        return frozenset(one for one in found if one.start_ms < end_ms and one.end_ms > start_ms)
+            cursor = self._quarantined.find(of_some).max_time_ms(_READ_TIMEOUT_MS)
+            found += [_batch(document) async for document in cursor]
+        return found
 
     async def count(self) -> int:
         """How many batches are set aside."""

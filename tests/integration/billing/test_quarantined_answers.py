@@ -13,6 +13,7 @@ from energy.billing.v1 import usage_service_pb2 as pb
 from google.type.date_pb2 import Date
 from motor.motor_asyncio import AsyncIOMotorClient
 
+from billing import quarantine_store
 from billing.observation import SpanKey
 from billing.quarantine_replay import QuarantineReplay
 from billing.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
@@ -180,7 +181,9 @@ async def test_a_bill_of_the_time_is_held_until_its_readings_are_in_it(asked: As
         assert error_of(refused.value)[1] == "INVOICE_HELD"
 
 
-async def test_what_is_set_aside_is_looked_for_by_its_devices(servers: Mesh, database: Database) -> None:
+async def test_what_is_set_aside_is_looked_for_by_its_devices(
+    servers: Mesh, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of fifty batches the one of the device, and of many devices theirs; as of before they came there are none."""
     sent = Sent()
     client: Any = AsyncIOMotorClient(servers.mongo_url, tz_aware=True, event_listeners=[sent])
@@ -199,7 +202,11 @@ async def test_what_is_set_aside_is_looked_for_by_its_devices(servers: Mesh, dat
     await require_narrow(sent, database, "readings_quarantined", most=1)
     sent.questions.clear()
     assert await store.periods(["m-7", "m-8", "other"], 8 * HOUR_MS, 9 * HOUR_MS) == {period(8)}
-    sent.questions = [one for one in sent.questions if one.get("filter")]
     await require_narrow(sent, database, "readings_quarantined", most=2)
     assert await store.periods(["m-7", "m-8"], 0, 50 * HOUR_MS, 107) == {period(7)}
+    many = [f"m-{number}" for number in range(7, 500)]
+    expected = {period(number) for number in range(7, 50)}
+    assert await store.periods(many, 0, 50 * HOUR_MS) == expected
+    monkeypatch.setattr(quarantine_store, "_FEW", 49)
+    assert await store.periods(many, 0, 50 * HOUR_MS) == expected
     client.close()
