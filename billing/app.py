@@ -157,7 +157,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             _now_ms,
         )
         background = {"merger": merger.run, "roller": roller.run, "adjustments": adjustments.run}
-        background |= retention_tasks(config, database, readings, registry)
+        background |= retention_tasks(config, database, readings, devices, registry)
         telling = telling_connection(lifecycle, config.amqp_url.get_secret_value(), "billing")
         background |= pricing_tasks(pricing, events, database, telling, registry=registry, clock_ms=_now_ms)
         if config.validation_automatic:

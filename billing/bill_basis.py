@@ -1,16 +1,17 @@
 """Everything that the bill of a device is made of, and the bill that follows from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from billing.bill_hold import HoldLimits, bill_holds, gap_hold
+from billing.bill_hold import HoldLimits, bill_holds, gap_hold, quarantine_hold
 from billing.billing_month import months_before
 from billing.coverage import carries_energy, coverage
 from billing.dynamic_pricing import RegionPrices
 from billing.invoice import BilledPeriod, Invoice, make_invoice
 from billing.invoice_codec import Knowledge
 from billing.price_timeline import tariffs_in_effect
+from billing.quarantined_period import QuarantinedPeriod
 from billing.rated_line import Quarter
 from billing.rating import lines_of, rated_months
 from billing.readings_digest import readings_digest
@@ -21,7 +22,10 @@ from billing.tariff_month import TariffMonth
 
 @dataclass(frozen=True, slots=True)
 class BillBasis:
-    """A period, the tariffs in it, the quarter-hours of it and of the `history_months` before, and what is known."""
+    """A period, the tariffs in it, the quarter-hours of it and of the `history_months` before, and what is known.
+
+    `quarantined` are the times of it of which readings are set aside.
+    """
 
     period: BilledPeriod
     knowledge: Knowledge
@@ -30,6 +34,7 @@ class BillBasis:
     quarters: Sequence[Quarter]
     history_months: int
     region_prices: RegionPrices
+    quarantined: Collection[QuarantinedPeriod] = ()
 
     @property
     def has_energy(self) -> bool:
@@ -62,7 +67,11 @@ class BillBasis:
         lines = lines_of(rated, period.start_date, ZoneInfo(period.time_zone))
         # What is still to come is not missed.
         until_ms = period.end_ms if complete_ms is None else max(period.start_ms, min(period.end_ms, complete_ms))
-        holds = [*bill_holds(billed, limits), *gap_hold(billed, period.start_ms, until_ms, limits)]
+        holds = [
+            *bill_holds(billed, limits),
+            *gap_hold(billed, period.start_ms, until_ms, limits),
+            *quarantine_hold(self.quarantined, period.start_ms, period.end_ms),
+        ]
         return replace(
             make_invoice(lines, holds),
             coverage=coverage(billed, period.start_ms, period.end_ms),

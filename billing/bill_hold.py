@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from billing.coverage import coverage
+from billing.quarantined_period import QuarantinedPeriod
 from billing.rated_line import EXACT, Quarter
 
 
@@ -23,6 +24,8 @@ class HoldReason(Enum):
     """Too much of the energy is estimated."""
     MISSING_READINGS = "missing_readings"
     """Too much of the time has no readings, so that nothing of it is billed."""
+    QUARANTINED_READINGS = "quarantined_readings"
+    """Readings of the time are set aside, so that what they say is not billed."""
 
 
 class BillHold(NamedTuple):
@@ -72,6 +75,18 @@ def gap_hold(quarters: Iterable[Quarter], start_ms: int, end_ms: int, limits: Ho
         return []
     missing_percent = _percent(missing_ms, whole_ms)
     return [BillHold(HoldReason.MISSING_READINGS, start_ms, end_ms, Decimal(0), missing_percent)]
+
+
+def quarantine_hold(periods: Iterable[QuarantinedPeriod], start_ms: int, end_ms: int) -> list[BillHold]:
+    """The reason to hold a bill over [start_ms, end_ms), UTC milliseconds, of which readings are set aside, if any.
+
+    It is over all such times together. One reading is enough, for nobody can tell what it says.
+    """
+    aside = [one for one in periods if one.start_ms < end_ms and one.end_ms > start_ms]
+    if not aside:
+        return []
+    first_ms, last_ms = min(one.start_ms for one in aside), max(one.end_ms for one in aside)
+    return [BillHold(HoldReason.QUARANTINED_READINGS, max(first_ms, start_ms), min(last_ms, end_ms), Decimal(0))]
 
 
 def _estimated_runs(quarters: Iterable[Quarter]) -> Iterator[Sequence[Quarter]]:

@@ -21,6 +21,7 @@ from billing.invoice import BilledPeriod
 from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message
 from billing.meter_part import has_no_part
 from billing.price_timeline import tariffs_in_effect
+from billing.quarantined_period import QuarantinedPeriod
 from billing.rated_line import Quarter
 from billing.region_price_reader import RegionPriceReader
 from billing.schema import DAY_MS
@@ -41,6 +42,15 @@ class QuarterReader(Protocol):
 
         With `as_of_ms` of the readings recorded at or before that instant.
         """
+
+
+class QuarantineReader(Protocol):
+    """Knows of which times readings are set aside."""
+
+    async def periods(
+        self, device_ids: Sequence[str], start_ms: int, end_ms: int, as_of_ms: int | None = None
+    ) -> frozenset[QuarantinedPeriod]:
+        """Those of some devices that overlap [start_ms, end_ms), UTC milliseconds; of what was logged by an instant."""
 
 
 class Completeness(Protocol):
@@ -73,6 +83,7 @@ class BillMaker:
         store: TariffStore,
         registry: DeviceRegistry,
         quarters: QuarterReader,
+        quarantine: QuarantineReader,
         complete_through: Completeness,
         region_prices: RegionPriceReader,
         hold_limits: HoldLimits,
@@ -83,6 +94,7 @@ class BillMaker:
         self._region_prices = region_prices
         self._registry = registry
         self._quarters = quarters
+        self._quarantine = quarantine
 
     async def make(self, question: PreviewQuestion) -> invoice_pb2.Invoice:
         """The bill that is asked for.
@@ -164,9 +176,12 @@ class BillMaker:
         tariffs = await self._store.tariffs(assignment.tariff_id for assignment in assignments)
         in_effect = tariffs_in_effect(assignments, period.start_ms, period.end_ms)
         history_months = max((tariffs[tariff_id].history_months for tariff_id in in_effect), default=0)
+        whole = ([period.device_id], period.start_ms, period.end_ms, knowledge.as_of_ms)
+        aside = await self._quarantine.periods(*whole)
         quarters = await self._history(period, history_months, knowledge.as_of_ms)
+        aside |= await self._quarantine.periods(*whole)
         prices = await self._prices(tariffs.values(), device.region, period, history_months)
-        return BillBasis(period, knowledge, assignments, tariffs, quarters, history_months, prices)
+        return BillBasis(period, knowledge, assignments, tariffs, quarters, history_months, prices, aside)
 
     async def _assignments(
         self, device: RegisteredDevice, knowledge: Knowledge

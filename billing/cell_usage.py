@@ -35,7 +35,7 @@ def quarters_inside(kind: Kind, document: Mapping[str, Any], start_ms: int, end_
     for cells in document["quarters"]:
         at_ms = span_start_ms + cells["offset_ms"]
         if start_ms <= at_ms < end_ms:
-            yield at_ms, _usage(kind, cells, span_start_ms, at_ms)
+            yield at_ms, usage_of_cell(kind, cells, span_start_ms, at_ms)
 
 
 def _readings_inside(
@@ -49,10 +49,11 @@ def _readings_inside(
     inside = [one for one in span.in_order() if start_ms <= span_start_ms + one.offset_ms < end_ms]
     if inside:
         at_ms = start_ms // QUARTER_MS * QUARTER_MS
-        yield at_ms, _usage(kind, cell(kind, at_ms - span_start_ms, inside), span_start_ms, at_ms)
+        yield at_ms, usage_of_cell(kind, cell(kind, at_ms - span_start_ms, inside), span_start_ms, at_ms)
 
 
-def _usage(kind: Kind, cells: Mapping[str, Any], span_start_ms: int, at_ms: int) -> Usage:
+def usage_of_cell(kind: Kind, cells: Mapping[str, Any], span_start_ms: int, at_ms: int) -> Usage:
+    """The usage in a cell of a document that begins at `span_start_ms`; its powers are told as of `at_ms`."""
     return Usage(
         reading_count=cells["reading_count"],
         covered_ms=cells["covered_ms"],

@@ -40,6 +40,9 @@ class BillingConfig(ServiceConfig):
     raw_retention_days: int | None = Field(default=None, ge=2, le=36_500)
     """Days after which the cold readings of a day are removed, once its roll-up was checked against them; by default
     never. The log keeps what came."""
+    quarter_hour_retention_days: int | None = Field(default=None, ge=400, le=36_500)
+    """Days after which the quarter-hours of a day are removed, its local days being kept, where its readings were and
+    invoices are issued for it and for the year after it, in which bills may look back at it; by default never."""
     log_retention_days: int | None = Field(default=None, ge=2, le=36_500)
     """Days after which a segment of the log is removed, once each of its readings was found at rest; by default
     never."""

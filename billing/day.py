@@ -5,7 +5,7 @@ hours they were made of, and every local hour, day and month is a run of quarter
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from billing.observation import SpanKey
@@ -62,11 +62,11 @@ def day_columns(kind: Kind, spans: Mapping[SpanKey, Iterable[Mapping[str, Any]]]
     names = dict.fromkeys(name for cell in carried for name, value in cell.items() if value is not None)
     columns: dict[str, list[Any]] = {name: [cell.get(name) for cell in cells] for name in names}
     columns["reading_count"] = [cell.get("reading_count", 0) for cell in cells]
-    return {"columns": columns, "total": _total(kind, carried)}
+    return {"columns": columns, "total": sum_of_quarters(kind, carried)}
 
 
-def _total(kind: Kind, cells: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """What `quarter.cell` is of the whole day, from its quarters in order."""
+def sum_of_quarters(kind: Kind, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What `quarter.cell` is of a longer part of the day, from the quarters that carry something, in order."""
 
     def present(name: str) -> list[Any]:
         return [cell[name] for cell in cells if cell.get(name) is not None]

@@ -93,7 +93,8 @@ class Merger:
         self._unmarked: list[str] = []
         self._quarantine = quarantine
         self._clock_ms = clock_ms
-        self._quarantined: dict[str, list[QuarantinedSpan]] = {}
+        self._publish = publish
+        self._quarantined: dict[str, tuple[Segment, list[QuarantinedSpan]]] = {}
 
     async def run(self) -> None:
         """Folds until cancelled; a store that is away is waited for."""
@@ -201,21 +202,25 @@ class Merger:
         self._metrics.quarantined.inc()
         for segment in segments:
             held = of_devices([segment], [key.device_id])
-            if key in held and all(one.key != key for one in self._quarantined.get(segment.batch_id, ())):
-                self._quarantined.setdefault(segment.batch_id, []).append(QuarantinedSpan(key, problem))
+            _, aside = self._quarantined.get(segment.batch_id, (segment, []))
+            if key in held and all(one.key != key for one in aside):
+                aside.append(QuarantinedSpan(key, problem))
+                self._quarantined[segment.batch_id] = (segment, aside)
 
     async def _mark(self) -> None:
         if not self._unmarked:
             return
         # Not before all its spans are folded: until then a crash must find the segment unmerged.
-        aside = [batch_id for batch_id in self._unmarked if batch_id in self._quarantined]
+        aside = [self._quarantined[batch_id] for batch_id in self._unmarked if batch_id in self._quarantined]
         if aside:
             now_ms = self._clock_ms()
             await self._quarantine.add(
-                QuarantinedBatch(batch_id, now_ms, self._quarantined[batch_id]) for batch_id in aside
+                QuarantinedBatch(segment.batch_id, now_ms, spans, segment.record_ms) for segment, spans in aside
             )
         await self._log.mark_merged(self._unmarked)
         self._tail.marked(self._unmarked)
         self._unmarked = []
-        for batch_id in aside:
-            del self._quarantined[batch_id]
+        for segment, _ in aside:
+            del self._quarantined[segment.batch_id]
+            # It ends the answers that were given with its readings.
+            self._publish(segment)

@@ -1,16 +1,21 @@
 """Exchanges of meters between the contract and the record; every broken rule is named with its field."""
 
+from decimal import Decimal
+
 from energy.billing.v1 import validation_pb2
 
 from billing.meter_exchange_store import RecordedExchange
 from billing.metered_interval import CHANNELS
 from billing.register import MeterExchange
+from billing.tariff_reader import TariffReader, decimal_message
 from billing.validation_request import ACTOR_LENGTH, REASON_LENGTH, text_violations
 from common.energy import kwh, milliwatt_hours
 from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, to_ms
 
 _REGISTER_MAXIMUM_KWH = 1e12
+_MULTIPLIER_MAXIMUM = 1_000_000
+_MULTIPLIER_STEP = Decimal("0.001")
 
 
 def exchange_of(message: validation_pb2.MeterExchange, now_ms: int, path: str = "exchange") -> RecordedExchange:
@@ -28,12 +33,25 @@ def exchange_of(message: validation_pb2.MeterExchange, now_ms: int, path: str = 
         values = _registers(message, channel.name, path, violations)
         if values is not None:
             channels[channel.name] = MeterExchange(at_ms, *values)
-    if not channels and not violations:
-        field = f"{path}.final_import_register_kwh"
-        violations.append(FieldViolation(field, "FIELD_REQUIRED", "is required unless the export registers are given"))
+    multiplier = _multiplier(message, path, violations)
+    if not channels and multiplier is None and not violations:
+        field, others = f"{path}.final_import_register_kwh", "the export registers or a multiplier are given"
+        violations.append(FieldViolation(field, "FIELD_REQUIRED", f"is required unless {others}"))
     if violations:
         raise InvalidArgument(violations)
-    return RecordedExchange(message.device_id, at_ms, channels, message.actor, message.note, now_ms)
+    return RecordedExchange(message.device_id, at_ms, channels, message.actor, message.note, now_ms, multiplier)
+
+
+def _multiplier(message: validation_pb2.MeterExchange, path: str, violations: list[FieldViolation]) -> Decimal | None:
+    reader = TariffReader("")
+    found = reader.optional_number(message, "register_multiplier", path)
+    violations += reader.violations
+    if found is None or reader.violations:
+        return None
+    if not 0 < found <= _MULTIPLIER_MAXIMUM or found % _MULTIPLIER_STEP:
+        allowed = f"must be above 0, at most {_MULTIPLIER_MAXIMUM}, and have at most three decimals"
+        violations.append(_out_of_range(f"{path}.register_multiplier", allowed))
+    return found.normalize()
 
 
 def _instant(message: validation_pb2.MeterExchange, now_ms: int, field: str, violations: list[FieldViolation]) -> int:
@@ -76,11 +94,13 @@ def to_exchange(exchange: RecordedExchange) -> validation_pb2.MeterExchange:
         actor=exchange.actor,
         note=exchange.note,
         record_time=from_ms(exchange.record_ms),
+        register_multiplier=None if exchange.multiplier is None else decimal_message(exchange.multiplier),
     )
     for name, one in exchange.channels.items():
         final, initial = _fields(name)
-        setattr(message, final, kwh(one.final_milliwatt_hours))
-        setattr(message, initial, kwh(one.initial_milliwatt_hours))
+        for field, register in ((final, one.final_milliwatt_hours), (initial, one.initial_milliwatt_hours)):
+            if register is not None:
+                setattr(message, field, kwh(register))
     return message
 
 

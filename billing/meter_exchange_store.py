@@ -1,12 +1,14 @@
-"""Exchanges of meters on record: a device and an instant have one, and it is never changed."""
+"""Exchanges of meters and multipliers on record: a device and an instant have one, and it is never changed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
+from billing.metered_interval import CHANNELS
 from billing.register import MeterExchange
 from common.errors import MeterExchangeExists
 from common.instants import datetime_from_ms, datetime_to_ms
@@ -17,7 +19,10 @@ _READ_TIMEOUT_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RecordedExchange:
-    """An exchange of the meter of a device, by channel (`import`, `export`); who recorded it when, epoch ms."""
+    """An exchange of the meter of a device, by channel (`import`, `export`); who recorded it when, epoch ms.
+
+    `multiplier` is that of its registers from then on; None is the one before. Without a channel the meter stayed.
+    """
 
     device_id: str
     at_ms: int
@@ -25,6 +30,7 @@ class RecordedExchange:
     actor: str
     note: str
     record_ms: int
+    multiplier: Decimal | None = None
 
 
 class MeterExchangeStore:
@@ -60,11 +66,13 @@ class MeterExchangeStore:
         return [_exchange(document) async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)]
 
     async def by_channel(self, device_id: str) -> dict[str, list[MeterExchange]]:
-        """The exchanges of each channel of a device, by time."""
+        """The exchanges of each channel of a device, by time, those among them that tell a multiplier only."""
         found: dict[str, list[MeterExchange]] = {}
         for exchange in await self.find(device_id):
-            for channel, one in exchange.channels.items():
-                found.setdefault(channel, []).append(one)
+            for channel in CHANNELS:
+                one = exchange.channels.get(channel.name, MeterExchange(exchange.at_ms, None, None))
+                if channel.name in exchange.channels or exchange.multiplier is not None:
+                    found.setdefault(channel.name, []).append(one._replace(multiplier=exchange.multiplier))
         return found
 
 
@@ -83,6 +91,7 @@ def _document(exchange: RecordedExchange) -> dict[str, Any]:
         "actor": exchange.actor,
         "note": exchange.note,
         "recorded_at": datetime_from_ms(exchange.record_ms),
+        **({} if exchange.multiplier is None else {"multiplier": str(exchange.multiplier)}),
     }
 
 
@@ -98,4 +107,5 @@ def _exchange(document: Mapping[str, Any]) -> RecordedExchange:
         actor=document["actor"],
         note=document["note"],
         record_ms=datetime_to_ms(document["recorded_at"]),
+        multiplier=Decimal(document["multiplier"]) if "multiplier" in document else None,
     )

@@ -1,10 +1,11 @@
 """Folds again what was set aside, once its cause is gone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from billing.log_store import LogStore
 from billing.log_writer import LogWriter
 from billing.quarantine_store import QuarantinedBatch, QuarantineStore
+from billing.segment import Segment
 
 _BATCHES_AT_ONCE = 16
 
@@ -12,7 +13,11 @@ _BATCHES_AT_ONCE = 16
 class QuarantineReplay:
     """Makes batches that were set aside wait to be folded as if they had just been logged; their record time stays."""
 
-    def __init__(self, quarantine: QuarantineStore, log: LogStore, writer: LogWriter) -> None:
+    def __init__(
+        self, quarantine: QuarantineStore, log: LogStore, writer: LogWriter, publish: Callable[[Segment], None]
+    ) -> None:
+        """`publish` is told of each segment, so that answers that were given without it end."""
+        self._publish = publish
         self._quarantine = quarantine
         self._log = log
         self._writer = writer
@@ -47,4 +52,6 @@ class QuarantineReplay:
         for batch in batches:
             if batch.batch_id in found:
                 await self._quarantine.remove(batch)
+        for segment in segments:
+            self._publish(segment)
         return len(segments)

@@ -23,13 +23,18 @@ _GIVE_WAY_SECONDS = 5.0
 
 
 class RetentionMetrics:
-    """Counters of one retention task."""
+    """Counters of what is let go, and of what is not what it should be."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.removed = Counter("billing_days_expired", "Days whose cold readings were let go.", registry=registry)
         self.differing = Counter(
             "billing_days_differing",
             "Days kept, for their roll-up is not what their readings are.",
+            registry=registry,
+        )
+        self.downsampled = Counter(
+            "billing_days_downsampled",
+            "Days whose quarter-hours were let go, their local days being kept.",
             registry=registry,
         )
 

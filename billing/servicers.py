@@ -28,6 +28,7 @@ from billing.minute_store import MinuteStore
 from billing.number_series import NumberSeries
 from billing.payment_list_store import PaymentListStore
 from billing.price_methods import RegionPricing
+from billing.quarantine_store import QuarantineStore
 from billing.reading_validation import ReadingValidation
 from billing.readings_at_rest import ReadingsAtRest
 from billing.revenue_store import RevenueStore
@@ -75,7 +76,7 @@ def servicers_of(
     live = LiveReader(
         cache=cache, store=readings.live, history=readings.history, tail=tail, publisher=readings.publisher
     )
-    tariffs = TariffStore(database)
+    tariffs, quarantine = TariffStore(database), QuarantineStore(database)
 
     def now_ms() -> int:
         return time.time_ns() // 1_000_000
@@ -95,6 +96,7 @@ def servicers_of(
         store=tariffs,
         registry=devices,
         quarters=usage,
+        quarantine=quarantine,
         complete_through=readings.complete_through,
         region_prices=pricing.reader,
         hold_limits=HoldLimits(
@@ -122,6 +124,7 @@ def servicers_of(
                 registry=devices,
                 complete_through=readings.complete_through,
                 answers=answers,
+                quarantine=quarantine,
                 clock=now_ms,
             ),
             usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,

@@ -1,10 +1,12 @@
 """Turns sums over readings into the messages people ask for."""
 
+from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from energy.billing.v1 import usage_pb2, usage_service_pb2
 
 from billing.minute_total import MinuteTotal
+from billing.quarantined_period import QuarantinedPeriod
 from billing.quarter_total import QuarterTotal
 from billing.usage import Usage
 from billing.usage_bucket import Bucket, bucket_end_ms
@@ -13,6 +15,7 @@ from common.energy import kwh
 from common.instants import duration_from_ms, from_ms, set_ms, set_span_ms
 
 _HOUR_MS = 3_600_000
+_PERIODS_MAXIMUM = 1000
 _FIELDS = {
     "import_milliwatt_hours": "import_kwh",
     "export_milliwatt_hours": "export_kwh",
@@ -89,6 +92,16 @@ def to_quarter_hour(total: QuarterTotal) -> usage_service_pb2.QuarterHourTotal:
         meter_count=total.meter_count,
         covered=duration_from_ms(total.covered_ms),
     )
+
+
+def to_quarantined(periods: Iterable[QuarantinedPeriod]) -> list[usage_pb2.QuarantinedPeriod]:
+    """What is set aside, by device and start; the first thousand of them."""
+    return [
+        usage_pb2.QuarantinedPeriod(
+            device_id=one.device_id, start_time=from_ms(one.start_ms), end_time=from_ms(one.end_ms)
+        )
+        for one in sorted(periods)[:_PERIODS_MAXIMUM]
+    ]
 
 
 def covered_share(usage: Usage, start_ms: int, end_ms: int) -> float:

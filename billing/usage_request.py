@@ -36,6 +36,7 @@ _MOST_DEVICE_DAYS = 400_000
 _MOST_DEVICE_HOURS = 10_000
 _MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
+_SCOPES = ("device_ids", "region", "account_id", "group_id", "site_id", "all")
 _BUCKETS: dict["UsageResolution.ValueType", Bucket] = {
     UsageResolution.USAGE_RESOLUTION_MINUTE: "minute",
     UsageResolution.USAGE_RESOLUTION_QUARTER_HOUR: "quarter_hour",
@@ -208,18 +209,13 @@ def required_device_id(device_id: str, field: str = "device_id") -> str:
 
 
 def summary_scope(request: SummarizeUsageRequest) -> str:
-    """Which of device_ids, region, account_id and all a summary is over.
+    """Which of its scopes a summary is over.
 
     Raises:
         InvalidArgument: none or more than one is given.
     """
-    given = [field for field in ("device_ids", "region", "account_id", "all") if getattr(request, field)]
+    given = [field for field in _SCOPES if getattr(request, field)]
     if len(given) != 1:
-        raise InvalidArgument(
-            [
-                FieldViolation(
-                    "device_ids", "FIELD_REQUIRED", "exactly one of device_ids, region, account_id and all is required"
-                )
-            ]
-        )
+        allowed = f"exactly one of {', '.join(_SCOPES[:-1])} and {_SCOPES[-1]} is required"
+        raise InvalidArgument([FieldViolation("device_ids", "FIELD_REQUIRED", allowed)])
     return given[0]

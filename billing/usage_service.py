@@ -1,7 +1,7 @@
 """The door for those who ask what devices measured and used; it only translates."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -16,22 +16,31 @@ from billing import usage_request as checked
 from billing.answers import Answers
 from billing.complete_through import CompleteThrough
 from billing.device_kind import KIND_OF, ids_by_kind
+from billing.live_methods import LiveMethods
 from billing.live_reader import LiveReader
-from billing.live_state import LiveState
 from billing.minute_store import MinuteStore
-from billing.reading_codec import to_live_reading, to_recorded_reading
+from billing.quarantine_store import QuarantineStore
+from billing.reading_codec import to_recorded_reading
 from billing.schema import KINDS, METER
 from billing.span import readings_of
 from billing.usage import Usage, add_up_devices
 from billing.usage_bucket import buckets
-from billing.usage_codec import covered_share, to_interval, to_minute, to_quarter_hour, to_usage
+from billing.usage_codec import (
+    covered_share,
+    to_interval,
+    to_minute,
+    to_quarantined,
+    to_quarter_hour,
+    to_usage,
+)
 from billing.usage_page import UsagePage
 from billing.usage_pipeline import UsageQuery
+from billing.usage_scope import devices_of
 from billing.usage_store import UsageStore
 from common.errors import FieldViolation, InvalidArgument, PageTokenInvalid
 from common.instants import optional_from_ms
 from common.paging import page_size
-from common.registry_cache import CachedDevice, RegistryCache
+from common.registry_cache import RegistryCache
 
 _PAGE_DEFAULT = 1000
 _PAGE_MAXIMUM = 10_000
@@ -51,15 +60,16 @@ class UsageService(UsageServiceServicer):
         registry: RegistryCache,
         complete_through: CompleteThrough,
         answers: Answers,
+        quarantine: QuarantineStore,
         clock: Callable[[], int],
     ) -> None:
         self._complete_through = complete_through
         self._usage = usage
         self._minutes = minutes
-        self._live = live
+        self._live = LiveMethods(live, registry, complete_through, clock)
         self._registry = registry
         self._answers = answers
-        self._clock = clock
+        self._quarantine = quarantine
 
     async def GetCompleteThrough(  # noqa: N802
         self,
@@ -71,11 +81,7 @@ class UsageService(UsageServiceServicer):
 
     async def GetLiveReading(self, request: pb.GetLiveReadingRequest, context: Context) -> pb.GetLiveReadingResponse:  # noqa: ARG002, N802
         """Gets the newest reading of a device."""
-        complete_through = self._complete_through_now()
-        device = await self._registry.find(checked.required_device_id(request.device_id))
-        found = await self._live.find([device.device_id])
-        live_reading = next(self._live_readings(found, [device.device_id]), None)
-        return pb.GetLiveReadingResponse(live_reading=live_reading, complete_through=complete_through)
+        return await self._live.get(request)
 
     async def BatchGetLiveReadings(  # noqa: N802
         self,
@@ -83,22 +89,7 @@ class UsageService(UsageServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.BatchGetLiveReadingsResponse:
         """Gets the newest readings of many devices."""
-        complete_through = self._complete_through_now()
-        device_ids = checked.device_ids("device_ids", request.device_ids)
-        found = await self._live.find(device_ids)
-        return pb.BatchGetLiveReadingsResponse(
-            live_readings=self._live_readings(found, device_ids), complete_through=complete_through
-        )
-
-    def _live_readings(
-        self, states: Mapping[str, LiveState], device_ids: Sequence[str]
-    ) -> Iterator[usage_pb2.LiveReading]:
-        now_ms = self._clock()
-        for device_id in device_ids:
-            state, device = states.get(device_id), self._registry.get(device_id)
-            if state is not None:
-                expected_interval_ms = None if device is None else device.expected_interval_ms
-                yield to_live_reading(state, expected_interval_ms=expected_interval_ms, now_ms=now_ms)
+        return await self._live.batch_get(request)
 
     async def ListReadings(self, request: pb.ListReadingsRequest, context: Context) -> pb.ListReadingsResponse:  # noqa: ARG002, N802
         """Lists the readings of a device."""
@@ -108,6 +99,8 @@ class UsageService(UsageServiceServicer):
         filters = [device.device_id, asked.start_ms, asked.end_ms, request.include_superseded]
         page = await self._page(request, filters, asked)
         complete_through = self._complete_through_now()
+        whole = ([device.device_id], asked.start_ms, asked.end_ms, page.as_of_ms)
+        aside = await self._quarantine.periods(*whole)
         start_ms = page.start_ms
         readings: list[usage_pb2.RecordedReading] = []
         next_start_ms = None
@@ -127,6 +120,7 @@ class UsageService(UsageServiceServicer):
             next_page_token=page.next_token(next_start_ms),
             complete_through=complete_through,
             as_of=optional_from_ms(page.as_of_ms),
+            quarantined=to_quarantined(aside | await self._quarantine.periods(*whole)),
         )
 
     async def ListUsage(self, request: pb.ListUsageRequest, context: Context) -> pb.ListUsageResponse:  # noqa: ARG002, N802
@@ -144,6 +138,8 @@ class UsageService(UsageServiceServicer):
         filters = [device.device_id, asked.start_ms, asked.end_ms, bucket, request.include_gaps]
         page = await self._page(request, filters, asked)
         complete_through = self._complete_through_now()
+        whole = ([device.device_id], asked.start_ms, asked.end_ms, page.as_of_ms)
+        aside = await self._quarantine.periods(*whole)
         kind, zone = KIND_OF[device.kind], ZoneInfo(device.time_zone)
         query = UsageQuery(kind, device.device_id, page.start_ms, asked.end_ms, bucket, device.time_zone)
         if request.include_gaps:
@@ -156,6 +152,7 @@ class UsageService(UsageServiceServicer):
             next_page_token=page.next_token(next_start_ms),
             complete_through=complete_through,
             as_of=optional_from_ms(page.as_of_ms),
+            quarantined=to_quarantined(aside | await self._quarantine.periods(*whole)),
         )
 
     async def SummarizeUsage(self, request: pb.SummarizeUsageRequest, context: Context) -> pb.SummarizeUsageResponse:  # noqa: ARG002, N802
@@ -172,9 +169,11 @@ class UsageService(UsageServiceServicer):
         asked = checked.summary_window(request)
         as_of_ms = await self._as_of(request)
         complete_through = self._complete_through_now()
-        devices = await self._scope(request)
+        devices = await devices_of(request, self._registry)
         checked.require_affordable(asked, len(devices))
         period = (asked.start_ms, asked.end_ms, as_of_ms)
+        device_ids = [device.device_id for device in devices]
+        aside = await self._quarantine.periods(device_ids, *period)
         kinds = [self._usage.by_device(KINDS[kind], some, *period) for kind, some in ids_by_kind(devices).items()]
         by_device = {device_id: usage for some in await asyncio.gather(*kinds) for device_id, usage in some.items()}
         return pb.SummarizeUsageResponse(
@@ -190,6 +189,7 @@ class UsageService(UsageServiceServicer):
             ],
             complete_through=complete_through,
             as_of=optional_from_ms(as_of_ms),
+            quarantined=to_quarantined(aside | await self._quarantine.periods(device_ids, *period)),
         )
 
     async def ListMinuteTotals(  # noqa: N802
@@ -205,13 +205,14 @@ class UsageService(UsageServiceServicer):
             raise InvalidArgument([FieldViolation("device_ids", "OUT_OF_RANGE", "must all be meters")])
         complete_through = self._complete_through_now()
         with_quarters = request.include_quarter_hours
-        minutes, quarters = await self._minutes.totals(
-            wanted, asked.start_ms, asked.end_ms, with_quarters=with_quarters
-        )
+        whole = (wanted, asked.start_ms, asked.end_ms)
+        aside = await self._quarantine.periods(*whole)
+        minutes, quarters = await self._minutes.totals(*whole, with_quarters=with_quarters)
         return pb.ListMinuteTotalsResponse(
             minutes=map(to_minute, minutes),
             quarter_hours=map(to_quarter_hour, quarters),
             complete_through=complete_through,
+            quarantined=to_quarantined(aside | await self._quarantine.periods(*whole)),
         )
 
     def _complete_through_now(self) -> Timestamp | None:
@@ -243,13 +244,3 @@ class UsageService(UsageServiceServicer):
         query = replace(query, end_ms=min(query.end_ms, bounds[-1][1]))
         found = dict(await self._usage.intervals(query, as_of_ms=as_of_ms))
         return [(start_ms, found.get(start_ms, Usage())) for start_ms, _ in bounds]
-
-    async def _scope(self, request: pb.SummarizeUsageRequest) -> Sequence[CachedDevice]:
-        scope = checked.summary_scope(request)
-        if scope == "region":
-            return list(self._registry.by_region(request.region))
-        if scope == "all":
-            return list(self._registry.devices())
-        if scope == "account_id":
-            return list(self._registry.by_account(request.account_id))
-        return [await self._registry.find(device_id) for device_id in checked.device_ids(scope, request.device_ids)]

@@ -15,7 +15,7 @@ from billing.cell_store import CellStore
 from billing.cell_usage import is_within_an_hour
 from billing.day import day_of
 from billing.day_store import FRESH, DayStore, days_filter
-from billing.day_usage import usage_of_days
+from billing.downsampled_day import usage_of_documents
 from billing.history_store import HistoryStore, span_filter
 from billing.observation import Observation, SpanKey
 from billing.overlay import overlay_of
@@ -198,8 +198,7 @@ class UsageStore:
                 if document.get("sealed") or datetime_to_ms(document["span_start"]) not in laid_over
             ]
             known += [datetime_to_ms(document["span_start"]) for document in documents]
-            zone = ZoneInfo(query.time_zone)
-            usages += usage_of_days(query.kind, documents, (first_ms, last_ms), query.bucket, zone)
+            usages += usage_of_documents(documents, (first_ms, last_ms), query)
         return _FromDays(usages, list(without(whole, (first_ms, last_ms), sorted(known))))
 
     async def _total_of_days(self, query: UsageQuery, without: Collection[int]) -> tuple[list[Usage], list[int]]:

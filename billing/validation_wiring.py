@@ -77,7 +77,7 @@ def validation_parts(
         edits=edits,
         exchanges=exchanges,
         progress=ValidationProgressStore(database),
-        quarantine=QuarantineMethods(quarantine, QuarantineReplay(quarantine, LogStore(database), writer)),
+        quarantine=QuarantineMethods(quarantine, QuarantineReplay(quarantine, LogStore(database), writer, publish)),
         registry=registry,
         clock=clock_ms,
     )

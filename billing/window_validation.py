@@ -56,7 +56,8 @@ def findings_of(
         with_before = channel_intervals(readings, channel)
         reads = register_reads(readings, channel)
         scale = RegisterScale(meter.register_digits, meter.connection_kw)
-        steps = differences(reads, meter.exchanges.get(channel.name, ()), scale)
+        exchanges = meter.exchanges.get(channel.name, ())
+        steps = differences(reads, exchanges, scale)
         of_channel = [
             *checks.bounds(intervals, meter.connection_kw, thresholds),
             *checks.spike(intervals, meter.connection_kw, thresholds),
@@ -67,7 +68,7 @@ def findings_of(
             *checks.register_and_sum(
                 with_before,
                 [step for step in steps if step.end_ms > start_ms and step.start_ms < end_ms],
-                register_count_milliwatt_hours(reads),
+                register_count_milliwatt_hours(reads, exchanges),
             ),
         ]
         found += [finding._replace(channel=channel.name) for finding in of_channel]

@@ -60,12 +60,14 @@ _Links = dict[tuple[str, int], VehicleCharge]
 
 
 class DeviceIndex:
-    """Devices by id, region and account, and the links of vehicles; the newest word on each device counts."""
+    """Devices by id, region, account, site and group, and the links of vehicles; the newest word on each counts."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, CachedDevice] = {}
         self._by_region: dict[str, dict[str, CachedDevice]] = {}
         self._by_account: dict[str, dict[str, CachedDevice]] = {}
+        self._by_site: dict[str, dict[str, CachedDevice]] = {}
+        self._by_group: dict[str, dict[str, CachedDevice]] = {}
         self._links_of_vehicle: dict[str, _Links] = {}
         self._names: dict[str, str] = {}
 
@@ -78,8 +80,8 @@ class DeviceIndex:
                 return before
             self._forget(before)
         self.by_id[device.device_id] = device
-        self._by_region.setdefault(device.region, {})[device.device_id] = device
-        self._by_account.setdefault(device.account_id, {})[device.device_id] = device
+        for index, name in self._places(device):
+            index.setdefault(name, {})[device.device_id] = device
         for link in device.links:
             charge = VehicleCharge(link.meter_id, link.start_ms, link.end_ms)
             self._links_of_vehicle.setdefault(link.vehicle_id, {})[link.meter_id, link.start_ms] = charge
@@ -92,6 +94,14 @@ class DeviceIndex:
     def of_account(self, account_id: str) -> tuple[CachedDevice, ...]:
         """The devices of an account."""
         return tuple(self._by_account.get(account_id, {}).values())
+
+    def at_site(self, site_id: str) -> tuple[CachedDevice, ...]:
+        """The devices of a site."""
+        return tuple(self._by_site.get(site_id, {}).values())
+
+    def in_group(self, group_id: str) -> tuple[CachedDevice, ...]:
+        """The devices of a group."""
+        return tuple(self._by_group.get(group_id, {}).values())
 
     def regions(self, kind: int) -> list[str]:
         """The regions that have a device of a kind, in order."""
@@ -120,6 +130,15 @@ class DeviceIndex:
         charges = self._links_of_vehicle.get(vehicle_id, {}).values()
         return tuple(sorted(charges, key=lambda charge: (charge.start_ms, charge.meter_id)))
 
+    def _places(self, device: CachedDevice) -> Iterator[tuple[dict[str, dict[str, CachedDevice]], str]]:
+        """The indexes that a device is in, each with the name it is there by."""
+        yield self._by_region, device.region
+        yield self._by_account, device.account_id
+        if device.site_id:
+            yield self._by_site, device.site_id
+        for group_id in device.group_ids:
+            yield self._by_group, group_id
+
     def _shared(self, name: str) -> str:
         # Many devices have the same, and each message brings it as an object of its own.
         if len(self._names) >= _SHARED_NAMES_MAXIMUM:
@@ -127,8 +146,8 @@ class DeviceIndex:
         return self._names.setdefault(name, name)
 
     def _forget(self, device: CachedDevice) -> None:
-        _drop(self._by_region, device.region, device.device_id)
-        _drop(self._by_account, device.account_id, device.device_id)
+        for index, name in self._places(device):
+            _drop(index, name, device.device_id)
         # A link is the meter's to end; what a vehicle once told of its links is only ever added to.
         if device.kind == device_pb2.DEVICE_KIND_METER:
             for link in device.links:

@@ -158,6 +158,14 @@ class RegistryCache:
         """The devices of an account."""
         return self._index.of_account(account_id)
 
+    def by_site(self, site_id: str) -> tuple[CachedDevice, ...]:
+        """The devices of a site."""
+        return self._index.at_site(site_id)
+
+    def by_group(self, group_id: str) -> tuple[CachedDevice, ...]:
+        """The devices of a group."""
+        return self._index.in_group(group_id)
+
     def links_of_vehicle(self, vehicle_id: str) -> tuple[VehicleCharge, ...]:
         """Which meters measured the charging of a vehicle, and when, by start."""
         return self._index.links_of_vehicle(vehicle_id)

@@ -42,6 +42,7 @@ from billing.payment_list_store import PaymentListStore
 from billing.price_cache import PriceCache
 from billing.price_methods import RegionPricing
 from billing.pricing_wiring import prepare_prices, region_pricing
+from billing.quarantine_store import QuarantineStore
 from billing.rated_line import Quarter
 from billing.revenue_store import RevenueStore
 from billing.span import Span
@@ -256,6 +257,7 @@ async def pricing_mesh(
         store=store,
         registry=registry,
         quarters=usage or readings,
+        quarantine=QuarantineStore(database),
         complete_through=complete_through,
         region_prices=pricing.reader,
         hold_limits=HoldLimits(72 * 3_600_000, Decimal(10)),

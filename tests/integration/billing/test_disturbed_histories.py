@@ -1,7 +1,8 @@
 """Whatever happens on the way from the queue to the documents, they are those of the clean sequence.
 
 A history is what hypothesis makes of one set of readings: batches of any size in any order, batches delivered again,
-readings sent again in other batches, and processes killed between a write to the store and what should follow it.
+readings sent again in other batches, days rolled up in between, and processes killed between a write to the store and
+what should follow it.
 """
 
 import itertools
@@ -29,6 +30,7 @@ from billing.usage import Usage
 from common.local_time import local_midnight_ms
 from common.mongo import Database
 from tests.integration.billing.store import PARTITION, Store, store_on
+from tests.integration.billing.test_order_at_rest import roll_up
 from tests.integration.billing.test_readings_at_rest import dump
 from tests.unit.billing.rating_cases import EVENING, TARIFFS
 
@@ -63,7 +65,9 @@ readings = st.lists(
     min_size=1,
     max_size=40,
 )
-steps = st.lists(st.sampled_from(["take", "take", "logged", "again", "fold", "killed in the fold", "killed after it"]))
+steps = st.lists(
+    st.sampled_from(["take", "take", "logged", "again", "fold", "roll up", "killed in the fold", "killed after it"])
+)
 
 
 class Killed(Exception):
@@ -107,6 +111,7 @@ async def killed_while_folding(database: Database, store: Store, how: str) -> St
     with suppress(Killed):
         await store.fold_everything()
     successor = await store_on(database)
+    successor.clock.at_ms = store.clock.at_ms
     await successor.merger.recover()
     return successor
 
@@ -123,10 +128,13 @@ async def disturbed(database: Database, some: Sequence[Segment], actions: Sequen
             await store.take(list(some[: place + 1]))
         elif action == "fold":
             await store.fold_everything()
+        elif action == "roll up":
+            await roll_up(store)
         elif action.startswith("killed"):
             store = await killed_while_folding(database, store, action)
     await store.merger.recover()
     await store.fold_everything()
+    await roll_up(store)
     assert await store.log.unmerged_ids() == []
     return store
 
@@ -195,10 +203,13 @@ async def test_every_disturbed_history_ends_like_the_clean_one(
         clean = await store_on(clean_database)
         await clean.take(batches(some, [], "clean"))
         await clean.fold_everything()
+        await roll_up(clean)
 
         other = await disturbed(other_database, batches(sent, sizes, "other"), actions)
 
-        assert await dump(other_database) == await dump(clean_database)
+        found = await dump(other_database)
+        assert found == await dump(clean_database)
+        assert all("columns" in day for day in found[METER.days])
         used = await usage_of(other)
         assert used == await usage_of(clean)
         assert await bill(other) == await bill(clean)

@@ -13,8 +13,10 @@ from billing.log_store import LogStore
 from common.localstack.mesh import Mesh
 from common.mongo import Database
 from tests.integration.billing.merging_process import READY
-from tests.integration.billing.readings import meter_readings, segments
+from tests.integration.billing.readings import MINUTE_MS, meter_readings, segments
 from tests.integration.billing.store import PARTITION, store_on
+from tests.integration.billing.test_order_at_rest import START_MS as LATE_EVENING_MS
+from tests.integration.billing.test_order_at_rest import sent
 from tests.integration.billing.test_readings_at_rest import dump
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,9 +57,13 @@ async def unfolded_at_most(log: LogStore, count: int) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_mergers_killed_at_random_give_the_documents_of_one(database: Database, servers: Mesh, seed: int) -> None:
-    """Wherever SIGKILL hits, between cold and hot documents or before the mark, the next one folds it again."""
+    """Wherever SIGKILL hits, between cold and hot documents or before the mark, the next one folds it again.
+
+    Of meters, vehicles and batteries, with corrections and values that contradict each other.
+    """
     random_ = random.Random(seed)
-    readings = [one for device in range(4) for one in meter_readings(seed + device, f"m-{device}", START_MS, 200, 0.2)]
+    readings = [one for device in range(3) for one in meter_readings(seed + device, f"m-{device}", START_MS, 200, 0.2)]
+    readings += [one for one in sent(seed) if one.start_ms < LATE_EVENING_MS + 40 * MINUTE_MS]
     random_.shuffle(readings)
     some = segments(readings, 12, PARTITION)
     clean_database = database.client[f"{database.name}_clean"]

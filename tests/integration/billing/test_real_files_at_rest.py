@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,16 +20,17 @@ from common.mongo import Database
 from loadgen.files import open_file, to_reading
 from tests.integration.billing.readme_pipeline import verify_by_shell
 from tests.integration.billing.store import PARTITION, store_on
-from tests.unit.loadgen.test_files_samples import green_button_milliwatt_hours, household_milliwatt_hours
+from tests.unit.loadgen.test_files_samples import green_button_milliwatt_hours, household_milliwatt_hours, rounded
 
 RECEIVE_MS = 1_780_000_000_000
 READINGS_PER_BATCH = 97
 
 
-def disturbed_batches(readings: list[Reading]) -> list[bytes]:
-    """Batches as ingestion publishes them, shuffled, every seventh reading twice."""
-    sent = [*readings, *readings[::7]]
-    random.Random(3).shuffle(sent)
+def disturbed_batches(readings: list[Reading], reach: int = 10_000) -> list[bytes]:
+    """Batches as ingestion publishes them, each reading up to `reach` places late, every seventh of them twice."""
+    random_ = random.Random(3)
+    places = [*range(len(readings)), *range(0, len(readings), 7)]
+    sent = [readings[place] for place in sorted(places, key=lambda place: place + random_.uniform(0, reach))]
     return [
         ReadingBatch(
             batch_id=f"b-{first}",
@@ -81,3 +83,85 @@ async def test_a_real_file_comes_out_as_it_went_in(
     first, after = days[0].date(), days[1].date() + timedelta(days=1)
     answer = await verify_by_shell(database, "home", "Etc/UTC", str(first), str(after))
     assert answer["milliwatt_hours"] == sum(energies)
+
+
+def five_minutes_of_solar(path: Path) -> list[tuple[int, int]]:
+    """Import and export of each interval of a NEM12 file, from the cells of each register's lines."""
+    cells: dict[str, list[int]] = {}
+    register = ""
+    for line in path.read_text("ascii").splitlines():
+        head, *rest = line.split(",")
+        if head == "200":
+            register = rest[3]
+        elif head == "300":
+            cells.setdefault(register, []).extend(milliwatt_hours_of(cell) for cell in rest[1:289])
+    return list(zip(cells["E1"], cells["B1"], strict=True))
+
+
+def days_of_a_solar_home(path: Path) -> list[tuple[int, int]]:
+    """Import and export of each day of a home, without the line whose day overlaps the one before it."""
+    rows = [line.split(",") for line in path.read_text("utf-8").splitlines()[1:]]
+    return [
+        (milliwatt_hours_of(row[4]), milliwatt_hours_of(row[5]))
+        for number, row in enumerate(rows, start=2)
+        if number != 1311
+    ]
+
+
+def milliwatt_hours_of(cell: str) -> int:
+    """Whole milliwatt-hours of a number of kWh."""
+    return rounded(Decimal(cell) * 1_000_000)
+
+
+def with_known_columns(path: Path, directory: Path) -> Path:
+    """The file with its columns named as they are read."""
+    text = path.read_text("utf-8")
+    renamed = {"Date time": "start_time", "From Grid (kWh)": "import_kwh", "To Grid (kWh)": "export_kwh"}
+    for name, column in renamed.items():
+        text = text.replace(name, column, 1)
+    copied = directory / path.name
+    copied.write_text(text, "utf-8")
+    return copied
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "plain_arithmetic"),
+    [
+        ("nem12/month_solar_5min.csv", "Australia/Sydney", five_minutes_of_solar),
+        ("readings/home_solar_battery_daily.csv", "America/Los_Angeles", days_of_a_solar_home),
+    ],
+)
+async def test_what_a_home_took_and_gave_comes_out_as_it_went_in(
+    database: Database,
+    samples_dir: Path,
+    tmp_path: Path,
+    *,
+    name: str,
+    zone: str,
+    plain_arithmetic: Callable[[Path], list[tuple[int, int]]],
+) -> None:
+    """Both channels of each interval, five minutes or a day of 23 to 25 hours; and their sums as usage tells them."""
+    path = samples_dir / name
+    file = open_file(with_known_columns(path, tmp_path) if name.startswith("readings/") else path, zone)
+    sent = [to_reading(each, "home") for each in file.readings]
+    store, decoder = await store_on(database), BatchDecoder()
+    await store.take([decoder.decode(body, RECEIVE_MS).segment for body in disturbed_batches(sent, reach=300)])
+    await store.fold_everything()
+    start_ms, end_ms = to_ms(sent[0].start_time), to_ms(sent[-1].start_time) + 1
+
+    found = [
+        (at_ms, one.interval_ms, (one.values[0], one.values[1]))
+        async for key, span in store.usage.spans(METER, "home", start_ms, end_ms)
+        for at_ms, one, is_superseded in readings_of(key, span, start_ms, end_ms)
+        if not is_superseded
+    ]
+
+    energies = plain_arithmetic(path)
+    assert found == [
+        (to_ms(one.start_time), duration_to_ms(one.interval), pair) for one, pair in zip(sent, energies, strict=True)
+    ]
+    used = (await store.usage.by_device(METER, ["home"], start_ms, end_ms))["home"].energies
+    assert used == {
+        "import_milliwatt_hours": sum(taken for taken, _ in energies),
+        "export_milliwatt_hours": sum(given for _, given in energies),
+    }

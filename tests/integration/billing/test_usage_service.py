@@ -1,7 +1,7 @@
 """What people may ask of usage, on a real gRPC server and store: months, gaps, fleets, pages, limits and deadlines."""
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DEVICE_KIND_VEHICLE
 from prometheus_client import CollectorRegistry
 from pymongo.monitoring import CommandListener
 
+from billing.quarantine_store import QuarantineStore
 from billing.usage_service import UsageService
 from common.cached_device import CachedDevice
 from common.errors import DeviceNotFound
@@ -40,8 +41,19 @@ CALL_SECONDS = 20.0
 
 
 def meter(device_id: str, region: str, time_zone: str) -> CachedDevice:
-    """A registered meter."""
-    return CachedDevice(device_id, DEVICE_KIND_METER, "acc-1", "", region, time_zone, MINUTE_MS, (), 0)
+    """A registered meter, alone at the site of its name and together with all others in one group."""
+    return CachedDevice(
+        device_id,
+        DEVICE_KIND_METER,
+        "acc-1",
+        f"site of {device_id}",
+        region,
+        time_zone,
+        MINUTE_MS,
+        (),
+        0,
+        group_ids=("all", region),
+    )
 
 
 class MadeUpRegistry:
@@ -63,15 +75,24 @@ class MadeUpRegistry:
         """All of them."""
         return tuple(self.by_id.values())
 
-    def by_region(self, region: str) -> Iterable[CachedDevice]:
+    def by_region(self, region: str) -> Sequence[CachedDevice]:
         """Those of a region."""
         return [device for device in self.by_id.values() if device.region == region]
 
+    def by_site(self, site_id: str) -> Sequence[CachedDevice]:
+        """Those of a site."""
+        return [device for device in self.by_id.values() if device.site_id == site_id]
 
-class NothingKnown:
-    """Completeness before anything was heard."""
+    def by_group(self, group_id: str) -> Sequence[CachedDevice]:
+        """Those of a group."""
+        return [device for device in self.by_id.values() if group_id in device.group_ids]
 
-    latest_ms = None
+
+@dataclass(frozen=True)
+class Known:
+    """Completeness up to an instant, epoch milliseconds; None before anything was heard."""
+
+    latest_ms: int | None = None
 
 
 @dataclass
@@ -83,19 +104,22 @@ class Asked:
 
 
 @asynccontextmanager
-async def usage_service(database: Database, registry: MadeUpRegistry) -> AsyncIterator["UsageServiceAsyncStub"]:
+async def usage_service(
+    database: Database, registry: MadeUpRegistry, complete_through_ms: int | None = None
+) -> AsyncIterator["UsageServiceAsyncStub"]:
     """Serves usage on loopback over what the store holds."""
     store = await store_on(database)
     made_up: Any = registry
-    nothing: Any = NothingKnown()
+    known: Any = Known(complete_through_ms)
     unused: Any = None
     servicer = UsageService(
         usage=store.usage,
         minutes=store.minutes,
         live=unused,
         registry=made_up,
-        complete_through=nothing,
+        complete_through=known,
         answers=no_answers(),
+        quarantine=QuarantineStore(database),
         clock=store.clock,
     )
     interceptors = [
@@ -227,6 +251,30 @@ async def test_pages_go_on_after_a_restart(asked: Asked, database: Database) -> 
     assert len(found) == 14
 
 
+async def test_pages_of_readings_go_on_after_a_restart(database: Database) -> None:
+    """Each page by another process; superseded readings stay with those that count, and none is missing or twice."""
+    store = await store_on(database)
+    readings = meter_readings(7, KOLKATA, instant_ms("2026-03-01T00:30:00"), 100, 0.3)
+    await store.take(segments(readings, 5000, partition_of(KOLKATA, PARTITIONS)))
+    await store.fold_everything()
+    question = pb.ListReadingsRequest(
+        device_id=KOLKATA,
+        start_time=from_ms(instant_ms("2026-03-01T00:00:00")),
+        end_time=from_ms(instant_ms("2026-03-01T03:00:00")),
+        include_superseded=True,
+        page_size=9,
+    )
+
+    found = list[tuple[int, int]]()
+    while question.page_token or not found:
+        async with usage_service(database, MadeUpRegistry()) as stub:
+            page = await stub.ListReadings(question, timeout=CALL_SECONDS)
+        found += [(to_ms(one.reading.start_time), one.reading.revision) for one in page.readings]
+        question.page_token = page.next_page_token
+
+    assert found == sorted(((one.start_ms, one.revision) for one in readings), key=lambda one: (one[0], -one[1]))
+
+
 async def test_a_fleet_is_summed_up_only_when_all_of_it_is_asked_for(asked: Asked, database: Database) -> None:
     """`all` is the total of every device; a region lists its devices and how much of the time each covers."""
     await take(database, KOLKATA, "2026-03-01T00:00:00", 60)
@@ -250,7 +298,8 @@ async def test_a_fleet_is_summed_up_only_when_all_of_it_is_asked_for(asked: Aske
         assert error_of(refused.value)[3] == ["device_ids"]
 
 
-async def test_a_call_may_cost_a_month_of_10_000_devices_and_no_more(asked: Asked) -> None:
+@pytest.mark.parametrize("scope", [{"region": "Big"}, {"group_id": "Big"}, {"all": True}])
+async def test_a_call_may_cost_a_month_of_10_000_devices_and_no_more(asked: Asked, scope: dict[str, Any]) -> None:
     """The limit is on devices times days, told before anything is read."""
     asked.registry.by_id |= {f"m-{number}": meter(f"m-{number}", "Big", "UTC") for number in range(13_000)}
     window: dict[str, Any] = {
@@ -259,7 +308,7 @@ async def test_a_call_may_cost_a_month_of_10_000_devices_and_no_more(asked: Aske
     }
 
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await asked.stub.SummarizeUsage(pb.SummarizeUsageRequest(region="Big", **window), timeout=CALL_SECONDS)
+        await asked.stub.SummarizeUsage(pb.SummarizeUsageRequest(**scope, **window), timeout=CALL_SECONDS)
 
     code, reason, metadata, _ = error_of(refused.value)
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_TOO_EXPENSIVE")

@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from billing.bill_hold import BillHold, HoldLimits, HoldReason, bill_holds
+from billing.bill_hold import BillHold, HoldLimits, HoldReason, bill_holds, quarantine_hold
+from billing.quarantined_period import QuarantinedPeriod
 from billing.rated_line import Quarter
 
 QUARTER_MS = 900_000
@@ -63,3 +64,14 @@ def test_the_order_does_not_matter_and_what_is_not_billed_does_not_count() -> No
 
     assert bill_holds([*without_import, *reversed(some)], LIMITS) == bill_holds(some, LIMITS)
     assert bill_holds(without_import, LIMITS) == []
+
+
+def test_readings_that_are_set_aside_hold_the_bill_of_their_time_and_no_other() -> None:
+    """Over all such times together, as far as they are billed; what ends where the bill begins is another's."""
+    hours = [QuarantinedPeriod("m-1", at_ms(place), at_ms(place + 4)) for place in (0, 4, 40, 94)]
+
+    assert quarantine_hold(hours, at_ms(6), at_ms(96)) == [
+        BillHold(HoldReason.QUARANTINED_READINGS, at_ms(6), at_ms(96), Decimal(0))
+    ]
+    assert quarantine_hold(hours, at_ms(44), at_ms(94)) == []
+    assert quarantine_hold([], at_ms(0), at_ms(96)) == []

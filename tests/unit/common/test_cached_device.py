@@ -25,6 +25,27 @@ def device(device_id: str, account_id: str, region: str = "north", update_ms: in
     return device_pb2.Device.FromString(sent.SerializeToString())
 
 
+def test_a_device_is_found_by_its_site_and_groups_as_long_as_it_is_there() -> None:
+    """What moves or leaves a group is found at its new place only; no site is no place."""
+    index, moved = DeviceIndex(), device("meter-1", "acc-1")
+    index.put(device("meter-2", "acc-2"))
+    moved.site_id = "site-1"
+    index.put(moved)
+    assert [one.device_id for one in index.at_site("site-1")] == ["meter-1"]
+    assert {one.device_id for one in index.in_group("homes")} == {"meter-1", "meter-2"}
+    assert index.at_site("") == ()
+
+    moved.site_id = "site-2"
+    moved.group_ids[:] = ["shops", "corner"]
+    moved.update_time.CopyFrom(from_ms(2))
+    index.put(moved)
+
+    assert index.at_site("site-1") == ()
+    assert [one.device_id for one in index.in_group("homes")] == ["meter-2"]
+    for found in (index.at_site("site-2"), index.in_group("shops"), index.in_group("corner")):
+        assert [one.device_id for one in found] == ["meter-1"]
+
+
 def walked(index: DeviceIndex, at_once: int, region: str = "") -> Iterator[str]:
     """The accounts, so many at a time."""
     after = ""

@@ -40,6 +40,8 @@ class _InvoiceHoldReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inv
     """More than a tenth of the energy is estimated."""
     INVOICE_HOLD_REASON_MISSING_READINGS: _InvoiceHoldReason.ValueType  # 3
     """More than a twentieth of the time that is over has no readings."""
+    INVOICE_HOLD_REASON_QUARANTINED_READINGS: _InvoiceHoldReason.ValueType  # 4
+    """Readings of the time came and are set aside, so that they are not billed: `ListQuarantinedReadings` says why."""
 
 class InvoiceHoldReason(_InvoiceHoldReason, metaclass=_InvoiceHoldReasonEnumTypeWrapper):
     """Why a bill is held."""
@@ -52,6 +54,8 @@ INVOICE_HOLD_REASON_ESTIMATED_SHARE: InvoiceHoldReason.ValueType  # 2
 """More than a tenth of the energy is estimated."""
 INVOICE_HOLD_REASON_MISSING_READINGS: InvoiceHoldReason.ValueType  # 3
 """More than a twentieth of the time that is over has no readings."""
+INVOICE_HOLD_REASON_QUARANTINED_READINGS: InvoiceHoldReason.ValueType  # 4
+"""Readings of the time came and are set aside, so that they are not billed: `ListQuarantinedReadings` says why."""
 Global___InvoiceHoldReason: _TypeAlias = InvoiceHoldReason  # noqa: Y015
 
 class _InvoiceLineKind:
@@ -301,7 +305,7 @@ Global___InvoiceRounding: _TypeAlias = InvoiceRounding  # noqa: Y015
 
 @_typing.final
 class InvoiceHold(_message.Message):
-    """A reason to hold a bill: it rests too much on estimates, or too much of its time has no readings."""
+    """A reason to hold a bill: it rests too much on estimates, too much of its time has no readings, or some of them are set aside."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -225,6 +225,42 @@ class UsageInterval(_message.Message):
 Global___UsageInterval: _TypeAlias = UsageInterval  # noqa: Y015
 
 @_typing.final
+class QuarantinedPeriod(_message.Message):
+    """A time of a device of which readings came that could not be folded and are in no answer: `ListQuarantinedReadings` says why,
+    `ReplayQuarantinedReadings` brings them in. Other readings of the time are in answers as ever.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    """The device."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start, UTC, inclusive; it may be before what was asked for."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """End, UTC, exclusive; it may be after what was asked for."""
+
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarantinedPeriod: _TypeAlias = QuarantinedPeriod  # noqa: Y015
+
+@_typing.final
 class Usage(_message.Message):
     """Sums and means over readings; each is absent when no reading carried the value."""
 

@@ -275,6 +275,7 @@ class ListReadingsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
@@ -291,6 +292,12 @@ class ListReadingsResponse(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant as of which the answer holds, where one was asked for. Asked again as of it, the answer is the same."""
 
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.QuarantinedPeriod]:
+        """Times of the devices, within what was asked for, of which readings came and are set aside: this answer lacks them,
+        whatever it is complete through. By device_id and start_time, at most 1000; each page has those of the whole period.
+        """
+
     def __init__(
         self,
         *,
@@ -298,10 +305,11 @@ class ListReadingsResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        quarantined: _abc.Iterable[_usage_pb2.QuarantinedPeriod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "next_page_token", b"next_page_token", "readings", b"readings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "next_page_token", b"next_page_token", "quarantined", b"quarantined", "readings", b"readings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -375,6 +383,7 @@ class ListUsageResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page. Empty: this was the last."""
     @_builtins.property
@@ -391,6 +400,12 @@ class ListUsageResponse(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant as of which the answer holds, where one was asked for. Asked again as of it, the answer is the same."""
 
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.QuarantinedPeriod]:
+        """Times of the devices, within what was asked for, of which readings came and are set aside: this answer lacks them,
+        whatever it is complete through. By device_id and start_time, at most 1000; each page has those of the whole period.
+        """
+
     def __init__(
         self,
         *,
@@ -398,10 +413,11 @@ class ListUsageResponse(_message.Message):
         next_page_token: _builtins.str = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        quarantined: _abc.Iterable[_usage_pb2.QuarantinedPeriod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "intervals", b"intervals", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "intervals", b"intervals", "next_page_token", b"next_page_token", "quarantined", b"quarantined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -409,7 +425,7 @@ Global___ListUsageResponse: _TypeAlias = ListUsageResponse  # noqa: Y015
 
 @_typing.final
 class SummarizeUsageRequest(_message.Message):
-    """Request of SummarizeUsage. Exactly one of device_ids, region, account_id and all is given.
+    """Request of SummarizeUsage. Exactly one of device_ids, region, account_id, group_id, site_id and all is given.
 
     Fails with REQUEST_TOO_EXPENSIVE when devices times days are more than 400 000.
     """
@@ -423,12 +439,18 @@ class SummarizeUsageRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     ALL_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    SITE_ID_FIELD_NUMBER: _builtins.int
     region: _builtins.str
     """The devices of this region."""
     account_id: _builtins.str
     """The devices of this account."""
     all: _builtins.bool
     """True: every registered device. Only their total is answered, for a fleet may be larger than a message."""
+    group_id: _builtins.str
+    """The devices that are in this group now."""
+    site_id: _builtins.str
+    """The devices of this site."""
     @_builtins.property
     def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """These devices, 1..1000."""
@@ -457,10 +479,12 @@ class SummarizeUsageRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         all: _builtins.bool = ...,
+        group_id: _builtins.str = ...,
+        site_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "all", b"all", "as_of", b"as_of", "device_ids", b"device_ids", "end_time", b"end_time", "region", b"region", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "all", b"all", "as_of", b"as_of", "device_ids", b"device_ids", "end_time", b"end_time", "group_id", b"group_id", "region", b"region", "site_id", b"site_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -476,6 +500,7 @@ class SummarizeUsageResponse(_message.Message):
     DEVICES_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def total(self) -> _usage_pb2.Usage:
         """Over all the devices. Its first and last power are absent unless exactly one device was asked for."""
@@ -494,6 +519,12 @@ class SummarizeUsageResponse(_message.Message):
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant as of which the answer holds, where one was asked for. Asked again as of it, the answer is the same."""
 
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.QuarantinedPeriod]:
+        """Times of the devices, within what was asked for, of which readings came and are set aside: this answer lacks them,
+        whatever it is complete through. By device_id and start_time, at most 1000.
+        """
+
     def __init__(
         self,
         *,
@@ -501,10 +532,11 @@ class SummarizeUsageResponse(_message.Message):
         devices: _abc.Iterable[Global___DeviceUsage] | None = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
+        quarantined: _abc.Iterable[_usage_pb2.QuarantinedPeriod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "devices", b"devices", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "devices", b"devices", "quarantined", b"quarantined", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -591,6 +623,7 @@ class ListMinuteTotalsResponse(_message.Message):
     MINUTES_FIELD_NUMBER: _builtins.int
     QUARTER_HOURS_FIELD_NUMBER: _builtins.int
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def minutes(self) -> _containers.RepeatedCompositeFieldContainer[Global___MinuteTotal]:
         """The minutes in which a reading starts, by start_time."""
@@ -605,16 +638,23 @@ class ListMinuteTotalsResponse(_message.Message):
         yet.
         """
 
+    @_builtins.property
+    def quarantined(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.QuarantinedPeriod]:
+        """Times of the devices, within what was asked for, of which readings came and are set aside: this answer lacks them,
+        whatever it is complete through. By device_id and start_time, at most 1000.
+        """
+
     def __init__(
         self,
         *,
         minutes: _abc.Iterable[Global___MinuteTotal] | None = ...,
         quarter_hours: _abc.Iterable[Global___QuarterHourTotal] | None = ...,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
+        quarantined: _abc.Iterable[_usage_pb2.QuarantinedPeriod] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "minutes", b"minutes", "quarter_hours", b"quarter_hours"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "minutes", b"minutes", "quarantined", b"quarantined", "quarter_hours", b"quarter_hours"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import decimal_pb2 as _decimal_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -58,7 +59,9 @@ class _ValidationRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Valida
     VALIDATION_RULE_SUM: _ValidationRule.ValueType  # 12
     """Intervals do not add up to their register, by more than one count of it or 0.1 percent. Milliwatt-hours."""
     VALIDATION_RULE_REGISTER: _ValidationRule.ValueType  # 13
-    """A register was reset, or rose by more than the connection can pass: what was used is unknown."""
+    """A register was reset, rose by more than the connection can pass, or had its multiplier changed between two reads: what was
+    used is unknown.
+    """
     VALIDATION_RULE_CONFLICT: _ValidationRule.ValueType  # 14
     """A device has sent two values of one revision, or another value than a person has put in: the one received first counts, an
     edit above its own revision. A correction of the device, or an edit, settles it.
@@ -104,7 +107,9 @@ VALIDATION_RULE_FLAT_LINE: ValidationRule.ValueType  # 11
 VALIDATION_RULE_SUM: ValidationRule.ValueType  # 12
 """Intervals do not add up to their register, by more than one count of it or 0.1 percent. Milliwatt-hours."""
 VALIDATION_RULE_REGISTER: ValidationRule.ValueType  # 13
-"""A register was reset, or rose by more than the connection can pass: what was used is unknown."""
+"""A register was reset, rose by more than the connection can pass, or had its multiplier changed between two reads: what was
+used is unknown.
+"""
 VALIDATION_RULE_CONFLICT: ValidationRule.ValueType  # 14
 """A device has sent two values of one revision, or another value than a person has put in: the one received first counts, an
 edit above its own revision. A correction of the device, or an edit, settles it.
@@ -258,7 +263,9 @@ Global___RecordedEdit: _TypeAlias = RecordedEdit  # noqa: Y015
 
 @_typing.final
 class MeterExchange(_message.Message):
-    """A meter that was taken down and another that was put up in its place, under the same device."""
+    """A meter that was taken down and another that was put up in its place, under the same device; or transformers that were put
+    before a meter, or exchanged.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -271,10 +278,13 @@ class MeterExchange(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     RECORD_TIME_FIELD_NUMBER: _builtins.int
+    REGISTER_MULTIPLIER_FIELD_NUMBER: _builtins.int
     device_id: _builtins.str
     """The device, a meter. Required."""
     final_import_register_kwh: _builtins.float
-    """Last value of the import register of the old meter. With its counterpart or not at all; import or export is required."""
+    """Last value of the import register of the old meter. With its counterpart or not at all; import, export or a multiplier is
+    required.
+    """
     initial_import_register_kwh: _builtins.float
     """First value of the import register of the new meter."""
     final_export_register_kwh: _builtins.float
@@ -293,6 +303,16 @@ class MeterExchange(_message.Message):
     def record_time(self) -> _timestamp_pb2.Timestamp:
         """When it was recorded, UTC. Output only."""
 
+    @_builtins.property
+    def register_multiplier(self) -> _decimal_pb2.Decimal:
+        """What differences of both registers are multiplied by from then on, for the meter counts at the secondary side of its current
+        and voltage transformers: the product of their ratios, such as 40 of 200/5 A. Above 0, at most 1000000, at most three
+        decimals. Absent: as before, and 1 as long as none was told. The energy of intervals is what was used and never multiplied.
+
+        Where the meter stayed it is told without registers, or with the value of that instant as the last and the first. Without
+        them usage by the register is unknown between two reads among which it changed, unless one of them is of that instant.
+        """
+
     def __init__(
         self,
         *,
@@ -305,10 +325,11 @@ class MeterExchange(_message.Message):
         actor: _builtins.str = ...,
         note: _builtins.str = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
+        register_multiplier: _decimal_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_final_export_register_kwh", b"_final_export_register_kwh", "_final_import_register_kwh", b"_final_import_register_kwh", "_initial_export_register_kwh", b"_initial_export_register_kwh", "_initial_import_register_kwh", b"_initial_import_register_kwh", "exchange_time", b"exchange_time", "final_export_register_kwh", b"final_export_register_kwh", "final_import_register_kwh", b"final_import_register_kwh", "initial_export_register_kwh", b"initial_export_register_kwh", "initial_import_register_kwh", b"initial_import_register_kwh", "record_time", b"record_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_final_export_register_kwh", b"_final_export_register_kwh", "_final_import_register_kwh", b"_final_import_register_kwh", "_initial_export_register_kwh", b"_initial_export_register_kwh", "_initial_import_register_kwh", b"_initial_import_register_kwh", "exchange_time", b"exchange_time", "final_export_register_kwh", b"final_export_register_kwh", "final_import_register_kwh", b"final_import_register_kwh", "initial_export_register_kwh", b"initial_export_register_kwh", "initial_import_register_kwh", b"initial_import_register_kwh", "record_time", b"record_time", "register_multiplier", b"register_multiplier"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_final_export_register_kwh", b"_final_export_register_kwh", "_final_import_register_kwh", b"_final_import_register_kwh", "_initial_export_register_kwh", b"_initial_export_register_kwh", "_initial_import_register_kwh", b"_initial_import_register_kwh", "actor", b"actor", "device_id", b"device_id", "exchange_time", b"exchange_time", "final_export_register_kwh", b"final_export_register_kwh", "final_import_register_kwh", b"final_import_register_kwh", "initial_export_register_kwh", b"initial_export_register_kwh", "initial_import_register_kwh", b"initial_import_register_kwh", "note", b"note", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_final_export_register_kwh", b"_final_export_register_kwh", "_final_import_register_kwh", b"_final_import_register_kwh", "_initial_export_register_kwh", b"_initial_export_register_kwh", "_initial_import_register_kwh", b"_initial_import_register_kwh", "actor", b"actor", "device_id", b"device_id", "exchange_time", b"exchange_time", "final_export_register_kwh", b"final_export_register_kwh", "final_import_register_kwh", b"final_import_register_kwh", "initial_export_register_kwh", b"initial_export_register_kwh", "initial_import_register_kwh", b"initial_import_register_kwh", "note", b"note", "record_time", b"record_time", "register_multiplier", b"register_multiplier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__final_export_register_kwh: _TypeAlias = _typing.Literal["final_export_register_kwh"]  # noqa: Y015
     _WhichOneofArgType__final_export_register_kwh: _TypeAlias = _typing.Literal["_final_export_register_kwh", b"_final_export_register_kwh"]  # noqa: Y015
@@ -332,7 +353,7 @@ Global___MeterExchange: _TypeAlias = MeterExchange  # noqa: Y015
 @_typing.final
 class QuarantinedReadings(_message.Message):
     """Readings that came in one batch and could not be folded into the documents that answers are made of. They are in the log, and
-    in no answer, though answers may be complete through a time after they came.
+    in no answer, though answers may be complete through a time after they came; those about usage then say so (`quarantined`).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
