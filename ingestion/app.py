@@ -25,6 +25,7 @@ from ingestion.batch_pace import PaceLimits
 from ingestion.broker_queues import PartitionQueues
 from ingestion.commit_limits import CommitLimits
 from ingestion.config import IngestionConfig
+from ingestion.consumer_backlog import ConsumerBacklog
 from ingestion.dead_letter_desk import DeadLetterDesk
 from ingestion.dead_letter_metrics import DeadLetterMetrics
 from ingestion.dead_letter_store import DeadLetterStore
@@ -78,12 +79,14 @@ async def ingestion_app(
         lifecycle.start_task("broker_connection", connection.run())
 
         publisher = ReadingsPublisher(connection, queues, timeout_seconds=config.publish_timeout_seconds)
+        backlog = ConsumerBacklog(config.behind_messages)
         group_commit = GroupCommit(
             partitions=config.partitions,
             publisher=publisher,
             limits=_commit_limits(config),
             waiting_maximum_bytes=config.waiting_maximum_bytes,
             registry=registry,
+            is_behind=backlog.is_behind,
             tracing=tracing,
         )
         lifecycle.start_task("group_commit", group_commit.run())
@@ -95,7 +98,7 @@ async def ingestion_app(
         dead_letters = DeadLetterStore(connection)
         dead_letter_metrics = DeadLetterMetrics(dead_letters, registry)
         lifecycle.start_task("dead_letter_metrics", dead_letter_metrics.run())
-        queue_metrics = QueueMetrics(connection, lambda: group_commit.partition_count, registry)
+        queue_metrics = QueueMetrics(connection, lambda: group_commit.partition_count, registry, backlog)
         lifecycle.start_task("queue_metrics", queue_metrics.run())
         lifecycle.start_task("partition_discovery", PartitionDiscovery(connection, group_commit).run())
         service = IngestionService(

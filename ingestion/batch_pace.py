@@ -28,7 +28,8 @@ class BatchPace:
 
     Everybody behind pays for each batch, however small. So a partition that has sent few of late may send several close
     together, and one that is busy sends fewer and larger ones. The rule is the generic cell rate algorithm (ITU-T
-    I.371, annex A), with an increment that grows with the size of the batch and with the time of a confirm.
+    I.371, annex A), with an increment that grows with the size of the batch and with the time of a confirm. While
+    batches wait for their consumers it is as long as it may be: these catch up the sooner the fewer there are.
     """
 
     def __init__(self, limits: PaceLimits, now: float) -> None:
@@ -49,11 +50,13 @@ class BatchPace:
         tolerance_seconds = (limits.burst_batches - 1) * limits.steady_seconds
         return max(self._sealed_at + limits.spacing_seconds, self._steadily_at - tolerance_seconds)
 
-    def sealed(self, now: float, size_bytes: int) -> None:
-        """Counts a batch of so many bytes."""
+    def sealed(self, now: float, size_bytes: int, *, are_consumers_behind: bool = False) -> None:
+        """Counts a batch of so many bytes; while consumers are behind each is followed by the longest pause."""
         limits = self._limits
         increment_seconds = max(
-            limits.steady_seconds * (1 + size_bytes / limits.weight_bytes), _CONFIRMS_APART * self._confirm_seconds
+            limits.steady_seconds * (1 + size_bytes / limits.weight_bytes),
+            _CONFIRMS_APART * self._confirm_seconds,
+            limits.longest_seconds if are_consumers_behind else 0.0,
         )
         self._sealed_at = now
         self._steadily_at = max(self._steadily_at, now) + min(increment_seconds, limits.longest_seconds)

@@ -32,7 +32,7 @@ class GroupCommit:
 
     It begins with `partitions` and knows more as Parts for them come, or as it is told to expect them: those Parts wait
     until the queues are declared, while the other partitions go on. Every batch sealed from then on says so, and every
-    partition ticks at once.
+    partition ticks at once. `is_behind` tells of a partition whether its consumers have more to do than they can.
 
     `run()` is its life and must run as a background task.
     """
@@ -45,12 +45,14 @@ class GroupCommit:
         limits: CommitLimits,
         waiting_maximum_bytes: int,
         registry: CollectorRegistry,
+        is_behind: Callable[[int], bool] = lambda _: False,
         tracing: Tracing = NO_TRACING,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._writer = BatchWriter(str(uuid.uuid4()), partitions, now_ms)
         self._publisher = publisher
         self._limits = limits
+        self._is_behind = is_behind
         self._tracing = tracing
         self._waiting = WaitingBytes(waiting_maximum_bytes)
         self._metrics = CommitMetrics(registry, self._waiting, lambda: self.partition_count)
@@ -157,6 +159,7 @@ class GroupCommit:
             waiting=self._waiting,
             metrics=self._metrics,
             traces=CommitTraces(self._tracing, partition),
+            are_consumers_behind=lambda: self._is_behind(partition),
         )
 
     async def close(self, grace_seconds: float) -> None:

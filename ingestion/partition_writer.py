@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -75,6 +76,7 @@ class PartitionWriter:
         waiting: WaitingBytes,
         metrics: CommitMetrics,
         traces: CommitTraces,
+        are_consumers_behind: Callable[[], bool],
     ) -> None:
         self._sealer = sealer
         self._publisher = publisher
@@ -82,6 +84,7 @@ class PartitionWriter:
         self._waiting = waiting
         self._metrics = metrics
         self._traces = traces
+        self._are_consumers_behind = are_consumers_behind
         self._gathered: deque[tuple[bytes, Waiter]] = deque()
         self._gathered_bytes = 0
         self._gathering_since = 0.0
@@ -147,7 +150,8 @@ class PartitionWriter:
         while True:
             await self._gather_or_tick(pace)
             self._head = self._seal()
-            pace.sealed(self._head.since, self._head.parts_bytes)
+            are_behind = self._are_consumers_behind()
+            pace.sealed(self._head.since, self._head.parts_bytes, are_consumers_behind=are_behind)
             await self._make_durable(self._head)
             pace.confirmed(loop.time() - self._head.since)
             self._head = None

@@ -1,4 +1,4 @@
-"""How many messages wait in the queues of the consuming services, asked of the broker now and then."""
+"""How many messages wait in the queues of the consuming services, asked of the broker every few seconds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from common.broker import BrokerAway, BrokerConnection
 from common.broker_connection import RPC_TIMEOUT_SECONDS
 from common.broker_failures import broker_failures
 from common.topology import CONSUMING_SERVICES, EVENT_KEYS, event_queue_name, queue_name
+from ingestion.consumer_backlog import ConsumerBacklog
 
-_LOOK_SECONDS = 10.0
+# So often, and less often where there are many queues: what waits should not keep the broker busy.
+_LOOK_SECONDS = 2.0
+_LOOK_SECONDS_A_QUEUE = 0.05
 
 
 class QueueMetrics:
@@ -21,13 +24,18 @@ class QueueMetrics:
 
     The broker tells of what it has not sent to a consumer yet; what a consumer has in hand that consumer tells itself
     (`deliveries_in_hand`). Every replica and worker tells the same. `partition_count` gives the partitions whose queues
-    are declared.
+    are declared, and `backlog` hears what was found.
     """
 
     def __init__(
-        self, connection: BrokerConnection, partition_count: Callable[[], int], registry: CollectorRegistry
+        self,
+        connection: BrokerConnection,
+        partition_count: Callable[[], int],
+        registry: CollectorRegistry,
+        backlog: ConsumerBacklog,
     ) -> None:
         self._connection = connection
+        self._backlog = backlog
         self._partition_count = partition_count
         self._readings = Gauge(
             "ingestion_queue_ready_messages",
@@ -43,20 +51,22 @@ class QueueMetrics:
         )
 
     async def run(self) -> None:
-        """Looks every ten seconds until cancelled."""
+        """Looks every few seconds until cancelled."""
         while True:
-            await self.look()
-            await asyncio.sleep(_LOOK_SECONDS)
+            queues_count = await self.look()
+            await asyncio.sleep(max(_LOOK_SECONDS, _LOOK_SECONDS_A_QUEUE * queues_count))
 
-    async def look(self) -> None:
-        """Asks for every queue once; all of them are unknown if the broker is away or lacks one."""
+    async def look(self) -> int:
+        """Asks for every queue once, and tells how many; all are unknown if the broker is away or lacks one."""
         gauges = dict(self._gauges())
         try:
             depths = await self._depths(gauges)
         except BrokerAway:
             depths = dict.fromkeys(gauges, math.nan)
+        self._backlog.know(depths)
         for queue, depth in depths.items():
             gauges[queue].set(depth)
+        return len(depths)
 
     def _gauges(self) -> Iterable[tuple[str, Gauge]]:
         for service in CONSUMING_SERVICES:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from common.broker import BrokerConnection
 from common.topology import READINGS_EXCHANGE, queue_name, routing_key
+from ingestion.consumer_backlog import ConsumerBacklog
 from ingestion.queue_metrics import QueueMetrics
 from tests.integration.ingestion.conftest import on_channel
 from tests.integration.ingestion.running_ingestion import PARTITIONS, eventually
@@ -25,7 +26,8 @@ class Looking:
     def __init__(self, amqp_url: str) -> None:
         self.registry = CollectorRegistry()
         self.connection = BrokerConnection(amqp_url, "test-queue-metrics")
-        self.metrics = QueueMetrics(self.connection, lambda: PARTITIONS, self.registry)
+        self.backlog = ConsumerBacklog(behind_messages=2)
+        self.metrics = QueueMetrics(self.connection, lambda: PARTITIONS, self.registry, self.backlog)
 
     def ready(self, service: str) -> list[float | None]:
         """What is told of each partition."""
@@ -64,6 +66,7 @@ async def test_what_waits_is_told_by_service_and_partition(broker_url: str, look
     await _until(looking, "analytics", [0, 2, 0])
 
     assert looking.ready("billing") == [3, 2, 0]
+    assert [looking.backlog.is_behind(partition) for partition in range(PARTITIONS)] == [True, True, False]
     assert looking.registry.get_sample_value("ingestion_event_queue_ready_messages", {"queue_service": "billing"}) == 0
 
 
@@ -78,6 +81,7 @@ async def test_while_the_broker_is_away_nothing_is_known_and_then_it_is_again(
     await eventually(lambda: not looking.connection.is_connected)
     await looking.metrics.look()
     assert all(value is not None and math.isnan(value) for value in looking.ready("billing"))
+    assert not looking.backlog.is_behind(0)
 
     await wire.open()
     await asyncio.wait_for(looking.connection.wait_connected(), 20)

@@ -13,13 +13,20 @@ LIMITS = PaceLimits(
 )
 
 
-def sent_until(end: float, *, interval: float = 0.0, size_bytes: int = 0, confirm_seconds: float = 0.0) -> list[float]:
+def sent_until(
+    end: float,
+    *,
+    interval: float = 0.0,
+    size_bytes: int = 0,
+    confirm_seconds: float = 0.0,
+    are_consumers_behind: bool = False,
+) -> list[float]:
     """When batches go while there is always something to send, or something every `interval` seconds."""
     paced = BatchPace(LIMITS, 100.0)
     sent: list[float] = []
     wanted = 100.0
     while (at := max(wanted, paced.next_at())) < end:
-        paced.sealed(at, size_bytes)
+        paced.sealed(at, size_bytes, are_consumers_behind=are_consumers_behind)
         paced.confirmed(confirm_seconds)
         sent.append(at)
         wanted = max(wanted + interval, at)
@@ -71,3 +78,10 @@ def test_slow_confirms_make_fewer_batches() -> None:
     found = gaps(sent_until(110.0, confirm_seconds=0.030))
 
     assert found[10:] == pytest.approx([0.060] * len(found[10:]))
+
+
+def test_while_consumers_are_behind_there_are_as_few_batches_as_may_be() -> None:
+    """However small they are: each costs the consumers the time that they lack."""
+    found = gaps(sent_until(110.0, size_bytes=10, are_consumers_behind=True))
+
+    assert found[10:] == pytest.approx([0.1] * len(found[10:]))
