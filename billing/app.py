@@ -45,14 +45,14 @@ from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
-from common.metrics import MetricsServer, create_registry
+from common.metrics import MetricsServer
 from common.mongo import Database, close, open_database, ping
+from common.observability import open_observability
 from common.partition_sharing import PartitionSharing
 from common.redis_client import open_redis
 from common.redis_client import ping as ping_redis
 from common.registry_cache import REGISTRY_SERVICE, RegistryCache
 from common.store_deadline import StoreDeadlineInterceptor
-from common.trace_export import open_tracing
 
 _STORE_WAIT_MAXIMUM_SECONDS = 2.0
 
@@ -70,19 +70,17 @@ class BillingApp:
 async def run(config: BillingConfig, stop: asyncio.Event) -> None:
     """Serves until asked to stop."""
     logs.configure("billing", config.log_level)
-    async with billing_app(config, Lifecycle(config.shutdown_grace_seconds, stop)) as (_, lifecycle):
+    lifecycle = Lifecycle(config.shutdown_grace_seconds, stop)
+    async with billing_app(config, lifecycle):
         await lifecycle.wait()
 
 
 @asynccontextmanager
-async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncIterator[tuple[BillingApp, Lifecycle]]:
+async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncIterator[BillingApp]:
     """The service, serving; red until the store is prepared and what is leased is consumed. Leaving it shuts down."""
     async with lifecycle:
-        registry = create_registry()
-        metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
-        metrics.start()
-        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
-        tracing = open_tracing(config, "billing", registry, lifecycle)
+        observability = open_observability(config, "billing", lifecycle)
+        registry, tracing = observability.registry, observability.tracing
 
         database = open_database(config.mongo_url.get_secret_value(), appname="billing")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
@@ -173,7 +171,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
                 metrics=SweepMetrics(registry),
             ).run
         lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, background))
-        yield BillingApp(server, metrics, health, merger), lifecycle
+        yield BillingApp(server, observability.metrics, health, merger)
 
 
 async def _day_changed(progress: ValidationProgressStore, due: AdjustmentDueStore, kind: Kind, day: Day) -> None:

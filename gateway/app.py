@@ -22,8 +22,8 @@ from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
-from common.metrics import MetricsServer, create_registry
-from common.trace_export import open_tracing
+from common.metrics import MetricsServer
+from common.observability import open_observability
 from gateway.config import GatewayConfig
 from gateway.device_directory import DeviceDirectory
 from gateway.device_feed import DeviceFeed
@@ -68,11 +68,8 @@ async def run(config: GatewayConfig, stop: asyncio.Event) -> None:
 async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncIterator[GatewayApp]:
     """The service, serving; red until the store is there and the registry is read. Leaving it shuts down."""
     async with lifecycle:
-        registry = create_registry()
-        metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
-        metrics.start()
-        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
-        tracing = open_tracing(config, "gateway", registry, lifecycle)
+        observability = open_observability(config, "gateway", lifecycle)
+        registry, tracing = observability.registry, observability.tracing
 
         devices = _open_devices(config, lifecycle)
         client = _open_ingestion(config, lifecycle)
@@ -104,7 +101,7 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
 
         await health.ready()
         lifecycle.start_task("health", health.run())
-        yield GatewayApp(server, metrics, health, devices.directory)
+        yield GatewayApp(server, observability.metrics, health, devices.directory)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ async def measured_world(servers: Mesh, devices: Registry) -> AsyncIterator[Meas
     )
     async with (
         open_queues(servers.amqp_url) as queues,
-        billing_app(config, Lifecycle(config.shutdown_grace_seconds)) as (billing, _),
+        billing_app(config, Lifecycle(config.shutdown_grace_seconds)) as billing,
         grpc.aio.insecure_channel(billing.server.address) as channel,
         running_analytics(
             servers.amqp_url, servers.mongo_url, gateway_address=address, billing_address=billing.server.address

@@ -121,7 +121,7 @@ async def world(servers: Mesh, queues: Queues) -> AsyncIterator[World]:
         gateway_address=address,
         shutdown_grace_seconds=5.0,
     )
-    async with billing_app(config, Lifecycle(config.shutdown_grace_seconds)) as (billing, _):
+    async with billing_app(config, Lifecycle(config.shutdown_grace_seconds)) as billing:
         yield World(servers, Writer(queues), database, address, billing.server.address)
     await gateway.stop(None)
     await database.client.drop_database(database.name)
