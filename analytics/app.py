@@ -95,7 +95,7 @@ async def analytics_app(
         registry_cache = open_registry(lifecycle, config)
         usage = open_usage(lifecycle, config)
 
-        database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
+        database = open_database(config.mongo_url.get_secret_value(), config.mongo_database, appname="analytics")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
         stores = window_stores(database)
         alerts = Alerts(config, database, registry_cache, metrics_registry, now_ms)

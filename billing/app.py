@@ -82,7 +82,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
         observability = open_observability(config, "billing", lifecycle)
         registry, tracing = observability.registry, observability.tracing
 
-        database = open_database(config.mongo_url.get_secret_value(), appname="billing")
+        database = open_database(config.mongo_url.get_secret_value(), config.mongo_database, appname="billing")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
         redis = open_redis(config.redis_url.get_secret_value())
         lifecycle.on_close("redis", redis.aclose)

@@ -113,9 +113,7 @@ class _Devices:
 
 
 def _open_devices(config: GatewayConfig, lifecycle: Lifecycle) -> _Devices:
-    database = mongo.open_database(
-        config.mongo_url.get_secret_value(), config.mongo_database, appname="gridmesh-gateway"
-    )
+    database = mongo.open_database(config.mongo_url.get_secret_value(), config.mongo_database, appname="gateway")
     lifecycle.on_close("mongodb", lambda: asyncio.to_thread(mongo.close, database))
     store = DeviceStore(database, _now_ms)
     directory = DeviceDirectory(store, config.partitions, time.monotonic)
