@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import stamina
 from pymongo.errors import PyMongoError
 
 from billing.adjustment_due_store import AdjustmentDueStore
@@ -52,9 +51,10 @@ from common.partition_sharing import PartitionSharing
 from common.redis_client import open_redis
 from common.redis_client import ping as ping_redis
 from common.registry_cache import REGISTRY_SERVICE, RegistryCache
+from common.retrying import retried_for_ever
 from common.store_deadline import StoreDeadlineInterceptor
 
-_STORE_WAIT_MAXIMUM_SECONDS = 2.0
+_STORE_WAIT_INITIAL_SECONDS, _STORE_WAIT_MAXIMUM_SECONDS = 0.1, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,11 @@ async def _start_when_ready(
     background: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
 ) -> None:
     """Begins to consume once the store has its indexes; until then nothing is subscribed and health stays red."""
-    retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
+    retried = retried_for_ever(
+        PyMongoError,
+        wait_initial_seconds=_STORE_WAIT_INITIAL_SECONDS,
+        wait_maximum_seconds=_STORE_WAIT_MAXIMUM_SECONDS,
+    )
     async for attempt in retried:
         with attempt:
             await prepare_store(database, readings.log, readings.history)

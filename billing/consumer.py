@@ -17,7 +17,7 @@ from billing.consumer_metrics import ConsumerMetrics
 from billing.segment import Segment
 from billing.tail import Tail
 from billing.watermarks import Watermarks
-from common.broker import BrokerConnection, Consumer, Delivery, PublishFailed
+from common.broker import BrokerConnection, Consumer, Delivery
 from common.dead_letters import DeadLetter, DeadLetters
 from common.delivery_traces import DeliveryTraces, Spans
 from common.logs import get_logger
@@ -204,14 +204,7 @@ class ReadingsConsumer:
     async def _set_aside(self, letter: DeadLetter) -> None:
         _log.error("undecodable", batch_id=letter.batch_id, part_index=letter.part_index, cause=letter.reason)
         self._metrics.undecodable.inc()
-        while True:
-            try:
-                await self._dead_letters.publish(letter)
-            except PublishFailed as failure:
-                _log.warning("dead_letter_retried", cause=type(failure).__name__)
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return
+        await self._dead_letters.set_aside(letter)
 
     async def _append(self, segments: Sequence[Segment], spans: Spans) -> set[str]:
         while True:

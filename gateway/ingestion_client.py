@@ -9,12 +9,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
-import stamina
 from energy.common.v1 import error_reason_pb2 as reasons
 from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest
 
 from common.errors import DependencyUnavailable, MeshError, Overloaded
 from common.logs import get_logger
+from common.retrying import retried_for_ever
 from gateway.pushback import Pushback
 from gateway.submission import Submission, SubmittedPart
 
@@ -96,13 +96,10 @@ class IngestionClient:
     async def run(self) -> None:
         """Keeps a stream open for ever, with a growing pause between attempts that fail."""
         while True:
-            attempts = stamina.retry_context(
-                on=StreamLost,
-                attempts=None,
-                timeout=None,
-                wait_initial=_RECONNECT_WAIT_INITIAL_SECONDS,
-                wait_max=_RECONNECT_WAIT_MAXIMUM_SECONDS,
-                wait_jitter=_RECONNECT_WAIT_INITIAL_SECONDS,
+            attempts = retried_for_ever(
+                StreamLost,
+                wait_initial_seconds=_RECONNECT_WAIT_INITIAL_SECONDS,
+                wait_maximum_seconds=_RECONNECT_WAIT_MAXIMUM_SECONDS,
             )
             async for attempt in attempts:
                 with attempt:

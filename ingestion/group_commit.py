@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from itertools import repeat
 
-import stamina
 from prometheus_client import CollectorRegistry
 
 from common.broker import PublishFailed
 from common.config import PARTITIONS_MAXIMUM
 from common.logs import get_logger
+from common.retrying import retried_for_ever
 from common.tracing import NO_TRACING, Tracing
 from ingestion.batch_writer import BatchWriter
 from ingestion.commit_limits import CommitLimits
@@ -125,13 +125,10 @@ class GroupCommit:
 
     async def _grow(self) -> None:
         partitions = len(self._writers)
-        retried = stamina.retry_context(
-            on=PublishFailed,
-            attempts=None,
-            timeout=None,
-            wait_initial=self._limits.retry_initial_seconds,
-            wait_max=self._limits.retry_maximum_seconds,
-            wait_jitter=self._limits.retry_initial_seconds,
+        retried = retried_for_ever(
+            PublishFailed,
+            wait_initial_seconds=self._limits.retry_initial_seconds,
+            wait_maximum_seconds=self._limits.retry_maximum_seconds,
         )
         async for attempt in retried:
             with attempt:
