@@ -58,9 +58,11 @@ class AnalyticsConfig(ServiceConfig):
     smtp_host: str = ""
     """The mail server; empty: mails are written as files."""
     smtp_port: Port = 587
+    """Of the mail server."""
     smtp_username: str = ""
     """With whom the mail server is logged in to; empty: without."""
     smtp_password: SecretStr = SecretStr("")
+    """Likewise; shows in no text."""
     smtp_from: str = ""
     """In whose name mails are sent; needed with SMTP_HOST."""
     smtp_implicit_tls: bool = False

@@ -202,7 +202,7 @@ class ReadingsConsumer:
         return batch
 
     async def _set_aside(self, letter: DeadLetter) -> None:
-        _log.error("undecodable", batch_id=letter.batch_id, part_index=letter.part_index, cause=letter.reason)
+        _log.error("part_undecodable", batch_id=letter.batch_id, part_index=letter.part_index, cause=letter.reason)
         self._metrics.undecodable.inc()
         await self._dead_letters.set_aside(letter)
 
