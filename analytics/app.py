@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from analytics.window_wiring import late_windows, region_loads, start_when_prepa
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
+from common.clock import now_ms
 from common.event_outbox import telling_connection
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
@@ -115,12 +115,18 @@ async def analytics_app(
         lifecycle.start_task("broker_connection", connection.run())
         devices = NewDevices(registry_cache)
 
-        def known(partition_count: int) -> None:
-            sharing.known(partition_count)
+        def learn_partition_count(partition_count: int) -> None:
+            sharing.learn_partition_count(partition_count)
 
         consumers = PartitionConsumers(
             lambda partition: QueueConsumer(
-                connection, partition, config.prefetch, intake=intake, devices=devices, known=known, tracing=tracing
+                connection,
+                partition,
+                config.prefetch,
+                intake=intake,
+                devices=devices,
+                learn_partition_count=learn_partition_count,
+                tracing=tracing,
             ),
             partial(topology.require, connection),
         )
@@ -236,8 +242,3 @@ def _readings_tap(
     lifecycle.on_drain("readings_tap", tap.close)
     lifecycle.start_task("readings_tap", tap.run())
     return tap
-
-
-def now_ms() -> int:
-    """The clock of the service: milliseconds since 1970 in UTC."""
-    return time.time_ns() // 1_000_000

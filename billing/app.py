@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from billing.validation_sweep import SweepMetrics, ValidationSweep
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
+from common.clock import now_ms
 from common.dead_letters import DeadLetters
 from common.event_outbox import telling_connection
 from common.grpc_client import open_channel
@@ -124,7 +124,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             "events": Check(events.require_progress),
             "redis": Check(lambda: ping_redis(redis), required=False),
         }
-        pricing = region_pricing(config, database, PriceCache(redis), _now_ms)
+        pricing = region_pricing(config, database, PriceCache(redis), now_ms)
         lifecycle.on_drain("price_feed", pricing.feed.close)
         answers = Answers(answer_cache, publisher, registry)
         doors = servicers_of(config, database, cache, readings, devices, pricing=pricing, answers=answers)
@@ -152,12 +152,12 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             lambda: readings.complete_through.latest_ms,
             readings.writer.wait_idle,
             AdjustmentMetrics(registry),
-            _now_ms,
+            now_ms,
         )
         background = {"merger": merger.run, "roller": roller.run, "adjustments": adjustments.run}
         background |= retention_tasks(config, database, readings, registry)
         telling = telling_connection(lifecycle, config.amqp_url.get_secret_value(), "billing")
-        background |= pricing_tasks(pricing, events, database, telling, registry=registry, clock_ms=_now_ms)
+        background |= pricing_tasks(pricing, events, database, telling, registry=registry, clock_ms=now_ms)
         if config.validation_automatic:
             background["validation"] = ValidationSweep(
                 validation=doors.validation,
@@ -167,7 +167,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
                 complete_through=lambda: readings.complete_through.latest_ms,
                 estimate=config.estimation_automatic,
                 give_way=readings.writer.wait_idle,
-                clock_ms=_now_ms,
+                clock_ms=now_ms,
                 metrics=SweepMetrics(registry),
             ).run
         lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, background))
@@ -176,11 +176,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
 
 async def _day_changed(progress: ValidationProgressStore, due: AdjustmentDueStore, kind: Kind, day: Day) -> None:
     await progress.day_changed(kind, day)
-    await due.tell(kind, day, _now_ms())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    await due.tell(kind, day, now_ms())
 
 
 async def _start_when_ready(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from google.protobuf.message import DecodeError
@@ -11,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
 from common.broker import BrokerConnection, Consumer, Delivery
+from common.clock import now_ms
 from common.dead_letters import DeadLetter, DeadLetters, replay_count_of
 from common.logs import get_logger
 from common.topology import EVENTS_EXCHANGE, event_queue_name
@@ -78,7 +78,7 @@ class EventConsumer:
                 reason=reason,
                 queue=self._queue,
                 partition=0,
-                set_aside_ms=time.time_ns() // 1_000_000,
+                set_aside_ms=now_ms(),
                 batch_id=delivery.message_id,
                 replay_count=replay_count_of(delivery.headers),
                 exchange=EVENTS_EXCHANGE,

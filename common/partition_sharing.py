@@ -88,7 +88,7 @@ class PartitionSharing(Generic[ConsumerT]):
         in_hand.set_function(lambda: consumers.in_hand_count)
         consumers.on_end = self._wake.set
 
-    def known(self, partition_count: int) -> None:
+    def learn_partition_count(self, partition_count: int) -> None:
         """Hears of a number of partitions, from a batch; those that are new are shared at once."""
         if self.partition_count < partition_count <= PARTITIONS_MAXIMUM:
             _log.info("partitions_grown", partitions=partition_count, before=self.partition_count)

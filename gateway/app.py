@@ -16,6 +16,7 @@ from energy.telemetry.v1 import telemetry_service_pb2
 from energy.telemetry.v1.telemetry_service_pb2_grpc import add_TelemetryServiceServicer_to_server
 
 from common import logs, mongo
+from common.clock import now_ms
 from common.connection_age import ConnectionAge
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
@@ -80,7 +81,7 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
 
         room = IntakeRoom(config.unanswered_maximum_bytes)
         intake_metrics = IntakeMetrics(registry, room)
-        intake = Intake(devices.directory, client, intake_metrics, _now_ms, tracing)
+        intake = Intake(devices.directory, client, intake_metrics, now_ms, tracing)
         telemetry = TelemetryService(intake, room, intake_metrics, ConnectionAge(config.connection_age_seconds))
         registry_service = RegistryService(devices.store, devices.directory, devices.watches)
         server = GrpcServer(
@@ -115,9 +116,9 @@ class _Devices:
 def _open_devices(config: GatewayConfig, lifecycle: Lifecycle) -> _Devices:
     database = mongo.open_database(config.mongo_url.get_secret_value(), config.mongo_database, appname="gateway")
     lifecycle.on_close("mongodb", lambda: asyncio.to_thread(mongo.close, database))
-    store = DeviceStore(database, _now_ms)
+    store = DeviceStore(database, now_ms)
     directory = DeviceDirectory(store, config.partitions, time.monotonic)
-    feed = DeviceFeed(store, _now_ms)
+    feed = DeviceFeed(store, now_ms)
     feed.listen(directory.put)
     lifecycle.start_task("device_feed", feed.run())
     return _Devices(store, directory, feed, DeviceWatches(store, feed))
@@ -142,7 +143,3 @@ async def _drain(telemetry: TelemetryService, client: IngestionStreams, grace_se
     except TimeoutError:
         client.give_up()
         await telemetry.drain()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
