@@ -50,7 +50,8 @@ class PartitionSharing(Generic[ConsumerT]):
     and the broker sends a queue's messages to one consumer at a time. So while the store is away a replica goes on
     with what it holds: nobody else can lease it either, and what it cannot write it keeps in hand.
 
-    Partitions become known by the setting, by the leases there are, and by `known`; there is no way to have fewer.
+    Partitions become known by the setting, by the leases there are, and by `learn_partition_count`; there is no way to
+    have fewer.
     """
 
     def __init__(
