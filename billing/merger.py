@@ -210,9 +210,9 @@ class Merger:
         # Not before all its spans are folded: until then a crash must find the segment unmerged.
         aside = [batch_id for batch_id in self._unmarked if batch_id in self._quarantined]
         if aside:
-            aside_ms = self._clock_ms()
+            now_ms = self._clock_ms()
             await self._quarantine.add(
-                QuarantinedBatch(batch_id, aside_ms, self._quarantined[batch_id]) for batch_id in aside
+                QuarantinedBatch(batch_id, now_ms, self._quarantined[batch_id]) for batch_id in aside
             )
         await self._log.mark_merged(self._unmarked)
         self._tail.marked(self._unmarked)

@@ -12,6 +12,7 @@ import grpc
 from energy.common.v1 import error_reason_pb2 as reasons
 from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest
 
+from common.cancellation import was_cancelled
 from common.errors import DependencyUnavailable, MeshError, Overloaded
 from common.logs import get_logger
 from common.retrying import retried_for_ever
@@ -181,7 +182,7 @@ class IngestionClient:
             _log.warning("ingestion_stream_lost", code=lost.code().name, in_flight=len(self._in_flight))
         except asyncio.CancelledError:
             # A call that we gave up reads like this too; being cancelled ourselves must go on.
-            if _is_being_cancelled():
+            if was_cancelled():
                 raise
             _log.warning("ingestion_stream_silent", in_flight=len(self._in_flight))
         return answers
@@ -245,8 +246,3 @@ def _refusal_of(reason: int) -> MeshError | None:
             return DependencyUnavailable("ingestion")
         case _:
             return None
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
