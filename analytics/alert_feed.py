@@ -6,7 +6,6 @@ given it from the store, so that nothing is missed.
 
 from __future__ import annotations
 
-import asyncio
 from collections import ChainMap, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import NamedTuple
@@ -15,8 +14,8 @@ from pymongo.errors import PyMongoError
 
 from analytics.alert import Alert
 from analytics.alert_store import AlertStore
-from common.errors import ShuttingDown
 from common.logs import get_logger
+from common.looks import Looks
 from common.wake_up import WakeUp
 
 _KEPT_CHANGES = 10_000
@@ -48,9 +47,7 @@ class AlertFeed:
         self._seen: set[tuple[str, int]] = set()
         self._look_from_ms: int | None = None
         self._wake_up = WakeUp()
-        self._looked = asyncio.Condition()
-        self._looks = 0
-        self._closing = False
+        self._looks = Looks()
 
     @property
     def is_known(self) -> bool:
@@ -94,12 +91,11 @@ class AlertFeed:
             self._take(alert)
         self._seen = {(alert.alert_id, alert.version) for alert in found} | self._versions()
         self._look_from_ms = max(self._look_from_ms, through_ms - OVERLAP_MS)
-        await self._wake()
+        await self._looks.add()
 
     async def close(self) -> None:
         """Ends every watch with `ShuttingDown`."""
-        self._closing = True
-        await self._wake()
+        await self._looks.close()
 
     async def watch(self, wanted: Callable[[Alert], bool], since_ms: int | None) -> AsyncGenerator[AlertNews, None]:
         """The open alerts, or what changed since an instant, and then each change; at least once, `wanted` ones only.
@@ -109,8 +105,8 @@ class AlertFeed:
             PyMongoError: the store is away.
         """
         if not self.is_known:
-            await self._next_look(self._looks)
-        seen, told, through_ms = self._looks, self._count, self._now_ms()
+            await self._looks.next(self._looks.count)
+        seen, told, through_ms = self._looks.count, self._count, self._now_ms()
         if since_ms is None:
             first = [alert for alert in self._open.values() if wanted(alert)]
             for start in range(0, max(len(first), 1), _PAGE):
@@ -119,7 +115,7 @@ class AlertFeed:
             async for news in self._again(wanted, since_ms):
                 yield news
         while True:
-            seen = await self._next_look(seen)
+            seen = await self._looks.next(seen)
             if self._count - told > len(self._changes):
                 told = self._count
                 async for news in self._again(wanted, through_ms):
@@ -173,15 +169,3 @@ class AlertFeed:
 
     def _versions(self) -> set[tuple[str, int]]:
         return {(one.alert_id, one.version) for some in (self._open, self._called_over) for one in some.values()}
-
-    async def _next_look(self, seen: int) -> int:
-        async with self._looked:
-            await self._looked.wait_for(lambda: self._closing or self._looks != seen)
-            if self._closing:
-                raise ShuttingDown
-            return self._looks
-
-    async def _wake(self) -> None:
-        async with self._looked:
-            self._looks += 1
-            self._looked.notify_all()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,20 +36,21 @@ from analytics.window_wiring import late_windows, region_loads, start_when_prepa
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
+from common.clock import now_ms
 from common.event_outbox import telling_connection
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lease_store import LeaseStore
 from common.lifecycle import Lifecycle
-from common.metrics import MetricsServer, create_registry
+from common.metrics import MetricsServer
 from common.mongo import close, open_database, ping
+from common.observability import open_observability
 from common.partition_consumers import PartitionConsumers
 from common.partition_sharing import PartitionSharing, replica_name
 from common.registry_cache import RegistryCache
 from common.store_deadline import StoreDeadlineInterceptor
 from common.topology import QueueLimits
-from common.trace_export import open_tracing
 
 SERVICE_NAME = analytics_service_pb2.DESCRIPTOR.services_by_name["AnalyticsService"].full_name
 ALERT_SERVICE_NAME = alert_service_pb2.DESCRIPTOR.services_by_name["AlertService"].full_name
@@ -78,26 +78,24 @@ class AnalyticsApp:
 async def run(config: AnalyticsConfig, stop: asyncio.Event) -> None:
     """Serves until asked to stop."""
     logs.configure("analytics", config.log_level)
-    async with analytics_app(config, Lifecycle(config.shutdown_grace_seconds, stop)) as (_, lifecycle):
+    lifecycle = Lifecycle(config.shutdown_grace_seconds, stop)
+    async with analytics_app(config, lifecycle):
         await lifecycle.wait()
 
 
 @asynccontextmanager
 async def analytics_app(
     config: AnalyticsConfig, lifecycle: Lifecycle, *, queue_limits: QueueLimits = _DEFAULT_QUEUE_LIMITS
-) -> AsyncIterator[tuple[AnalyticsApp, Lifecycle]]:
+) -> AsyncIterator[AnalyticsApp]:
     """The service, serving; red until it consumes what it leases. Leaving it shuts down."""
     async with lifecycle:
-        metrics_registry = create_registry()
-        metrics = MetricsServer(metrics_registry, config.metrics_host, config.metrics_port)
-        metrics.start()
-        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
-        tracing = open_tracing(config, "analytics", metrics_registry, lifecycle)
+        observability = open_observability(config, "analytics", lifecycle)
+        metrics_registry, tracing = observability.registry, observability.tracing
 
         registry_cache = open_registry(lifecycle, config)
         usage = open_usage(lifecycle, config)
 
-        database = open_database(config.mongo_url.get_secret_value(), appname="analytics")
+        database = open_database(config.mongo_url.get_secret_value(), config.mongo_database, appname="analytics")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
         stores = window_stores(database)
         alerts = Alerts(config, database, registry_cache, metrics_registry, now_ms)
@@ -117,12 +115,18 @@ async def analytics_app(
         lifecycle.start_task("broker_connection", connection.run())
         devices = NewDevices(registry_cache)
 
-        def known(partition_count: int) -> None:
-            sharing.known(partition_count)
+        def learn_partition_count(partition_count: int) -> None:
+            sharing.learn_partition_count(partition_count)
 
         consumers = PartitionConsumers(
             lambda partition: QueueConsumer(
-                connection, partition, config.prefetch, intake=intake, devices=devices, known=known, tracing=tracing
+                connection,
+                partition,
+                config.prefetch,
+                intake=intake,
+                devices=devices,
+                learn_partition_count=learn_partition_count,
+                tracing=tracing,
             ),
             partial(topology.require, connection),
         )
@@ -169,16 +173,8 @@ async def analytics_app(
             "analytics",
             [
                 (add_AnalyticsServiceServicer_to_server, service, SERVICE_NAME),
-                (
-                    add_AlertServiceServicer_to_server,
-                    AlertService(alerts.parts(), now_ms=now_ms),
-                    ALERT_SERVICE_NAME,
-                ),
-                (
-                    add_NotificationServiceServicer_to_server,
-                    alerts.notifications.service,
-                    NOTIFICATION_SERVICE_NAME,
-                ),
+                (add_AlertServiceServicer_to_server, AlertService(alerts.parts(), now_ms=now_ms), ALERT_SERVICE_NAME),
+                (add_NotificationServiceServicer_to_server, alerts.notifications.service, NOTIFICATION_SERVICE_NAME),
             ],
             [
                 *standard_interceptors("analytics.energy", logs.get_logger(__name__), metrics_registry),
@@ -222,11 +218,17 @@ async def analytics_app(
 
         await health.ready()
         lifecycle.start_task("health", health.run())
-        yield (
-            AnalyticsApp(
-                server, metrics, health, registry_cache, picture, metrics_registry, connection, sharing, consumers, tap
-            ),
-            lifecycle,
+        yield AnalyticsApp(
+            server=server,
+            metrics=observability.metrics,
+            health=health,
+            registry_cache=registry_cache,
+            picture=picture,
+            metrics_registry=metrics_registry,
+            connection=connection,
+            sharing=sharing,
+            consumers=consumers,
+            tap=tap,
         )
 
 
@@ -240,8 +242,3 @@ def _readings_tap(
     lifecycle.on_drain("readings_tap", tap.close)
     lifecycle.start_task("readings_tap", tap.run())
     return tap
-
-
-def now_ms() -> int:
-    """The clock of the service: milliseconds since 1970 in UTC."""
-    return time.time_ns() // 1_000_000

@@ -8,16 +8,18 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from yarl import URL
 
 from analytics.notifications.allowed_networks import networks_of
-from common.config import Port, ServiceConfig
+from common.config import PeerAddress, Port, ServiceConfig
 
 
 class AnalyticsConfig(ServiceConfig):
-    """The settings of analytics, besides those of every service; addresses are `host:port`."""
+    """The settings of analytics."""
 
     grpc_port: Port = 50054
     metrics_port: Port = 9104
-    gateway_address: str = "127.0.0.1:50051"
-    billing_address: str = "127.0.0.1:50053"
+    gateway_address: PeerAddress = "127.0.0.1:50051"
+    """Where the gateway listens, which has the registry."""
+    billing_address: PeerAddress = "127.0.0.1:50053"
+    """Where billing listens, which has the usage."""
     prefetch: int = Field(default=16, ge=1, le=10_000)
     """Deliveries of one partition in hand at a time; they wait for the store, and each may hold thousands of
     readings."""
@@ -56,8 +58,11 @@ class AnalyticsConfig(ServiceConfig):
     smtp_host: str = ""
     """The mail server; empty: mails are written as files."""
     smtp_port: Port = 587
+    """Of the mail server."""
     smtp_username: str = ""
+    """With whom the mail server is logged in to; empty: without."""
     smtp_password: SecretStr = SecretStr("")
+    """Likewise; shows in no text."""
     smtp_from: str = ""
     """In whose name mails are sent; needed with SMTP_HOST."""
     smtp_implicit_tls: bool = False
@@ -71,6 +76,7 @@ class AnalyticsConfig(ServiceConfig):
     sms_provider_url: str = ""
     """Where text messages are handed in; empty: they are written as files."""
     sms_provider_token: SecretStr = SecretStr("")
+    """What it is told to know us by, as a bearer token."""
 
     @field_validator("webhook_allowed_networks")
     @classmethod

@@ -137,7 +137,7 @@ class QueueConsumer:
         *,
         intake: BatchIntake,
         devices: NewDevices,
-        known: Callable[[int], None],
+        learn_partition_count: Callable[[int], None],
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self.partition = partition
@@ -147,7 +147,7 @@ class QueueConsumer:
         self.subscription = Consumer(connection, self.queue, prefetch)
         self._intake = intake
         self._devices = devices
-        self._known = known
+        self._learn_partition_count = learn_partition_count
         self._traces = DeliveryTraces(tracing, self.queue, partition)
         # Half of what may be in hand, so that the broker sends the next while these are stored.
         self._ack_after_deliveries = max(1, min(ACK_AFTER_DELIVERIES, prefetch // 2))
@@ -241,7 +241,7 @@ class QueueConsumer:
         if last is None:
             return
         for batch in opened:
-            self._known(batch.partition_count)
+            self._learn_partition_count(batch.partition_count)
         received = self._intake.read(opened)
         if received.undecodable_parts:
             # The others of their batches are taken.

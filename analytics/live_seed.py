@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 
 import grpc
-import stamina
 from energy.billing.v1 import usage_service_pb2, usage_service_pb2_grpc
 
 from analytics.batch_reader import observe
@@ -15,6 +14,7 @@ from common.call_deadline import patience
 from common.grpc_client import SLOW_TIMEOUT_SECONDS
 from common.logs import get_logger
 from common.registry_cache import RegistryCache
+from common.retrying import retried_for_ever
 
 DEVICES_A_CALL = 1000
 _RETRY_WAIT_INITIAL_SECONDS = 0.5
@@ -69,12 +69,10 @@ async def _fill_some(
     retry_wait_seconds: float,
 ) -> int:
     request = usage_service_pb2.BatchGetLiveReadingsRequest(device_ids=device_ids)
-    retried = stamina.retry_context(
-        on=_worth_another_attempt,
-        attempts=None,
-        timeout=None,
-        wait_initial=retry_wait_seconds,
-        wait_max=_RETRY_WAIT_MAXIMUM_SECONDS,
+    retried = retried_for_ever(
+        _worth_another_attempt,
+        wait_initial_seconds=retry_wait_seconds,
+        wait_maximum_seconds=_RETRY_WAIT_MAXIMUM_SECONDS,
     )
     try:
         async for attempt in retried:

@@ -22,7 +22,7 @@ async def prepare(config: AnalyticsConfig) -> None:
         pymongo.errors.PyMongoError: the store is away, or has another index by the same name.
     """
     kept = timedelta(days=config.notification_retention_days)
-    async with patient_database(config.mongo_url.get_secret_value()) as database:
+    async with patient_database(config.mongo_url.get_secret_value(), config.mongo_database) as database:
         for store in (
             LeaseStore(database, "analytics"),
             window_stores(database),

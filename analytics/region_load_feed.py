@@ -18,8 +18,8 @@ from analytics.live_load import LiveLoad
 from analytics.region_window import HOUR_MS, RegionWindow
 from analytics.region_window_store import RegionWindowStore
 from analytics.window_metrics import RegionLoadMetrics
-from common.errors import ShuttingDown
 from common.logs import get_logger
+from common.looks import Looks
 
 _KEPT_WINDOWS = 5_000
 # By which the clocks of replicas may differ, and a write may take.
@@ -59,9 +59,7 @@ class RegionLoadFeed:
         self._closed_count = 0
         self._seen: set[tuple[str, int, int]] = set()
         self._look_from_ms: int | None = None
-        self._looked = asyncio.Condition()
-        self._looks = 0
-        self._closing = False
+        self._looks = Looks()
 
     async def run(self) -> None:
         """Looks until cancelled; a store that is away is asked again."""
@@ -77,12 +75,11 @@ class RegionLoadFeed:
         self._loads = await self._current()
         await self._look_at_windows()
         self._metrics.show(self._loads, {region: window.end_ms for region, window in self._newest.items()})
-        await self._wake()
+        await self._looks.add()
 
     async def close(self) -> None:
         """Ends every watch with `ShuttingDown`."""
-        self._closing = True
-        await self._wake()
+        await self._looks.close()
 
     async def watch(self, regions: Collection[str]) -> AsyncGenerator[News, None]:
         """The load of some regions, or of all where none is named, at once and whenever a look has found news.
@@ -91,10 +88,10 @@ class RegionLoadFeed:
             ShuttingDown: the process stops.
         """
         told, windows = self._closed_count, _among(self._newest.values(), regions)
-        missed_count, seen = 0, self._looks
+        missed_count, seen = 0, self._looks.count
         surveyed_ms: int | None = None
-        if not self._looks:
-            seen = await self._next_look(seen)
+        if not self._looks.count:
+            seen = await self._looks.next(seen)
             told, windows = self._closed_count, _among(self._newest.values(), regions)
         while True:
             loads = [load for load in self._loads if not regions or load.region in regions]
@@ -104,7 +101,7 @@ class RegionLoadFeed:
             if any(news) or surveyed_ms is None:
                 yield news
             surveyed_ms = loads[0].now_ms if loads else surveyed_ms or 0
-            seen = await self._next_look(seen)
+            seen = await self._looks.next(seen)
             missed_count = max(0, self._closed_count - told - len(self._closed))
             untold = dropwhile(lambda numbered: numbered[0] <= told, tuple(self._closed))  # noqa: B023 - used at once
             windows = _among((window for _, window in untold), regions)
@@ -125,18 +122,6 @@ class RegionLoadFeed:
                 self._closed.append((self._closed_count, window))
         self._seen = {(window.region, window.start_ms, window.version) for window in found}
         self._look_from_ms = max(from_ms, (found[-1].close_ms if found else self._now_ms()) - _CLOCKS_DIFFER_MS)
-
-    async def _next_look(self, seen: int) -> int:
-        async with self._looked:
-            await self._looked.wait_for(lambda: self._closing or self._looks != seen)
-            if self._closing:
-                raise ShuttingDown
-            return self._looks
-
-    async def _wake(self) -> None:
-        async with self._looked:
-            self._looks += 1
-            self._looked.notify_all()
 
 
 def _among(windows: Iterable[RegionWindow], regions: Collection[str]) -> list[RegionWindow]:

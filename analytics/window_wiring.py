@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import stamina
 from energy.billing.v1 import usage_service_pb2_grpc
 from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
@@ -30,8 +29,9 @@ from common.event_outbox import EventOutbox
 from common.lifecycle import Lifecycle
 from common.mongo import Database
 from common.registry_cache import RegistryCache
+from common.retrying import retried_for_ever
 
-_STORE_WAIT_MAXIMUM_SECONDS = 5.0
+_STORE_WAIT_INITIAL_SECONDS, _STORE_WAIT_MAXIMUM_SECONDS = 0.1, 5.0
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 
@@ -120,7 +120,11 @@ class Prepared(Protocol):
 
 async def start_when_prepared(lifecycle: Lifecycle, stores: Prepared, tasks: Mapping[str, Task]) -> None:
     """Starts tasks once the stores have their indexes; a background task, which stays when its work is done."""
-    retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
+    retried = retried_for_ever(
+        PyMongoError,
+        wait_initial_seconds=_STORE_WAIT_INITIAL_SECONDS,
+        wait_maximum_seconds=_STORE_WAIT_MAXIMUM_SECONDS,
+    )
     async for attempt in retried:
         with attempt:
             await stores.prepare()

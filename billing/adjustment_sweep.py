@@ -16,7 +16,7 @@ from billing.invoice_maker import AWAY, DeviceBillFailed
 from common.errors import DeviceNotFound, MeshError
 from common.logs import get_logger
 
-_log = get_logger("billing.adjustments")
+_log = get_logger(__name__)
 
 _IDLE_SECONDS = 2.0
 _RETRY_SECONDS = 5.0

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import stamina
 from pymongo.errors import PyMongoError
 
 from billing.adjustment_due_store import AdjustmentDueStore
@@ -38,6 +36,7 @@ from billing.validation_sweep import SweepMetrics, ValidationSweep
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology
+from common.clock import now_ms
 from common.dead_letters import DeadLetters
 from common.event_outbox import telling_connection
 from common.grpc_client import open_channel
@@ -45,16 +44,17 @@ from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
-from common.metrics import MetricsServer, create_registry
+from common.metrics import MetricsServer
 from common.mongo import Database, close, open_database, ping
+from common.observability import open_observability
 from common.partition_sharing import PartitionSharing
 from common.redis_client import open_redis
 from common.redis_client import ping as ping_redis
 from common.registry_cache import REGISTRY_SERVICE, RegistryCache
+from common.retrying import retried_for_ever
 from common.store_deadline import StoreDeadlineInterceptor
-from common.trace_export import open_tracing
 
-_STORE_WAIT_MAXIMUM_SECONDS = 2.0
+_STORE_WAIT_INITIAL_SECONDS, _STORE_WAIT_MAXIMUM_SECONDS = 0.1, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +70,19 @@ class BillingApp:
 async def run(config: BillingConfig, stop: asyncio.Event) -> None:
     """Serves until asked to stop."""
     logs.configure("billing", config.log_level)
-    async with billing_app(config, Lifecycle(config.shutdown_grace_seconds, stop)) as (_, lifecycle):
+    lifecycle = Lifecycle(config.shutdown_grace_seconds, stop)
+    async with billing_app(config, lifecycle):
         await lifecycle.wait()
 
 
 @asynccontextmanager
-async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncIterator[tuple[BillingApp, Lifecycle]]:
+async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncIterator[BillingApp]:
     """The service, serving; red until the store is prepared and what is leased is consumed. Leaving it shuts down."""
     async with lifecycle:
-        registry = create_registry()
-        metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
-        metrics.start()
-        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
-        tracing = open_tracing(config, "billing", registry, lifecycle)
+        observability = open_observability(config, "billing", lifecycle)
+        registry, tracing = observability.registry, observability.tracing
 
-        database = open_database(config.mongo_url.get_secret_value(), appname="billing")
+        database = open_database(config.mongo_url.get_secret_value(), config.mongo_database, appname="billing")
         lifecycle.on_close("mongodb", lambda: asyncio.to_thread(close, database))
         redis = open_redis(config.redis_url.get_secret_value())
         lifecycle.on_close("redis", redis.aclose)
@@ -126,7 +124,7 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             "events": Check(events.require_progress),
             "redis": Check(lambda: ping_redis(redis), required=False),
         }
-        pricing = region_pricing(config, database, PriceCache(redis), _now_ms)
+        pricing = region_pricing(config, database, PriceCache(redis), now_ms)
         lifecycle.on_drain("price_feed", pricing.feed.close)
         answers = Answers(answer_cache, publisher, registry)
         doors = servicers_of(config, database, cache, readings, devices, pricing=pricing, answers=answers)
@@ -154,12 +152,12 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             lambda: readings.complete_through.latest_ms,
             readings.writer.wait_idle,
             AdjustmentMetrics(registry),
-            _now_ms,
+            now_ms,
         )
         background = {"merger": merger.run, "roller": roller.run, "adjustments": adjustments.run}
         background |= retention_tasks(config, database, readings, devices, registry)
         telling = telling_connection(lifecycle, config.amqp_url.get_secret_value(), "billing")
-        background |= pricing_tasks(pricing, events, database, telling, registry=registry, clock_ms=_now_ms)
+        background |= pricing_tasks(pricing, events, database, telling, registry=registry, clock_ms=now_ms)
         if config.validation_automatic:
             background["validation"] = ValidationSweep(
                 validation=doors.validation,
@@ -169,20 +167,16 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
                 complete_through=lambda: readings.complete_through.latest_ms,
                 estimate=config.estimation_automatic,
                 give_way=readings.writer.wait_idle,
-                clock_ms=_now_ms,
+                clock_ms=now_ms,
                 metrics=SweepMetrics(registry),
             ).run
         lifecycle.start_task("start", _start_when_ready(lifecycle, database, readings, sharing, background))
-        yield BillingApp(server, metrics, health, merger), lifecycle
+        yield BillingApp(server, observability.metrics, health, merger)
 
 
 async def _day_changed(progress: ValidationProgressStore, due: AdjustmentDueStore, kind: Kind, day: Day) -> None:
     await progress.day_changed(kind, day)
-    await due.tell(kind, day, _now_ms())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    await due.tell(kind, day, now_ms())
 
 
 async def _start_when_ready(
@@ -193,7 +187,11 @@ async def _start_when_ready(
     background: Mapping[str, Callable[[], Coroutine[Any, Any, None]]],
 ) -> None:
     """Begins to consume once the store has its indexes; until then nothing is subscribed and health stays red."""
-    retried = stamina.retry_context(on=PyMongoError, attempts=None, timeout=None, wait_max=_STORE_WAIT_MAXIMUM_SECONDS)
+    retried = retried_for_ever(
+        PyMongoError,
+        wait_initial_seconds=_STORE_WAIT_INITIAL_SECONDS,
+        wait_maximum_seconds=_STORE_WAIT_MAXIMUM_SECONDS,
+    )
     async for attempt in retried:
         with attempt:
             await prepare_store(database, readings.log, readings.history)

@@ -9,7 +9,7 @@ from billing.segment import Segment
 from billing.tail import Tail
 from common.logs import get_logger
 
-_log = get_logger("billing.merger")
+_log = get_logger(__name__)
 
 # A segment has at most some thousand readings: so few at once go little beyond the room there is.
 _SEGMENTS_A_LOAD = 16

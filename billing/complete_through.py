@@ -11,7 +11,7 @@ from billing.watermark_store import WatermarkStore
 from common.errors import DependencyUnavailable
 from common.logs import get_logger
 
-_log = get_logger("billing.complete_through")
+_log = get_logger(__name__)
 
 _REFRESH_SECONDS = 0.5
 

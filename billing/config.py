@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from billing.number_series import CREDIT_NOTES, INVOICES
-from common.config import ServiceConfig
+from common.config import PeerAddress, Port, ServiceConfig
 
 
 def _not_of_credit_notes(prefix: str) -> str:
@@ -21,11 +21,12 @@ NumberPrefix = Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9]{0,11}$")
 
 
 class BillingConfig(ServiceConfig):
-    """Settings of the billing service; each comes from the environment variable of the same name in capitals."""
+    """The settings of billing."""
 
-    grpc_port: int = Field(default=50053, ge=0, le=65535)
-    metrics_port: int = Field(default=9103, ge=0, le=65535)
-    gateway_address: str = "127.0.0.1:50051"
+    grpc_port: Port = 50053
+    metrics_port: Port = 9103
+    gateway_address: PeerAddress = "127.0.0.1:50051"
+    """Where the gateway listens, which has the registry."""
     prefetch: int = Field(default=16, ge=1, le=2000)
     """Batches of a partition in hand at once."""
     merge_wait_seconds: float = Field(default=5.0, ge=0, le=3600)

@@ -1,7 +1,6 @@
 """Takes batches from the queues into the log; a delivery is acknowledged only after its segment is written."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -17,12 +16,18 @@ from billing.consumer_metrics import ConsumerMetrics
 from billing.segment import Segment
 from billing.tail import Tail
 from billing.watermarks import Watermarks
-from common.broker import BrokerConnection, Consumer, Delivery, PublishFailed
+from common.broker import BrokerConnection, Consumer, Delivery
+from common.clock import now_ms
 from common.dead_letters import DeadLetter, DeadLetters
 from common.delivery_traces import DeliveryTraces, Spans
 from common.logs import get_logger
 from common.topology import queue_name
 from common.tracing import NO_TRACING, Attributes, Tracing
+
+_log = get_logger(__name__)
+
+_DELIVERIES_PER_WRITE = 32
+_RETRY_SECONDS = 1.0
 
 
 class Log(Protocol):
@@ -30,12 +35,6 @@ class Log(Protocol):
 
     async def append(self, segments: Sequence[Segment]) -> set[str]:
         """Returns the ids that were there already; may raise what the driver raises."""
-
-
-_log = get_logger("billing.consumer")
-
-_DELIVERIES_PER_WRITE = 32
-_RETRY_SECONDS = 1.0
 
 
 class ReadingsConsumer:
@@ -118,10 +117,10 @@ class ReadingsConsumer:
         batches: dict[str, DecodedBatch] = {}
         ticks: list[Delivery] = []
         readable = 0
-        now_ms = time.time_ns() // 1_000_000
-        decoded = self._decoder.decode_all([delivery.body for delivery in deliveries], completeness.record_ms(now_ms))
+        read_ms = now_ms()
+        decoded = self._decoder.decode_all([delivery.body for delivery in deliveries], completeness.record_ms(read_ms))
         for delivery, outcome in zip(deliveries, decoded, strict=True):
-            batch = await self._sound(delivery, outcome, now_ms)
+            batch = await self._without_undecodable(delivery, outcome, read_ms)
             if batch is not None:
                 readable += 1
                 batches.setdefault(batch.segment.batch_id, batch)
@@ -166,8 +165,8 @@ class ReadingsConsumer:
             else:
                 return
 
-    async def _sound(
-        self, delivery: Delivery, batch: DecodedBatch | UndecodableBatch, now_ms: int
+    async def _without_undecodable(
+        self, delivery: Delivery, batch: DecodedBatch | UndecodableBatch, set_aside_ms: int
     ) -> DecodedBatch | None:
         """The batch of a delivery; what of it cannot be decoded is in the dead letters before this returns."""
         if isinstance(batch, UndecodableBatch):
@@ -177,7 +176,7 @@ class ReadingsConsumer:
                     reason=str(batch),
                     queue=self._queue,
                     partition=self._partition,
-                    set_aside_ms=now_ms,
+                    set_aside_ms=set_aside_ms,
                     batch_id=delivery.message_id,
                     routing_key=delivery.routing_key,
                 )
@@ -191,7 +190,7 @@ class ReadingsConsumer:
                     reason=part.reason,
                     queue=self._queue,
                     partition=self._partition,
-                    set_aside_ms=now_ms,
+                    set_aside_ms=set_aside_ms,
                     batch_id=batch.segment.batch_id,
                     writer=batch.segment.writer,
                     sequence=batch.segment.sequence,
@@ -202,16 +201,9 @@ class ReadingsConsumer:
         return batch
 
     async def _set_aside(self, letter: DeadLetter) -> None:
-        _log.error("undecodable", batch_id=letter.batch_id, part_index=letter.part_index, cause=letter.reason)
+        _log.error("part_undecodable", batch_id=letter.batch_id, part_index=letter.part_index, cause=letter.reason)
         self._metrics.undecodable.inc()
-        while True:
-            try:
-                await self._dead_letters.publish(letter)
-            except PublishFailed as failure:
-                _log.warning("dead_letter_retried", cause=type(failure).__name__)
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return
+        await self._dead_letters.set_aside(letter)
 
     async def _append(self, segments: Sequence[Segment], spans: Spans) -> set[str]:
         while True:

@@ -50,7 +50,7 @@ def partition_sharing(
             decoder=decoder,
             dead_letters=dead_letters,
             publish=readings.publisher.offer_segment,
-            learn_partition_count=sharing.known,
+            learn_partition_count=sharing.learn_partition_count,
             watermarks=readings.watermarks,
             metrics=metrics,
             clock=time.monotonic,

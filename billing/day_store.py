@@ -16,7 +16,6 @@ believed only without `due_at`:
   fold sees it and the making of its document lies an hour, so that no fold decided before is still on its way.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
@@ -31,6 +30,7 @@ from billing.observation import SpanKey
 from billing.quarter import quarters
 from billing.schema import DAY_MS, KINDS, Kind
 from billing.span_document import from_document
+from common.clock import now_ms
 from common.errors import NoReadings
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database, find_by_ids
@@ -49,11 +49,6 @@ class DueDay(NamedTuple):
     day: Day
     due_at: datetime
     versions: Mapping[str, int]
-
-
-def now_ms() -> int:
-    """The wall clock, epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class DayStore:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
-from billing.day_store import now_ms
 from billing.history_store import HistoryStore
 from billing.log_store import LogStore
 from billing.schema import DAY_MS, KINDS
 from billing.sealed_day_store import SealedDayStore
 from billing.segment import Segment, of_devices
+from common.clock import now_ms
 from common.logs import get_logger
 
-_log = get_logger("billing.log_retention")
+_log = get_logger(__name__)
 
 _ROUND_SECONDS = 3600.0
 _RETRY_SECONDS = 30.0

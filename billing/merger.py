@@ -10,7 +10,6 @@ from opentelemetry.trace import SpanKind
 from pymongo.errors import PyMongoError
 
 from billing.backlog import Backlog
-from billing.day_store import now_ms
 from billing.history_store import HistoryStore, UnmergeableSpan
 from billing.kind_columns import Gathered
 from billing.live import newest_of
@@ -22,10 +21,11 @@ from billing.quarantine_store import QuarantinedBatch, QuarantinedSpan, Quaranti
 from billing.segment import Segment, gather_by_kind, of_devices
 from billing.span_folder import SpanFolder, span_rows
 from billing.tail import Tail
+from common.clock import now_ms
 from common.logs import get_logger
 from common.tracing import NO_TRACING, Attributes, Tracing
 
-_log = get_logger("billing.merger")
+_log = get_logger(__name__)
 
 _IDLE_SECONDS = 0.1
 # After a round, a pause of so many times its length while the log is always being written, none while it never is: the
@@ -144,7 +144,7 @@ class Merger:
             return False
         with self._metrics.seconds.time():
             if segments:
-                with self._spans(segments):
+                with self._trace_spans(segments):
                     await self._fold(segments)
                 self._unmarked += [segment.batch_id for segment in segments]
                 self._tail.folded(segments)
@@ -161,7 +161,7 @@ class Merger:
         partition = self._tail.due(self._clock(), wait_seconds, self._settings.readings_per_round)
         return [] if partition is None else self._tail.oldest(partition, self._settings.readings_per_round)
 
-    def _spans(self, segments: Sequence[Segment]) -> AbstractContextManager[object]:
+    def _trace_spans(self, segments: Sequence[Segment]) -> AbstractContextManager[object]:
         """One for each traced segment, under the span in which it was written, maybe by another process."""
         if not self._tracing.is_on:
             return nullcontext()

@@ -32,7 +32,7 @@ async def prepare(config: BillingConfig) -> None:
     Raises:
         pymongo.errors.PyMongoError: as `prepare_store`.
     """
-    async with patient_database(config.mongo_url.get_secret_value()) as database:
+    async with patient_database(config.mongo_url.get_secret_value(), config.mongo_database) as database:
         log, history = LogStore(database), HistoryStore(database)
         await prepare_store(database, log, history)
         await LeaseStore(database, "billing").prepare()

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Seq
 from pymongo.errors import PyMongoError
 
 from billing.region_price import RegionPrice
-from common.errors import ShuttingDown
 from common.logs import get_logger
+from common.looks import Looks
 
 _LOOK_SECONDS = 1.0
 
@@ -25,10 +25,8 @@ class PriceFeed:
     def __init__(self, current: Callable[[], Awaitable[Sequence[RegionPrice]]]) -> None:
         self._current = current
         self._newest: Sequence[RegionPrice] = ()
-        self._looked = asyncio.Condition()
-        self._looks = 0
+        self._looks = Looks()
         self._watching = 0
-        self._closing = False
 
     async def run(self) -> None:
         """Looks until cancelled."""
@@ -39,13 +37,12 @@ class PriceFeed:
                 except PyMongoError as away:
                     _log.warning("prices_not_read", cause=type(away).__name__)
                 else:
-                    await self._wake()
+                    await self._looks.add()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
         """Ends every watch with `ShuttingDown`."""
-        self._closing = True
-        await self._wake()
+        await self._looks.close()
 
     async def watch(self, regions: Collection[str]) -> AsyncGenerator[list[RegionPrice], None]:
         """The prices of some regions, or of all where none is named, each once, as they become known.
@@ -59,7 +56,7 @@ class PriceFeed:
         self._watching += 1
         try:
             news = list(await self._current())
-            seen = self._looks
+            seen = self._looks.count
             while True:
                 fresh = [price for price in news if price.start_ms > told.get(price.region, -1)]
                 if regions:
@@ -67,18 +64,7 @@ class PriceFeed:
                 if fresh:
                     told |= {price.region: price.start_ms for price in fresh}
                     yield fresh
-                seen, news = await self._next_look(seen)
+                seen = await self._looks.next(seen)
+                news = list(self._newest)
         finally:
             self._watching -= 1
-
-    async def _next_look(self, seen: int) -> tuple[int, list[RegionPrice]]:
-        async with self._looked:
-            await self._looked.wait_for(lambda: self._closing or self._looks != seen)
-            if self._closing:
-                raise ShuttingDown
-            return self._looks, list(self._newest)
-
-    async def _wake(self) -> None:
-        async with self._looked:
-            self._looks += 1
-            self._looked.notify_all()

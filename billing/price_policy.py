@@ -1,6 +1,6 @@
 """How the price of a region follows its load: bands with factors, and what keeps it from flapping."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import NamedTuple
@@ -91,9 +91,3 @@ def policy_at(policies: Iterable[PricePolicy], instant_ms: int) -> PricePolicy |
     """The policy, of those of one region, that counts at an instant, UTC milliseconds; None before the first."""
     begun = [policy for policy in policies if policy.start_ms <= instant_ms]
     return max(begun, key=lambda policy: policy.start_ms, default=None)
-
-
-def base_price(policies: Sequence[PricePolicy], instant_ms: int) -> Decimal | None:
-    """The base price at an instant, as far as it is allowed; None before the first policy."""
-    policy = policy_at(policies, instant_ms)
-    return None if policy is None else policy.clamped(policy.base_per_kwh)

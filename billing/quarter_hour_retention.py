@@ -9,17 +9,17 @@ from pymongo.errors import PyMongoError
 
 from billing.day import day_of
 from billing.day_notice_store import Day
-from billing.day_store import now_ms
 from billing.device_registry import RegisteredDevice
 from billing.downsampled_day_store import DownsampledDayStore
 from billing.live_store import LiveStore
 from billing.retention import RetentionMetrics
 from billing.schema import DAY_MS, KINDS, Kind
 from billing.settled_days import SettledDays
+from common.clock import now_ms
 from common.errors import DeviceNotFound, MeshError
 from common.logs import get_logger
 
-_log = get_logger("billing.quarter_hour_retention")
+_log = get_logger(__name__)
 
 # A day more is let go each day, and looking for it goes through all that was let go before.
 _ROUND_SECONDS = 6 * 3600.0

@@ -13,7 +13,7 @@ from billing.span import is_in_conflict
 from billing.validation_rule import Finding, Severity, ValidationRule
 from common.logs import get_logger
 
-_log = get_logger("billing.conflicts")
+_log = get_logger(__name__)
 
 # A device gone wild contradicts itself with each reading; one line tells as much as a thousand.
 _SECONDS_A_LINE = 60.0

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from billing.complete_through import CompleteThrough
 from billing.config import BillingConfig
-from billing.day_store import DayStore, now_ms
+from billing.day_store import DayStore
 from billing.history_store import HistoryStore
 from billing.live_publisher import LivePublisher
 from billing.live_store import LiveStore
@@ -18,6 +18,7 @@ from billing.record_hold_store import RecordHoldStore
 from billing.tail import Tail
 from billing.watermark_store import WatermarkStore
 from billing.watermarks import Watermarks
+from common.clock import now_ms
 from common.mongo import Database
 
 _SEGMENT_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -9,13 +9,14 @@ from pymongo.errors import PyMongoError
 
 from billing.day import day_of
 from billing.day_notice_store import Day
-from billing.day_store import DayStore, Sealing, now_ms
+from billing.day_store import DayStore, Sealing
 from billing.history_store import HistoryStore
 from billing.live_store import LiveStore
 from billing.schema import DAY_MS, KINDS, Kind
+from common.clock import now_ms
 from common.logs import get_logger
 
-_log = get_logger("billing.retention")
+_log = get_logger(__name__)
 
 _ROUND_SECONDS = 3600.0
 _RETRY_SECONDS = 30.0

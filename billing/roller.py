@@ -11,12 +11,13 @@ from pymongo.errors import PyMongoError
 from billing.background_share import BackgroundShare
 from billing.day import newest_ready_day
 from billing.day_notice_store import Day
-from billing.day_store import DayStore, now_ms
+from billing.day_store import DayStore
 from billing.live_store import LiveStore
 from billing.schema import DAY_MS, KINDS, Kind
+from common.clock import now_ms
 from common.logs import get_logger
 
-_log = get_logger("billing.roller")
+_log = get_logger(__name__)
 
 _IDLE_SECONDS = 5.0
 _RETRY_SECONDS = 2.0

@@ -1,6 +1,5 @@
 """The doors of billing and what stands behind each."""
 
-import time
 from dataclasses import dataclass
 
 from energy.billing.v1 import invoice_service_pb2, tariff_service_pb2, usage_service_pb2
@@ -39,6 +38,7 @@ from billing.tariff_store import TariffStore
 from billing.usage_service import UsageService
 from billing.usage_store import UsageStore
 from billing.validation_wiring import validation_parts
+from common.clock import now_ms
 from common.grpc_server import ServicerEntry
 from common.mongo import Database
 from common.registry_cache import RegistryCache
@@ -77,9 +77,6 @@ def servicers_of(
         cache=cache, store=readings.live, history=readings.history, tail=tail, publisher=readings.publisher
     )
     tariffs, quarantine = TariffStore(database), QuarantineStore(database)
-
-    def now_ms() -> int:
-        return time.time_ns() // 1_000_000
 
     validation = validation_parts(
         database,

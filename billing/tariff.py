@@ -82,11 +82,6 @@ class TimeOfUsePricing:
     holidays: frozenset[date] = frozenset()
     default_steps: tuple[PriceStep, ...] = ()
 
-    @property
-    def has_seasons(self) -> bool:
-        """Whether a window is one of some months only."""
-        return any(window.months for period in self.periods for window in period.windows)
-
 
 Pricing = FlatPricing | TimeOfUsePricing
 

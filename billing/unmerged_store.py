@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError
 
 from billing.period import ALWAYS, Period
 from billing.segment import Segment
+from common.clock import now_ms
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database, find_by_ids
 
@@ -50,7 +51,7 @@ class UnmergedStore:
     async def prepare(self) -> None:
         """Makes the index by which the marks of others are found; forgets those who are gone and left none."""
         await self._marks.create_index([("logged_by", ASCENDING)])
-        before = datetime_from_ms(time.time_ns() // 1_000_000) - _GONE_AFTER
+        before = datetime_from_ms(now_ms()) - _GONE_AFTER
         async for found in self._loggers.find({"seen_at": {"$lt": before}}).max_time_ms(_READ_TIMEOUT_MS):
             if await self._marks.find_one({"logged_by": found["_id"]}, max_time_ms=_READ_TIMEOUT_MS) is None:
                 await self._loggers.delete_one({"_id": found["_id"], "seen_at": found["seen_at"]})
@@ -161,7 +162,7 @@ class UnmergedStore:
         now = time.monotonic()
         if self._seen_at is not None and now - self._seen_at < _SEEN_AGAIN_SECONDS:
             return
-        seen = {"seen_at": datetime_from_ms(time.time_ns() // 1_000_000)}
+        seen = {"seen_at": datetime_from_ms(now_ms())}
         await self._loggers.update_one({"_id": self._logger}, {"$set": seen}, upsert=True)
         self._seen_at = now
 

@@ -23,7 +23,7 @@ from common.local_time import local_day_of
 from common.logs import get_logger
 from common.registry_cache import CachedDevice
 
-_log = get_logger("billing.validation")
+_log = get_logger(__name__)
 
 _IDLE_SECONDS = 30.0
 _RETRY_SECONDS = 5.0

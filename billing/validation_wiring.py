@@ -9,7 +9,6 @@ from energy.billing.v1 import validation_service_pb2
 from energy.billing.v1.validation_service_pb2_grpc import add_ValidationServiceServicer_to_server
 
 from billing.computed_readings import ComputedReadings
-from billing.day_store import now_ms
 from billing.log_store import LogStore
 from billing.log_writer import LogWriter
 from billing.meter_exchange_store import MeterExchangeStore
@@ -28,6 +27,7 @@ from billing.usage_store import UsageStore
 from billing.validation_progress_store import ValidationProgressStore
 from billing.validation_rule import ValidationThresholds
 from billing.validation_service import ValidationService
+from common.clock import now_ms
 from common.grpc_server import ServicerEntry
 from common.mongo import Database
 from common.registry_cache import RegistryCache

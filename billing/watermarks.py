@@ -13,7 +13,7 @@ from billing.completeness import PartitionCompleteness, Watermark
 from billing.watermark_store import WatermarkStore
 from common.logs import get_logger
 
-_log = get_logger("billing.watermarks")
+_log = get_logger(__name__)
 
 _STORE_SECONDS = 0.5
 _RETRY_SECONDS = 1.0

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import aiormq
-import stamina
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from yarl import URL
 
 from common.broker_failures import BrokerAway, broker_failures
 from common.logs import get_logger
+from common.retrying import retried_for_ever
 
 RPC_TIMEOUT_SECONDS = 10.0
 
@@ -126,13 +126,10 @@ class BrokerConnection:
         await self._close()
 
     async def _connect(self) -> aiormq.Connection:
-        retried = stamina.retry_context(
-            on=(AMQPError, ChannelInvalidStateError, BrokerAway, OSError, TimeoutError),
-            attempts=None,
-            timeout=None,
-            wait_initial=_RETRY_WAIT_INITIAL_SECONDS,
-            wait_max=_RETRY_WAIT_MAXIMUM_SECONDS,
-            wait_jitter=0.2,
+        retried = retried_for_ever(
+            (AMQPError, ChannelInvalidStateError, BrokerAway, OSError, TimeoutError),
+            wait_initial_seconds=_RETRY_WAIT_INITIAL_SECONDS,
+            wait_maximum_seconds=_RETRY_WAIT_MAXIMUM_SECONDS,
         )
         async for attempt in retried:
             with attempt:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError, PublishError
 
+from common.cancellation import was_cancelled
+
 
 class PublishFailed(Exception):
     """Expected: the broker did not confirm a message; publishing it again is right, for consumers know duplicates."""
@@ -23,12 +25,6 @@ class Rejected(PublishFailed):
 
 class BrokerAway(PublishFailed):
     """Expected: the broker is away, blocked or silent; whether a message arrived is not known."""
-
-
-def was_cancelled() -> bool:
-    """Whether somebody wants the current task to end; aiormq also raises CancelledError when a channel dies."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 @contextmanager

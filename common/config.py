@@ -11,9 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 Port = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port; 0 lets the system choose a free one."""
 
+PeerAddress = Annotated[str, Field(pattern=r"^(dns:///)?([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}$")]
+"""Where another service listens: `host:port`, or `dns:///name:port` for a name that has all of its replicas."""
 
 PARTITIONS_MAXIMUM = 1024
 """More partitions than this cannot be; their numbers end one below."""
+
+
+_SCHEMES = {
+    "mongo_url": ("mongodb", "mongodb+srv"),
+    "amqp_url": ("amqp", "amqps"),
+    "redis_url": ("redis", "rediss"),
+}
 
 
 class ConfigError(Exception):
@@ -26,16 +35,25 @@ class ServiceConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     insecure_bind_any_address: bool = False
+    """Whether `bind_host` may be reachable from elsewhere, although callers have no identity yet."""
     bind_host: str = "127.0.0.1"
+    """The address on which gRPC is served."""
     grpc_port: Port
     metrics_port: Port
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    """The least grave records that are written."""
     mongo_url: SecretStr = SecretStr("mongodb://127.0.0.1:27017")
+    """The store, where a service has one; may hold a password, so it shows in no text."""
+    mongo_database: str = Field(default="gridmesh", pattern=r"^[\w-]{1,38}$")
+    """The database in it; all services of a mesh have the same."""
     amqp_url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/")
+    """The broker, likewise."""
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """The cache, likewise."""
     partitions: int = Field(default=8, ge=1, le=PARTITIONS_MAXIMUM)
     """The gateway's decides where a reading goes; for others it is only what they begin with."""
     shutdown_grace_seconds: float = Field(default=10.0, gt=0, le=300)
+    """How long a shutdown may take; who has not finished then is named in the log."""
     connection_age_seconds: float = Field(default=600.0, ge=1, le=86_400)
     """After so long a caller is told to connect again, and so meets the replicas that have come meanwhile."""
     workers: int = Field(default=1, ge=1, le=64)
@@ -60,6 +78,15 @@ class ServiceConfig(BaseModel):
         if not bind_host or _is_loopback(bind_host) or info.data.get("insecure_bind_any_address"):
             return bind_host
         raise ValueError("is not loopback; until callers have an identity this needs INSECURE_BIND_ANY_ADDRESS=true")
+
+    @field_validator(*_SCHEMES)
+    @classmethod
+    def _of_the_servers_protocol(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        schemes = _SCHEMES[info.field_name or ""]
+        scheme, separator, rest = url.get_secret_value().partition("://")
+        if scheme not in schemes or not separator or not rest:
+            raise ValueError(f"must begin with {' or '.join(f'{each}://' for each in schemes)} and name a host")
+        return url
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Self:

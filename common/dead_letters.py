@@ -12,19 +12,23 @@ from typing import Any, Self
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
 from prometheus_client import CollectorRegistry, Counter
 
-from common.broker import BrokerConnection, Publisher
+from common.broker import BrokerConnection, Publisher, PublishFailed
 from common.config import PARTITIONS_MAXIMUM
+from common.logs import get_logger
 from common.topology import DEAD_LETTER_EXCHANGE, EVENTS_EXCHANGE, READINGS_EXCHANGE
 
 REPLAY_COUNT_HEADER = "replay_count"
 """Of a message that was a dead letter: how often it was replayed."""
 
+_RETRY_SECONDS = 1.0
 _LONGEST_REASON = 500
 _LONGEST_TEXT = 200
 
 _INT32_MAXIMUM = (1 << 31) - 1
 _INT64_MAXIMUM = (1 << 63) - 1
 _LAST_MS = 253_402_300_799_999
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,17 @@ class DeadLetters:
         self._published = Counter(
             "dead_letters", "Parts and whole messages set aside for they could not be decoded.", registry=registry
         )
+
+    async def set_aside(self, letter: DeadLetter) -> None:
+        """Returns when the dead-letter queue has the letter, however long the broker is away or refuses."""
+        while True:
+            try:
+                await self.publish(letter)
+            except PublishFailed as failure:
+                _log.warning("dead_letter_retried", cause=type(failure).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     async def publish(self, letter: DeadLetter) -> None:
         """Returns when the dead-letter queue has the letter; only then may its delivery be acknowledged.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from google.protobuf.message import DecodeError
 from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
-from common.broker import BrokerConnection, Consumer, Delivery, PublishFailed
+from common.broker import BrokerConnection, Consumer, Delivery
+from common.clock import now_ms
 from common.dead_letters import DeadLetter, DeadLetters, replay_count_of
 from common.logs import get_logger
 from common.topology import EVENTS_EXCHANGE, event_queue_name
@@ -72,25 +72,19 @@ class EventConsumer:
             self._taken.labels(delivery.routing_key, "taken" if refusal is None else "refused").inc()
 
     async def _set_aside(self, delivery: Delivery, reason: str) -> None:
-        letter = DeadLetter(
-            body=delivery.body,
-            reason=reason,
-            queue=self._queue,
-            partition=0,
-            set_aside_ms=time.time_ns() // 1_000_000,
-            batch_id=delivery.message_id,
-            replay_count=replay_count_of(delivery.headers),
-            exchange=EVENTS_EXCHANGE,
-            routing_key=delivery.routing_key,
+        await self._dead_letters.set_aside(
+            DeadLetter(
+                body=delivery.body,
+                reason=reason,
+                queue=self._queue,
+                partition=0,
+                set_aside_ms=now_ms(),
+                batch_id=delivery.message_id,
+                replay_count=replay_count_of(delivery.headers),
+                exchange=EVENTS_EXCHANGE,
+                routing_key=delivery.routing_key,
+            )
         )
-        while True:
-            try:
-                await self._dead_letters.publish(letter)
-            except PublishFailed as failure:
-                _log.warning("dead_letter_retried", cause=type(failure).__name__)
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return
 
     async def _handled(self, handler: Handler, type_name: str, body: bytes) -> str | None:
         """None, or why the event can never be used; one that meets a store that is away is tried until it is back."""

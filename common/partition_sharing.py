@@ -50,7 +50,8 @@ class PartitionSharing(Generic[ConsumerT]):
     and the broker sends a queue's messages to one consumer at a time. So while the store is away a replica goes on
     with what it holds: nobody else can lease it either, and what it cannot write it keeps in hand.
 
-    Partitions become known by the setting, by the leases there are, and by `known`; there is no way to have fewer.
+    Partitions become known by the setting, by the leases there are, and by `learn_partition_count`; there is no way to
+    have fewer.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class PartitionSharing(Generic[ConsumerT]):
         in_hand.set_function(lambda: consumers.in_hand_count)
         consumers.on_end = self._wake.set
 
-    def known(self, partition_count: int) -> None:
+    def learn_partition_count(self, partition_count: int) -> None:
         """Hears of a number of partitions, from a batch; those that are new are shared at once."""
         if self.partition_count < partition_count <= PARTITIONS_MAXIMUM:
             _log.info("partitions_grown", partitions=partition_count, before=self.partition_count)

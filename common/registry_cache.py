@@ -7,7 +7,6 @@ from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import grpc
-import stamina
 from energy.registry.v1 import device_pb2, registry_service_pb2
 from energy.registry.v1.registry_service_pb2 import GetDeviceRequest, WatchDevicesRequest, WatchDevicesResponse
 from energy.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
@@ -17,6 +16,7 @@ from common.call_deadline import patience
 from common.errors import DependencyUnavailable, DeviceNotFound
 from common.grpc_client import UNARY_TIMEOUT_SECONDS
 from common.logs import get_logger
+from common.retrying import retried_for_ever
 
 if TYPE_CHECKING:
     # Exists only for the type checker.
@@ -64,13 +64,10 @@ class RegistryCache:
     async def run(self) -> None:
         """Watches the registry for ever; a gateway that is away is asked again."""
         while True:
-            attempts = stamina.retry_context(
-                on=WatchLost,
-                attempts=None,
-                timeout=None,
-                wait_initial=_RECONNECT_WAIT_INITIAL_SECONDS,
-                wait_max=_RECONNECT_WAIT_MAXIMUM_SECONDS,
-                wait_jitter=_RECONNECT_WAIT_INITIAL_SECONDS,
+            attempts = retried_for_ever(
+                WatchLost,
+                wait_initial_seconds=_RECONNECT_WAIT_INITIAL_SECONDS,
+                wait_maximum_seconds=_RECONNECT_WAIT_MAXIMUM_SECONDS,
             )
             async for attempt in attempts:
                 with attempt:

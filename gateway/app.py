@@ -16,14 +16,15 @@ from energy.telemetry.v1 import telemetry_service_pb2
 from energy.telemetry.v1.telemetry_service_pb2_grpc import add_TelemetryServiceServicer_to_server
 
 from common import logs, mongo
+from common.clock import now_ms
 from common.connection_age import ConnectionAge
 from common.grpc_client import open_channel
 from common.grpc_server import GrpcServer
 from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
-from common.metrics import MetricsServer, create_registry
-from common.trace_export import open_tracing
+from common.metrics import MetricsServer
+from common.observability import open_observability
 from gateway.config import GatewayConfig
 from gateway.device_directory import DeviceDirectory
 from gateway.device_feed import DeviceFeed
@@ -68,11 +69,8 @@ async def run(config: GatewayConfig, stop: asyncio.Event) -> None:
 async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncIterator[GatewayApp]:
     """The service, serving; red until the store is there and the registry is read. Leaving it shuts down."""
     async with lifecycle:
-        registry = create_registry()
-        metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
-        metrics.start()
-        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
-        tracing = open_tracing(config, "gateway", registry, lifecycle)
+        observability = open_observability(config, "gateway", lifecycle)
+        registry, tracing = observability.registry, observability.tracing
 
         devices = _open_devices(config, lifecycle)
         client = _open_ingestion(config, lifecycle)
@@ -83,7 +81,7 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
 
         room = IntakeRoom(config.unanswered_maximum_bytes)
         intake_metrics = IntakeMetrics(registry, room)
-        intake = Intake(devices.directory, client, intake_metrics, _now_ms, tracing)
+        intake = Intake(devices.directory, client, intake_metrics, now_ms, tracing)
         telemetry = TelemetryService(intake, room, intake_metrics, ConnectionAge(config.connection_age_seconds))
         registry_service = RegistryService(devices.store, devices.directory, devices.watches)
         server = GrpcServer(
@@ -104,7 +102,7 @@ async def gateway_app(config: GatewayConfig, lifecycle: Lifecycle) -> AsyncItera
 
         await health.ready()
         lifecycle.start_task("health", health.run())
-        yield GatewayApp(server, metrics, health, devices.directory)
+        yield GatewayApp(server, observability.metrics, health, devices.directory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +114,11 @@ class _Devices:
 
 
 def _open_devices(config: GatewayConfig, lifecycle: Lifecycle) -> _Devices:
-    database = mongo.open_database(
-        config.mongo_url.get_secret_value(), config.mongo_database, appname="gridmesh-gateway"
-    )
+    database = mongo.open_database(config.mongo_url.get_secret_value(), config.mongo_database, appname="gateway")
     lifecycle.on_close("mongodb", lambda: asyncio.to_thread(mongo.close, database))
-    store = DeviceStore(database, _now_ms)
+    store = DeviceStore(database, now_ms)
     directory = DeviceDirectory(store, config.partitions, time.monotonic)
-    feed = DeviceFeed(store, _now_ms)
+    feed = DeviceFeed(store, now_ms)
     feed.listen(directory.put)
     lifecycle.start_task("device_feed", feed.run())
     return _Devices(store, directory, feed, DeviceWatches(store, feed))
@@ -147,7 +143,3 @@ async def _drain(telemetry: TelemetryService, client: IngestionStreams, grace_se
     except TimeoutError:
         client.give_up()
         await telemetry.drain()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -45,8 +45,19 @@ class FrameCheck:
         self._accepted: defaultdict[int, list[bytes]] = defaultdict(list)
         self._refused: list[Verdict] = []
 
-    def check(self, readings: Iterable[IndexedReading], known: Mapping[str, KnownDevice]) -> list[IndexedReading]:
-        """Decides every reading of a known device; returns the others."""
+    def check_frame(
+        self, frame: ReadFrame, known: Mapping[str, KnownDevice], table: DeviceTable
+    ) -> list[IndexedReading]:
+        """Decides every reading of a known device; returns the others. `known` and `table` have the same devices."""
+        one_by_one = frame.others.copy()
+        for columns in frame.columns:
+            one_by_one += self._check_columns(columns, table)
+        return self.check_readings(one_by_one, known)
+
+    def check_readings(
+        self, readings: Iterable[IndexedReading], known: Mapping[str, KnownDevice]
+    ) -> list[IndexedReading]:
+        """As `check_frame`, one reading after the other."""
         unknown = []
         receive_time_ms = self._receive_time_ms
         accepted_by_kind = self.accepted_by_kind
@@ -69,14 +80,20 @@ class FrameCheck:
             accepted_by_kind[kind] = accepted_by_kind.get(kind, 0) + 1
         return unknown
 
-    def check_frame(
-        self, frame: ReadFrame, known: Mapping[str, KnownDevice], table: DeviceTable
-    ) -> list[IndexedReading]:
-        """Decides every reading of a known device; returns the others. `known` and `table` have the same devices."""
-        one_by_one = frame.others.copy()
-        for columns in frame.columns:
-            one_by_one += self._check_columns(columns, table)
-        return self.check(one_by_one, known)
+    def refuse_unknown(self, readings: Iterable[IndexedReading], undecided: Container[str] = ()) -> None:
+        """Refuses readings whose devices were looked up and do not exist, or are `undecided` as the store is away."""
+        for index, reading in readings:
+            is_undecided = reading.device_id in undecided
+            self._refuse(index, _UNDECIDED if is_undecided else _identity_fault(reading.device_id), UNKNOWN_KIND)
+
+    def parts(self) -> dict[int, bytes]:
+        """The serialised Parts of the accepted readings by partition."""
+        return serialised_parts(self._receive_time_ms, self._accepted)
+
+    @property
+    def refused(self) -> list[Verdict]:
+        """The refused readings in the order of their index."""
+        return sorted(self._refused, key=lambda verdict: verdict.index)
 
     def _check_columns(self, columns: ReadingColumns, table: DeviceTable) -> list[IndexedReading]:
         """Accepts the readings that keep every rule; returns the others, to be decided one by one."""
@@ -96,21 +113,6 @@ class FrameCheck:
             self.accepted_by_kind[columns.kind] = self.accepted_by_kind.get(columns.kind, 0) + columns.rows.size
         return others
 
-    def refuse_unknown(self, readings: Iterable[IndexedReading], undecided: Container[str] = ()) -> None:
-        """Refuses readings whose devices were looked up and do not exist, or are `undecided` as the store is away."""
-        for index, reading in readings:
-            is_undecided = reading.device_id in undecided
-            self._refuse(index, _UNDECIDED if is_undecided else _identity_fault(reading.device_id), UNKNOWN_KIND)
-
-    def parts(self) -> dict[int, bytes]:
-        """The serialised Parts of the accepted readings by partition."""
-        return serialised_parts(self._receive_time_ms, self._accepted)
-
-    @property
-    def refused(self) -> list[Verdict]:
-        """The refused readings in the order of their index."""
-        return sorted(self._refused, key=lambda verdict: verdict.index)
-
     def _refuse(self, index: int, fault: Fault, kind: str) -> None:
         verdict = Verdict(
             sequence=self._sequence,
@@ -123,7 +125,7 @@ class FrameCheck:
         self.refused_by_kind[kind] = self.refused_by_kind.get(kind, 0) + 1
 
 
-def looked_up(readings: Iterable[IndexedReading]) -> set[str]:
+def ids_to_look_up(readings: Iterable[IndexedReading]) -> set[str]:
     """The ids among readings that may be ids of devices, and so are worth a question to the store."""
     return {reading.device_id for _, reading in readings if 0 < len(reading.device_id) <= DEVICE_ID_LENGTH_MAXIMUM}
 

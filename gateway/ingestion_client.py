@@ -9,12 +9,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
-import stamina
 from energy.common.v1 import error_reason_pb2 as reasons
 from energy.ingestion.v1.ingestion_service_pb2 import IngestFailure, IngestReadingsRequest
 
+from common.cancellation import was_cancelled
 from common.errors import DependencyUnavailable, MeshError, Overloaded
 from common.logs import get_logger
+from common.retrying import retried_for_ever
 from gateway.pushback import Pushback
 from gateway.submission import Submission, SubmittedPart
 
@@ -96,13 +97,10 @@ class IngestionClient:
     async def run(self) -> None:
         """Keeps a stream open for ever, with a growing pause between attempts that fail."""
         while True:
-            attempts = stamina.retry_context(
-                on=StreamLost,
-                attempts=None,
-                timeout=None,
-                wait_initial=_RECONNECT_WAIT_INITIAL_SECONDS,
-                wait_max=_RECONNECT_WAIT_MAXIMUM_SECONDS,
-                wait_jitter=_RECONNECT_WAIT_INITIAL_SECONDS,
+            attempts = retried_for_ever(
+                StreamLost,
+                wait_initial_seconds=_RECONNECT_WAIT_INITIAL_SECONDS,
+                wait_maximum_seconds=_RECONNECT_WAIT_MAXIMUM_SECONDS,
             )
             async for attempt in attempts:
                 with attempt:
@@ -184,7 +182,7 @@ class IngestionClient:
             _log.warning("ingestion_stream_lost", code=lost.code().name, in_flight=len(self._in_flight))
         except asyncio.CancelledError:
             # A call that we gave up reads like this too; being cancelled ourselves must go on.
-            if _is_being_cancelled():
+            if was_cancelled():
                 raise
             _log.warning("ingestion_stream_silent", in_flight=len(self._in_flight))
         return answers
@@ -248,8 +246,3 @@ def _refusal_of(reason: int) -> MeshError | None:
             return DependencyUnavailable("ingestion")
         case _:
             return None
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

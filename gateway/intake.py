@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from common.tracing import NO_TRACING, Tracing
 from gateway.device_directory import DeviceDirectory
-from gateway.frame_check import FrameCheck, looked_up
+from gateway.frame_check import FrameCheck, ids_to_look_up
 from gateway.frame_reader import ReadFrame
 from gateway.intake_metrics import IntakeMetrics
 
@@ -86,8 +86,8 @@ class Intake:
         check = FrameCheck(frame.sequence, receive_time_ms)
         unknown = check.check_frame(frame, self._directory.known, self._directory.table)
         if unknown:
-            undecided = await self._directory.look_up(looked_up(unknown))
-            check.refuse_unknown(check.check(unknown, self._directory.known), undecided)
+            undecided = await self._directory.look_up(ids_to_look_up(unknown))
+            check.refuse_unknown(check.check_readings(unknown, self._directory.known), undecided)
         parts = check.parts()
         if parts:
             await self._submitter.submit(parts, timeout_seconds)

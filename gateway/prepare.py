@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from common.clock import now_ms
 from common.preparation import patient_database
 from gateway.config import GatewayConfig
 from gateway.device_store import DeviceStore
@@ -16,4 +15,4 @@ async def prepare(config: GatewayConfig) -> None:
         pymongo.errors.PyMongoError: the store is away, or has another index by the same name.
     """
     async with patient_database(config.mongo_url.get_secret_value(), config.mongo_database) as database:
-        await DeviceStore(database, lambda: time.time_ns() // 1_000_000).ensure_indexes()
+        await DeviceStore(database, now_ms).ensure_indexes()

@@ -18,9 +18,9 @@ from common.health import Check, Health
 from common.interceptors import standard_interceptors
 from common.lifecycle import Lifecycle
 from common.message_sizes import PARTS_MAXIMUM_BYTES
-from common.metrics import MetricsServer, create_registry
+from common.metrics import MetricsServer
+from common.observability import open_observability
 from common.topology import QueueLimits
-from common.trace_export import open_tracing
 from ingestion.batch_pace import PaceLimits
 from ingestion.broker_queues import PartitionQueues
 from ingestion.commit_limits import CommitLimits
@@ -58,21 +58,19 @@ class IngestionApp:
 async def run(config: IngestionConfig, stop: asyncio.Event) -> None:
     """Serves until asked to stop."""
     logs.configure("ingestion", config.log_level)
-    async with ingestion_app(config, Lifecycle(config.shutdown_grace_seconds, stop)) as (_, lifecycle):
+    lifecycle = Lifecycle(config.shutdown_grace_seconds, stop)
+    async with ingestion_app(config, lifecycle):
         await lifecycle.wait()
 
 
 @asynccontextmanager
 async def ingestion_app(
     config: IngestionConfig, lifecycle: Lifecycle, *, queue_limits: QueueLimits = _DEFAULT_QUEUE_LIMITS
-) -> AsyncIterator[tuple[IngestionApp, Lifecycle]]:
+) -> AsyncIterator[IngestionApp]:
     """The service, serving; red until the broker is there and every queue is declared. Leaving it shuts down."""
     async with lifecycle:
-        registry = create_registry()
-        metrics = MetricsServer(registry, config.metrics_host, config.metrics_port)
-        metrics.start()
-        lifecycle.on_close("metrics", lambda: asyncio.to_thread(metrics.close))
-        tracing = open_tracing(config, "ingestion", registry, lifecycle)
+        observability = open_observability(config, "ingestion", lifecycle)
+        registry, tracing = observability.registry, observability.tracing
 
         queues = PartitionQueues(config.partitions, queue_limits)
         connection = open_connection(config.amqp_url.get_secret_value(), queues)
@@ -122,7 +120,7 @@ async def ingestion_app(
 
         await health.ready()
         lifecycle.start_task("health", health.run())
-        yield IngestionApp(server, metrics, health, connection, group_commit), lifecycle
+        yield IngestionApp(server, observability.metrics, health, connection, group_commit)
 
 
 def _commit_limits(config: IngestionConfig) -> CommitLimits:

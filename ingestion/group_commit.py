@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from itertools import repeat
 
-import stamina
 from prometheus_client import CollectorRegistry
 
 from common.broker import PublishFailed
+from common.clock import now_ms
 from common.config import PARTITIONS_MAXIMUM
 from common.logs import get_logger
+from common.retrying import retried_for_ever
 from common.tracing import NO_TRACING, Tracing
-from ingestion.batch_writer import BatchWriter
 from ingestion.commit_limits import CommitLimits
 from ingestion.commit_metrics import CommitMetrics
 from ingestion.commit_traces import CommitTraces
@@ -23,6 +22,7 @@ from ingestion.outcome import FailureReason, RequestWaiter
 from ingestion.partition_writer import BatchPublisher, PartitionWriter
 from ingestion.sealed_batch import BatchSealer
 from ingestion.waiting_bytes import WaitingBytes
+from ingestion.writer_identity import WriterIdentity
 
 _log = get_logger(__name__)
 
@@ -47,9 +47,9 @@ class GroupCommit:
         registry: CollectorRegistry,
         is_behind: Callable[[int], bool] = lambda _: False,
         tracing: Tracing = NO_TRACING,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = now_ms,
     ) -> None:
-        self._writer = BatchWriter(str(uuid.uuid4()), partitions, now_ms)
+        self._identity = WriterIdentity(str(uuid.uuid4()), partitions, now_ms)
         self._publisher = publisher
         self._limits = limits
         self._is_behind = is_behind
@@ -63,12 +63,12 @@ class GroupCommit:
     @property
     def writer(self) -> str:
         """Identity of this process in its batches."""
-        return self._writer.writer
+        return self._identity.writer
 
     @property
     def partition_count(self) -> int:
         """Partitions whose queues are declared, as its batches say."""
-        return self._writer.partition_count
+        return self._identity.partition_count
 
     @property
     def is_traced(self) -> bool:
@@ -100,15 +100,6 @@ class GroupCommit:
             self._writers.append(writer)
             self._more_asked.set()
 
-    def _refusal(self, parts: Sequence[tuple[int, bytes]]) -> FailureReason | None:
-        if self._is_closed:
-            return FailureReason.SHUTTING_DOWN
-        if not parts or not all(part and 0 <= partition < PARTITIONS_MAXIMUM for partition, part in parts):
-            return FailureReason.OUT_OF_RANGE
-        if not self._waiting.has_room(sum(len(part) for _, part in parts)):
-            return FailureReason.OVERLOADED
-        return None
-
     def stalled_seconds(self) -> float:
         """How long the slowest partition has waited for a confirm that does not come."""
         return max(writer.stalled_seconds() for writer in self._writers)
@@ -125,22 +116,38 @@ class GroupCommit:
                 self._more_asked.clear()
                 await self._grow()
 
+    async def close(self, grace_seconds: float) -> None:
+        """Takes no more, publishes what waits, and after the grace tells what is left that the service stops."""
+        self._is_closed = True
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self._waiting.wait_for_none()
+        except TimeoutError:
+            for writer in self._writers:
+                writer.refuse(FailureReason.SHUTTING_DOWN)
+
+    def _refusal(self, parts: Sequence[tuple[int, bytes]]) -> FailureReason | None:
+        if self._is_closed:
+            return FailureReason.SHUTTING_DOWN
+        if not parts or not all(part and 0 <= partition < PARTITIONS_MAXIMUM for partition, part in parts):
+            return FailureReason.OUT_OF_RANGE
+        if not self._waiting.has_room(sum(len(part) for _, part in parts)):
+            return FailureReason.OVERLOADED
+        return None
+
     async def _grow(self) -> None:
         partitions = len(self._writers)
-        retried = stamina.retry_context(
-            on=PublishFailed,
-            attempts=None,
-            timeout=None,
-            wait_initial=self._limits.retry_initial_seconds,
-            wait_max=self._limits.retry_maximum_seconds,
-            wait_jitter=self._limits.retry_initial_seconds,
+        retried = retried_for_ever(
+            PublishFailed,
+            wait_initial_seconds=self._limits.retry_initial_seconds,
+            wait_maximum_seconds=self._limits.retry_maximum_seconds,
         )
         async for attempt in retried:
             with attempt:
                 await self._declare(partitions)
         _log.info("partitions_grown", partitions=partitions, before=self.partition_count)
         # Before a new partition seals its first batch, so that no batch of an older time hides it.
-        self._writer.partition_count = partitions
+        self._identity.partition_count = partitions
         for writer in self._writers[:partitions]:
             writer.tick()
 
@@ -153,7 +160,7 @@ class GroupCommit:
 
     def _partition_writer(self, partition: int) -> PartitionWriter:
         return PartitionWriter(
-            sealer=BatchSealer(partition=partition, writer=self._writer),
+            sealer=BatchSealer(partition=partition, identity=self._identity),
             publisher=self._publisher,
             limits=self._limits,
             waiting=self._waiting,
@@ -161,13 +168,3 @@ class GroupCommit:
             traces=CommitTraces(self._tracing, partition),
             are_consumers_behind=lambda: self._is_behind(partition),
         )
-
-    async def close(self, grace_seconds: float) -> None:
-        """Takes no more, publishes what waits, and after the grace tells what is left that the service stops."""
-        self._is_closed = True
-        try:
-            async with asyncio.timeout(grace_seconds):
-                await self._waiting.wait_for_none()
-        except TimeoutError:
-            for writer in self._writers:
-                writer.refuse(FailureReason.SHUTTING_DOWN)

@@ -9,9 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-import stamina
-
 from common.broker import PublishFailed, Rejected
+from common.retrying import retried_for_ever
 from common.tracing import TraceSpan, lasting
 from ingestion.batch import framed_part
 from ingestion.batch_pace import BatchPace
@@ -219,13 +218,10 @@ class PartitionWriter:
             await self._publish(head)
             return
         await asyncio.sleep(self._limits.retry_initial_seconds)
-        retried = stamina.retry_context(
-            on=PublishFailed,
-            attempts=None,
-            timeout=None,
-            wait_initial=self._limits.retry_initial_seconds,
-            wait_max=self._limits.retry_maximum_seconds,
-            wait_jitter=self._limits.retry_initial_seconds,
+        retried = retried_for_ever(
+            PublishFailed,
+            wait_initial_seconds=self._limits.retry_initial_seconds,
+            wait_maximum_seconds=self._limits.retry_maximum_seconds,
         )
         async for attempt in retried:
             with attempt:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingestion.batch import batch_bytes
-from ingestion.batch_writer import BatchWriter
+from ingestion.writer_identity import WriterIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class SealedBatch:
 class BatchSealer:
     """Numbers the batches of one writer and partition from 1 without a gap."""
 
-    def __init__(self, *, partition: int, writer: BatchWriter) -> None:
+    def __init__(self, *, partition: int, identity: WriterIdentity) -> None:
         self._partition = partition
-        self._writer = writer
+        self._identity = identity
         self._sequence = 0
 
     def seal(self, framed_parts: Sequence[bytes], traceparent: str = "") -> SealedBatch:
@@ -37,11 +37,11 @@ class BatchSealer:
         batch_id = str(uuid.uuid4())
         body = batch_bytes(
             batch_id=batch_id,
-            writer=self._writer.writer,
+            writer=self._identity.writer,
             sequence=self._sequence,
             partition=self._partition,
-            create_time_ms=self._writer.time_ms(),
-            partition_count=self._writer.partition_count,
+            create_time_ms=self._identity.time_ms(),
+            partition_count=self._identity.partition_count,
             framed_parts=framed_parts,
         )
         return SealedBatch(batch_id, self._partition, self._sequence, body, len(framed_parts), traceparent)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from loadgen.meter import MeterFields
 
-SENSORS_IN_PRESET = 15
 CONNECTION_KW = 100.0
 
 # Values of the preset: uniform 40..70, two decimals.

@@ -27,7 +27,7 @@ from loadgen.bench.fleet import REGIONS, import_milliwatt_hours, measurements
 from loadgen.bench.frame_source import FrameSource
 from loadgen.bench.latency_rows import FRAME_SIZE, READINGS_PER_SECOND
 from loadgen.bench.raw_streams import LoadFailed, send_frames
-from loadgen.bench.rig import Rig, lasting
+from loadgen.bench.rig import Rig, lasting, under_load
 from loadgen.bench.row import AIMS, SECONDS, Row, void_row
 from loadgen.bench.schedule import Schedule
 from loadgen.bench.stored import fault_in_store, let_fold
@@ -42,7 +42,6 @@ _KILLED = "analytics"
 _WINDOW_SECONDS = 900
 _BEFORE_SECONDS = 3.0
 _AFTER_SECONDS = 2.0
-_LAST_ACKS_SECONDS = 60.0
 _GIVE_UP_SECONDS = 40.0
 # Windows that something came late for are closed again when that has been quiet for 5 s, and then a third of the time.
 _CLOSED_GIVE_UP_SECONDS = 15.0
@@ -124,21 +123,11 @@ async def _killed_under_load(rig: Rig, source: FrameSource, book: AckBook) -> fl
         LoadFailed: the mesh ended a stream, or the last acks did not come.
     """
     schedule = Schedule(FRAME_SIZE, READINGS_PER_SECOND)
-    sending = asyncio.ensure_future(send_frames(rig.gateway, source, schedule, book))
-    try:
+    async with under_load(rig, send_frames, source, schedule, book) as sending:
         await lasting(sending, rig.durations.warm_up_seconds + _BEFORE_SECONDS)
         killed_at = time.monotonic()
         rig.processes().kill(_KILLED)
         await lasting(sending, _AFTER_SECONDS)
-        schedule.end()
-        async with asyncio.timeout(_LAST_ACKS_SECONDS):
-            await sending
-    except TimeoutError:
-        raise LoadFailed(f"the last acks did not come within {_LAST_ACKS_SECONDS:.0f} s") from None
-    finally:
-        sending.cancel()
-        rig.calendar.use(source)
-        rig.acked += book.acked
     return killed_at
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -149,8 +150,7 @@ async def measure(
     """
     book = AckBook()
     processes = rig.processes()
-    sending = asyncio.ensure_future(send(rig.gateway, source, schedule, book))
-    try:
+    async with under_load(rig, send, source, schedule, book) as sending:
         await lasting(sending, rig.durations.warm_up_seconds)
         figures_before = await rig.figures(processes, counted)
         book.is_measuring = True
@@ -162,6 +162,22 @@ async def measure(
         elapsed, cpu_after, acked = time.monotonic() - began, processes.cpu_seconds(), book.acked - acked_before
         book.is_measuring = False
         figures = await rig.figures(processes, counted) - figures_before
+    used = {part: cpu_after[part] - cpu_before[part] for part in cpu_before}
+    return Measured(elapsed, acked, used, figures, book)
+
+
+@asynccontextmanager
+async def under_load(
+    rig: Rig, send: Send, source: FrameSource, schedule: Schedule, book: AckBook
+) -> AsyncIterator[asyncio.Future[None]]:
+    """Sends through the gateway beside what is done inside; leaving it ends the schedule and waits for the last acks.
+
+    Raises:
+        LoadFailed: the mesh ended a stream or a call, or the last acks did not come.
+    """
+    sending = asyncio.ensure_future(send(rig.gateway, source, schedule, book))
+    try:
+        yield sending
         schedule.end()
         async with asyncio.timeout(_LAST_ACKS_SECONDS):
             await sending
@@ -171,8 +187,6 @@ async def measure(
         sending.cancel()
         rig.calendar.use(source)
         rig.acked += book.acked
-    used = {part: cpu_after[part] - cpu_before[part] for part in cpu_before}
-    return Measured(elapsed, acked, used, figures, book)
 
 
 async def lasting(sending: asyncio.Future[None], seconds: float) -> None:

@@ -11,11 +11,9 @@ from loadgen.bench.ack_book import AckBook
 from loadgen.bench.frame_source import FrameSource
 from loadgen.bench.keep_up import Sample
 from loadgen.bench.processes import Seconds
-from loadgen.bench.raw_streams import LoadFailed, send_frames
-from loadgen.bench.rig import Rig, lasting
+from loadgen.bench.raw_streams import send_frames
+from loadgen.bench.rig import Rig, lasting, under_load
 from loadgen.bench.schedule import Schedule
-
-_LAST_ACKS_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -54,8 +52,7 @@ async def sampled_load(
     load = SampledLoad(source)
     processes = rig.processes()
     acked_before = rig.acked
-    sending = asyncio.ensure_future(send_frames(rig.gateway, source, schedule, load.book))
-    try:
+    async with under_load(rig, send_frames, source, schedule, load.book) as sending:
         await lasting(sending, rig.durations.warm_up_seconds)
         cpu_before, before = processes.cpu_seconds(), await rig.figures(processes)
         figures = before
@@ -77,15 +74,6 @@ async def sampled_load(
         load.recorded_ms = (began_ms, time.time_ns() // 1_000_000)
         load.cpu = {part: used - cpu_before[part] for part, used in processes.cpu_seconds().items()}
         load.batches, load.batch_bytes = figures.batches - before.batches, figures.batch_bytes - before.batch_bytes
-        schedule.end()
-        async with asyncio.timeout(_LAST_ACKS_SECONDS):
-            await sending
-    except TimeoutError:
-        raise LoadFailed(f"the last acks did not come within {_LAST_ACKS_SECONDS:.0f} s") from None
-    finally:
-        sending.cancel()
-        rig.calendar.use(source)
-        rig.acked += load.book.acked
     return load
 
 

@@ -1,6 +1,7 @@
 """The shape of the house: who may import whom, and what every service folder looks like."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,9 +90,40 @@ def test_every_service_folder_looks_alike(service: str) -> None:
     """Learn one, know four."""
     names = {path.name for path in files(service)}
 
-    assert {"__init__.py", "__main__.py", "config.py", "app.py"} <= names
+    assert {"__init__.py", "__main__.py", "config.py", "app.py", "prepare.py"} <= names
+    assert (ROOT / service / "README.md").exists()
     assert any(name.endswith("_service.py") for name in names)
     assert len((ROOT / service / "__main__.py").read_text().splitlines()) <= 30
+
+
+@pytest.mark.parametrize("folder", ["common", *SERVICES])
+def test_every_setting_says_what_it_means(folder: str) -> None:
+    """In the sentence below it, which is where one who sets the variable looks."""
+    tree = ast.parse((ROOT / folder / "config.py").read_text())
+    (settings,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.endswith("Config")]
+    told = {
+        ast.unparse(node.target): isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+        for node, below in zip(settings.body, [*settings.body[1:], None], strict=True)
+        if isinstance(node, ast.AnnAssign)
+    }
+    # Every service has these two, with a default of its own.
+    told = {name: is_told for name, is_told in told.items() if name not in {"grpc_port", "metrics_port"}}
+
+    assert len(told) > 1
+    assert [name for name, is_told in told.items() if not is_told] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_log_event_is_named_by_constant_words(package: str) -> None:
+    """So that machines find it: no sentence, and nothing that varies, which belongs into a field."""
+    events = [
+        (path.name, ast.unparse(call.args[0]))
+        for path in files(package)
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and re.match(r"_log\.\w+$", ast.unparse(call.func)) and call.args
+    ]
+
+    assert [event for event in events if not re.fullmatch(r"'[a-z]+(_[a-z]+)+'", event[1])] == []
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -12,7 +12,10 @@ from google.protobuf import descriptor_pool, json_format
 from google.protobuf.message_factory import GetMessageClass
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "billing/README.md", "analytics/README.md")
+PAGES = (
+    "README.md",
+    *(f"{place}/README.md" for place in ("gateway", "ingestion", "billing", "analytics", "k8s/base/monitoring")),
+)
 PACKAGES = {
     50051: ("energy.registry.v1", "energy.telemetry.v1"),
     50052: ("energy.ingestion.v1",),

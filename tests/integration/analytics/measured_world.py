@@ -13,16 +13,13 @@ from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from energy.billing.v1 import usage_service_pb2
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
-from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
 from energy.telemetry.v1.reading_pb2 import Reading
 
-from billing.app import billing_app
-from billing.config import BillingConfig
 from common.energy import milliwatt_hours
 from common.instants import from_ms, to_ms
-from common.lifecycle import Lifecycle
 from common.localstack.mesh import Mesh
-from common.mongo import Database, close, open_database
+from common.mongo import Database
+from tests.integration.analytics.real_billing import real_billing
 from tests.integration.analytics.running_analytics import PARTITIONS, Queues, open_queues, running_analytics
 from tests.wire.analytics.peers import Registry
 
@@ -91,33 +88,19 @@ def energy(readings: Iterable[Reading], name: str) -> int:
 @asynccontextmanager
 async def measured_world(servers: Mesh, devices: Registry) -> AsyncIterator[MeasuredWorld]:
     """An empty store, the real billing and the real analytics, which know these devices."""
-    database = open_database(servers.mongo_url)
-    await database.client.drop_database(database.name)
-    gateway = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    add_RegistryServiceServicer_to_server(devices, gateway)
-    address = f"127.0.0.1:{gateway.add_insecure_port('127.0.0.1:0')}"
-    await gateway.start()
-    config = BillingConfig(
-        grpc_port=0,
-        metrics_port=0,
-        amqp_url=servers.amqp_url,  # type: ignore[arg-type]
-        mongo_url=servers.mongo_url,  # type: ignore[arg-type]
-        redis_url=servers.redis_url,  # type: ignore[arg-type]
-        partitions=PARTITIONS,
-        gateway_address=address,
-        shutdown_grace_seconds=5.0,
-    )
     async with (
         open_queues(servers.amqp_url) as queues,
-        billing_app(config, Lifecycle(config.shutdown_grace_seconds)) as (billing, _),
-        grpc.aio.insecure_channel(billing.server.address) as channel,
+        real_billing(servers, devices) as billing,
+        grpc.aio.insecure_channel(billing.address) as channel,
         running_analytics(
-            servers.amqp_url, servers.mongo_url, gateway_address=address, billing_address=billing.server.address
+            servers.amqp_url,
+            servers.mongo_url,
+            gateway_address=billing.gateway_address,
+            billing_address=billing.address,
         ) as analytics,
     ):
         async with asyncio.timeout(20):
             await analytics.app.registry_cache.wait_complete()
-        yield MeasuredWorld(AnalyticsServiceStub(analytics.channel), UsageServiceStub(channel), database, queues)
-    await gateway.stop(None)
-    await database.client.drop_database(database.name)
-    close(database)
+        yield MeasuredWorld(
+            AnalyticsServiceStub(analytics.channel), UsageServiceStub(channel), billing.database, queues
+        )

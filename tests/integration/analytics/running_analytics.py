@@ -152,7 +152,7 @@ async def running_analytics(
         shutdown_grace_seconds=5.0,
     )
     async with (
-        analytics_app(config, Lifecycle(config.shutdown_grace_seconds)) as (app, _),
+        analytics_app(config, Lifecycle(config.shutdown_grace_seconds)) as app,
         grpc.aio.insecure_channel(app.server.address) as channel,
     ):
         yield RunningAnalytics(app, channel)

@@ -174,6 +174,7 @@ async def test_one_vehicle_is_told_as_the_fleet_tells_it(world: MeasuredWorld) -
         pb.GetFleetPerformanceRequest(scope=DeviceScope(account_id="account-1"), **DAY), timeout=20
     )
 
+    assert len(fleet.performance.vehicles) == fleet.performance.vehicle_count > 1
     for vehicle in fleet.performance.vehicles:
         alone = await world.analytics.GetPerformance(
             pb.GetPerformanceRequest(device_id=vehicle.device_id, **DAY), timeout=20

@@ -15,16 +15,13 @@ from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from energy.analytics.v1.region_window_pb2 import RegionWindow
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
-from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 
-from billing.app import billing_app
-from billing.config import BillingConfig
 from common.instants import from_ms
-from common.lifecycle import Lifecycle
 from common.localstack.mesh import Mesh
-from common.mongo import Database, close, open_database
+from common.mongo import Database
 from tests.integration.analytics.closing import METER, MINUTE_MS, NOON_MS, WINDOW_START_MS
+from tests.integration.analytics.real_billing import real_billing
 from tests.integration.analytics.running_analytics import (
     PARTITIONS,
     Queues,
@@ -102,30 +99,11 @@ def quarter(device_id: str, minutes: range) -> list[Reading]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(servers: Mesh, queues: Queues) -> AsyncIterator[World]:
     """Two meters in one region, an empty store, and the real billing."""
-    database = open_database(servers.mongo_url)
-    await database.client.drop_database(database.name)
     devices = Registry()  # type: ignore[abstract]
     devices.add("windy-1", METER, region=REGION)
     devices.add("windy-2", METER, region=REGION)
-    gateway = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    add_RegistryServiceServicer_to_server(devices, gateway)
-    address = f"127.0.0.1:{gateway.add_insecure_port('127.0.0.1:0')}"
-    await gateway.start()
-    config = BillingConfig(
-        grpc_port=0,
-        metrics_port=0,
-        amqp_url=servers.amqp_url,  # type: ignore[arg-type]
-        mongo_url=servers.mongo_url,  # type: ignore[arg-type]
-        redis_url=servers.redis_url,  # type: ignore[arg-type]
-        partitions=PARTITIONS,
-        gateway_address=address,
-        shutdown_grace_seconds=5.0,
-    )
-    async with billing_app(config, Lifecycle(config.shutdown_grace_seconds)) as (billing, _):
-        yield World(servers, Writer(queues), database, address, billing.server.address)
-    await gateway.stop(None)
-    await database.client.drop_database(database.name)
-    close(database)
+    async with real_billing(servers, devices) as billing:
+        yield World(servers, Writer(queues), billing.database, billing.gateway_address, billing.address)
 
 
 async def newest(stub: Any) -> RegionWindow:

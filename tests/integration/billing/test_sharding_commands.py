@@ -1,4 +1,4 @@
-"""The commands that shard the store name what the services make, by keys that their indexes and the README have."""
+"""The commands that shard the store name what the services make, by keys that their indexes and billing's page have."""
 
 import json
 import re
@@ -34,9 +34,9 @@ COMMANDS = {
 
 
 def keys_in_table() -> dict[str, set[str]]:
-    """The shard keys that the README tells, by collection."""
-    readme = (ROOT / "README.md").read_text()
-    table = re.search(r"^## What rests where\n\n(.*?)\n\n", readme, re.MULTILINE | re.DOTALL)
+    """The shard keys that the page of the store tells, by collection."""
+    page = (ROOT / "billing/DESIGN.md").read_text()
+    table = re.search(r"^## What rests where\n\n(.*?)\n\n", page, re.MULTILINE | re.DOTALL)
     assert table is not None
     found: dict[str, set[str]] = {}
     before: set[str] = set()
@@ -55,7 +55,7 @@ def keys_in_table() -> dict[str, set[str]]:
     return found
 
 
-def test_every_collection_that_the_readme_shards_has_its_command() -> None:
+def test_every_collection_that_the_page_shards_has_its_command() -> None:
     """By the same key, and no other has one."""
     assert {name: set(command.key) for name, command in COMMANDS.items()} == keys_in_table()
 

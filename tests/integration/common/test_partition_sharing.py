@@ -244,9 +244,9 @@ async def test_new_partitions_are_shared_by_all_as_soon_as_one_hears_of_them(dat
     """The leases tell the others, who prepare and consume them too; nobody can talk the number down or beyond sense."""
     async with replicas(database, "a", "b") as (a, b):
         await eventually(lambda: are_split(a, b))
-        a.sharing.known(12)
-        a.sharing.known(4)
-        a.sharing.known(1_000_000)
+        a.sharing.learn_partition_count(12)
+        a.sharing.learn_partition_count(4)
+        a.sharing.learn_partition_count(1_000_000)
 
         await eventually(lambda: are_split(a, b, 12))
         assert (a.sharing.partition_count, b.sharing.partition_count) == (12, 12)

@@ -30,11 +30,8 @@ async def running_ingestion(
     chosen = {"away_patience_seconds": 1.0, "stall_seconds": 0.5, **settings}
     environ = {"AMQP_URL": amqp_url, "PARTITIONS": str(PARTITIONS), "GRPC_PORT": "0", "METRICS_PORT": "0"}
     environ |= {name.upper(): str(value) for name, value in chosen.items()}
-    lifecycle = Lifecycle(5.0)
-    async with ingestion_app(IngestionConfig.load(environ), lifecycle, queue_limits=queue_limits or QueueLimits()) as (
-        app,
-        _,
-    ):
+    config = IngestionConfig.load(environ)
+    async with ingestion_app(config, Lifecycle(5.0), queue_limits=queue_limits or QueueLimits()) as app:
         yield app
 
 

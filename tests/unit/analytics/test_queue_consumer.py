@@ -86,7 +86,7 @@ def consuming() -> Consuming:
 
     connection = BrokerConnection("amqp://nobody", "test", declare)
     devices: Any = AllKnown()
-    consumer = QueueConsumer(connection, 0, 128, intake=intake, devices=devices, known=lambda _: None)
+    consumer = QueueConsumer(connection, 0, 128, intake=intake, devices=devices, learn_partition_count=lambda _: None)
     subscription: Any = Subscription()
     consumer.subscription = subscription
     return Consuming(consumer, subscription, desk)

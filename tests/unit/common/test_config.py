@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from common.config import ConfigError, Port, ServiceConfig
+from common.config import ConfigError, PeerAddress, Port, ServiceConfig
 
 
 class _GatewayConfig(ServiceConfig):
     grpc_port: Port = 50051
     metrics_port: Port = 9101
-    ingestion_address: str
+    ingestion_address: PeerAddress
 
 
 _LEAST = {"INGESTION_ADDRESS": "127.0.0.1:50052"}
@@ -60,6 +60,36 @@ def test_an_address_beyond_loopback_is_refused_unless_told(host: str) -> None:
 def test_every_loopback_address_is_fine(host: str) -> None:
     """IPv4, IPv6 and by name."""
     assert _GatewayConfig.load({**_LEAST, "BIND_HOST": host}).bind_host == host
+
+
+@pytest.mark.parametrize(
+    ("variable", "wrong"),
+    [
+        ("MONGO_URL", "u:hunter2@store:27017"),
+        ("AMQP_URL", "http://u:hunter2@broker:15672/"),
+        ("REDIS_URL", "hunter2@redis:6379"),
+        ("MONGO_DATABASE", "hunter2/gridmesh"),
+    ],
+)
+def test_an_address_of_another_protocol_is_refused_by_its_variable(variable: str, wrong: str) -> None:
+    """At the start, not as a failure of the first command; and what was given is not told."""
+    with pytest.raises(ConfigError, match=rf"^{variable}: ") as refused:
+        _GatewayConfig.load({**_LEAST, variable: wrong})
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["ingestion:50052", "dns:///ingestion.gridmesh:50052", "[::1]:50052"])
+def test_a_peer_is_named_with_its_port(address: str) -> None:
+    """A host, a name that has all replicas, or an address of either kind."""
+    assert _GatewayConfig.load({"INGESTION_ADDRESS": address}).ingestion_address == address
+
+
+@pytest.mark.parametrize("address", ["ingestion", "http://ingestion:50052", "ingestion:port", ":50052"])
+def test_a_peer_without_a_port_or_with_a_scheme_is_refused(address: str) -> None:
+    """Which would otherwise be tried for ever."""
+    with pytest.raises(ConfigError, match=r"^INGESTION_ADDRESS: "):
+        _GatewayConfig.load({"INGESTION_ADDRESS": address})
 
 
 def test_a_secret_shows_in_no_text() -> None:

@@ -45,6 +45,7 @@ def test_what_is_sent_is_what_the_journal_says() -> None:
     """Rounded as the mesh rounds, what a device takes and gives is the whole number that was drawn."""
     _, journal, readings = sent("a")
 
+    assert {each.WhichOneof("measurement") for each in readings} == {"meter", "vehicle", "storage"}
     for each in readings:
         energies = {
             "meter": (each.meter.import_kwh, each.meter.export_kwh),

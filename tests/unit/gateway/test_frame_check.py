@@ -10,7 +10,7 @@ from energy.telemetry.v1.reading_pb2 import Reading
 from common.instants import from_ms
 from common.topology import partition_of
 from gateway.device import DeviceKind
-from gateway.frame_check import FrameCheck, looked_up
+from gateway.frame_check import FrameCheck, ids_to_look_up
 from gateway.known_device import KnownDevice, KnownDeviceMaker
 from gateway.part_writer import framed_reading, serialised_parts
 from tests.unit.gateway.readings import NOW_MS, device, meter_reading, vehicle_reading
@@ -32,7 +32,7 @@ def test_readings_travel_unchanged_in_the_part_of_their_partition() -> None:
     readings = [meter_reading(device_id, 0.1 * index) for index, device_id in enumerate(ids)]
     check = FrameCheck(7, NOW_MS)
 
-    unknown = check.check(enumerate(readings), known(*ids))
+    unknown = check.check_readings(enumerate(readings), known(*ids))
     parts = {partition: Part.FromString(encoded) for partition, encoded in check.parts().items()}
 
     assert unknown == []
@@ -51,7 +51,7 @@ def test_an_absent_interval_becomes_the_registered_one(interval_ms: int) -> None
     reading.ClearField("interval")
     check = FrameCheck(1, NOW_MS)
 
-    check.check([(0, reading)], known("meter-1", expected_interval_ms=interval_ms))
+    check.check_readings([(0, reading)], known("meter-1", expected_interval_ms=interval_ms))
     (encoded,) = check.parts().values()
     (stored,) = Part.FromString(encoded).readings
 
@@ -81,7 +81,7 @@ def test_one_bad_reading_never_refuses_its_neighbours() -> None:
     ]
     check = FrameCheck(9, NOW_MS)
 
-    check.check(enumerate(readings), known("meter-1", "meter-2", "meter-3", "meter-4"))
+    check.check_readings(enumerate(readings), known("meter-1", "meter-2", "meter-3", "meter-4"))
     accepted = [
         reading.device_id for encoded in check.parts().values() for reading in Part.FromString(encoded).readings
     ]
@@ -105,9 +105,9 @@ def test_readings_of_unknown_devices_wait_for_a_look_up() -> None:
     ]
     check = FrameCheck(1, NOW_MS)
 
-    waiting = check.check(enumerate(readings), known("m"))
-    asked = looked_up(waiting)
-    check.refuse_unknown(check.check(waiting, known("m", "new")))
+    waiting = check.check_readings(enumerate(readings), known("m"))
+    asked = ids_to_look_up(waiting)
+    check.refuse_unknown(check.check_readings(waiting, known("m", "new")))
 
     assert asked == {"new", "nobody"}
     assert check.accepted_by_kind == {"meter": 1}
@@ -124,7 +124,7 @@ def test_a_frame_without_an_accepted_reading_has_no_part() -> None:
     """There is nothing to make durable."""
     check = FrameCheck(1, NOW_MS)
 
-    check.check([(0, meter_reading("meter-1", -1.0))], known("meter-1"))
+    check.check_readings([(0, meter_reading("meter-1", -1.0))], known("meter-1"))
 
     assert check.parts() == {}
 

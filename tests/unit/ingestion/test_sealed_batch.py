@@ -5,15 +5,15 @@ from __future__ import annotations
 from energy.ingestion.v1.reading_batch_pb2 import ReadingBatch
 
 from ingestion.batch import framed_part
-from ingestion.batch_writer import BatchWriter
 from ingestion.sealed_batch import BatchSealer
+from ingestion.writer_identity import WriterIdentity
 from tests.unit.ingestion.scripted_publisher import part_named, part_names
 
 
 def test_a_clock_that_is_set_back_does_not_show() -> None:
     """Three batches at 1000, 400 and 1001 ms carry 1000, 1000 and 1001 ms."""
     clock = iter([1000, 400, 1001])
-    sealer = BatchSealer(partition=1, writer=BatchWriter("writer-1", 2, lambda: next(clock)))
+    sealer = BatchSealer(partition=1, identity=WriterIdentity("writer-1", 2, lambda: next(clock)))
 
     batches = [ReadingBatch.FromString(sealer.seal([]).body) for _ in range(3)]
 
@@ -23,7 +23,7 @@ def test_a_clock_that_is_set_back_does_not_show() -> None:
 
 def test_a_sealed_batch_says_what_its_bytes_say() -> None:
     """The fields that the publisher uses are those inside the body."""
-    sealer = BatchSealer(partition=1, writer=BatchWriter("writer-1", 2, lambda: 1000))
+    sealer = BatchSealer(partition=1, identity=WriterIdentity("writer-1", 2, lambda: 1000))
 
     sealed = sealer.seal([framed_part(part_named("a")), framed_part(part_named("b"))])
     batch = ReadingBatch.FromString(sealed.body)
@@ -35,10 +35,11 @@ def test_a_sealed_batch_says_what_its_bytes_say() -> None:
 def test_a_clock_that_is_set_back_shows_in_no_partition() -> None:
     """A batch of another partition is not older than those that the writer sealed before."""
     clock = iter([1000, 400])
-    writer = BatchWriter("writer-1", 2, lambda: next(clock))
+    identity = WriterIdentity("writer-1", 2, lambda: next(clock))
 
     batches = [
-        ReadingBatch.FromString(BatchSealer(partition=partition, writer=writer).seal([]).body) for partition in (0, 1)
+        ReadingBatch.FromString(BatchSealer(partition=partition, identity=identity).seal([]).body)
+        for partition in (0, 1)
     ]
 
     assert [batch.create_time.ToMilliseconds() for batch in batches] == [1000, 1000]
@@ -46,11 +47,11 @@ def test_a_clock_that_is_set_back_shows_in_no_partition() -> None:
 
 def test_a_batch_says_how_many_partitions_its_writer_knows_then() -> None:
     """What the writer learns shows from the next batch on."""
-    writer = BatchWriter("writer-1", 4, lambda: 1000)
-    sealer = BatchSealer(partition=0, writer=writer)
+    identity = WriterIdentity("writer-1", 4, lambda: 1000)
+    sealer = BatchSealer(partition=0, identity=identity)
 
     before = ReadingBatch.FromString(sealer.seal([]).body)
-    writer.partition_count = 8
+    identity.partition_count = 8
     after = ReadingBatch.FromString(sealer.seal([]).body)
 
     assert (before.partition_count, after.partition_count) == (4, 8)

@@ -22,7 +22,7 @@ DAY_SECONDS = 86_400
 FRAME = 500
 # As many as the autoscaler of production begins with, and each writes to every partition.
 WRITERS = 3
-# From the README: what a reading takes at rest, folded by one billing, and written by one store.
+# From the pages of the benchmarks: what a reading takes at rest, folded by one billing, and written by one store.
 AT_REST_BYTES, FOLDED_PER_SECOND, WRITTEN_PER_SECOND = 202, 17_400, 33_390
 MEMBERS = 3
 # Microseconds of CPU a reading, in frames of 500; and as many replicas as the autoscalers of production begin with.

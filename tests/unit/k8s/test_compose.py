@@ -84,6 +84,7 @@ def test_nothing_listens_beyond_this_machine() -> None:
     """Every published port names the loopback address; the servers publish none."""
     published = [port for part in _PARTS.values() for port in part.get("ports", [])]
 
+    assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
     assert not any("ports" in _PARTS[name] for name in ("rabbitmq", "mongodb", "redis"))
 

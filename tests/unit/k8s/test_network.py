@@ -150,7 +150,7 @@ def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
         for server, port in _SERVERS.items():
             if _SIGNS[server] in application:
                 yield service, server if server in overlay.workloads() else MANAGED.name, port
-        if "open_tracing(" in application:
+        if "open_observability(" in application:
             yield service, COLLECTOR.name, _OTLP_PORT
         yield PROMETHEUS.name, service, overlay.config(service).metrics_port
     yield from needed_by_jobs(overlay)

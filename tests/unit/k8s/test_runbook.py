@@ -18,7 +18,7 @@ from tests.unit.k8s.test_services import served_names
 
 _README = (ROOT / "README.md").read_text()
 _RUNBOOK = "".join((ROOT / "k8s" / name).read_text() for name in ("README.md", "RESTORE.md"))
-_EXAMPLES = "".join((ROOT / service / "README.md").read_text() for service in ("billing", "analytics"))
+_EXAMPLES = "".join((ROOT / service / "README.md").read_text() for service in SERVICES)
 _PAGES = _README + _RUNBOOK + _EXAMPLES
 _KINDS = {
     "deployment": "Deployment",
@@ -190,7 +190,7 @@ def test_the_secrets_that_the_runbook_makes_are_those_of_production_and_its_serv
 
 def test_every_secret_of_production_is_in_the_table_and_no_other(prod: Overlay, dev: Overlay, servers: Overlay) -> None:
     """The table has one row a secret and overlay; `servers` is what prod-inside has besides."""
-    rows = re.findall(r"^\| `(gridmesh-\w+)` \| (.*?) \| (dev|prod|servers)", _README, re.MULTILINE)
+    rows = re.findall(r"^\| `(gridmesh-\w+)` \| (.*?) \| (dev|prod|servers)", _RUNBOOK, re.MULTILINE)
 
     told = {(where, name): set(keys.replace("`", "").split(", ")) for name, keys, where in rows}
 

@@ -177,6 +177,7 @@ def test_figures_of_every_service_are_collected(prod: Overlay) -> None:
     selected = monitor["spec"]["selector"]["matchLabels"]
     (endpoint,) = monitor["spec"]["endpoints"]
 
+    assert prod.of_kind("Service").keys() >= set(SERVICES)
     for service in prod.of_kind("Service").values():
         assert selected.items() <= service["metadata"]["labels"].items()
         assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}

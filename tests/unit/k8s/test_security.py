@@ -12,6 +12,7 @@ _ADDRESS_WITH_PASSWORD = re.compile(r"://[^\s/@]*:[^\s/@$][^\s/@]*@")
 
 def test_every_container_is_restricted(part: Overlay) -> None:
     """By the restricted pod security standard, and with a root file system that cannot be written."""
+    assert part.workloads()
     for _, container in part.containers():
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,

@@ -186,8 +186,8 @@ def test_an_upgrade_takes_no_replica_before_there_is_another(overlay: Overlay, s
 
 
 def test_only_secrets_that_are_documented_are_asked_for(overlay: Overlay) -> None:
-    """The README says each secret with its keys, in the order of the alphabet."""
-    text = (ROOT / "README.md").read_text()
+    """The runbook says each secret with its keys, in the order of the alphabet."""
+    text = (ROOT / "k8s/README.md").read_text()
 
     for name, keys in overlay.secret_keys().items():
         assert f"| `{name}` | {', '.join(f'`{key}`' for key in sorted(keys))} |" in text, (name, keys)

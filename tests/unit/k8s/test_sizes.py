@@ -21,6 +21,7 @@ from tests.unit.k8s.sizing import (
 from tests.unit.k8s.test_scaling import bytes_of
 
 _README = (ROOT / "README.md").read_text()
+_MEASURED = "".join((ROOT / page / "README.md").read_text() for page in ("loadgen", "tests/bench_store"))
 _SIZES = (ROOT / "k8s/SIZES.md").read_text()
 _FLEETS = (10_000, 1_000_000, 100_000_000)
 
@@ -37,7 +38,7 @@ def duration(hours: float) -> str:
 
 @pytest.mark.parametrize("devices", _FLEETS)
 def test_sizes_follow_from_what_was_measured(devices: int) -> None:
-    """Each cell of the first table is recomputed from figures that stand in the README."""
+    """Each cell of the first table is recomputed from figures that stand in the pages of the benchmarks."""
     size = Size(devices, FRAME)
     gigabytes = size.readings_per_second * AT_REST_BYTES * DAY_SECONDS / 1e9
     cores = [size.readings_per_second * microseconds / 1e6 for microseconds in (70.6, 273)]
@@ -65,14 +66,14 @@ def test_replicas_follow_from_what_a_reading_costs(devices: int) -> None:
 
 
 def test_replicas_begin_where_production_does() -> None:
-    """With the least that its autoscalers keep, and by costs that the README tells."""
+    """With the least that its autoscalers keep, and by costs that the page of the benchmark tells."""
     overlay = rendered("prod")
     least = {name: each["spec"]["minReplicas"] for name, each in overlay.of_kind("HorizontalPodAutoscaler").items()}
     least |= {name: each["spec"]["minReplicaCount"] for name, each in overlay.of_kind("ScaledObject").items()}
 
     assert {name: least[name] for name in LEAST_REPLICAS} == LEAST_REPLICAS
     told = ", ".join(f"{name} {microseconds}" for name, microseconds in CPU_MICROSECONDS.items())
-    assert f"({told} us of CPU a reading)" in " ".join(_README.split())
+    assert f"({told} us of CPU a reading)" in " ".join(_MEASURED.split())
 
 
 @pytest.mark.parametrize("devices", _FLEETS)
@@ -96,13 +97,13 @@ def test_batches_follow_from_the_pace_of_ingestion(devices: int, frame: int) -> 
 
 
 def test_the_costs_are_those_that_were_measured() -> None:
-    """Those of batches here, from the code that makes them; the others as the README tells them."""
+    """Those of batches here, from the code that makes them; the others as the pages of the benchmarks tell them."""
     (reading, message), (_, segment) = message_bytes(), segment_bytes()
 
     for told in (f"| {reading} bytes |", f"| {message} bytes |", f"| {segment} bytes |", f"| {AT_REST_BYTES} bytes |"):
         assert told in _SIZES
     for figure in ("| 202 | bytes |", "| 33,390 |", "17,400 to 22,400", "70.6 to 273 us", "277,100", "5,432"):
-        assert figure in _README
+        assert figure in _MEASURED
     for name, megabytes in re.findall(r"\| memory_(\w+) \| ([\d,]+) \| MB", _README):
         if name in {"gateway", "ingestion", "billing", "analytics", "rabbitmq", "mongodb"}:
             assert re.search(rf"\b{megabytes.replace(',', ' ')}\b", _SIZES)

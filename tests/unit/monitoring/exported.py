@@ -77,8 +77,7 @@ async def _exported(service: str) -> list[ExportedMetric]:
         importlib.import_module(f"{service}.config"), f"{service.capitalize()}Config"
     )
     run: Any = getattr(importlib.import_module(f"{service}.app"), f"{service}_app")
-    async with run(config_type.load(_ENVIRONMENT), Lifecycle(3.0)) as entered:
-        app = entered[0] if isinstance(entered, tuple) else entered
+    async with run(config_type.load(_ENVIRONMENT), Lifecycle(3.0)) as app:
         return list(_families(service, app.metrics._registry))
 
 

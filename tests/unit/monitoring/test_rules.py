@@ -13,7 +13,7 @@ from tests.unit.k8s.manifests import Overlay, rendered
 from tests.unit.monitoring.exported import SERVICES, ExportedMetric
 from tests.unit.monitoring.rules import MONITORING, ROOT, RULE_FILES, Rule, alerts, groups, recording_rules, rules
 
-_README = (ROOT / "README.md").read_text()
+_PAGE = (MONITORING / "README.md").read_text()
 _RUNBOOK = (ROOT / "k8s/README.md").read_text()
 _SECTIONS = "When an alert fires"
 # What Prometheus adds to all that it collects, and what the parent of workers does.
@@ -169,8 +169,8 @@ def test_the_cluster_gets_the_very_rules_that_the_local_mesh_loads(prod: Overlay
 
 
 def test_figures_that_the_pages_speak_of_are_exported(exported: tuple[ExportedMetric, ...]) -> None:
-    """In the README's section on what is measured, and where it is said what to do about an alert."""
-    (measured,) = re.findall(r"^## What is measured\n(.*?)^## ", _README, re.DOTALL | re.MULTILINE)
+    """In the section on what is measured, and where it is said what to do about an alert."""
+    (measured,) = re.findall(r"^## What is measured\n(.*?)^## ", _PAGE, re.DOTALL | re.MULTILINE)
     named = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", measured + "".join(sections().values())))
     names = {name for metric in exported for name in (metric.name, *metric.series_names)}
 

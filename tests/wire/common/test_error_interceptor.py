@@ -9,49 +9,27 @@ import grpc
 import pymongo.errors
 import pytest
 import redis.exceptions
-from google.protobuf.wrappers_pb2 import StringValue
 from google.rpc.status_pb2 import Status
 
 from common import errors
 from common.rich_status import error_info_of, status_of
-
-_SHAPES = ["Get", "Watch", "Upload", "Chat"]
-_every_shape = pytest.mark.parametrize("shape", _SHAPES)
-_HELLO = StringValue(value="hello")
-_GARBAGE = b"\x0a\xff"
+from tests.wire.common.failures import HELLO, every_shape, failure_of, raising, trailer_of
 
 
-def _raising(failure: BaseException) -> Any:
-    async def act(_request: Any, _context: Any) -> StringValue:
-        raise failure
-
-    return act
-
-
-async def _failure(echo: Any, shape: str, *frames: StringValue | bytes) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await echo.call(shape, *(frames or (_HELLO,)))
-    return failed.value
-
-
-def _trailer(failure: grpc.aio.AioRpcError, key: str) -> object:
-    return dict(failure.trailing_metadata() or ()).get(key)
-
-
-@_every_shape
+@every_shape
 async def test_a_call_without_failure_passes_untouched(echo: Any, shape: str) -> None:
     """Interceptors are invisible while all is well."""
-    answers = await echo.call(shape, _HELLO)
+    answers = await echo.call(shape, HELLO)
 
     assert answers == (["first", "hello"] if shape == "Watch" else ["hello"])
 
 
-@_every_shape
+@every_shape
 async def test_an_error_of_the_mesh_arrives_with_code_reason_and_domain(echo: Any, shape: str) -> None:
     """As a google.rpc.Status whose code and message are those of the call."""
-    echo.act = _raising(errors.DeviceNotFound("meter-1"))
+    echo.act = raising(errors.DeviceNotFound("meter-1"))
 
-    failure = await _failure(echo, shape)
+    failure = await failure_of(echo, shape)
 
     status = status_of(failure)
     info = error_info_of(status) if status else None
@@ -62,12 +40,12 @@ async def test_an_error_of_the_mesh_arrives_with_code_reason_and_domain(echo: An
     assert (info.domain, dict(info.metadata)) == ("echo.energy", {"device_id": "meter-1"})
 
 
-@_every_shape
+@every_shape
 async def test_an_unexpected_exception_tells_the_caller_nothing_but_an_id(echo: Any, shape: str) -> None:
     """The text stays in the log, under the id that the caller got."""
-    echo.act = _raising(KeyError("password=hunter2"))
+    echo.act = raising(KeyError("password=hunter2"))
 
-    failure = await _failure(echo, shape)
+    failure = await failure_of(echo, shape)
 
     status = status_of(failure)
     info = error_info_of(status) if status else None
@@ -98,45 +76,45 @@ async def test_a_driver_failure_that_leaks_says_what_is_away(
     echo: Any, leaked: Exception, reason: str, dependency: str | None
 ) -> None:
     """UNAVAILABLE names the dependency and when to try again; a time limit is DEADLINE_EXCEEDED."""
-    echo.act = _raising(leaked)
+    echo.act = raising(leaked)
 
-    failure = await _failure(echo, "Get")
+    failure = await failure_of(echo, "Get")
 
     status = status_of(failure)
     info = error_info_of(status) if status else None
     assert info is not None
     assert (info.reason, info.metadata.get("dependency")) == (reason, dependency)
     assert failure.code().name == ("UNAVAILABLE" if dependency else "DEADLINE_EXCEEDED")
-    assert _trailer(failure, "grpc-retry-pushback-ms") == ("1000" if dependency else None)
+    assert trailer_of(failure, "grpc-retry-pushback-ms") == ("1000" if dependency else None)
 
 
-@_every_shape
+@every_shape
 async def test_an_error_inside_a_task_group_is_found(echo: Any, shape: str) -> None:
     """A handler may use task groups; the group around the error does not turn it INTERNAL."""
-    echo.act = _raising(ExceptionGroup("tasks", [ExceptionGroup("inner", [errors.Overloaded()])]))
+    echo.act = raising(ExceptionGroup("tasks", [ExceptionGroup("inner", [errors.Overloaded()])]))
 
-    failure = await _failure(echo, shape)
+    failure = await failure_of(echo, shape)
 
     assert errors.reason_of(failure) == "OVERLOADED"
-    assert _trailer(failure, "grpc-retry-pushback-ms") == "1000"
+    assert trailer_of(failure, "grpc-retry-pushback-ms") == "1000"
 
 
 @pytest.mark.parametrize("error", [errors.DeviceNotFound("m"), errors.NoReadings("m"), errors.PageTokenInvalid()])
 async def test_what_a_peer_says_about_the_request_is_passed_on(echo: Any, error: errors.MeshError) -> None:
     """Status and details reach the caller as the peer wrote them, domain included."""
     peers_status = errors.to_status(error, "peer.energy")
-    echo.act = _raising(_as_received(peers_status, error.code))
+    echo.act = raising(_as_received(peers_status, error.code))
 
-    failure = await _failure(echo, "Get")
+    failure = await failure_of(echo, "Get")
 
     assert status_of(failure) == peers_status
 
 
 async def test_a_peer_that_is_away_makes_the_service_unavailable(echo: Any) -> None:
     """A connection that cannot be made carries no details."""
-    echo.act = _raising(_as_received(None, grpc.StatusCode.UNAVAILABLE))
+    echo.act = raising(_as_received(None, grpc.StatusCode.UNAVAILABLE))
 
-    failure = await _failure(echo, "Get")
+    failure = await failure_of(echo, "Get")
 
     assert failure.code() is grpc.StatusCode.UNAVAILABLE
     assert errors.reason_of(failure) == "DEPENDENCY_UNAVAILABLE"
@@ -144,9 +122,9 @@ async def test_a_peer_that_is_away_makes_the_service_unavailable(echo: Any) -> N
 
 async def test_a_status_of_a_peer_that_is_none_of_ours_is_a_defect(echo: Any) -> None:
     """NOT_FOUND without details may come from anywhere, so it is not the caller's to read."""
-    echo.act = _raising(_as_received(None, grpc.StatusCode.NOT_FOUND))
+    echo.act = raising(_as_received(None, grpc.StatusCode.NOT_FOUND))
 
-    failure = await _failure(echo, "Get")
+    failure = await failure_of(echo, "Get")
 
     assert failure.code() is grpc.StatusCode.INTERNAL
 

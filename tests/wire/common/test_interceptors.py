@@ -12,34 +12,13 @@ from google.protobuf.wrappers_pb2 import StringValue
 from common import errors
 from common.call_deadline import patience
 from common.rich_status import error_info_of, status_of
-
-_SHAPES = ["Get", "Watch", "Upload", "Chat"]
-_every_shape = pytest.mark.parametrize("shape", _SHAPES)
-_HELLO = StringValue(value="hello")
-_GARBAGE = b"\x0a\xff"
+from tests.wire.common.failures import GARBAGE, HELLO, every_shape, failure_of, raising
 
 
-def _raising(failure: BaseException) -> Any:
-    async def act(_request: Any, _context: Any) -> StringValue:
-        raise failure
-
-    return act
-
-
-async def _failure(echo: Any, shape: str, *frames: StringValue | bytes) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await echo.call(shape, *(frames or (_HELLO,)))
-    return failed.value
-
-
-def _trailer(failure: grpc.aio.AioRpcError, key: str) -> object:
-    return dict(failure.trailing_metadata() or ()).get(key)
-
-
-@_every_shape
+@every_shape
 async def test_bytes_that_are_no_message_are_refused_by_name(echo: Any, shape: str) -> None:
     """INVALID_ARGUMENT with the method, where gRPC alone answers INTERNAL."""
-    failure = await _failure(echo, shape, _GARBAGE)
+    failure = await failure_of(echo, shape, GARBAGE)
 
     status = status_of(failure)
     info = error_info_of(status) if status else None
@@ -51,11 +30,11 @@ async def test_bytes_that_are_no_message_are_refused_by_name(echo: Any, shape: s
 
 async def test_a_raw_stream_sees_bytes_whatever_they_are_and_lives_on(echo: Any) -> None:
     """Nobody makes a message of them on the way."""
-    hello = _HELLO.SerializeToString()
+    hello = HELLO.SerializeToString()
 
-    answers = await echo.call("RawChat", _HELLO, _GARBAGE, _HELLO)
+    answers = await echo.call("RawChat", HELLO, GARBAGE, HELLO)
 
-    assert answers == [repr(hello), repr(_GARBAGE), repr(hello)]
+    assert answers == [repr(hello), repr(GARBAGE), repr(hello)]
 
 
 async def test_a_callers_own_deadline_stands(echo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +46,7 @@ async def test_a_callers_own_deadline_stands(echo: Any, monkeypatch: pytest.Monk
 
     echo.act = act
 
-    assert await echo.call("Get", _HELLO, timeout=60.0) == ["True"]
+    assert await echo.call("Get", HELLO, timeout=60.0) == ["True"]
 
 
 async def test_the_default_deadline_ends_a_call_that_hangs(echo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +55,7 @@ async def test_the_default_deadline_ends_a_call_that_hangs(echo: Any, monkeypatc
     echo.act = _hanging
 
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await echo.call("Get", _HELLO, timeout=None)
+        await echo.call("Get", HELLO, timeout=None)
 
     assert errors.reason_of(failed.value) == "DEADLINE_EXCEEDED"
     assert echo.cancelled.is_set()
@@ -87,7 +66,7 @@ async def test_a_caller_that_leaves_cancels_the_handler(echo: Any) -> None:
     echo.act = _hanging
 
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await echo.call("Get", _HELLO, timeout=0.05)
+        await echo.call("Get", HELLO, timeout=0.05)
     async with asyncio.timeout(5):
         await echo.cancelled.wait()
 
@@ -97,16 +76,16 @@ async def test_a_caller_that_leaves_cancels_the_handler(echo: Any) -> None:
 
 async def _hanging(_request: Any, _context: Any) -> StringValue:
     await asyncio.Event().wait()
-    return _HELLO
+    return HELLO
 
 
-@_every_shape
+@every_shape
 async def test_calls_are_counted_and_timed_by_method_and_code(echo: Any, shape: str) -> None:
     """One count a call under the code that the caller saw, one time a call."""
-    await echo.call(shape, _HELLO)
-    await echo.call(shape, _HELLO)
-    echo.act = _raising(errors.NoReadings("meter-1"))
-    await _failure(echo, shape)
+    await echo.call(shape, HELLO)
+    await echo.call(shape, HELLO)
+    echo.act = raising(errors.NoReadings("meter-1"))
+    await failure_of(echo, shape)
 
     method = f"/energy.test.v1.EchoService/{shape}"
     # The caller hears of the failure before the outermost interceptor has counted it.
@@ -132,11 +111,11 @@ async def test_a_handlers_own_abort_keeps_its_code(echo: Any) -> None:
 
     async def act(_request: Any, context: Any) -> StringValue:
         await context.abort(grpc.StatusCode.ABORTED, "lost a race")
-        return _HELLO
+        return HELLO
 
     echo.act = act
 
-    failure = await _failure(echo, "Get")
+    failure = await failure_of(echo, "Get")
 
     assert failure.code() is grpc.StatusCode.ABORTED
     assert _sample(echo, "grpc_server_handled_total", "/energy.test.v1.EchoService/Get", "ABORTED") == 1.0
@@ -145,7 +124,7 @@ async def test_a_handlers_own_abort_keeps_its_code(echo: Any) -> None:
 async def test_an_unknown_method_is_unimplemented(echo: Any) -> None:
     """The interceptors let a method pass that nobody serves."""
     with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await echo.call("Nothing", _HELLO)
+        await echo.call("Nothing", HELLO)
 
     assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
@@ -158,6 +137,6 @@ async def test_the_rest_of_a_call_knows_what_is_left_of_its_deadline(echo: Any) 
 
     echo.act = act
 
-    assert await echo.call("Get", _HELLO, timeout=10.0) == ["10"]
-    assert await echo.call("Watch", _HELLO, timeout=20.0) == ["first", "20"]
-    assert await echo.call("Get", _HELLO, timeout=None) == ["30"]
+    assert await echo.call("Get", HELLO, timeout=10.0) == ["10"]
+    assert await echo.call("Watch", HELLO, timeout=20.0) == ["first", "20"]
+    assert await echo.call("Get", HELLO, timeout=None) == ["30"]

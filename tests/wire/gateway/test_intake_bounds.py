@@ -13,6 +13,7 @@ from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 
 from gateway import telemetry_service
+from gateway.reading_stream import STREAM_METHOD
 from tests.unit.gateway.readings import meter_reading
 from tests.wire.gateway.conftest import ROOM_BYTES, ServedTelemetry
 from tests.wire.gateway.frames import acks_until, frame
@@ -126,11 +127,11 @@ async def test_a_device_that_reads_no_acks_is_counted_and_then_left(
         await eventually(lambda: telemetry.room.held_bytes >= 2 * bad.ByteSize())
         await eventually(lambda: telemetry.count("gateway_streams") == 0)
         held_at_the_end = telemetry.room.held_bytes
-        # What had reached it comes first.
-        with pytest.raises(grpc.aio.AioRpcError) as ended:
+        # What had reached it comes first. Its library may tell of the write that failed, and not what the gateway said.
+        with pytest.raises(grpc.aio.AioRpcError):
             await read_to_end(call)
         # A write may have waited until now for the gateway, which read no more.
         await asyncio.wait_for(asyncio.gather(sending, return_exceptions=True), 10)
 
     assert held_at_the_end == 0
-    assert detail_of(ended.value, ErrorInfo).reason == "OVERLOADED"
+    assert telemetry.count("grpc_server_handled_total", method=STREAM_METHOD, code="RESOURCE_EXHAUSTED") == 1

@@ -122,13 +122,13 @@ class IngestFailure(_message.Message):
     sequence: _builtins.int
     """The request."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """DEPENDENCY_UNAVAILABLE when the broker is away, OVERLOADED when a queue is full, SHUTTING_DOWN when the service stops,
-    OUT_OF_RANGE when a partition cannot exist.
+    """DEPENDENCY_UNAVAILABLE when the broker is away, OVERLOADED when a queue is full, SHUTTING_DOWN when the service
+    stops, OUT_OF_RANGE when a partition cannot exist.
     """
     @_builtins.property
     def failed_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Positions in the request, from 0, of the Parts that are not durable, ascending; all others are, and need not be sent
-        again. Empty: none of the request was taken.
+        """Positions in the request, from 0, of the Parts that are not durable, ascending; all others are, and need not be
+        sent again. Empty: none of the request was taken.
         """
 
     def __init__(

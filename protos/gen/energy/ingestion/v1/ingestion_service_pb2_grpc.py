@@ -79,18 +79,18 @@ class IngestionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplayDeadLetters(self, request, context):
-        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were told
-        before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back as a new letter, with a higher
-        `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
-        ListDeadLetters.
+        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were
+        told before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back
+        as a new letter, with a higher `replay_count`. Replaying twice is harmless, for readings are known by their
+        identity. It looks as far as ListDeadLetters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DiscardDeadLetters(self, request, context):
-        """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and the
-        note. It looks as far as ListDeadLetters.
+        """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and
+        the note. It looks as far as ListDeadLetters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,14 +43,14 @@ class IngestionServiceStub:
     letters or 64 MiB of them; letters that another call holds at that moment wait for their turn.
     """
     ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.ReplayDeadLettersRequest, _ingestion_service_pb2.ReplayDeadLettersResponse]
-    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were told
-    before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back as a new letter, with a higher
-    `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
-    ListDeadLetters.
+    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were
+    told before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back
+    as a new letter, with a higher `replay_count`. Replaying twice is harmless, for readings are known by their
+    identity. It looks as far as ListDeadLetters.
     """
     DiscardDeadLetters: _grpc.UnaryUnaryMultiCallable[_ingestion_service_pb2.DiscardDeadLettersRequest, _ingestion_service_pb2.DiscardDeadLettersResponse]
-    """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and the
-    note. It looks as far as ListDeadLetters.
+    """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and
+    the note. It looks as far as ListDeadLetters.
     """
 
 @_typing.type_check_only
@@ -68,14 +68,14 @@ class IngestionServiceAsyncStub(IngestionServiceStub):
     letters or 64 MiB of them; letters that another call holds at that moment wait for their turn.
     """
     ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.ReplayDeadLettersRequest, _ingestion_service_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
-    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were told
-    before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back as a new letter, with a higher
-    `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
-    ListDeadLetters.
+    """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were
+    told before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back
+    as a new letter, with a higher `replay_count`. Replaying twice is harmless, for readings are known by their
+    identity. It looks as far as ListDeadLetters.
     """
     DiscardDeadLetters: _aio.UnaryUnaryMultiCallable[_ingestion_service_pb2.DiscardDeadLettersRequest, _ingestion_service_pb2.DiscardDeadLettersResponse]  # type: ignore[assignment]
-    """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and the
-    note. It looks as far as ListDeadLetters.
+    """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and
+    the note. It looks as far as ListDeadLetters.
     """
 
 class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -108,10 +108,10 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingestion_service_pb2.ReplayDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingestion_service_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_ingestion_service_pb2.ReplayDeadLettersResponse]]:
-        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were told
-        before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back as a new letter, with a higher
-        `replay_count`. Replaying twice is harmless, for readings are known by their identity. It looks as far as
-        ListDeadLetters.
+        """Publishes the Parts of dead letters again, in new batches to the partition they came from, and events as they were
+        told before; removes the letters once every queue has what was in them. A Part that still cannot be used comes back
+        as a new letter, with a higher `replay_count`. Replaying twice is harmless, for readings are known by their
+        identity. It looks as far as ListDeadLetters.
         """
 
     @_abc_1.abstractmethod
@@ -120,8 +120,8 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ingestion_service_pb2.DiscardDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ingestion_service_pb2.DiscardDeadLettersResponse, _abc.Awaitable[_ingestion_service_pb2.DiscardDeadLettersResponse]]:
-        """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and the
-        note. It looks as far as ListDeadLetters.
+        """Removes dead letters that nobody can or wants to use, for good; the service's log keeps what each of them was, and
+        the note. It looks as far as ListDeadLetters.
         """
 
 def add_IngestionServiceServicer_to_server(servicer: IngestionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

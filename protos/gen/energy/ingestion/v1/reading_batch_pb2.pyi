@@ -110,8 +110,8 @@ Global___ReadingBatch: _TypeAlias = ReadingBatch  # noqa: Y015
 
 @_typing.final
 class UndecodedReadingBatch(_message.Message):
-    """A ReadingBatch whose Parts are not decoded: the same bytes and the same numbers of the same fields, for whoever has to
-    take the Parts one at a time because one of them cannot be decoded.
+    """A ReadingBatch whose Parts are not decoded: the same bytes and the same numbers of the same fields, for whoever has
+    to take the Parts one at a time because one of them cannot be decoded.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

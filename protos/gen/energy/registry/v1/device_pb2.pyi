@@ -121,7 +121,9 @@ class Device(_message.Message):
 
     @_builtins.property
     def expected_interval(self) -> _duration_pb2.Duration:
-        """Interval its readings have unless they say otherwise, 1 millisecond to 31 days, whole milliseconds. Default: 1 minute."""
+        """Interval its readings have unless they say otherwise, 1 millisecond to 31 days, whole milliseconds. Default: 1
+        minute.
+        """
 
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___VehicleLink]:

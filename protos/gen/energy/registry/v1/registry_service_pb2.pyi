@@ -217,7 +217,9 @@ class ListDevicesRequest(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Most devices to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is refused."""
+    """Most devices to return: default 100, at most 1000; 0 is the default, more is lowered to the maximum, negative is
+    refused.
+    """
     page_token: _builtins.str
     """`next_page_token` of the call before with the same filters. Empty: from the beginning."""
     kind: _device_pb2.DeviceKind.ValueType

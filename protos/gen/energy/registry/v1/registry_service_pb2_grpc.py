@@ -111,8 +111,8 @@ class RegistryServiceServicer:
     def LinkVehicle(self, request, context):
         """Links a meter to the vehicle whose charging it measures, from an instant on. Doing it again is safe.
 
-        Fails with NOT_FOUND for an unknown device, INVALID_ARGUMENT for one of another kind, and FAILED_PRECONDITION when the
-        link overlaps another one of the meter.
+        Fails with NOT_FOUND for an unknown device, INVALID_ARGUMENT for one of another kind, and FAILED_PRECONDITION when
+        the link overlaps another one of the meter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,8 +49,8 @@ class RegistryServiceStub:
     LinkVehicle: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.LinkVehicleRequest, _registry_service_pb2.LinkVehicleResponse]
     """Links a meter to the vehicle whose charging it measures, from an instant on. Doing it again is safe.
 
-    Fails with NOT_FOUND for an unknown device, INVALID_ARGUMENT for one of another kind, and FAILED_PRECONDITION when the
-    link overlaps another one of the meter.
+    Fails with NOT_FOUND for an unknown device, INVALID_ARGUMENT for one of another kind, and FAILED_PRECONDITION when
+    the link overlaps another one of the meter.
     """
 
 @_typing.type_check_only
@@ -74,8 +74,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     LinkVehicle: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.LinkVehicleRequest, _registry_service_pb2.LinkVehicleResponse]  # type: ignore[assignment]
     """Links a meter to the vehicle whose charging it measures, from an instant on. Doing it again is safe.
 
-    Fails with NOT_FOUND for an unknown device, INVALID_ARGUMENT for one of another kind, and FAILED_PRECONDITION when the
-    link overlaps another one of the meter.
+    Fails with NOT_FOUND for an unknown device, INVALID_ARGUMENT for one of another kind, and FAILED_PRECONDITION when
+    the link overlaps another one of the meter.
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -132,8 +132,8 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.LinkVehicleResponse, _abc.Awaitable[_registry_service_pb2.LinkVehicleResponse]]:
         """Links a meter to the vehicle whose charging it measures, from an instant on. Doing it again is safe.
 
-        Fails with NOT_FOUND for an unknown device, INVALID_ARGUMENT for one of another kind, and FAILED_PRECONDITION when the
-        link overlaps another one of the meter.
+        Fails with NOT_FOUND for an unknown device, INVALID_ARGUMENT for one of another kind, and FAILED_PRECONDITION when
+        the link overlaps another one of the meter.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

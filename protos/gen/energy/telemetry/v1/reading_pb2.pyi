@@ -138,12 +138,14 @@ class Reading(_message.Message):
     """Revision of the measurement, 0..1000000, default 0. The highest revision counts; lower ones stay on record."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Start of the interval, UTC, whole milliseconds; at most 2 minutes ahead of the gateway's clock, no limit backwards. Required."""
+        """Start of the interval, UTC, whole milliseconds; at most 2 minutes ahead of the gateway's clock, no limit backwards.
+        Required.
+        """
 
     @_builtins.property
     def interval(self) -> _duration_pb2.Duration:
-        """Length of the interval [start_time, start_time + interval): 1 millisecond to 31 days, whole milliseconds. Absent: the
-        device's expected interval.
+        """Length of the interval [start_time, start_time + interval): 1 millisecond to 31 days, whole milliseconds. Absent:
+        the device's expected interval.
         """
 
     @_builtins.property

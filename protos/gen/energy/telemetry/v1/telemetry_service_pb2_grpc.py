@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class TelemetryServiceStub:
-    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues of
-    every consuming service.
+    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues
+    of every consuming service.
     """
 
     def __init__(self, channel):
@@ -54,29 +54,31 @@ class TelemetryServiceStub:
 
 
 class TelemetryServiceServicer:
-    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues of
-    every consuming service.
+    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues
+    of every consuming service.
     """
 
     def SendReading(self, request, context):
         """Sends one reading. Sending it again is safe.
 
-        Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT, naming the field, for a reading that breaks a rule.
+        Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT, naming the field, for a reading that breaks a
+        rule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SendReadings(self, request, context):
-        """Sends a frame of readings, of one or many devices. May partly succeed: refused readings are listed, all others are durable.
+        """Sends a frame of readings, of one or many devices. May partly succeed: refused readings are listed, all others are
+        durable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamReadings(self, request_iterator, context):
-        """Sends frames of readings, many in flight, and receives cumulative acks. A frame that is refused or cannot be read does
-        not end the stream.
+        """Sends frames of readings, many in flight, and receives cumulative acks. A frame that is refused or cannot be read
+        does not end the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,8 +111,8 @@ def add_TelemetryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TelemetryService:
-    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues of
-    every consuming service.
+    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues
+    of every consuming service.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TelemetryServiceStub:
-    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues of
-    every consuming service.
+    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues
+    of every consuming service.
     """
 
     @_typing.overload
@@ -38,37 +38,43 @@ class TelemetryServiceStub:
     SendReading: _grpc.UnaryUnaryMultiCallable[_telemetry_service_pb2.SendReadingRequest, _telemetry_service_pb2.SendReadingResponse]
     """Sends one reading. Sending it again is safe.
 
-    Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT, naming the field, for a reading that breaks a rule.
+    Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT, naming the field, for a reading that breaks a
+    rule.
     """
     SendReadings: _grpc.UnaryUnaryMultiCallable[_telemetry_service_pb2.SendReadingsRequest, _telemetry_service_pb2.SendReadingsResponse]
-    """Sends a frame of readings, of one or many devices. May partly succeed: refused readings are listed, all others are durable."""
+    """Sends a frame of readings, of one or many devices. May partly succeed: refused readings are listed, all others are
+    durable.
+    """
     StreamReadings: _grpc.StreamStreamMultiCallable[_telemetry_service_pb2.StreamReadingsRequest, _telemetry_service_pb2.StreamReadingsResponse]
-    """Sends frames of readings, many in flight, and receives cumulative acks. A frame that is refused or cannot be read does
-    not end the stream.
+    """Sends frames of readings, many in flight, and receives cumulative acks. A frame that is refused or cannot be read
+    does not end the stream.
     """
 
 @_typing.type_check_only
 class TelemetryServiceAsyncStub(TelemetryServiceStub):
-    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues of
-    every consuming service.
+    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues
+    of every consuming service.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendReading: _aio.UnaryUnaryMultiCallable[_telemetry_service_pb2.SendReadingRequest, _telemetry_service_pb2.SendReadingResponse]  # type: ignore[assignment]
     """Sends one reading. Sending it again is safe.
 
-    Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT, naming the field, for a reading that breaks a rule.
+    Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT, naming the field, for a reading that breaks a
+    rule.
     """
     SendReadings: _aio.UnaryUnaryMultiCallable[_telemetry_service_pb2.SendReadingsRequest, _telemetry_service_pb2.SendReadingsResponse]  # type: ignore[assignment]
-    """Sends a frame of readings, of one or many devices. May partly succeed: refused readings are listed, all others are durable."""
+    """Sends a frame of readings, of one or many devices. May partly succeed: refused readings are listed, all others are
+    durable.
+    """
     StreamReadings: _aio.StreamStreamMultiCallable[_telemetry_service_pb2.StreamReadingsRequest, _telemetry_service_pb2.StreamReadingsResponse]  # type: ignore[assignment]
-    """Sends frames of readings, many in flight, and receives cumulative acks. A frame that is refused or cannot be read does
-    not end the stream.
+    """Sends frames of readings, many in flight, and receives cumulative acks. A frame that is refused or cannot be read
+    does not end the stream.
     """
 
 class TelemetryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues of
-    every consuming service.
+    """Takes readings from devices and head-ends. An answer means: every reading not refused in it is durable in the queues
+    of every consuming service.
     """
 
     @_abc_1.abstractmethod
@@ -79,7 +85,8 @@ class TelemetryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_telemetry_service_pb2.SendReadingResponse, _abc.Awaitable[_telemetry_service_pb2.SendReadingResponse]]:
         """Sends one reading. Sending it again is safe.
 
-        Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT, naming the field, for a reading that breaks a rule.
+        Fails with NOT_FOUND for an unknown device and INVALID_ARGUMENT, naming the field, for a reading that breaks a
+        rule.
         """
 
     @_abc_1.abstractmethod
@@ -88,7 +95,9 @@ class TelemetryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _telemetry_service_pb2.SendReadingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_telemetry_service_pb2.SendReadingsResponse, _abc.Awaitable[_telemetry_service_pb2.SendReadingsResponse]]:
-        """Sends a frame of readings, of one or many devices. May partly succeed: refused readings are listed, all others are durable."""
+        """Sends a frame of readings, of one or many devices. May partly succeed: refused readings are listed, all others are
+        durable.
+        """
 
     @_abc_1.abstractmethod
     def StreamReadings(
@@ -96,8 +105,8 @@ class TelemetryServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_telemetry_service_pb2.StreamReadingsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_telemetry_service_pb2.StreamReadingsResponse], _abc.AsyncIterator[_telemetry_service_pb2.StreamReadingsResponse]]:
-        """Sends frames of readings, many in flight, and receives cumulative acks. A frame that is refused or cannot be read does
-        not end the stream.
+        """Sends frames of readings, many in flight, and receives cumulative acks. A frame that is refused or cannot be read
+        does not end the stream.
         """
 
 def add_TelemetryServiceServicer_to_server(servicer: TelemetryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

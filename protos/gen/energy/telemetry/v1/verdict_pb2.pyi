@@ -34,16 +34,18 @@ class Verdict(_message.Message):
     index: _builtins.int
     """Position of the reading in its frame, from 0; -1 when the whole frame is refused."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Reason of the refusal. DEPENDENCY_UNAVAILABLE is one for the moment only, for the registry cannot be asked about a device
-    that the gateway does not know: send the reading again later. Every other one stands.
+    """Reason of the refusal. DEPENDENCY_UNAVAILABLE is one for the moment only, for the registry cannot be asked about a
+    device that the gateway does not know: send the reading again later. Every other one stands.
     """
     field: _builtins.str
-    """Field at fault as a path from the reading, such as `meter.import_kwh`; from the frame when the whole frame is refused."""
+    """Field at fault as a path from the reading, such as `meter.import_kwh`; from the frame when the whole frame is
+    refused.
+    """
     description: _builtins.str
     """What is wrong, for a person; names the limit that was broken."""
     frame_number: _builtins.int
-    """Where a frame of a stream could not be read, so that it has no `sequence`: which frame of the stream it was, from 1. No
-    later ack is about it, although its sequence is covered. 0: not such a frame.
+    """Where a frame of a stream could not be read, so that it has no `sequence`: which frame of the stream it was, from
+    1. No later ack is about it, although its sequence is covered. 0: not such a frame.
     """
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-class BatchWriter:
+class WriterIdentity:
     """The identity of a process that writes batches, how many partitions it knows, and its time.
 
     One for all partitions: consumers conclude from a batch's time and partition count what other partitions cannot have
