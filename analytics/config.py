@@ -32,9 +32,12 @@ class AnalyticsConfig(ServiceConfig):
     window_lateness_seconds: float = Field(default=60.0, ge=0, le=600)
     """How long after a window of a region has ended it waits for what is late, by what billing has on record."""
     window_catch_up_hours: int = Field(default=24, ge=1, le=24 * 31)
-    """Windows that ended so long before and were never closed, for nobody was there to, are closed by themselves."""
+    """Windows that ended so long before and were never closed, for nobody was there to, are closed by themselves; once
+    it is on record through when all were closed, everything since then."""
     window_correction_days: int = Field(default=366, ge=1, le=3660)
     """Readings that come later than so many days after their window change it no more."""
+    window_check_seconds: float = Field(default=60.0, gt=0, le=3600)
+    """How often billing is asked for which windows something was recorded late, should the queues have lost it."""
     window_concurrency: int = Field(default=2, ge=1, le=100)
     """Windows that are summed up at a time, by one call to billing each."""
     region_load_refresh_seconds: float = Field(default=2.0, gt=0, le=300)

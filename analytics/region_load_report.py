@@ -12,7 +12,7 @@ from analytics.live_load import LiveLoad, live_load
 from analytics.region_capacity import RegionCapacity, capacity_at
 from analytics.region_load_request import LoadQuestion
 from analytics.region_window import HOUR_MS, WINDOW_MS, RegionWindow, hours_of
-from analytics.window_closer import WindowStores
+from analytics.window_stores import WindowStores
 from common.errors import RegionNotFound
 
 _METER = device_pb2.DEVICE_KIND_METER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from analytics.region_window import HOUR_MS, WINDOW_MS, RegionWindow
 from analytics.region_window_document import place_of, window_from_document, window_to_document
 from common.event_outbox import PENDING, prepare_outbox
-from common.instants import datetime_from_ms
+from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
 COLLECTION = "region_windows"
@@ -61,6 +61,15 @@ class RegionWindowStore:
         """The regions whose window of this start is closed."""
         cursor = self._windows.find({"start": datetime_from_ms(start_ms)}, {"region": 1, "_id": 0})
         return {document["region"] async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)}
+
+    async def complete_through(self, starts_ms: Sequence[int]) -> dict[tuple[str, int], int]:
+        """What each closed window of some starts is complete through, UTC milliseconds, by region and start."""
+        wanted = {"start": {"$in": [datetime_from_ms(start_ms) for start_ms in starts_ms]}}
+        cursor = self._windows.find(wanted, {"region": 1, "start": 1, "complete_through": 1, "_id": 0})
+        return {
+            (found["region"], datetime_to_ms(found["start"])): datetime_to_ms(found["complete_through"])
+            async for found in cursor.max_time_ms(_READ_TIMEOUT_MS)
+        }
 
     async def newest(self, region: str, now_ms: int) -> RegionWindow | None:
         """The closed window of a region that starts last; it is looked for from now on backwards, further each time.

@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 import grpc
 from energy.billing.v1 import usage_pb2
 from energy.billing.v1 import usage_service_pb2 as pb
-from energy.billing.v1.usage_service_pb2_grpc import UsageServiceServicer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from billing import usage_request as checked
 from billing.answers import Answers
 from billing.complete_through import CompleteThrough
 from billing.device_kind import KIND_OF, ids_by_kind
+from billing.late_reading_methods import LateReadingMethods
+from billing.late_reading_store import LateReadingStore
 from billing.live_reader import LiveReader
 from billing.live_state import LiveState
 from billing.minute_store import MinuteStore
@@ -39,7 +40,7 @@ _PAGE_MAXIMUM = 10_000
 Context = grpc.aio.ServicerContext[object, object]
 
 
-class UsageService(UsageServiceServicer):
+class UsageService(LateReadingMethods):
     """Answers from the store, with the readings of the last moments laid over it; `clock` is now, UTC milliseconds."""
 
     def __init__(
@@ -51,8 +52,10 @@ class UsageService(UsageServiceServicer):
         registry: RegistryCache,
         complete_through: CompleteThrough,
         answers: Answers,
+        late: LateReadingStore,
         clock: Callable[[], int],
     ) -> None:
+        super().__init__(late, complete_through)
         self._complete_through = complete_through
         self._usage = usage
         self._minutes = minutes

@@ -18,7 +18,7 @@ from google.rpc.error_details_pb2 import BadRequest
 from analytics.region_load_codec import window_message
 from analytics.region_load_feed import RegionLoadFeed
 from analytics.region_window import HOUR_MS, WINDOW_MS, RegionWindow, WindowSums
-from analytics.window_closer import WindowStores
+from analytics.window_stores import WindowStores
 from analytics.window_wiring import window_stores
 from common.instants import from_ms
 from common.mongo import Database

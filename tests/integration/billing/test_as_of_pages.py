@@ -8,6 +8,7 @@ from energy.billing.v1 import usage_service_pb2 as pb
 
 from billing.complete_through import CompleteThrough
 from billing.completeness import Watermark
+from billing.late_reading_store import LateReadingStore
 from billing.live_reader import LiveReader
 from billing.usage_service import UsageService
 from billing.watermark_store import WatermarkStore
@@ -45,6 +46,7 @@ async def service_on(database: Database) -> tuple[Store, UsageService]:
         registry=cast("RegistryCache", MadeUpRegistry()),
         complete_through=CompleteThrough(WatermarkStore(database)),
         answers=no_answers(),
+        late=LateReadingStore(database),
         clock=lambda: RECORD_MS,
     )
     return store, service

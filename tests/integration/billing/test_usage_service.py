@@ -16,6 +16,7 @@ from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DEVICE_KIND_VEHICLE
 from prometheus_client import CollectorRegistry
 from pymongo.monitoring import CommandListener
 
+from billing.late_reading_store import LateReadingStore
 from billing.usage_service import UsageService
 from common.cached_device import CachedDevice
 from common.errors import DeviceNotFound
@@ -96,6 +97,7 @@ async def usage_service(database: Database, registry: MadeUpRegistry) -> AsyncIt
         registry=made_up,
         complete_through=nothing,
         answers=no_answers(),
+        late=LateReadingStore(database),
         clock=store.clock,
     )
     interceptors = [
