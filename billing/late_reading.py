@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from billing.kind_columns import KindColumns
 from billing.schema import METER
 from billing.segment import Segment
 from common.reading_location import Integers
@@ -17,6 +18,8 @@ PAIRS_MAXIMUM = 2_000
 """Of so many devices and quarter-hours at once it is not kept any more which belong together."""
 
 DEVICES_LISTED_MAXIMUM = 200
+# More than one segment has devices.
+_PLACES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,33 +56,34 @@ class LateQuarter:
 
 def late_readings(segments: Iterable[Segment]) -> LateReadings | None:
     """What some segments have of them; None, as nearly always, if nothing."""
-    found: dict[tuple[str, int], None] = {}
-    record_ms = 0
+    record_ms, count = 0, 0
+    quarters: list[Integers] = []
+    pairs: list[tuple[KindColumns, Integers]] = []
     for segment in segments:
         closed_ms = (segment.record_ms - LATE_AFTER_MS) // QUARTER_MS * QUARTER_MS
         for columns in segment.kinds:
-            if columns.kind is not METER:
-                continue
             is_late = columns.start_ms < closed_ms
-            if not is_late.any():
+            if columns.kind is not METER or not is_late.any():
                 continue
             record_ms = max(record_ms, segment.record_ms)
-            quarters = columns.start_ms[is_late] // QUARTER_MS
-            pairs = np.unique(np.stack((columns.device_index[is_late], quarters)), axis=1)
-            for place, quarter in pairs.T.tolist():
-                found[columns.device_ids[place], quarter * QUARTER_MS] = None
-    if not found:
+            # Both in one number, for numbers are sorted much faster than pairs.
+            joined = columns.start_ms[is_late] // QUARTER_MS * _PLACES + columns.device_index[is_late]
+            distinct = np.unique(joined)
+            quarters.append(np.unique(distinct // _PLACES))
+            pairs.append((columns, distinct))
+            count += distinct.size
+    if not pairs:
         return None
-    if len(found) > PAIRS_MAXIMUM:
-        quarters = np.unique(np.array([quarter_ms for _, quarter_ms in found], np.int64))
-        return LateReadings(record_ms, [], np.zeros(0, np.int64), quarters)
-    places = {device_id: place for place, device_id in enumerate(dict.fromkeys(device_id for device_id, _ in found))}
-    return LateReadings(
-        record_ms,
-        list(places),
-        np.array([places[device_id] for device_id, _ in found], np.int64),
-        np.array([quarter_ms for _, quarter_ms in found], np.int64),
-    )
+    if count > PAIRS_MAXIMUM:
+        return LateReadings(record_ms, [], np.zeros(0, np.int64), np.unique(np.concatenate(quarters)) * QUARTER_MS)
+    places: dict[str, int] = {}
+    found: dict[tuple[int, int], None] = {}
+    for columns, distinct in pairs:
+        for one in distinct.tolist():
+            quarter, index = divmod(one, _PLACES)
+            found[places.setdefault(columns.device_ids[index], len(places)), quarter * QUARTER_MS] = None
+    device_index, quarter_ms = np.array(list(found), np.int64).T
+    return LateReadings(record_ms, list(places), device_index, quarter_ms)
 
 
 def by_quarter(writes: Iterable[LateReadings]) -> Collection[LateQuarter]:

@@ -161,6 +161,7 @@ async def running_analytics(
         gateway_address=gateway_address,
         billing_address=billing_address,
         fleet_refresh_seconds=0.05,
+        window_check_seconds=0.2,
         shutdown_grace_seconds=5.0,
     )
     async with (
