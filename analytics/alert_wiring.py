@@ -32,6 +32,7 @@ from analytics.live_picture import LivePicture
 from analytics.notifications.wiring import Notifications
 from analytics.performance_report import PerformanceReport
 from analytics.region_overload import OverloadWatch
+from analytics.retention_sweep import RetentionSweep
 from analytics.silence_sweep import SilenceSweep
 from analytics.stream_metrics import StreamMetrics
 from analytics.unleased_devices import UnleasedDevices
@@ -46,6 +47,7 @@ from common.registry_cache import RegistryCache
 
 # Writers that have nothing to tell say so every second.
 _BLIND_MS = 5_000
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,17 @@ class Alerts:
         baselines = BaselineKeeper(
             self.detector, BaselineStore(self._database), sight.sharing, self._config.baseline_save_seconds
         )
+        retention = RetentionSweep(
+            self.store,
+            loads.stores.windows,
+            loads.stores.hours,
+            self._metrics_registry,
+            alerts_kept_ms=_days_ms(self._config.alert_retention_days),
+            windows_kept_ms=_days_ms(self._config.region_window_retention_days, margin_days=1),
+            now_ms=self._now_ms,
+        )
         return {
+            "retention": retention.run,
             "alert_rules": self.rules.run,
             "alert_feed": self.feed.run,
             "alert_events": outbox.run,
@@ -211,3 +223,7 @@ class Alerts:
         self.notifications.planner.notify()
         if self._outbox is not None:
             self._outbox.notify()
+
+
+def _days_ms(days: int | None, margin_days: int = 0) -> int | None:
+    return None if days is None else (days + margin_days) * _DAY_MS

@@ -38,12 +38,17 @@ class AnalyticsConfig(ServiceConfig):
     """Readings that come later than so many days after their window change it no more."""
     window_check_seconds: float = Field(default=60.0, gt=0, le=3600)
     """How often billing is asked for which windows something was recorded late, should the queues have lost it."""
+    region_window_retention_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Days after which the quarter-hours of regions are removed, of which the hours stay; by default never. Not less
+    than WINDOW_CORRECTION_DAYS."""
     window_concurrency: int = Field(default=2, ge=1, le=100)
     """Windows that are summed up at a time, by one call to billing each."""
     region_load_refresh_seconds: float = Field(default=2.0, gt=0, le=300)
     """How often those who watch the load of regions are told."""
     alerts_timely_seconds: float = Field(default=900.0, gt=0, le=86_400)
     """Readings that are received longer after the end of their interval are history and raise no alert."""
+    alert_retention_days: int | None = Field(default=731, ge=1, le=36_500)
+    """How long alerts that are over are kept, with their history, after they changed last; None: for ever."""
     baseline_save_seconds: float = Field(default=30.0, gt=0, le=3600)
     """How often what the power of devices usually is gets written; a kill loses what was learnt since."""
     storage_efficiency_low_percent: float = Field(default=85.0, ge=0, le=100)
@@ -87,6 +92,13 @@ class AnalyticsConfig(ServiceConfig):
         if text and (URL(text).scheme != "https" or not URL(text).host):
             raise ValueError("must be an https URL")
         return text
+
+    @model_validator(mode="after")
+    def _windows_are_kept_while_they_change(self) -> Self:
+        days = self.region_window_retention_days
+        if days is not None and days < self.window_correction_days:
+            raise ValueError("REGION_WINDOW_RETENTION_DAYS must not be less than WINDOW_CORRECTION_DAYS")
+        return self
 
     @model_validator(mode="after")
     def _mail_needs_a_sender(self) -> Self:

@@ -101,6 +101,17 @@ class RegionWindowStore:
             start_ms, span_ms = part_end_ms, 2 * span_ms
         return found
 
+    async def older(self, before_ms: int, limit: int) -> list[RegionWindow]:
+        """Windows that start before an instant and whose event is told, by start, at most so many."""
+        old = {"start": {"$lt": datetime_from_ms(before_ms)}, PENDING: {"$exists": False}}
+        cursor = self._windows.find(old).sort("start", ASCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
+        return [window_from_document(document) async for document in cursor]
+
+    async def remove(self, windows: Sequence[RegionWindow]) -> int:
+        """Removes windows; returns how many were there."""
+        places = [place_of(window.region, window.start_ms) for window in windows]
+        return int((await self._windows.delete_many({"_id": {"$in": places}})).deleted_count)
+
     async def closed_since(self, close_ms: int) -> list[RegionWindow]:
         """The windows of every region of which a version was made at an instant or later, in that order."""
         made: Mapping[str, Any] = {"close_time": {"$gte": datetime_from_ms(close_ms)}}

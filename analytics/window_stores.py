@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from analytics.due_window_store import DueWindowStore
 from analytics.region_capacity_store import RegionCapacityStore
+from analytics.region_hour_store import RegionHourStore
 from analytics.region_window_store import RegionWindowStore
 from analytics.window_progress_store import WindowProgressStore
 
@@ -18,9 +19,11 @@ class WindowStores:
     due: DueWindowStore
     capacities: RegionCapacityStore
     progress: WindowProgressStore
+    hours: RegionHourStore
 
     async def prepare(self) -> None:
         """Makes every index; harmless when they are there."""
         await self.windows.prepare()
         await self.due.prepare()
         await self.capacities.prepare()
+        await self.hours.prepare()

@@ -18,6 +18,7 @@ from analytics.fleet_report import FleetReport
 from analytics.late_check import LateCheck, LateStores
 from analytics.late_windows import LateWindows
 from analytics.region_capacity_store import RegionCapacityStore
+from analytics.region_hour_store import RegionHourStore
 from analytics.region_load_codec import closed_event
 from analytics.region_load_feed import RegionLoadFeed
 from analytics.region_load_report import RegionLoadReport
@@ -57,6 +58,7 @@ def window_stores(database: Database) -> WindowStores:
         DueWindowStore(database),
         RegionCapacityStore(database),
         WindowProgressStore(database),
+        RegionHourStore(database),
     )
 
 
