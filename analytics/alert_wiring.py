@@ -208,8 +208,8 @@ class Alerts:
             "baselines": baselines.run,
         }
 
-    def _use_rules(self, rules: AlertRules) -> None:
-        self.detector.use_rules(rules)
+    async def _use_rules(self, rules: AlertRules) -> None:
+        await self.detector.use_rules(rules)
 
     def _known_alerts(self) -> Mapping[str, Alert] | None:
         return self.feed.known if self.feed.is_known else None

@@ -6,6 +6,7 @@ was looked at before counts, so redelivery and reordering cannot make it see a t
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
@@ -15,16 +16,19 @@ import numpy as np
 
 from analytics.alert import Alert, Cause, Severity, Sighting
 from analytics.alert_catalogue import TYPE_PLACE
-from analytics.alert_rule import AlertRules, Profile, Ruled
+from analytics.alert_rule import AlertRules, Ruled
 from analytics.condition_table import ConditionTable
 from analytics.observation import Observation, ObservedColumns
 from analytics.observed_columns import columns_of, joined
 from analytics.power_baseline import WARM_UP_READINGS, Baselines
+from analytics.profile_table import ProfileTable
 from analytics.reading_checks import Finding, Readings, check
 from analytics.voltage_week import VoltageWeeks
 from common.reading_columns import Numbers, Truths
 from common.reading_location import Integers
 
+# What rules come to for so many devices takes a few milliseconds; then others have their turn.
+DEVICES_AT_A_TIME = 200
 _ROOM_AT_FIRST = 1024
 _BEFORE_ALL = np.iinfo(np.int64).min
 _UNKNOWN_ROW = -1
@@ -71,22 +75,25 @@ class Detector:
         self._profile: Integers = np.zeros(_ROOM_AT_FIRST, np.int64)
         self._connection_kw: Numbers = np.full(_ROOM_AT_FIRST, np.nan)
         self._is_charger: Truths = np.zeros(_ROOM_AT_FIRST, np.bool_)
-        self._profiles: dict[Profile, int] = {}
-        self._are_profiles_known = True
-        self._values = np.zeros((0, 0))
-        self._is_enabled = np.zeros((0, 0), np.bool_)
+        self._profiles = ProfileTable()
 
     @property
     def profile_count(self) -> int:
         """How many sets of thresholds are in use."""
         return len(self._profiles)
 
-    def use_rules(self, rules: AlertRules) -> None:
-        """Other rules from now on."""
+    async def use_rules(self, rules: AlertRules) -> None:
+        """Other rules from now on, some devices after the others, so that readings need not wait for all of them."""
         self._rules = rules
-        self._profiles.clear()
-        for row, device in enumerate(self._devices):
+        row = 0
+        while row < len(self._devices):
+            device = self._devices[row]
             self._know(row, self._find_device(device.device_id) or device)
+            row += 1
+            if row % DEVICES_AT_A_TIME == 0:
+                self._profiles.columns()
+                await asyncio.sleep(0)
+        self._profile[:row] = self._profiles.without_unused(self._profile[:row])
 
     def refresh(self, device_ids: Iterable[str]) -> None:
         """Takes what the registry says now of some devices that were seen before."""
@@ -157,10 +164,7 @@ class Detector:
             self._look_once(seen, places[turn], rows[turn])
 
     def _look_once(self, seen: ObservedColumns, places: Integers, rows: Integers) -> None:
-        if not self._are_profiles_known:
-            self._values = np.array([one.values for one in self._profiles])
-            self._is_enabled = np.array([one.is_enabled for one in self._profiles])
-            self._are_profiles_known = True
+        values, is_enabled = self._profiles.columns()
         profile = self._profile[rows]
         if profile.min() == profile.max():
             # One set of thresholds for all, as nearly always, is not copied for each.
@@ -174,8 +178,8 @@ class Detector:
             seen.temperature_celsius[places],
             self._connection_kw[rows],
             self._is_charger[rows],
-            self._values[profile],
-            self._is_enabled[profile],
+            values[profile],
+            is_enabled[profile],
         )
         start_ms = seen.start_ms[places]
         self.newest_ms[rows] = start_ms
@@ -212,12 +216,7 @@ class Detector:
 
     def _know(self, row: int, device: Watched) -> None:
         self._devices[row] = device
-        profile = self._rules.profile_of(device)
-        number = self._profiles.get(profile)
-        if number is None:
-            number = self._profiles[profile] = len(self._profiles)
-            self._are_profiles_known = False
-        self._profile[row] = number
+        self._profile[row] = self._profiles.number_of(self._rules.profile_of(device))
         self._connection_kw[row] = math.nan if device.connection_kw is None else device.connection_kw
         self._is_charger[row] = bool(device.links)
 
