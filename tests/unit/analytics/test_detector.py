@@ -14,6 +14,7 @@ import pytest
 from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_life import raised
 from analytics.alert_rule import AlertRule, AlertRules
+from analytics.baseline_store import LearntBaselines
 from analytics.condition_table import TELL_AGAIN_MS
 from analytics.detector import DEVICES_AT_A_TIME
 from analytics.observation import Observation
@@ -265,13 +266,13 @@ def test_baselines_that_were_kept_are_taken_up(desk: Desk) -> None:
     rows = np.arange(len(ids))
 
     learnt = desk.detector.baselines.take(rows), desk.detector.weeks.take(rows)
-    other.detector.learn(ids, desk.detector.newest_ms[rows], *learnt)
+    other.detector.learn(LearntBaselines(list(ids), desk.detector.newest_ms[rows], *learnt))
     other.look([other.next("meter-1", power_kw=9.0)])
 
     assert other.take() == [("meter-1", "POWER_SPIKE", True)]
     other.usual(count=40)
     before_kw = other.detector.baselines.mean_kw[0]
-    other.detector.learn(ids, desk.detector.newest_ms[rows], *learnt)
+    other.detector.learn(LearntBaselines(list(ids), desk.detector.newest_ms[rows], *learnt))
     assert other.detector.baselines.mean_kw[0] == before_kw
 
 

@@ -98,6 +98,7 @@ def columns_of(seen: Sequence[tuple[str, int]], kind: str) -> ObservedColumns:
         np.full(len(seen), np.nan),
         np.full(len(seen), np.nan),
         np.zeros(len(seen), np.bool_),
+        np.full(len(seen), np.nan),
     )
 
 
