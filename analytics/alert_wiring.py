@@ -90,8 +90,10 @@ class Alerts:
         self._outbox: EventOutbox | None = None
         self.store = AlertStore(database)
         self.rule_store = AlertRuleStore(database)
-        self.notifications = Notifications(config, database, self.store, metrics_registry, now_ms)
         self.feed = AlertFeed(self.store, now_ms=now_ms)
+        self.notifications = Notifications(
+            config, database, self.store, metrics_registry, now_ms, open_alerts=lambda: self.feed.open
+        )
         OpenAlertMetrics(metrics_registry, lambda: self.feed.open)
         self.rules = RulesInForce(self.rule_store, registry, changed=self._use_rules, now_ms=now_ms)
         self.desk = AlertDesk(

@@ -57,6 +57,9 @@ class AnalyticsConfig(ServiceConfig):
     """Where what has no other way set is written as files."""
     notification_repeat_seconds: float = Field(default=900.0, ge=0, le=86_400)
     """A cause that comes back sooner after it was told is not sent again."""
+    alert_escalation_seconds: float = Field(default=900.0, ge=1, le=604_800)
+    """After so long without anybody taking an alert on, the next level of people is told; after twice as long the one
+    after it, and so on."""
     notification_retry_seconds: float = Field(default=10.0, gt=0, le=3600)
     """The pause after the first try that failed; the second is six times as long."""
     notification_retention_days: int = Field(default=90, ge=1, le=3660)
