@@ -65,6 +65,19 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold(_T.VOLTAGE_WEEK_OUT_OF_BAND, "minimum_means", 288, 1, 1008),
     Threshold(_T.EFFICIENCY_LOW, "efficiency_percent", 85, 0, 100),
     Threshold(_T.EFFICIENCY_LOW, "minimum_kwh", 0.5, 0, 1e6),
+    Threshold(_T.CHARGE_STALLED, "low_percent", 20, 0, 100),
+    Threshold(_T.CHARGE_STALLED, "stalled_minutes", 60, 1, 10_000),
+    Threshold(_T.CHARGE_OUT_OF_BAND, "low_percent", 10, 0, 100),
+    Threshold(_T.CHARGE_OUT_OF_BAND, "high_percent", 95, 0, 100),
+    Threshold(_T.CHARGE_OUT_OF_BAND, "hysteresis_percent", 1, 0, 100),
+    # Of the mean of the same hour of other days; of a day there is no limit but one's own.
+    Threshold(_T.CONSUMPTION_HIGH, "percent", 300, 100, 1e6),
+    Threshold(_T.CONSUMPTION_HIGH, "minimum_days", 7, 1, 366),
+    Threshold(_T.CONSUMPTION_HIGH, "minimum_kwh", 1, 0, 1e6),
+    Threshold(_T.CONSUMPTION_HIGH, "day_kwh", 1e9, 0, 1e9),
+    # Zero run: a day, where there was something in every hour of a week.
+    Threshold(_T.CONSUMPTION_ZERO, "usual_hours", 168, 1, 10_000),
+    Threshold(_T.CONSUMPTION_ZERO, "zero_hours", 24, 1, 10_000),
 )
 
 ASCENDING_THRESHOLDS: Mapping[AlertType, tuple[str, ...]] = {
@@ -75,8 +88,12 @@ ASCENDING_THRESHOLDS: Mapping[AlertType, tuple[str, ...]] = {
     _T.OVER_TEMPERATURE: ("medium_celsius", "high_celsius", "critical_celsius"),
     _T.VOLTAGE_OUT_OF_BAND: ("grave_low_v", "low_v", "high_v"),
     _T.VOLTAGE_WEEK_OUT_OF_BAND: ("lowest_v", "low_v", "high_v"),
+    _T.CHARGE_OUT_OF_BAND: ("low_percent", "high_percent"),
 }
 """The thresholds of a type of which each must not be less than those before it; else they contradict each other."""
+
+OFF_BY_DEFAULT = frozenset({_T.CHARGE_OUT_OF_BAND, _T.CONSUMPTION_HIGH, _T.CONSUMPTION_ZERO})
+"""The types that are raised only where a rule says so: what is much or little depends on whose it is."""
 
 REGION_TYPES = frozenset({_T.REGION_SILENT, _T.REGION_OVERLOAD})
 """The types that are about a region as a whole."""
@@ -88,6 +105,9 @@ TYPE_PLACE: Mapping[AlertType, int] = {one: place for place, one in enumerate(TY
 
 PLACES: Mapping[tuple[AlertType, str], int] = {(one.type, one.name): place for place, one in enumerate(THRESHOLDS)}
 """Where a threshold stands among all."""
+
+RAISED_BY_DEFAULT: tuple[bool, ...] = tuple(one not in OFF_BY_DEFAULT for one in TYPES)
+"""Whether each type is raised where no rule says anything."""
 
 DEFAULTS: tuple[float, ...] = tuple(one.default for one in THRESHOLDS)
 

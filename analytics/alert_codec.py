@@ -36,6 +36,10 @@ _SENTENCES: Mapping[AlertType, str] = {
     AlertType.STORAGE_FAULT: "{scope} reports a fault",
     AlertType.EFFICIENCY_LOW: "{scope} keeps {measured} % of what its charger takes (limit {expected} %)",
     AlertType.VOLTAGE_WEEK_OUT_OF_BAND: "{scope} had {measured} % of a week's voltage out of band (limit {expected} %)",
+    AlertType.CHARGE_STALLED: "{scope} is plugged in and stays at {measured} % of charge (limit {expected} %)",
+    AlertType.CHARGE_OUT_OF_BAND: "the battery of {scope} is charged to {measured} % (limit {expected} %)",
+    AlertType.CONSUMPTION_HIGH: "{scope} used {measured} kWh where {expected} kWh are usual or its limit",
+    AlertType.CONSUMPTION_ZERO: "{scope} has used nothing for {measured} hours",
     AlertType.EFFICIENCY_IMPOSSIBLE: "{scope} got {measured} % of what its charger took, which cannot be",
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from analytics.alert import AlertType
-from analytics.alert_catalogue import DEFAULTS, PLACES, TYPE_PLACE, TYPES
+from analytics.alert_catalogue import DEFAULTS, PLACES, RAISED_BY_DEFAULT, TYPE_PLACE, TYPES
 
 
 class Ruled(Protocol):
@@ -86,7 +86,7 @@ class Profile(NamedTuple):
         return self.is_enabled[TYPE_PLACE[alert_type]]
 
 
-DEFAULT_PROFILE = Profile(DEFAULTS, (True,) * len(TYPES))
+DEFAULT_PROFILE = Profile(DEFAULTS, RAISED_BY_DEFAULT)
 NOTHING_RAISED = Profile(DEFAULTS, (False,) * len(TYPES))
 
 
@@ -149,7 +149,7 @@ def _place(rule: AlertRule) -> tuple[str, str]:
 
 
 def _profile(rules: Iterable[AlertRule]) -> Profile:
-    values, is_enabled = list(DEFAULTS), [True] * len(TYPES)
+    values, is_enabled = list(DEFAULTS), list(RAISED_BY_DEFAULT)
     for rule in rules:
         if rule.is_enabled is not None:
             is_enabled[TYPE_PLACE[rule.type]] = rule.is_enabled

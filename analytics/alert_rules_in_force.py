@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from pymongo.errors import PyMongoError
 
@@ -28,7 +28,7 @@ class RulesInForce:
         store: AlertRuleStore,
         registry: RegistryCache,
         *,
-        changed: Callable[[AlertRules], None],
+        changed: Callable[[AlertRules], Awaitable[None]],
         now_ms: Callable[[], int],
     ) -> None:
         self._store = store
@@ -77,7 +77,13 @@ class RulesInForce:
         """
         self._silences = await self._store.silences(self._now_ms())
         read = await self._store.rules()
-        if read != self._read:
+        # Beside the loop: thousands of rules are compared and put in order for longer than it may be held.
+        rules = await asyncio.to_thread(_changed_rules, self._read, read)
+        if rules is not None:
             self._read = read
-            self._rules = AlertRules(read)
-            self._changed(self._rules)
+            self._rules = rules
+            await self._changed(rules)
+
+
+def _changed_rules(before: Sequence[AlertRule], now: Sequence[AlertRule]) -> AlertRules | None:
+    return None if now == before else AlertRules(now)

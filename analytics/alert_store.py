@@ -8,7 +8,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
-from analytics.alert import Alert, AlertAction
+from analytics.alert import Alert, AlertAction, AlertState
 from analytics.alert_document import alert_from_document, alert_to_document
 from analytics.newer_release import known
 from common.event_outbox import PENDING, prepare_outbox
@@ -117,6 +117,24 @@ class AlertStore:
             # As a change, so that every replica hears of it.
             change = {"$set": {"called_over_key": None}, "$max": {"update_time": datetime_from_ms(now_ms)}}
             await self._alerts.update_many(over, change)
+
+    async def remove_over(self, before_ms: int, limit: int) -> int:
+        """Removes alerts that are over and have not changed since before an instant, with their history.
+
+        At most so many; returns how many. Those stay of which somebody is still to be told, and those that were called
+        over while their cause is there.
+        """
+        old = {
+            "update_time": {"$lt": datetime_from_ms(before_ms)},
+            "state": AlertState.RESOLVED.value,
+            "called_over_key": None,
+            PENDING: {"$exists": False},
+            NEWS: {"$exists": False},
+        }
+        cursor = self._alerts.find(old, {"_id": 1}).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
+        # Asked again as it is removed, for it may have been reopened.
+        places = {"_id": {"$in": [found["_id"] async for found in cursor]}}
+        return int((await self._alerts.delete_many(old | places)).deleted_count)
 
     async def changed_since(self, update_ms: int, limit: int) -> list[Alert]:
         """The alerts that changed at an instant or later, the oldest change first."""

@@ -32,6 +32,7 @@ from analytics.live_picture import LivePicture
 from analytics.notifications.wiring import Notifications
 from analytics.performance_report import PerformanceReport
 from analytics.region_overload import OverloadWatch
+from analytics.retention_sweep import RetentionSweep
 from analytics.silence_sweep import SilenceSweep
 from analytics.stream_metrics import StreamMetrics
 from analytics.unleased_devices import UnleasedDevices
@@ -46,6 +47,7 @@ from common.registry_cache import RegistryCache
 
 # Writers that have nothing to tell say so every second.
 _BLIND_MS = 5_000
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,10 @@ class Alerts:
         self._outbox: EventOutbox | None = None
         self.store = AlertStore(database)
         self.rule_store = AlertRuleStore(database)
-        self.notifications = Notifications(config, database, self.store, metrics_registry, now_ms)
         self.feed = AlertFeed(self.store, now_ms=now_ms)
+        self.notifications = Notifications(
+            config, database, self.store, metrics_registry, now_ms, open_alerts=lambda: self.feed.open
+        )
         OpenAlertMetrics(metrics_registry, lambda: self.feed.open)
         self.rules = RulesInForce(self.rule_store, registry, changed=self._use_rules, now_ms=now_ms)
         self.desk = AlertDesk(
@@ -184,7 +188,17 @@ class Alerts:
         baselines = BaselineKeeper(
             self.detector, BaselineStore(self._database), sight.sharing, self._config.baseline_save_seconds
         )
+        retention = RetentionSweep(
+            self.store,
+            loads.stores.windows,
+            loads.stores.hours,
+            self._metrics_registry,
+            alerts_kept_ms=_days_ms(self._config.alert_retention_days),
+            windows_kept_ms=_days_ms(self._config.region_window_retention_days, margin_days=1),
+            now_ms=self._now_ms,
+        )
         return {
+            "retention": retention.run,
             "alert_rules": self.rules.run,
             "alert_feed": self.feed.run,
             "alert_events": outbox.run,
@@ -196,8 +210,8 @@ class Alerts:
             "baselines": baselines.run,
         }
 
-    def _use_rules(self, rules: AlertRules) -> None:
-        self.detector.use_rules(rules)
+    async def _use_rules(self, rules: AlertRules) -> None:
+        await self.detector.use_rules(rules)
 
     def _known_alerts(self) -> Mapping[str, Alert] | None:
         return self.feed.known if self.feed.is_known else None
@@ -211,3 +225,7 @@ class Alerts:
         self.notifications.planner.notify()
         if self._outbox is not None:
             self._outbox.notify()
+
+
+def _days_ms(days: int | None, margin_days: int = 0) -> int | None:
+    return None if days is None else (days + margin_days) * _DAY_MS

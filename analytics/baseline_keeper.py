@@ -67,7 +67,7 @@ class BaselineKeeper:
             PyMongoError: the store is away.
         """
         async for learnt in self._store.load():
-            self._detector.learn(learnt.device_ids, learnt.newest_ms, learnt.baselines, learnt.weeks)
+            self._detector.learn(learnt)
             await asyncio.sleep(0)
 
     async def save(self) -> None:
@@ -93,5 +93,6 @@ class BaselineKeeper:
                     self._detector.newest_ms[rows],
                     self._detector.baselines.take(rows),
                     self._detector.weeks.take(rows),
+                    self._detector.consumption.taken(rows),
                 )
                 await self._store.save(partition, learnt)

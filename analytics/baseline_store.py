@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from analytics.consumption import Consumption
 from analytics.learnt_columns import LearntColumns
 from analytics.power_baseline import Baselines
 from analytics.voltage_week import VoltageWeeks
@@ -21,8 +22,8 @@ from common.reading_location import Integers
 Learnt = TypeVar("Learnt", bound=LearntColumns)
 
 _READ_TIMEOUT_MS = 10_000
-# About 150 bytes a device, and a document may have 16 million.
-PIECE_DEVICES = 50_000
+# At most about 600 bytes a device, and a document may have 16 million.
+PIECE_DEVICES = 25_000
 _NUMBERS = {"Numbers": "<f8", "Integers": "<i8"}
 
 
@@ -33,6 +34,8 @@ class LearntBaselines(NamedTuple):
     newest_ms: Integers
     baselines: Baselines
     weeks: VoltageWeeks
+    consumption: Consumption | None = None
+    """None where it is looked for nowhere."""
 
 
 class BaselineStore:
@@ -50,6 +53,7 @@ class BaselineStore:
                 learnt.newest_ms[rows],
                 learnt.baselines.take(rows),
                 learnt.weeks.take(rows),
+                None if learnt.consumption is None else learnt.consumption.take(rows),
             )
             place = {"_id": f"{partition}/{first // PIECE_DEVICES}"}
             await self._pieces.replace_one(place, _to_document(piece), upsert=True)
@@ -66,6 +70,7 @@ def _to_document(learnt: LearntBaselines) -> dict[str, Any]:
         "newest": learnt.newest_ms.astype("<i8").tobytes(),
         "columns": _to_columns(learnt.baselines),
         "voltage_weeks": _to_columns(learnt.weeks),
+        **({} if learnt.consumption is None else {"consumption": _to_columns(learnt.consumption)}),
     }
 
 
@@ -81,6 +86,7 @@ def _from_document(document: Mapping[str, Any]) -> LearntBaselines:
         np.frombuffer(document["newest"], "<i8").copy(),
         _from_columns(Baselines, document["columns"], size),
         weeks,
+        _from_columns(Consumption, document["consumption"], size) if "consumption" in document else None,
     )
 
 
@@ -95,5 +101,6 @@ def _from_columns(kind: type[Learnt], columns: Mapping[str, bytes], size: int) -
     learnt = kind.empty(size)
     for field in fields(kind):  # type: ignore[arg-type]
         if field.name in columns:
-            getattr(learnt, field.name)[:] = np.frombuffer(columns[field.name], _NUMBERS[str(field.type)])
+            column = getattr(learnt, field.name)
+            column[:] = np.frombuffer(columns[field.name], _NUMBERS[str(field.type)]).reshape(column.shape)
     return learnt

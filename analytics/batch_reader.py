@@ -142,6 +142,7 @@ def observe(reading: reading_pb2.Reading, receive_ms: int) -> Observation:
         measured.voltage_v,
         measured.temperature_celsius,
         is_derived,
+        measured.state_of_charge_percent,
     )
 
 
@@ -154,6 +155,7 @@ class _Measured(NamedTuple):
     has_energy: bool
     voltage_v: float | None = None
     temperature_celsius: float | None = None
+    state_of_charge_percent: float | None = None
 
 
 def _measured(reading: reading_pb2.Reading) -> _Measured:
@@ -172,7 +174,8 @@ def _measured(reading: reading_pb2.Reading) -> _Measured:
             has_temperature = vehicle.HasField("battery_temperature_celsius")
             celsius = vehicle.battery_temperature_celsius if has_temperature else None
             energies = (vehicle.energy_delivered_kwh, 0.0, vehicle.HasField("energy_delivered_kwh"))
-            return _Measured(VEHICLE, state, power_kw, *energies, None, celsius)
+            charge = vehicle.state_of_charge_percent if vehicle.HasField("state_of_charge_percent") else None
+            return _Measured(VEHICLE, state, power_kw, *energies, None, celsius, charge)
         case "storage":
             storage = reading.storage
             power_kw = storage.power_kw if storage.HasField("power_kw") else None
@@ -181,6 +184,7 @@ def _measured(reading: reading_pb2.Reading) -> _Measured:
             celsius = storage.temperature_celsius if storage.HasField("temperature_celsius") else None
             has_energy = storage.HasField("charge_kwh") or storage.HasField("discharge_kwh")
             energies = (storage.charge_kwh, storage.discharge_kwh, has_energy)
-            return _Measured(STORAGE, state, power_kw, *energies, voltage_v, celsius)
+            charge = storage.state_of_charge_percent if storage.HasField("state_of_charge_percent") else None
+            return _Measured(STORAGE, state, power_kw, *energies, voltage_v, celsius, charge)
         case _:
             return _Measured(UNKNOWN_KIND, UNKNOWN_STATE, None, 0.0, 0.0, has_energy=False)

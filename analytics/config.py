@@ -34,15 +34,23 @@ class AnalyticsConfig(ServiceConfig):
     window_lateness_seconds: float = Field(default=60.0, ge=0, le=600)
     """How long after a window of a region has ended it waits for what is late, by what billing has on record."""
     window_catch_up_hours: int = Field(default=24, ge=1, le=24 * 31)
-    """Windows that ended so long before and were never closed, for nobody was there to, are closed by themselves."""
+    """Windows that ended so long before and were never closed, for nobody was there to, are closed by themselves; once
+    it is on record through when all were closed, everything since then."""
     window_correction_days: int = Field(default=366, ge=1, le=3660)
     """Readings that come later than so many days after their window change it no more."""
+    window_check_seconds: float = Field(default=60.0, gt=0, le=3600)
+    """How often billing is asked for which windows something was recorded late, should the queues have lost it."""
+    region_window_retention_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Days after which the quarter-hours of regions are removed, of which the hours stay; by default never. Not less
+    than WINDOW_CORRECTION_DAYS."""
     window_concurrency: int = Field(default=2, ge=1, le=100)
     """Windows that are summed up at a time, by one call to billing each."""
     region_load_refresh_seconds: float = Field(default=2.0, gt=0, le=300)
     """How often those who watch the load of regions are told."""
     alerts_timely_seconds: float = Field(default=900.0, gt=0, le=86_400)
     """Readings that are received longer after the end of their interval are history and raise no alert."""
+    alert_retention_days: int | None = Field(default=731, ge=1, le=36_500)
+    """How long alerts that are over are kept, with their history, after they changed last; None: for ever."""
     baseline_save_seconds: float = Field(default=30.0, gt=0, le=3600)
     """How often what the power of devices usually is gets written; a kill loses what was learnt since."""
     storage_efficiency_low_percent: float = Field(default=85.0, ge=0, le=100)
@@ -51,6 +59,9 @@ class AnalyticsConfig(ServiceConfig):
     """Where what has no other way set is written as files."""
     notification_repeat_seconds: float = Field(default=900.0, ge=0, le=86_400)
     """A cause that comes back sooner after it was told is not sent again."""
+    alert_escalation_seconds: float = Field(default=900.0, ge=1, le=604_800)
+    """After so long without anybody taking an alert on, the next level of people is told; after twice as long the one
+    after it, and so on."""
     notification_retry_seconds: float = Field(default=10.0, gt=0, le=3600)
     """The pause after the first try that failed; the second is six times as long."""
     notification_retention_days: int = Field(default=90, ge=1, le=3660)
@@ -90,6 +101,13 @@ class AnalyticsConfig(ServiceConfig):
         if text and (URL(text).scheme != "https" or not URL(text).host):
             raise ValueError("must be an https URL")
         return text
+
+    @model_validator(mode="after")
+    def _windows_are_kept_while_they_change(self) -> Self:
+        days = self.region_window_retention_days
+        if days is not None and days < self.window_correction_days:
+            raise ValueError("REGION_WINDOW_RETENTION_DAYS must not be less than WINDOW_CORRECTION_DAYS")
+        return self
 
     @model_validator(mode="after")
     def _mail_needs_a_sender(self) -> Self:

@@ -6,6 +6,7 @@ was looked at before counts, so redelivery and reordering cannot make it see a t
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
@@ -15,16 +16,23 @@ import numpy as np
 
 from analytics.alert import Alert, Cause, Severity, Sighting
 from analytics.alert_catalogue import TYPE_PLACE
-from analytics.alert_rule import AlertRules, Profile, Ruled
+from analytics.alert_rule import AlertRules, Ruled
+from analytics.baseline_store import LearntBaselines
+from analytics.charge_state import ChargeRises
 from analytics.condition_table import ConditionTable
+from analytics.consumption_checks import ConsumptionWatch, HourlyReadings
 from analytics.observation import Observation, ObservedColumns
 from analytics.observed_columns import columns_of, joined
 from analytics.power_baseline import WARM_UP_READINGS, Baselines
+from analytics.profile_table import ProfileTable
 from analytics.reading_checks import Finding, Readings, check
+from analytics.reading_turns import turns
 from analytics.voltage_week import VoltageWeeks
 from common.reading_columns import Numbers, Truths
 from common.reading_location import Integers
 
+# What rules come to for so many devices takes a few milliseconds; then others have their turn.
+DEVICES_AT_A_TIME = 200
 _ROOM_AT_FIRST = 1024
 _BEFORE_ALL = np.iinfo(np.int64).min
 _UNKNOWN_ROW = -1
@@ -36,6 +44,10 @@ class Watched(Ruled, Protocol):
     @property
     def connection_kw(self) -> float | None:
         """The power of its grid connection, kW."""
+
+    @property
+    def time_zone(self) -> str:
+        """The IANA zone of its site."""
 
     @property
     def links(self) -> Sequence[object]:
@@ -67,26 +79,31 @@ class Detector:
         self.newest_ms: Integers = np.full(_ROOM_AT_FIRST, _BEFORE_ALL, np.int64)
         self.baselines = Baselines.empty(_ROOM_AT_FIRST)
         self.weeks = VoltageWeeks.empty(_ROOM_AT_FIRST)
+        self.consumption = ConsumptionWatch()
+        self._rises = ChargeRises.empty(_ROOM_AT_FIRST)
         self._conditions = ConditionTable(_ROOM_AT_FIRST)
         self._profile: Integers = np.zeros(_ROOM_AT_FIRST, np.int64)
         self._connection_kw: Numbers = np.full(_ROOM_AT_FIRST, np.nan)
         self._is_charger: Truths = np.zeros(_ROOM_AT_FIRST, np.bool_)
-        self._profiles: dict[Profile, int] = {}
-        self._are_profiles_known = True
-        self._values = np.zeros((0, 0))
-        self._is_enabled = np.zeros((0, 0), np.bool_)
+        self._profiles = ProfileTable()
 
     @property
     def profile_count(self) -> int:
         """How many sets of thresholds are in use."""
         return len(self._profiles)
 
-    def use_rules(self, rules: AlertRules) -> None:
-        """Other rules from now on."""
+    async def use_rules(self, rules: AlertRules) -> None:
+        """Other rules from now on, some devices after the others, so that readings need not wait for all of them."""
         self._rules = rules
-        self._profiles.clear()
-        for row, device in enumerate(self._devices):
+        row = 0
+        while row < len(self._devices):
+            device = self._devices[row]
             self._know(row, self._find_device(device.device_id) or device)
+            row += 1
+            if row % DEVICES_AT_A_TIME == 0:
+                self._profiles.columns()
+                await asyncio.sleep(0)
+        self._profile[:row] = self._profiles.without_unused(self._profile[:row])
 
     def refresh(self, device_ids: Iterable[str]) -> None:
         """Takes what the registry says now of some devices that were seen before."""
@@ -120,16 +137,22 @@ class Detector:
                 place = TYPE_PLACE[alert.cause.type]
                 self._conditions.restore(row, place, int(alert.severity), alert.last_seen_ms)
 
-    def learn(self, device_ids: Sequence[str], newest_ms: Integers, learnt: Baselines, weeks: VoltageWeeks) -> None:
+    def learn(self, learnt: LearntBaselines) -> None:
         """Takes what was learnt elsewhere, where it is later or next to nothing was learnt here."""
-        found = [self.row_of(device_id) for device_id in device_ids]
+        newest_ms = learnt.newest_ms
+        found = [self.row_of(device_id) for device_id in learnt.device_ids]
         rows = np.array([_UNKNOWN_ROW if row is None else row for row in found], np.int64)
         own_count = self.baselines.count[rows]
-        is_more = (newest_ms > self.newest_ms[rows]) | ((own_count < WARM_UP_READINGS) & (own_count < learnt.count))
+        is_more = (newest_ms > self.newest_ms[rows]) | (
+            (own_count < WARM_UP_READINGS) & (own_count < learnt.baselines.count)
+        )
         newer = np.flatnonzero((rows != _UNKNOWN_ROW) & is_more)
         self.newest_ms[rows[newer]] = np.maximum(self.newest_ms[rows[newer]], newest_ms[newer])
-        self.baselines.put(rows[newer], learnt.take(newer))
-        self.weeks.put(rows[newer], weeks.take(newer))
+        self.baselines.put(rows[newer], learnt.baselines.take(newer))
+        self.weeks.put(rows[newer], learnt.weeks.take(newer))
+        if learnt.consumption is not None:
+            self.consumption.grow(self.newest_ms.size)
+            self.consumption.state.put(rows[newer], learnt.consumption.take(newer))
 
     def look(self, columns: ObservedColumns | None, observations: Sequence[Observation]) -> None:
         """Looks at readings."""
@@ -153,14 +176,11 @@ class Detector:
         # Each device's in order of time, and of those of the same start the one that supersedes.
         order = np.lexsort((-seen.revision[places], seen.start_ms[places], rows))
         places, rows = places[order], rows[order]
-        for turn in _turns(rows, seen.start_ms[places]):
+        for turn in turns(rows, seen.start_ms[places]):
             self._look_once(seen, places[turn], rows[turn])
 
     def _look_once(self, seen: ObservedColumns, places: Integers, rows: Integers) -> None:
-        if not self._are_profiles_known:
-            self._values = np.array([one.values for one in self._profiles])
-            self._is_enabled = np.array([one.is_enabled for one in self._profiles])
-            self._are_profiles_known = True
+        values, is_enabled = self._profiles.columns()
         profile = self._profile[rows]
         if profile.min() == profile.max():
             # One set of thresholds for all, as nearly always, is not copied for each.
@@ -172,18 +192,25 @@ class Detector:
             seen.is_power_derived[places],
             seen.voltage_v[places],
             seen.temperature_celsius[places],
+            seen.state_of_charge_percent[places],
             self._connection_kw[rows],
             self._is_charger[rows],
-            self._values[profile],
-            self._is_enabled[profile],
+            values[profile],
+            is_enabled[profile],
         )
         start_ms = seen.start_ms[places]
         self.newest_ms[rows] = start_ms
-        state, weeks = self.baselines.take(rows), self.weeks.take(rows)
-        for finding in check(readings, start_ms, state, weeks):
+        state, weeks, rises = self.baselines.take(rows), self.weeks.take(rows), self._rises.take(rows)
+        for finding in check(readings, start_ms, state, weeks, rises):
             self._tell(finding, rows, start_ms)
         self.baselines.put(rows, state)
         self.weeks.put(rows, weeks)
+        self._rises.put(rows, rises)
+        if self.consumption.is_wanted(readings):
+            zones = [self._devices[row].time_zone for row in rows.tolist()]
+            used = HourlyReadings(rows, start_ms, seen.end_ms[places], seen.taken_milliwatt_hours[places], zones)
+            for finding in self.consumption.look(readings, used, room=self.newest_ms.size):
+                self._tell(finding, rows, start_ms)
 
     def _tell(self, finding: Finding, rows: Integers, start_ms: Integers) -> None:
         changes = self._conditions.look(TYPE_PLACE[finding.type], rows, start_ms, finding.look)
@@ -212,12 +239,7 @@ class Detector:
 
     def _know(self, row: int, device: Watched) -> None:
         self._devices[row] = device
-        profile = self._rules.profile_of(device)
-        number = self._profiles.get(profile)
-        if number is None:
-            number = self._profiles[profile] = len(self._profiles)
-            self._are_profiles_known = False
-        self._profile[row] = number
+        self._profile[row] = self._profiles.number_of(self._rules.profile_of(device))
         self._connection_kw[row] = math.nan if device.connection_kw is None else device.connection_kw
         self._is_charger[row] = bool(device.links)
 
@@ -229,20 +251,8 @@ class Detector:
         self._is_charger = np.concatenate((self._is_charger, np.zeros(room, np.bool_)))
         self.baselines = self.baselines.grown(2 * room)
         self.weeks = self.weeks.grown(2 * room)
+        self._rises = self._rises.grown(2 * room)
         self._conditions.grow(2 * room)
-
-
-def _turns(rows: Integers, start_ms: Integers) -> Iterable[Integers]:
-    """Places of rows that are sorted by row and time, cut so that no row is in one turn twice and time goes forward."""
-    if not rows.size:
-        return
-    is_first = np.concatenate(([True], rows[1:] != rows[:-1]))
-    is_kept = is_first | np.concatenate(([True], start_ms[1:] != start_ms[:-1]))
-    kept = np.flatnonzero(is_kept)
-    first = np.flatnonzero(is_first[kept])
-    turn = np.arange(kept.size) - np.repeat(first, np.diff(np.append(first, kept.size)))
-    for number in range(int(turn.max()) + 1):
-        yield kept[turn == number]
 
 
 def _number(value: float) -> float | None:

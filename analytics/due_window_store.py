@@ -27,8 +27,8 @@ class DueWindowStore:
         await self._due.create_index([("latest", ASCENDING)])
         await self._due.create_index([("first", ASCENDING)])
 
-    async def mark(self, windows: Iterable[DueWindow]) -> None:
-        """Marks windows, or widens their marks."""
+    async def mark(self, windows: Iterable[DueWindow]) -> int:
+        """Marks windows, or widens their marks; returns how many had none."""
         writes = [
             UpdateOne(
                 {"_id": place_of(window.region, window.start_ms)},
@@ -41,8 +41,11 @@ class DueWindowStore:
             )
             for window in windows
         ]
+        new_count = 0
         for first in range(0, len(writes), _MARKS_A_WRITE):
-            await self._due.bulk_write(writes[first : first + _MARKS_A_WRITE], ordered=False)
+            written = await self._due.bulk_write(writes[first : first + _MARKS_A_WRITE], ordered=False)
+            new_count += int(written.upserted_count)
+        return new_count
 
     async def ripe(self, complete_through_ms: int, limit: int) -> list[DueWindow]:
         """Windows that are ripe, the newest first, at most so many."""

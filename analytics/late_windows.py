@@ -40,7 +40,7 @@ class LateWindows:
     def __init__(
         self,
         find_device: Callable[[str], Regional | None],
-        mark: Callable[[Sequence[DueWindow]], Awaitable[None]],
+        mark: Callable[[Sequence[DueWindow]], Awaitable[object]],
         registry: CollectorRegistry,
         *,
         lateness_ms: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import ClassVar, Self
 
@@ -20,10 +21,18 @@ class LearntColumns:
     UNKNOWN: ClassVar[tuple[str, ...]] = ()
     """The columns of numbers in which a device of which nothing is known has none; all others have 0 then."""
 
+    WIDTHS: ClassVar[Mapping[str, int]] = {}
+    """Columns that have so many numbers for each device; all others have one."""
+
     @classmethod
     def empty(cls, size: int) -> Self:
         """Nothing learnt of any of so many devices."""
-        made = cls(*(np.zeros(size, _TYPES[str(field.type)]) for field in fields(cls)))  # type: ignore[arg-type]
+        made = cls(
+            *(
+                np.zeros((size, cls.WIDTHS[field.name]) if field.name in cls.WIDTHS else size, _TYPES[str(field.type)])
+                for field in fields(cls)  # type: ignore[arg-type]
+            )
+        )
         for name in cls.UNKNOWN:
             getattr(made, name)[:] = np.nan
         return made
@@ -42,5 +51,5 @@ class LearntColumns:
         more = self.empty(size)
         for field in fields(self):  # type: ignore[arg-type]
             column = getattr(self, field.name)
-            getattr(more, field.name)[: column.size] = column
+            getattr(more, field.name)[: len(column)] = column
         return more

@@ -27,9 +27,9 @@ class Observation(NamedTuple):
     """One reading; instants are milliseconds since 1970 in UTC. A tuple, for one is made of every reading.
 
     `kind` is `meter`, `vehicle`, `storage`, or `unknown` for a measurement that this release does not know. `power_kw`,
-    `voltage_v` and `temperature_celsius`, which is that of a battery, are None when not measured; a power that was not
-    sent is the mean that the energy over the interval comes to, in the sign of the kind, where these were sent: it
-    `is_power_derived` then.
+    `voltage_v`, `temperature_celsius` and `state_of_charge_percent`, the last two those of a battery, are None when not
+    measured; a power that was not sent is the mean that the energy over the interval comes to, in the sign of the kind,
+    where these were sent: it `is_power_derived` then.
     `taken_milliwatt_hours` is the energy that flowed in (import, delivered, charge) and `given_milliwatt_hours` the
     energy that flowed out (export, discharge); a value not measured adds nothing, so both are 0 then.
     """
@@ -47,6 +47,7 @@ class Observation(NamedTuple):
     voltage_v: float | None = None
     temperature_celsius: float | None = None
     is_power_derived: bool = False
+    state_of_charge_percent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class ObservedColumns:
     voltage_v: Numbers
     temperature_celsius: Numbers
     is_power_derived: Truths
+    state_of_charge_percent: Numbers
 
 
 class OpenedBatch(NamedTuple):

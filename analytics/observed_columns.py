@@ -77,6 +77,7 @@ def observed(columns: ReadingColumns, receive_ms: Integers) -> ObservedColumns:
         voltage_v=_measured(columns, "voltage_v"),
         temperature_celsius=_measured(columns, _TEMPERATURE.get(kind, "")),
         is_power_derived=np.full(count, "power_kw" not in columns.values),
+        state_of_charge_percent=_measured(columns, "state_of_charge_percent"),
     )
 
 
@@ -98,6 +99,7 @@ def joined(groups: Sequence[ObservedColumns]) -> ObservedColumns:
         np.concatenate([group.voltage_v for group in groups]),
         np.concatenate([group.temperature_celsius for group in groups]),
         np.concatenate([group.is_power_derived for group in groups]),
+        np.concatenate([group.state_of_charge_percent for group in groups]),
     )
 
 
@@ -125,6 +127,7 @@ def columns_of(observations: Sequence[Observation]) -> ObservedColumns:
         numbers("voltage_v"),
         numbers("temperature_celsius"),
         np.array([seen.is_power_derived for seen in observations], np.bool_),
+        numbers("state_of_charge_percent"),
     )
 
 

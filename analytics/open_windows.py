@@ -8,10 +8,14 @@ from analytics.region_window import HOUR_MS, WINDOW_MS
 
 
 class OpenWindows:
-    """The starts of windows, UTC milliseconds, in which some region may not be closed; at most those of `reach_ms`."""
+    """The starts of windows, UTC milliseconds, in which some region may not be closed.
 
-    def __init__(self, reach_ms: int) -> None:
+    At first those of `reach_ms`; what stays open is known for `kept_ms`, by default for as long.
+    """
+
+    def __init__(self, reach_ms: int, kept_ms: int | None = None) -> None:
         self._reach_ms = reach_ms
+        self._kept_ms = reach_ms if kept_ms is None else max(reach_ms, kept_ms)
         self._starts_ms: set[int] = set()
         self._tried_ms: set[int] = set()
         self._known_to_ms: int | None = None
@@ -21,11 +25,17 @@ class OpenWindows:
 
     def know(self, closable_end_ms: int) -> None:
         """Takes in that every window that ends by then may be closed; at first, all of those within reach are open."""
-        earliest_ms = closable_end_ms - self._reach_ms // WINDOW_MS * WINDOW_MS
-        from_ms = earliest_ms if self._known_to_ms is None else max(earliest_ms, self._known_to_ms)
+        earliest_ms = closable_end_ms - self._kept_ms // WINDOW_MS * WINDOW_MS
+        first_ms = closable_end_ms - self._reach_ms // WINDOW_MS * WINDOW_MS
+        from_ms = first_ms if self._known_to_ms is None else max(earliest_ms, self._known_to_ms)
         self._starts_ms = {start_ms for start_ms in self._starts_ms if start_ms >= earliest_ms}
         self._starts_ms.update(range(from_ms, closable_end_ms, WINDOW_MS))
         self._known_to_ms = max(closable_end_ms, from_ms)
+
+    @property
+    def closed_through_ms(self) -> int | None:
+        """No window that ends by then is open, as far as is known here; None before anything is known."""
+        return min(self._starts_ms, default=self._known_to_ms)
 
     @property
     def last_known(self) -> int | None:

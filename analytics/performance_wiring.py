@@ -18,7 +18,7 @@ from analytics.stats_report import StatsReport
 from analytics.storage_report import StorageReport
 from analytics.trend_report import TrendReport
 from analytics.usage_client import UsageClient
-from analytics.window_closer import WindowStores
+from analytics.window_stores import WindowStores
 from common.registry_cache import RegistryCache
 
 

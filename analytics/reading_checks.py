@@ -9,17 +9,20 @@ import numpy as np
 
 from analytics.alert import AlertType, Severity
 from analytics.alert_catalogue import PLACES, TYPE_PLACE
+from analytics.charge_state import ChargeRises, follow_rises
 from analytics.condition_table import Look
-from analytics.device_states import STATE_NUMBERS
-from analytics.observation import KINDS, METER, STORAGE
+from analytics.device_states import STATE_NUMBERS, STATES
+from analytics.observation import KINDS, METER, STORAGE, VEHICLE
 from analytics.power_baseline import Baselines, Limits, count_equal, judge
 from analytics.voltage_week import Band, VoltageWeeks, follow
 from common.reading_columns import Numbers, Truths
 from common.reading_location import Integers
 
-_METER, _STORAGE = KINDS.index(METER), KINDS.index(STORAGE)
+_METER, _VEHICLE, _STORAGE = KINDS.index(METER), KINDS.index(VEHICLE), KINDS.index(STORAGE)
 _FAULT = STATE_NUMBERS["FAULT"]
 _UNKNOWN = STATE_NUMBERS["UNKNOWN"]
+_IS_PLUGGED: Truths = np.isin(STATES, ["PREPARING", "CHARGING", "SUSPENDED_EV", "SUSPENDED_EVSE"])
+_MINUTE_MS = 60_000
 
 _LOW, _MEDIUM, _HIGH, _CRITICAL = map(int, Severity)
 
@@ -38,6 +41,7 @@ class Readings(NamedTuple):
     is_power_derived: Truths
     voltage_v: Numbers
     temperature_celsius: Numbers
+    state_of_charge_percent: Numbers
     connection_kw: Numbers
     is_charger: Truths
     values: np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -58,7 +62,9 @@ class Finding(NamedTuple):
     expected: Numbers
 
 
-def check(readings: Readings, start_ms: Integers, state: Baselines, weeks: VoltageWeeks) -> Iterator[Finding]:
+def check(
+    readings: Readings, start_ms: Integers, state: Baselines, weeks: VoltageWeeks, rises: ChargeRises
+) -> Iterator[Finding]:
     """Every finding; what rules have switched off is sound, so that an alert of before ends."""
     for finding in (
         *_power(readings, state),
@@ -67,6 +73,8 @@ def check(readings: Readings, start_ms: Integers, state: Baselines, weeks: Volta
         _voltage(readings),
         _voltage_week(readings, start_ms, weeks),
         _fault(readings),
+        _charge_stalled(readings, start_ms, rises),
+        _charge_band(readings),
     ):
         is_enabled = readings.is_enabled[:, TYPE_PLACE[finding.type]]
         severity, is_sound = finding.look
@@ -185,6 +193,40 @@ def _fault(readings: Readings) -> Finding:
     nothing = np.full(readings.kind.size, np.nan)
     look = Look(np.where(is_fault, _CRITICAL, 0), is_known & ~is_fault)
     return Finding(AlertType.STORAGE_FAULT, look, nothing, nothing)
+
+
+def _charge_stalled(readings: Readings, start_ms: Integers, rises: ChargeRises) -> Finding:
+    alert_type, size = AlertType.CHARGE_STALLED, readings.kind.size
+    # What does not tell its state may be anywhere.
+    places = np.flatnonzero((readings.kind == _VEHICLE) & (readings.state != _UNKNOWN))
+    low, minutes = (
+        np.broadcast_to(readings.threshold(alert_type, name), size)[places]
+        for name in ("low_percent", "stalled_minutes")
+    )
+    some, percent = rises.take(places), readings.state_of_charge_percent
+    stalled = follow_rises(
+        some,
+        start_ms[places],
+        percent[places],
+        _IS_PLUGGED[readings.state[places]],
+        low_percent=low,
+        stalled_ms=minutes * _MINUTE_MS,
+    )
+    rises.put(places, some)
+    look = Look(_spread(places, size, np.where(stalled.is_there, _MEDIUM, 0)), _spread(places, size, stalled.is_sound))
+    return Finding(alert_type, look, percent, _spread(places, size, low, np.nan))
+
+
+def _charge_band(readings: Readings) -> Finding:
+    alert_type = AlertType.CHARGE_OUT_OF_BAND
+    # How far a vehicle is driven and charged is its driver's.
+    percent = np.where(readings.kind == _STORAGE, readings.state_of_charge_percent, np.nan)
+    low, high, hysteresis = (
+        readings.threshold(alert_type, f"{name}_percent") for name in ("low", "high", "hysteresis")
+    )
+    severity = np.where((percent < low) | (percent > high), _MEDIUM, 0)
+    is_sound = (percent >= low + hysteresis) & (percent <= high - hysteresis)
+    return Finding(alert_type, Look(severity, is_sound), percent, np.where(percent > high, high, low))
 
 
 def _spread(places: Integers, size: int, values: np.ndarray[Any, Any], otherwise: float = 0) -> np.ndarray[Any, Any]:

@@ -12,7 +12,7 @@ from analytics.live_load import LiveLoad, live_load
 from analytics.region_capacity import RegionCapacity, capacity_at
 from analytics.region_load_request import LoadQuestion
 from analytics.region_window import HOUR_MS, WINDOW_MS, RegionWindow, hours_of
-from analytics.window_closer import WindowStores
+from analytics.window_stores import WindowStores
 from common.errors import RegionNotFound
 
 _METER = device_pb2.DEVICE_KIND_METER
@@ -58,8 +58,14 @@ class RegionLoadReport:
         is_hourly = question.length_ms == HOUR_MS
         parts = question.length_ms // WINDOW_MS
         found = await self._stores.windows.between(question.region, from_ms, question.end_ms, limit * parts + 1)
-        # Only the last of the hours may be a part of one, and where there are more it is beyond the limit.
-        windows = hours_of(found) if is_hourly else found
+        windows = found
+        if is_hourly:
+            # Only the last of the hours may be a part of one, and where there are more it is beyond the limit.
+            hours = {hour.start_ms: hour for hour in hours_of(found)}
+            # What is left of quarters that were let go; of one that is about to be the hour is there already.
+            kept = await self._stores.hours.between(question.region, from_ms, question.end_ms, limit + 1)
+            hours |= {hour.start_ms: hour for hour in kept}
+            windows = sorted(hours.values(), key=lambda hour: hour.start_ms)
         page = windows[:limit]
         return page, page[-1].end_ms if len(windows) > limit else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analytics.region_window import LoadRange, RegionWindow, WindowSums
+from analytics.region_window import WINDOW_MS, LoadRange, RegionWindow, WindowSums
 from common.instants import datetime_from_ms, datetime_to_ms
 
 
@@ -33,8 +33,10 @@ def window_to_document(window: RegionWindow) -> dict[str, Any]:
     }
 
 
-def window_from_document(document: Mapping[str, Any]) -> RegionWindow:
-    """The window of a document; the inverse of `window_to_document`."""
+def window_from_document(
+    document: Mapping[str, Any], *, length_ms: int = WINDOW_MS, closed_ms: int = WINDOW_MS
+) -> RegionWindow:
+    """The window of a document; the inverse of `window_to_document`, which does not say how long it is."""
     capacity_milliwatts = document["capacity_milliwatts"]
     load_range = document.get("load_range_milliwatts")
     return RegionWindow(
@@ -51,5 +53,7 @@ def window_from_document(document: Mapping[str, Any]) -> RegionWindow:
         capacity_milliwatts=None if capacity_milliwatts is None else int(capacity_milliwatts),
         complete_through_ms=datetime_to_ms(document["complete_through"]),
         close_ms=datetime_to_ms(document["close_time"]),
+        length_ms=length_ms,
+        closed_ms=closed_ms,
         load_range=None if load_range is None else LoadRange(*map(int, load_range)),
     )

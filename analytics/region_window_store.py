@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from analytics.region_window import HOUR_MS, WINDOW_MS, RegionWindow
 from analytics.region_window_document import place_of, window_from_document, window_to_document
 from common.event_outbox import PENDING, prepare_outbox
-from common.instants import datetime_from_ms
+from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
 COLLECTION = "region_windows"
@@ -62,6 +62,15 @@ class RegionWindowStore:
         cursor = self._windows.find({"start": datetime_from_ms(start_ms)}, {"region": 1, "_id": 0})
         return {document["region"] async for document in cursor.max_time_ms(_READ_TIMEOUT_MS)}
 
+    async def complete_through(self, starts_ms: Sequence[int]) -> dict[tuple[str, int], int]:
+        """What each closed window of some starts is complete through, UTC milliseconds, by region and start."""
+        wanted = {"start": {"$in": [datetime_from_ms(start_ms) for start_ms in starts_ms]}}
+        cursor = self._windows.find(wanted, {"region": 1, "start": 1, "complete_through": 1, "_id": 0})
+        return {
+            (found["region"], datetime_to_ms(found["start"])): datetime_to_ms(found["complete_through"])
+            async for found in cursor.max_time_ms(_READ_TIMEOUT_MS)
+        }
+
     async def newest(self, region: str, now_ms: int) -> RegionWindow | None:
         """The closed window of a region that starts last; it is looked for from now on backwards, further each time.
 
@@ -91,6 +100,17 @@ class RegionWindowStore:
             found += [window_from_document(document) async for document in cursor]
             start_ms, span_ms = part_end_ms, 2 * span_ms
         return found
+
+    async def older(self, before_ms: int, limit: int) -> list[RegionWindow]:
+        """Windows that start before an instant and whose event is told, by start, at most so many."""
+        old = {"start": {"$lt": datetime_from_ms(before_ms)}, PENDING: {"$exists": False}}
+        cursor = self._windows.find(old).sort("start", ASCENDING).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
+        return [window_from_document(document) async for document in cursor]
+
+    async def remove(self, windows: Sequence[RegionWindow]) -> int:
+        """Removes windows; returns how many were there."""
+        places = [place_of(window.region, window.start_ms) for window in windows]
+        return int((await self._windows.delete_many({"_id": {"$in": places}})).deleted_count)
 
     async def closed_since(self, close_ms: int) -> list[RegionWindow]:
         """The windows of every region of which a version was made at an instant or later, in that order."""

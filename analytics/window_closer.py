@@ -17,13 +17,11 @@ import grpc
 from pymongo.errors import PyMongoError
 
 from analytics.due_window import DueWindow, by_hour
-from analytics.due_window_store import DueWindowStore
 from analytics.open_windows import OpenWindows
 from analytics.region_capacity import RegionCapacity
-from analytics.region_capacity_store import RegionCapacityStore
 from analytics.region_window import WINDOW_MS, RegionWindow, closable_end_ms, next_version
-from analytics.region_window_store import RegionWindowStore
 from analytics.window_metrics import WindowMetrics
+from analytics.window_stores import WindowStores
 from analytics.window_summing import WindowSumming
 from common.logs import get_logger
 
@@ -41,27 +39,16 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClosingSettings:
-    """How long windows wait for the late, how far back is caught up, how many at a time, and how long others rest."""
+    """How long windows wait for the late, how far back is caught up, how many at a time, and how long others rest.
+
+    `kept_ms` is how far back at most where it is known through when all were closed.
+    """
 
     lateness_ms: int
     catch_up_ms: int
     concurrency: int
     rest_per_work: float = REST_PER_WORK
-
-
-@dataclass(frozen=True, slots=True)
-class WindowStores:
-    """Where windows, what is due and what regions can carry rest."""
-
-    windows: RegionWindowStore
-    due: DueWindowStore
-    capacities: RegionCapacityStore
-
-    async def prepare(self) -> None:
-        """Makes every index; harmless when they are there."""
-        await self.windows.prepare()
-        await self.due.prepare()
-        await self.capacities.prepare()
+    kept_ms: int = 0
 
 
 class WindowCloser:
@@ -83,7 +70,8 @@ class WindowCloser:
         self._settings = settings
         self._metrics = metrics
         self._told = told
-        self._open = OpenWindows(settings.catch_up_ms)
+        self._open: OpenWindows | None = None
+        self._closed_through_ms: int | None = None
         self._due: list[list[DueWindow]] = []
         self._through_ms: int | None = None
 
@@ -111,22 +99,35 @@ class WindowCloser:
         self._through_ms = await self._summing.complete_through_ms()
         if self._through_ms is None:
             return False
-        self._open.know(closable_end_ms(self._through_ms, self._settings.lateness_ms))
+        closable_ms = closable_end_ms(self._through_ms, self._settings.lateness_ms)
+        if self._open is None:
+            self._open = await self._opened(closable_ms)
+        self._open.know(closable_ms)
         start_ms = self._open.last_known
         if start_ms is not None and await self._close([start_ms], in_haste=True):
             self._open.tried([start_ms], are_closed=True)
         self._metrics.open.set(len(self._open))
         return False
 
+    async def _opened(self, closable_ms: int) -> OpenWindows:
+        """What is open at the start: what nobody was there to close, however long."""
+        settings, closed_ms = self._settings, await self._stores.progress.closed_through_ms()
+        missed_ms = 0 if closed_ms is None else min(closable_ms - closed_ms, settings.kept_ms)
+        return OpenWindows(max(settings.catch_up_ms, missed_ms), settings.kept_ms)
+
     async def catch_up(self) -> bool:
         """Closes the newest that were missed, an hour of them, and some that are due; whether more waits."""
         through_ms = self._through_ms
-        if through_ms is None:
+        if through_ms is None or self._open is None:
             return False
         starts_ms = self._open.newest_missed()
         if starts_ms:
             self._open.tried(starts_ms, are_closed=await self._close(starts_ms, in_haste=False))
         self._metrics.open.set(len(self._open))
+        closed_ms = self._open.closed_through_ms
+        if closed_ms is not None and closed_ms != self._closed_through_ms:
+            await self._stores.progress.closed(closed_ms)
+            self._closed_through_ms = closed_ms
         has_more_due = await self._close_due(through_ms)
         return has_more_due or self._open.has_untried
 

@@ -14,14 +14,18 @@ from pymongo.errors import PyMongoError
 from analytics.config import AnalyticsConfig
 from analytics.due_window_store import DueWindowStore
 from analytics.fleet_report import FleetReport
+from analytics.late_check import LateCheck, LateStores
 from analytics.late_windows import LateWindows
 from analytics.region_capacity_store import RegionCapacityStore
+from analytics.region_hour_store import RegionHourStore
 from analytics.region_load_codec import closed_event
 from analytics.region_load_feed import RegionLoadFeed
 from analytics.region_load_report import RegionLoadReport
 from analytics.region_window_store import COLLECTION, RegionWindowStore
-from analytics.window_closer import ClosingSettings, WindowCloser, WindowStores
+from analytics.window_closer import ClosingSettings, WindowCloser
 from analytics.window_metrics import RegionLoadMetrics, WindowMetrics
+from analytics.window_progress_store import WindowProgressStore
+from analytics.window_stores import WindowStores
 from analytics.window_summing import WindowSumming
 from analytics.window_usage import WindowUsage
 from common.broker import BrokerConnection
@@ -49,7 +53,13 @@ class RegionLoads:
 
 def window_stores(database: Database) -> WindowStores:
     """The stores of windows; opens nothing."""
-    return WindowStores(RegionWindowStore(database), DueWindowStore(database), RegionCapacityStore(database))
+    return WindowStores(
+        RegionWindowStore(database),
+        DueWindowStore(database),
+        RegionCapacityStore(database),
+        WindowProgressStore(database),
+        RegionHourStore(database),
+    )
 
 
 def late_windows(
@@ -98,17 +108,36 @@ def window_tasks(
 ) -> Mapping[str, Task]:
     """The tasks to be run for ever once the stores are prepared, by name: closing, telling, letting people know."""
     outbox = EventOutbox(database, COLLECTION, closed_event, broker, metrics_registry)
+    summing, stores = WindowSumming(registry, WindowUsage(usage), now_ms), loads.stores
     closer = WindowCloser(
         me=me,
-        summing=WindowSumming(registry, WindowUsage(usage), now_ms),
-        stores=loads.stores,
+        summing=summing,
+        stores=stores,
         settings=ClosingSettings(
-            _lateness_ms(config), config.window_catch_up_hours * _HOUR_MS, config.window_concurrency
+            _lateness_ms(config),
+            config.window_catch_up_hours * _HOUR_MS,
+            config.window_concurrency,
+            kept_ms=config.window_correction_days * _DAY_MS,
         ),
         metrics=WindowMetrics(metrics_registry),
         told=outbox.notify,
     )
-    return {"region_windows": closer.run, "window_events": outbox.run, "region_load_feed": loads.feed.run}
+    check = LateCheck(
+        usage,
+        LateStores(stores.windows, stores.due, stores.progress),
+        summing,
+        metrics_registry,
+        find_device=registry.get,
+        lateness_ms=_lateness_ms(config),
+        kept_ms=config.window_correction_days * _DAY_MS,
+        every_seconds=config.window_check_seconds,
+    )
+    return {
+        "region_windows": closer.run,
+        "late_check": check.run,
+        "window_events": outbox.run,
+        "region_load_feed": loads.feed.run,
+    }
 
 
 class Prepared(Protocol):

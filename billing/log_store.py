@@ -5,6 +5,7 @@ from typing import Any
 
 from pymongo import ASCENDING
 
+from billing.late_reading_store import LateReadingStore
 from billing.period import Period
 from billing.segment import Segment
 from billing.segment_document import from_document, to_document
@@ -21,11 +22,13 @@ class LogStore:
     def __init__(self, database: Database) -> None:
         self._log = database["readings_log"]
         self._unmerged = UnmergedStore(database)
+        self._late = LateReadingStore(database)
         self._quarantined = database["readings_quarantined"]
 
     async def prepare(self) -> None:
         """Makes the indexes beside the log, which itself is read by `_id` only."""
         await self._unmerged.prepare()
+        await self._late.prepare()
 
     async def append(self, segments: Sequence[Segment]) -> set[str]:
         """Writes segments; returns the ids that were there already, which is success too.
@@ -33,6 +36,7 @@ class LogStore:
         Raises:
             pymongo.errors.PyMongoError: at least one is not known to be written; appending all again is safe.
         """
+        await self._late.note(segments)
         await self._unmerged.mark(segments)
         return await insert_new(self._log, [to_document(segment) for segment in segments])
 

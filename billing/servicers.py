@@ -21,6 +21,7 @@ from billing.invoice_lists import InvoiceLists
 from billing.invoice_maker import InvoiceMaker
 from billing.invoice_rendering import InvoiceRenderer
 from billing.invoice_service import InvoiceService
+from billing.late_reading_store import LateReadingStore
 from billing.live_cache import LiveCache
 from billing.live_reader import LiveReader
 from billing.minute_store import MinuteStore
@@ -122,6 +123,7 @@ def servicers_of(
                 complete_through=readings.complete_through,
                 answers=answers,
                 quarantine=quarantine,
+                late=LateReadingStore(database),
                 clock=now_ms,
             ),
             usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,

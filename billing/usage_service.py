@@ -6,16 +6,16 @@ from dataclasses import replace
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-import grpc
 from energy.billing.v1 import usage_pb2
 from energy.billing.v1 import usage_service_pb2 as pb
-from energy.billing.v1.usage_service_pb2_grpc import UsageServiceServicer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from billing import usage_request as checked
 from billing.answers import Answers
 from billing.complete_through import CompleteThrough
 from billing.device_kind import KIND_OF, ids_by_kind
+from billing.late_reading_methods import LateReadingMethods
+from billing.late_reading_store import LateReadingStore
 from billing.live_methods import LiveMethods
 from billing.live_reader import LiveReader
 from billing.minute_store import MinuteStore
@@ -41,14 +41,13 @@ from common.errors import FieldViolation, InvalidArgument, PageTokenInvalid
 from common.instants import optional_from_ms
 from common.paging import page_size
 from common.registry_cache import RegistryCache
+from common.rpc_guard import Context
 
 _PAGE_DEFAULT = 1000
 _PAGE_MAXIMUM = 10_000
 
-Context = grpc.aio.ServicerContext[object, object]
 
-
-class UsageService(UsageServiceServicer):
+class UsageService(LateReadingMethods):
     """Answers from the store, with the readings of the last moments laid over it; `clock` is now, UTC milliseconds."""
 
     def __init__(
@@ -61,8 +60,10 @@ class UsageService(UsageServiceServicer):
         complete_through: CompleteThrough,
         answers: Answers,
         quarantine: QuarantineStore,
+        late: LateReadingStore,
         clock: Callable[[], int],
     ) -> None:
+        super().__init__(late, complete_through)
         self._complete_through = complete_through
         self._usage = usage
         self._minutes = minutes

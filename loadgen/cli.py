@@ -17,6 +17,7 @@ from loadgen.file_export import ExportRequest
 from loadgen.files.urdb_tariff import UrdbChoices
 from loadgen.fleet import FleetSpec, LoadMode
 from loadgen.pacing import Pacing
+from loadgen.region_capacities import SHIPPED_FILE
 from loadgen.replay import ReplayedMeter
 
 DEFAULT_ADDRESSES = {
@@ -36,6 +37,7 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _add_replay(commands.add_parser("replay", help="send the readings of a real file"), environment)
     _add_bill(commands.add_parser("bill", help="send a usage file and bill it by a tariff file"), environment)
     _add_export(commands.add_parser("export", help="write a meter's readings as a Green Button file"), environment)
+    _add_capacities(commands.add_parser("capacities", help="set what regions can carry from a file"), environment)
     _add_demo(commands.add_parser("demo", help="send a fleet's day, then ask the mesh and report"), environment)
     _add_bench(commands.add_parser("bench", help="measure the mesh's path beside its bare limits"), environment)
     return top
@@ -217,6 +219,13 @@ def _add_demo(command: argparse.ArgumentParser, environment: Mapping[str, str]) 
     )
     for service in DEFAULT_ADDRESSES:
         _add_address(command, service, environment)
+
+
+def _add_capacities(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    command.add_argument(
+        "file", type=Path, nargs="?", default=SHIPPED_FILE, metavar="FILE", help="default: the ten regions shipped"
+    )
+    _add_address(command, "analytics", environment)
 
 
 def _add_bench(command: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:

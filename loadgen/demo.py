@@ -23,6 +23,7 @@ from loadgen.disturbance import Disturbance, DisturbanceShares
 from loadgen.pacing import Pacing
 from loadgen.probe import LatencyProber
 from loadgen.progress import Progress
+from loadgen.region_capacities import SHIPPED_FILE, read_capacities, set_capacities
 from loadgen.registration import link_vehicles, register_devices
 from loadgen.replay import Replay, describe, open_demo_replay, send_replay
 from loadgen.run import drive
@@ -128,6 +129,7 @@ class _Demo:
         self._say(f"Registering {len(day.devices)} devices, {len(links)} links of chargers and 2 tariffs.")
         await register_devices(self._gateway, day.devices)
         await link_vehicles(self._gateway, links)
+        await set_capacities(self._analytics, read_capacities(SHIPPED_FILE))
         await demo_tariffs.create_tariffs(self._billing)
         meter_ids = day.ids_of(DEVICE_KIND_METER)
         for tariff_id, ids in ((demo_tariffs.TIME_OF_USE_ID, meter_ids[::2]), (demo_tariffs.FLAT_ID, meter_ids[1::2])):

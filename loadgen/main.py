@@ -23,6 +23,7 @@ from loadgen.file_bill import bill_file
 from loadgen.file_export import export_usage
 from loadgen.files.file_readings import FileError
 from loadgen.progress import shows_bar
+from loadgen.region_capacities import load_capacities
 from loadgen.registration import RegistrationRefused
 from loadgen.stream_client import GatewayAway
 
@@ -60,12 +61,19 @@ async def _run(parsed: argparse.Namespace, environment: Mapping[str, str], outpu
         from loadgen.bench.command import bench
 
         return await bench(parsed, environment, output)
+    if parsed.command == "capacities":
+        return await load_capacities(parsed.file, parsed.analytics, output)
     if parsed.command == "export":
         request, now = cli.export_request(parsed), datetime.now(UTC)
         return await export_usage(
             request, gateway=parsed.gateway, billing=parsed.billing, output=output, told=sys.stderr, now=now
         )
-    sending = Sending(parsed.gateway, output, live_bar, getattr(parsed, "streams", 1), cli.pacing(parsed))
+    return await _send(
+        parsed, Sending(parsed.gateway, output, live_bar, getattr(parsed, "streams", 1), cli.pacing(parsed))
+    )
+
+
+async def _send(parsed: argparse.Namespace, sending: Sending) -> int:
     if parsed.command == "replay":
         return await send_file(parsed.file, cli.replayed_meter(parsed), sending)
     if parsed.command == "bill":

@@ -40,6 +40,13 @@ def preferences_message(preferences: Preferences) -> notification_pb2.Notificati
         time_zone=preferences.time_zone,
         actor=preferences.actor,
         update_time=from_ms(preferences.update_ms),
+        escalation_level=preferences.escalation_level,
+        # A field that is given None stays absent.
+        quiet_hours=None
+        if preferences.quiet_hours is None
+        else notification_pb2.QuietHours(
+            start_minute=preferences.quiet_hours.start_minute, end_minute=preferences.quiet_hours.end_minute
+        ),
     )
 
 

@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
 
-from analytics.alert import Alert
-from analytics.notifications.documents import attempt_to_document, delivery_from_document, delivery_to_document
+from analytics.alert import Alert, Severity
+from analytics.notifications.documents import (
+    attempt_to_document,
+    delivery_from_document,
+    delivery_to_document,
+    wording_to_document,
+)
 from analytics.notifications.keeping import insert_new
 from analytics.notifications.notification import Attempt, Delivery, DeliveryState, NotificationKind, Outcome
 from analytics.notifications.planning import RouteOf
@@ -53,6 +58,26 @@ class DeliveryStore:
     async def add(self, deliveries: Sequence[Delivery]) -> None:
         """Keeps those that are not there yet."""
         await insert_new(self._deliveries, [delivery_to_document(one) for one in deliveries], self._kept)
+
+    async def hurry(self, deliveries: Sequence[Delivery]) -> None:
+        """Has those that are critical go at once, where they wait for quiet hours to be over and nobody took them."""
+        writes = [
+            UpdateOne(
+                {
+                    "_id": one.delivery_id,
+                    "state": DeliveryState.PENDING.value,
+                    "attempts": [],
+                    "holder": None,
+                    "due": {"$gt": datetime_from_ms(one.due_ms)},
+                },
+                {"$set": {"due": datetime_from_ms(one.due_ms), **wording_to_document(one.wording)}},
+            )
+            for one in deliveries
+            if one.due_ms is not None and one.wording.alert is not None
+            if one.wording.alert.severity is Severity.CRITICAL
+        ]
+        if writes:
+            await self._deliveries.bulk_write(writes, ordered=False)
 
     async def of_notification(self, notification_id: str) -> list[Delivery]:
         """The deliveries of a notification."""

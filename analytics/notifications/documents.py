@@ -17,6 +17,7 @@ from analytics.notifications.notification import (
     Wording,
 )
 from analytics.notifications.preferences import Channel, Preferences, Route
+from analytics.notifications.quiet_hours import QuietHours
 from common.instants import datetime_from_ms, datetime_to_ms
 
 
@@ -42,6 +43,10 @@ def preferences_to_document(preferences: Preferences) -> dict[str, Any]:
         "time_zone": preferences.time_zone,
         "actor": preferences.actor,
         "update_time": datetime_from_ms(preferences.update_ms),
+        "escalation_level": preferences.escalation_level,
+        "quiet_hours": None
+        if preferences.quiet_hours is None
+        else [preferences.quiet_hours.start_minute, preferences.quiet_hours.end_minute],
     }
 
 
@@ -67,6 +72,9 @@ def preferences_from_document(document: Mapping[str, Any]) -> Preferences:
         time_zone=document["time_zone"],
         actor=document["actor"],
         update_ms=datetime_to_ms(document["update_time"]),
+        # Releases before this one did not write them.
+        escalation_level=document.get("escalation_level", 0),
+        quiet_hours=QuietHours(*document["quiet_hours"]) if document.get("quiet_hours") else None,
     )
 
 
@@ -75,7 +83,7 @@ def notification_to_document(notification: Notification) -> dict[str, Any]:
     return {
         "_id": notification.notification_id,
         "recipient_id": notification.recipient_id,
-        **_wording_to_document(notification.wording),
+        **wording_to_document(notification.wording),
         "create_time": datetime_from_ms(notification.create_ms),
         "read_time": None if notification.read_ms is None else datetime_from_ms(notification.read_ms),
         "is_unread": notification.read_ms is None,
@@ -104,7 +112,7 @@ def delivery_to_document(delivery: Delivery) -> dict[str, Any]:
         "channel": delivery.channel.value,
         "address": delivery.address,
         "route_key": delivery.route_key,
-        **_wording_to_document(delivery.wording),
+        **wording_to_document(delivery.wording),
         "state": delivery.state.value,
         "attempts": [attempt_to_document(attempt) for attempt in delivery.attempts],
         "create_time": datetime_from_ms(delivery.create_ms),
@@ -142,7 +150,8 @@ def _attempt_from_document(document: Mapping[str, Any]) -> Attempt:
     return Attempt(datetime_to_ms(document["time"]), Outcome(document["outcome"]), document["status_code"])
 
 
-def _wording_to_document(wording: Wording) -> dict[str, Any]:
+def wording_to_document(wording: Wording) -> dict[str, Any]:
+    """What is told, as fields of what tells it."""
     alert = None if wording.alert is None else alert_to_document(wording.alert)
     return {"kind": wording.kind.value, "title": wording.title, "text": wording.text, "alert": alert}
 

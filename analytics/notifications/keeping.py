@@ -17,11 +17,21 @@ async def insert_new(collection: Any, documents: Sequence[dict[str, Any]], kept:
     Raises:
         pymongo.errors.PyMongoError: the store is away, or refused one for another reason.
     """
+    await insert_unless_there(
+        collection, [document | {"expire_at": document["create_time"] + kept} for document in documents]
+    )
+
+
+async def insert_unless_there(collection: Any, documents: Sequence[dict[str, Any]]) -> None:
+    """Inserts the documents whose `_id` is not there.
+
+    Raises:
+        pymongo.errors.PyMongoError: the store is away, or refused one for another reason.
+    """
     if not documents:
         return
-    dated = [document | {"expire_at": document["create_time"] + kept} for document in documents]
     try:
-        await collection.insert_many(dated, ordered=False)
+        await collection.insert_many(documents, ordered=False)
     except BulkWriteError as failure:
         details = failure.details
         if details.get("writeConcernErrors") or any(

@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from analytics.alert import Alert
 from analytics.alert_store import AlertStore
 from analytics.notifications.delivery_store import DeliveryStore
+from analytics.notifications.escalation import level_of
 from analytics.notifications.notification_store import NotificationStore
 from analytics.notifications.planning import Plan, Told, plan
 from analytics.notifications.preferences_store import PreferencesStore
@@ -30,7 +31,8 @@ class NotificationPlanner:
     """Plans until cancelled, by `run()`; any number of replicas may plan the same alerts.
 
     A cause that was told by a route less than `repeat_ms` ago, of an earlier alert, is not sent there again, unless it
-    is graver. `planned` is called when there is something to send.
+    is graver. An alert goes up a level with every `escalation_ms` that nobody takes it on. `planned` is called when
+    there is something to send.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class NotificationPlanner:
         deliveries: DeliveryStore,
         *,
         repeat_ms: int,
+        escalation_ms: int,
         planned: Callable[[], None],
         now_ms: Callable[[], int],
     ) -> None:
@@ -49,6 +52,7 @@ class NotificationPlanner:
         self._notifications = notifications
         self._deliveries = deliveries
         self._repeat_ms = repeat_ms
+        self._escalation_ms = escalation_ms
         self._planned = planned
         self._now_ms = now_ms
         self._wake_up = WakeUp()
@@ -90,8 +94,9 @@ class NotificationPlanner:
             await self._deliveries.lately_told_routes(alert, now_ms - self._repeat_ms),
         )
         piece = Plan()
+        level = level_of(alert, now_ms, self._escalation_ms)
         async for preferences in self._preferences.concerned_by(alert):
-            planned = plan(alert, preferences, told, is_first=is_first, now_ms=now_ms)
+            planned = plan(alert, preferences, told, is_first=is_first, now_ms=now_ms, level=level)
             piece.notifications.extend(planned.notifications)
             piece.deliveries.extend(planned.deliveries)
             if len(piece.notifications) >= _PIECE:
@@ -99,8 +104,24 @@ class NotificationPlanner:
                 piece = Plan()
         await self._write(piece)
 
+    async def escalate(self, alert: Alert, after_level: int, to_level: int) -> None:
+        """Plans what those of the levels after one, up to another, are to be told of an alert that nobody took on.
+
+        Raises:
+            PyMongoError: the store is away.
+        """
+        now_ms, piece = self._now_ms(), Plan()
+        async for preferences in self._preferences.concerned_by(alert):
+            if after_level < preferences.escalation_level <= to_level:
+                # However lately the cause was told: nobody has done anything about it.
+                planned = plan(alert, preferences, Told(), is_first=True, now_ms=now_ms, level=to_level)
+                piece.notifications.extend(planned.notifications)
+                piece.deliveries.extend(planned.deliveries)
+        await self._write(piece)
+
     async def _write(self, piece: Plan) -> None:
         await self._notifications.add(piece.notifications)
         await self._deliveries.add(piece.deliveries)
+        await self._deliveries.hurry(piece.deliveries)
         if piece.deliveries:
             self._planned()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analytics.alert import Alert, AlertType, Severity
+from analytics.notifications.quiet_hours import QuietHours
 
 
 class Channel(StrEnum):
@@ -35,7 +36,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What concerns a recipient, and their routes; `time_zone` is an IANA name, `update_ms` UTC milliseconds."""
+    """What concerns a recipient, and their routes; `time_zone` is an IANA name, `update_ms` UTC milliseconds.
+
+    Those of `escalation_level` 0 are told at once, the others of what nobody takes on, level by level.
+    """
 
     recipient_id: str
     is_concerned_by_all: bool
@@ -47,6 +51,8 @@ class Preferences:
     time_zone: str
     actor: str
     update_ms: int
+    escalation_level: int = 0
+    quiet_hours: QuietHours | None = None
 
     def concerns(self, alert: Alert) -> bool:
         """Whether an alert is one that they are told of."""
@@ -54,6 +60,12 @@ class Preferences:
             return False
         is_theirs = bool(alert.account_id) and alert.account_id in self.account_ids
         return self.is_concerned_by_all or is_theirs or alert.cause.region in self.regions
+
+    def due_ms(self, severity: Severity, now_ms: int) -> int:
+        """When they may be told now of an alert of a severity: what is critical at once, UTC milliseconds."""
+        if self.quiet_hours is None or severity is Severity.CRITICAL:
+            return now_ms
+        return self.quiet_hours.until_ms(now_ms, self.time_zone)
 
     def routes_for(self, severity: Severity) -> list[Route]:
         """The routes in use for alerts of a severity."""

@@ -14,8 +14,10 @@ from yarl import URL
 
 from analytics.alert import Severity
 from analytics.alert_request import ID_LENGTH_MAXIMUM, TYPES_BY_NUMBER
+from analytics.notifications.escalation import LEVEL_MAXIMUM
 from analytics.notifications.notification import DeliveryState
 from analytics.notifications.preferences import Channel, Preferences, Route
+from analytics.notifications.quiet_hours import DAY_MINUTES, QuietHours
 from analytics.notifications.webhook_message import secret_bytes
 from analytics.region_load_request import ACTOR_LENGTH_MAXIMUM, REGION_LENGTH_MAXIMUM, refuse, text_violations
 from common.errors import FieldViolation
@@ -105,6 +107,15 @@ def preferences_of(
     if message.time_zone and not is_zone(message.time_zone):
         violations.append(FieldViolation(f"{prefix}.time_zone", "INVALID_FORMAT", "must be an IANA time zone"))
     violations += text_violations(f"{prefix}.actor", message.actor, ACTOR_LENGTH_MAXIMUM)
+    if not 0 <= message.escalation_level <= LEVEL_MAXIMUM:
+        must = f"must be 0 to {LEVEL_MAXIMUM}"
+        violations.append(FieldViolation(f"{prefix}.escalation_level", "OUT_OF_RANGE", must))
+    quiet = message.quiet_hours if message.HasField("quiet_hours") else None
+    violations += [
+        FieldViolation(f"{prefix}.quiet_hours.{field}", "OUT_OF_RANGE", f"must be 0 to {DAY_MINUTES - 1}")
+        for field in ("start_minute", "end_minute")
+        if quiet is not None and not 0 <= getattr(quiet, field) < DAY_MINUTES
+    ]
     routes = _routes(message, () if before is None else before.routes, violations)
     refuse(violations)
     return Preferences(
@@ -118,6 +129,8 @@ def preferences_of(
         time_zone=message.time_zone,
         actor=message.actor,
         update_ms=now_ms,
+        escalation_level=message.escalation_level,
+        quiet_hours=None if quiet is None else QuietHours(quiet.start_minute, quiet.end_minute),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from analytics.alert import Alert
 from analytics.alert_store import AlertStore
 from analytics.config import AnalyticsConfig
 from analytics.notifications.allowed_networks import networks_of
@@ -16,6 +17,7 @@ from analytics.notifications.allowed_resolver import AllowedResolver
 from analytics.notifications.courier import Courier
 from analytics.notifications.delivery_store import DeliveryStore
 from analytics.notifications.email_sender import EmailSender, MailServer
+from analytics.notifications.escalation import Escalation
 from analytics.notifications.file_outbox import FileOutbox
 from analytics.notifications.http_post import open_session
 from analytics.notifications.notification_service import NotificationService, NotificationStores
@@ -41,6 +43,8 @@ class Notifications:
         alerts: AlertStore,
         metrics_registry: CollectorRegistry,
         now_ms: Callable[[], int],
+        *,
+        open_alerts: Callable[[], Mapping[str, Alert]],
     ) -> None:
         kept = timedelta(days=config.notification_retention_days)
         self._config = config
@@ -56,7 +60,14 @@ class Notifications:
             self.stores.notifications,
             self.stores.deliveries,
             repeat_ms=int(1000 * config.notification_repeat_seconds),
+            escalation_ms=int(1000 * config.alert_escalation_seconds),
             planned=self._planned,
+            now_ms=now_ms,
+        )
+        self.escalation = Escalation(
+            open_alerts,
+            self.planner.escalate,
+            step_ms=int(1000 * config.alert_escalation_seconds),
             now_ms=now_ms,
         )
         self.service = NotificationService(self.stores, planned=self._planned, now_ms=now_ms)
@@ -78,7 +89,11 @@ class Notifications:
             now_ms=self._now_ms,
         )
         lifecycle.on_drain("notifications", courier.close)
-        tasks = {"notification_planner": self.planner.run, "notification_courier": courier.run}
+        tasks = {
+            "notification_planner": self.planner.run,
+            "notification_courier": courier.run,
+            "alert_escalation": self.escalation.run,
+        }
         lifecycle.start_task("prepare_notifications", start_when_prepared(lifecycle, self, tasks))
 
     def _planned(self) -> None:

@@ -234,6 +234,38 @@ async def test_an_overheating_pack_is_one_alert_that_escalates(scene: Scene) -> 
     assert alert.occurrence_count == 1
 
 
+async def test_a_pack_outside_of_its_band_is_told_once_where_a_rule_says_so(scene: Scene) -> None:
+    """However long it stays there, and is over when it is back."""
+    await scene.rule("bands", "CHARGE_OUT_OF_BAND", "Banded", low_percent=10.0, hold_seconds=1)
+    await scene.device("banded-1", STORAGE, "Banded")
+    start_ms = now_ms() - MINUTE_MS
+    for place, percent in enumerate((50.0, 9.0, 8.0, 10.5, 7.0)):
+        storage = StorageMeasurement(state_of_charge_percent=percent)
+        await scene.send([reading("banded-1", start_ms + place * SECOND_MS, storage=storage)])
+    await scene.until("Banded", [("CHARGE_OUT_OF_BAND", "RAISED")])
+
+    storage = StorageMeasurement(state_of_charge_percent=40.0)
+    await scene.send([reading("banded-1", now_ms() - SECOND_MS, storage=storage)])
+    (alert,) = await scene.until("Banded", [("CHARGE_OUT_OF_BAND", "RESOLVED")])
+    assert alert.occurrence_count == 1
+
+
+async def test_a_vehicle_that_is_plugged_in_and_does_not_charge_is_told_once(scene: Scene) -> None:
+    """And is over when its charge rises."""
+    await scene.rule("stalls", "CHARGE_STALLED", "Stalled", stalled_minutes=1.0, hold_seconds=1)
+    await scene.device("stalled-1", VEHICLE, "Stalled")
+    start_ms = now_ms() - 2 * MINUTE_MS
+    for place, percent in enumerate((11.0, 11.2, 11.0, 11.4)):
+        vehicle = VehicleMeasurement(charging_state=CHARGING_STATE_CHARGING, state_of_charge_percent=percent)
+        await scene.send([reading("stalled-1", start_ms + place * MINUTE_MS // 2, vehicle=vehicle)])
+    await scene.until("Stalled", [("CHARGE_STALLED", "RAISED")])
+
+    vehicle = VehicleMeasurement(charging_state=CHARGING_STATE_CHARGING, state_of_charge_percent=13.0)
+    await scene.send([reading("stalled-1", now_ms() - SECOND_MS, vehicle=vehicle)])
+    (alert,) = await scene.until("Stalled", [("CHARGE_STALLED", "RESOLVED")])
+    assert alert.occurrence_count == 1
+
+
 async def test_a_voltage_that_flaps_is_one_alert_that_counts(scene: Scene) -> None:
     """Not one for each time."""
     await scene.device("flapping-1", METER, "Flapping")

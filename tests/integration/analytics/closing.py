@@ -15,8 +15,9 @@ from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServ
 from prometheus_client import CollectorRegistry
 
 from analytics.region_window import WINDOW_MS
-from analytics.window_closer import ClosingSettings, WindowCloser, WindowStores
+from analytics.window_closer import ClosingSettings, WindowCloser
 from analytics.window_metrics import WindowMetrics
+from analytics.window_stores import WindowStores
 from analytics.window_summing import WindowSumming
 from analytics.window_usage import WindowUsage
 from analytics.window_wiring import window_stores
@@ -50,7 +51,12 @@ class Closing:
     told: int = 0
 
     def closer(
-        self, me: str = "one", catch_up_ms: int = WINDOW_MS, concurrency: int = 2, rest_per_work: float = 0.0
+        self,
+        me: str = "one",
+        catch_up_ms: int = WINDOW_MS,
+        concurrency: int = 2,
+        rest_per_work: float = 0.0,
+        kept_ms: int = 0,
     ) -> WindowCloser:
         """A replica's closer; it rests only where a test wants it."""
         registry = self.metrics = CollectorRegistry()
@@ -58,7 +64,7 @@ class Closing:
             me=me,
             summing=WindowSumming(self.registry, WindowUsage(self.usage), lambda: NOON_MS + 2 * MINUTE_MS),
             stores=self.stores,
-            settings=ClosingSettings(LATENESS_MS, catch_up_ms, concurrency, rest_per_work),
+            settings=ClosingSettings(LATENESS_MS, catch_up_ms, concurrency, rest_per_work, kept_ms),
             metrics=WindowMetrics(registry),
             told=self._tell,
         )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
 from analytics import baseline_store
+from analytics.alert import AlertType
+from analytics.alert_rule import AlertRule, AlertRules
 from analytics.baseline_keeper import BaselineKeeper
 from analytics.baseline_store import BaselineStore
 from common.mongo import Database
@@ -66,6 +69,29 @@ async def test_the_next_process_knows_the_voltage_of_the_week(database: Database
     without = Desk()
     await keeper(without, database).read()
     assert without.detector.weeks.outside_by_day[without.detector.row_of("meter-1")] == 0
+
+
+async def test_the_next_process_knows_what_the_hours_of_a_day_usually_are(database: Database) -> None:
+    """Where a rule asks for it; where none does nothing of it is written."""
+    rules = AlertRules([AlertRule("on", AlertType.CONSUMPTION_HIGH, {}, is_enabled=True)])
+    before, after, without = Desk(), Desk(), Desk()
+    without.usual(count=130)
+    await keeper(without, database, *range(PARTITIONS)).save()
+    assert await database["device_baselines"].count_documents({"consumption": {"$exists": True}}) == 0
+    await before.detector.use_rules(rules)
+    before.usual(count=130)
+    await keeper(before, database, *range(PARTITIONS)).save()
+
+    await keeper(after, database).read()
+
+    rows = [np.array([desk.detector.row_of("meter-1")]) for desk in (before, after)]
+    kept, read = before.detector.consumption.taken(rows[0]), after.detector.consumption.taken(rows[1])
+    assert kept is not None
+    assert read is not None
+    assert kept.learnt_days.sum() == 1
+    assert (read.mean_kwh == kept.mean_kwh).all()
+    assert (read.learnt_days == kept.learnt_days).all()
+    assert read.hour_kwh[0] == kept.hour_kwh[0] > 0
 
 
 async def test_a_replica_writes_only_what_it_leases(database: Database) -> None:

@@ -18,11 +18,12 @@ from google.rpc.error_details_pb2 import BadRequest
 from analytics.region_load_codec import window_message
 from analytics.region_load_feed import RegionLoadFeed
 from analytics.region_window import HOUR_MS, WINDOW_MS, RegionWindow, WindowSums
-from analytics.window_closer import WindowStores
+from analytics.window_stores import WindowStores
 from analytics.window_wiring import window_stores
 from common.instants import from_ms
 from common.mongo import Database
 from common.rich_status import reason_of, status_of
+from loadgen.region_capacities import SHIPPED_FILE, read_capacities, set_capacities
 from tests.integration.analytics.closing import METER, NOON_MS
 from tests.wire.analytics.conftest import NOW_MS, Desk
 from tests.wire.analytics.test_get_fleet_summary import seen
@@ -106,6 +107,20 @@ async def filled(door: Door, starts_ms: range | list[int]) -> list[RegionWindow]
     for window in windows:
         assert await door.stores.windows.close_first(window)
     return windows
+
+
+async def test_the_shipped_capacities_are_set_once_however_often_they_are_loaded(door: Door) -> None:
+    """By the command that ships with them; and they are valid for what was before."""
+    async with grpc.aio.insecure_channel(door.desk.address) as channel:
+        for _ in range(2):
+            assert await set_capacities(channel, read_capacities(SHIPPED_FILE)) == 10
+
+    history = await door.stores.capacities.history(())
+
+    assert len(history) == 10
+    assert [one.capacity_kw for one in history["Pune-East"]] == [224_000.0]
+    valid = await door.stores.capacities.valid_at("Pune-East", NOON_MS)
+    assert valid == history["Pune-East"][0]
 
 
 async def test_the_load_of_a_region_is_what_its_meters_do_now(door: Door) -> None:

@@ -155,6 +155,34 @@ async def test_what_was_missed_is_caught_up_newest_first_and_not_for_ever(closin
         assert await closing.stores.windows.closed_regions(start_ms) == {"North", "South"}
 
 
+async def test_a_downtime_leaves_no_window_open_however_long_it_was(closing: Closing) -> None:
+    """Though nothing so old is caught up where nobody has said through when all were closed."""
+    await all_closed(closing.closer())
+    closing.billing.complete_through_ms = CLOSABLE_MS + 9 * WINDOW_MS
+
+    await all_closed(closing.closer("restarted", kept_ms=7 * WINDOW_MS))
+
+    for start_ms in range(WINDOW_START_MS, NOON_MS + 9 * WINDOW_MS, WINDOW_MS):
+        # As far back as late readings count at all.
+        is_closed = start_ms == WINDOW_START_MS or start_ms >= NOON_MS + 2 * WINDOW_MS
+        regions = {"North", "South"} if is_closed else set()
+        assert await closing.stores.windows.closed_regions(start_ms) == regions
+    assert await closing.stores.progress.closed_through_ms() == NOON_MS + 9 * WINDOW_MS
+
+
+async def test_it_is_on_record_through_when_all_were_closed_and_not_further(closing: Closing) -> None:
+    """One that cannot be closed holds it back, over restarts."""
+    closing.billing.away_devices = {"meter-1"}
+    await all_closed(closing.closer(catch_up_ms=2 * WINDOW_MS))
+    assert await closing.stores.progress.closed_through_ms() == WINDOW_START_MS - WINDOW_MS
+
+    closing.billing.away_devices = set()
+    await all_closed(closing.closer("restarted", kept_ms=9 * WINDOW_MS))
+
+    assert await closing.stores.windows.closed_regions(WINDOW_START_MS - WINDOW_MS) == {"North", "South"}
+    assert await closing.stores.progress.closed_through_ms() == NOON_MS
+
+
 async def test_a_region_that_cannot_be_summed_up_holds_up_no_other(closing: Closing) -> None:
     """It is tried again; windows before it are closed meanwhile."""
     closing.billing.away_devices = {"meter-1"}

@@ -13,7 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from analytics.due_window import QUIET_MS, DueWindow
 from analytics.region_capacity import RegionCapacity
 from analytics.region_window import WINDOW_MS
-from analytics.window_closer import WindowStores
+from analytics.window_stores import WindowStores
 from analytics.window_wiring import window_stores
 from common.localstack.mesh import Mesh
 from common.mongo import Database

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from energy.analytics.v1.region_window_pb2 import RegionWindow
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 
+from analytics.region_window import WINDOW_MS, window_start_ms
 from common.instants import from_ms
 from common.localstack.mesh import Mesh
 from common.mongo import Database
@@ -149,6 +151,59 @@ async def test_what_was_sent_is_what_prices_are_made_from_and_so_is_what_came_la
         await eventually(lambda: analytics.value("region_window_checks_unchanged_total") == 1)
 
         assert (await newest(stub)).version == 2
+
+
+async def test_what_came_late_and_was_lost_on_the_way_is_found_by_what_is_on_record(
+    world: World, queues: Queues
+) -> None:
+    """While analytics was away its queues dropped it; billing's log did not."""
+    now_ms = time.time_ns() // 1_000_000
+    start_ms = window_start_ms(now_ms) - 4 * WINDOW_MS
+    measured = MeterMeasurement(import_kwh=0.1)
+    readings = [reading_of("windy-1", start_ms + minute * MINUTE_MS, meter=measured) for minute in range(15)]
+    async with world.analytics() as analytics:
+        await world.writer.write(now_ms, *readings[:10])
+        await world.writer.write(now_ms + 30_000)
+        assert (await stored_window(world.database, start_ms, version=1))["import_milliwatt_hours"] == 1_000_000
+        # These were late as well, and came by the queue.
+        await eventually(lambda: analytics.value("late_readings_total", outcome="marked") == 10)
+        await world.writer.write(now_ms + 40_000)
+        await until_none_is_due(world.database)
+
+    await world.writer.write(now_ms + 41_000, *readings[10:])
+    await until_logged(world.database, 15)
+    assert await queues.lose_for_analytics() >= 1
+
+    async with world.analytics() as analytics:
+        await world.writer.write(now_ms + 60_000)
+        window = await stored_window(world.database, start_ms, version=2)
+        assert window["import_milliwatt_hours"] == 1_500_000
+        assert analytics.value("region_windows_found_late_total") == 1
+        assert analytics.value("late_readings_total", outcome="marked") == 0
+
+
+async def stored_window(database: Database, start_ms: int, version: int) -> dict[str, Any]:
+    """The window of the region, once it has a version."""
+    async with asyncio.timeout(30):
+        while True:
+            found = await database["region_windows"].find_one({"_id": f"{REGION}@{start_ms}"})
+            if found is not None and found["version"] >= version:
+                return dict(found)
+            await asyncio.sleep(0.02)
+
+
+async def until_none_is_due(database: Database) -> None:
+    """Returns when no window waits for what came late."""
+    async with asyncio.timeout(20):
+        while await database["region_windows_due"].count_documents({}):  # noqa: ASYNC110 - a store has no event
+            await asyncio.sleep(0.02)
+
+
+async def until_logged(database: Database, count: int) -> None:
+    """Returns when so many readings are in the log."""
+    async with asyncio.timeout(20):
+        while sum([one["reading_count"] async for one in database["readings_log"].find()]) < count:  # noqa: ASYNC110 - a store has no event
+            await asyncio.sleep(0.02)
 
 
 async def test_minutes_and_five_minutes_are_told_from_what_is_stored(world: World) -> None:

@@ -8,6 +8,7 @@ from energy.billing.v1 import usage_service_pb2 as pb
 
 from billing.complete_through import CompleteThrough
 from billing.completeness import Watermark
+from billing.late_reading_store import LateReadingStore
 from billing.live_reader import LiveReader
 from billing.quarantine_store import QuarantineStore
 from billing.usage_service import UsageService
@@ -47,6 +48,7 @@ async def service_on(database: Database) -> tuple[Store, UsageService]:
         complete_through=CompleteThrough(WatermarkStore(database)),
         answers=no_answers(),
         quarantine=QuarantineStore(database),
+        late=LateReadingStore(database),
         clock=lambda: RECORD_MS,
     )
     return store, service

@@ -16,6 +16,7 @@ from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, DEVICE_KIND_VEHICLE
 from prometheus_client import CollectorRegistry
 from pymongo.monitoring import CommandListener
 
+from billing.late_reading_store import LateReadingStore
 from billing.quarantine_store import QuarantineStore
 from billing.usage_service import UsageService
 from common.cached_device import CachedDevice
@@ -120,6 +121,7 @@ async def usage_service(
         complete_through=known,
         answers=no_answers(),
         quarantine=QuarantineStore(database),
+        late=LateReadingStore(database),
         clock=store.clock,
     )
     interceptors = [

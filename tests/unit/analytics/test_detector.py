@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,9 @@ import pytest
 from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
 from analytics.alert_life import raised
 from analytics.alert_rule import AlertRule, AlertRules
+from analytics.baseline_store import LearntBaselines
 from analytics.condition_table import TELL_AGAIN_MS
+from analytics.detector import DEVICES_AT_A_TIME
 from analytics.observation import Observation
 from tests.unit.analytics.watched import MINUTE_MS, START_MS, Desk, Device, reading
 
@@ -178,27 +182,54 @@ def test_a_device_that_is_not_registered_is_passed_over(desk: Desk) -> None:
     assert desk.take() == [("pack-9", "OVER_TEMPERATURE", True)]
 
 
-def test_rules_hold_from_the_next_reading_on(desk: Desk) -> None:
+async def test_rules_hold_from_the_next_reading_on(desk: Desk) -> None:
     """What they switch off is gone."""
     desk.look([desk.next("pack-1", temperature_celsius=41.0)])
-    desk.detector.use_rules(AlertRules([AlertRule("r", AlertType.OVER_TEMPERATURE, {"medium_celsius": 40.0})]))
+    await desk.detector.use_rules(AlertRules([AlertRule("r", AlertType.OVER_TEMPERATURE, {"medium_celsius": 40.0})]))
     desk.look([desk.next("pack-1", temperature_celsius=41.0)])
-    desk.detector.use_rules(AlertRules([AlertRule("r", AlertType.OVER_TEMPERATURE, {}, is_enabled=False)]))
+    await desk.detector.use_rules(AlertRules([AlertRule("r", AlertType.OVER_TEMPERATURE, {}, is_enabled=False)]))
     desk.look([desk.next("pack-1", temperature_celsius=99.0)])
 
     assert [new for _, _, new in desk.take()] == [True, None]
 
 
-def test_rules_that_change_again_and_again_leave_nothing_behind(desk: Desk) -> None:
+async def test_rules_that_change_again_and_again_leave_nothing_behind(desk: Desk) -> None:
     """Each device has the thresholds that hold now, and no others are kept."""
     desk.look([desk.next("pack-1", temperature_celsius=20.0), desk.next("meter-1", power_kw=1.0)])
     for celsius in range(40, 60):
         rule = AlertRule("r", AlertType.OVER_TEMPERATURE, {"medium_celsius": float(celsius)}, device_id="pack-1")
-        desk.detector.use_rules(AlertRules([rule]))
+        await desk.detector.use_rules(AlertRules([rule]))
     assert desk.detector.profile_count == 2
 
     desk.look([desk.next("pack-1", temperature_celsius=58.9)])
     assert [one.severity for one in desk.sightings] == [Severity.CRITICAL]
+
+
+async def test_thousands_of_rules_are_taken_in_some_devices_at_a_time(desk: Desk) -> None:
+    """Others have their turn in between, and readings are looked at by what is known so far."""
+    names = [f"pack-{number}" for number in range(2 * DEVICES_AT_A_TIME + 50)]
+    desk.devices |= {name: Device(name) for name in names}
+    desk.look([desk.next(name, temperature_celsius=20.0) for name in names])
+    rules = [
+        AlertRule(name, AlertType.OVER_TEMPERATURE, {"medium_celsius": 30 + number / 1000}, device_id=name)
+        for number, name in enumerate(names)
+    ]
+    counts: list[int] = []
+
+    taking = asyncio.ensure_future(desk.detector.use_rules(AlertRules(rules)))
+    while not taking.done():
+        counts.append(desk.detector.profile_count)
+        desk.look([desk.next(names[0], temperature_celsius=20.0)])
+        await asyncio.sleep(0)
+
+    assert [after - before for before, after in pairwise([*counts, desk.detector.profile_count])] == [
+        DEVICES_AT_A_TIME,
+        DEVICES_AT_A_TIME,
+        # The one of before is not kept.
+        50 - 1,
+    ]
+    desk.look([desk.next(names[-1], temperature_celsius=30.2), desk.next(names[0], temperature_celsius=30.2)])
+    assert desk.take() == [(names[0], "OVER_TEMPERATURE", True)]
 
 
 def test_a_device_that_goes_into_service_has_its_alerts_end(desk: Desk) -> None:
@@ -235,13 +266,13 @@ def test_baselines_that_were_kept_are_taken_up(desk: Desk) -> None:
     rows = np.arange(len(ids))
 
     learnt = desk.detector.baselines.take(rows), desk.detector.weeks.take(rows)
-    other.detector.learn(ids, desk.detector.newest_ms[rows], *learnt)
+    other.detector.learn(LearntBaselines(list(ids), desk.detector.newest_ms[rows], *learnt))
     other.look([other.next("meter-1", power_kw=9.0)])
 
     assert other.take() == [("meter-1", "POWER_SPIKE", True)]
     other.usual(count=40)
     before_kw = other.detector.baselines.mean_kw[0]
-    other.detector.learn(ids, desk.detector.newest_ms[rows], *learnt)
+    other.detector.learn(LearntBaselines(list(ids), desk.detector.newest_ms[rows], *learnt))
     assert other.detector.baselines.mean_kw[0] == before_kw
 
 

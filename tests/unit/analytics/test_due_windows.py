@@ -98,6 +98,7 @@ def columns_of(seen: Sequence[tuple[str, int]], kind: str) -> ObservedColumns:
         np.full(len(seen), np.nan),
         np.full(len(seen), np.nan),
         np.zeros(len(seen), np.bool_),
+        np.full(len(seen), np.nan),
     )
 
 
@@ -279,6 +280,32 @@ def test_what_is_out_of_reach_is_left_open_and_time_that_stands_still_opens_noth
 
     assert len(windows) == 2
     assert windows.last_known == NOON_MS + 99 * WINDOW_MS
+
+
+def test_what_stays_open_is_kept_longer_than_is_caught_up_at_the_start() -> None:
+    """However far what is complete jumps, and whatever cannot be closed meanwhile."""
+    windows = OpenWindows(reach_ms=2 * WINDOW_MS, kept_ms=50 * WINDOW_MS)
+    windows.know(NOON_MS)
+    assert (len(windows), windows.closed_through_ms) == (2, NOON_MS - 2 * WINDOW_MS)
+
+    windows.know(NOON_MS + 10 * WINDOW_MS)
+    assert (len(windows), windows.closed_through_ms) == (12, NOON_MS - 2 * WINDOW_MS)
+
+    windows.know(NOON_MS + 100 * WINDOW_MS)
+    assert (len(windows), windows.closed_through_ms) == (50, NOON_MS + 50 * WINDOW_MS)
+
+
+def test_it_is_known_through_when_all_is_closed() -> None:
+    """Up to the first that is open, and at the end up to all that may be closed."""
+    windows = OpenWindows(reach_ms=2 * WINDOW_MS)
+    assert windows.closed_through_ms is None
+    windows.know(NOON_MS)
+
+    windows.tried([NOON_MS - WINDOW_MS], are_closed=True)
+    assert windows.closed_through_ms == NOON_MS - 2 * WINDOW_MS
+    windows.tried([NOON_MS - 2 * WINDOW_MS], are_closed=True)
+
+    assert windows.closed_through_ms == NOON_MS
 
 
 def test_due_windows_of_one_region_and_hour_are_summed_up_together() -> None:

@@ -25,6 +25,7 @@ class Device:
     is_active: bool = True
     connection_kw: float | None = None
     links: tuple[object, ...] = ()
+    time_zone: str = "Asia/Kolkata"
 
 
 @dataclass

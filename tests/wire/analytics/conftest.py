@@ -51,6 +51,7 @@ class Desk:
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
+        self.address = ""
         # Not every method is needed here.
         self.billing = Billing()  # type: ignore[abstract]
         self.registry = Registry()  # type: ignore[abstract]
@@ -87,7 +88,7 @@ class Desk:
             async with asyncio.timeout(10):
                 await registry_cache.wait_complete()
         usage = usage or await self.usage_stub()
-        address = await self._serve_analytics(registry_cache, UsageClient(usage, USAGE_CONCURRENCY))
+        address = self.address = await self._serve_analytics(registry_cache, UsageClient(usage, USAGE_CONCURRENCY))
         channel = await self._stack.enter_async_context(grpc.aio.insecure_channel(address))
         return AnalyticsServiceStub(channel)
 

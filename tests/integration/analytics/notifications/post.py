@@ -24,6 +24,7 @@ from tests.unit.analytics.notifications.notices import preferences
 
 OTHER = Cause(AlertType.OVER_TEMPERATURE, "South", "pack-2")
 RETRY_MS = 10_000
+ESCALATION_MS = 600_000
 BY_JO = Word("jo", "fan replaced")
 
 
@@ -118,6 +119,7 @@ async def open_post(database: Database) -> AsyncIterator[Post]:
             stores.notifications,
             stores.deliveries,
             repeat_ms=900_000,
+            escalation_ms=ESCALATION_MS,
             planned=lambda: None,
             now_ms=lambda: room.clock[0],
         )

@@ -10,7 +10,9 @@ from energy.analytics.v1 import notification_service_pb2 as pb
 
 from analytics.alert import AlertType, Severity
 from analytics.notifications.codec import hidden_address, preferences_message
+from analytics.notifications.documents import preferences_from_document, preferences_to_document
 from analytics.notifications.preferences import Channel, Preferences, Route
+from analytics.notifications.quiet_hours import QuietHours
 from analytics.notifications.request import preferences_of, recipient_of, states_of
 from common.errors import InvalidArgument
 from tests.unit.analytics.notifications.notices import HOOK, SECRET, START_MS, preferences
@@ -43,6 +45,8 @@ def test_preferences_are_taken_as_they_are_said() -> None:
         routes=[EMAIL | {"minimum_severity": alert_pb2.ALERT_SEVERITY_HIGH}, WEBHOOK, SMS | {"disabled": True}],
         tell_when_over=True,
         time_zone="Asia/Kolkata",
+        escalation_level=2,
+        quiet_hours={"start_minute": 1320, "end_minute": 420},
     )
 
     assert set_so == Preferences(
@@ -60,10 +64,36 @@ def test_preferences_are_taken_as_they_are_said() -> None:
         time_zone="Asia/Kolkata",
         actor="jo",
         update_ms=START_MS,
+        escalation_level=2,
+        quiet_hours=QuietHours(1320, 420),
     )
+    assert preferences_from_document(preferences_to_document(set_so)) == set_so
     told = preferences_message(set_so)
     assert SECRET not in str(told)
+    assert (told.escalation_level, told.quiet_hours.start_minute, told.quiet_hours.end_minute) == (2, 1320, 420)
     assert [route.address for route in told.routes] == ["jo@example.org", HOOK.address, "+4915112345678"]
+
+
+def test_preferences_of_an_earlier_release_are_told_at_once_at_any_hour() -> None:
+    """It wrote neither levels nor quiet hours."""
+    document = preferences_to_document(preferences())
+    del document["escalation_level"], document["quiet_hours"]
+
+    assert preferences_from_document(document) == preferences()
+
+
+@pytest.mark.parametrize("level", [-1, 10])
+def test_there_are_nine_levels_besides_those_who_are_told_at_once(level: int) -> None:
+    """Others are refused."""
+    assert refused_fields(escalation_level=level) == ["escalation_level"]
+
+
+def test_quiet_hours_are_minutes_of_a_day() -> None:
+    """Each of them is named."""
+    assert refused_fields(quiet_hours={"start_minute": -1, "end_minute": 1440}) == [
+        "quiet_hours.start_minute",
+        "quiet_hours.end_minute",
+    ]
 
 
 def test_a_webhook_keeps_its_secret() -> None:

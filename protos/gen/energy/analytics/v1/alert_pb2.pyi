@@ -58,6 +58,16 @@ class _AlertTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertType.V
     """The voltage did not keep to EN 50160 over the last seven days. Measured: the means over ten minutes outside the band, or
     beyond all limits where it expects 0, per cent of those that were measured or are still to come of the day.
     """
+    ALERT_TYPE_CHARGE_STALLED: _AlertType.ValueType  # 15
+    """A vehicle that is plugged in has little charge, and it does not rise. Measured: its state of charge, per cent."""
+    ALERT_TYPE_CHARGE_OUT_OF_BAND: _AlertType.ValueType  # 16
+    """The state of charge of a battery is outside its band. Raised only where a rule says so. Measured: per cent."""
+    ALERT_TYPE_CONSUMPTION_HIGH: _AlertType.ValueType  # 17
+    """A meter used much more than in the same hours of other days, or in a day more than its own limit. Raised only where a
+    rule says so. Measured: kWh, of an hour or of the day.
+    """
+    ALERT_TYPE_CONSUMPTION_ZERO: _AlertType.ValueType  # 18
+    """A meter that always used something uses nothing. Raised only where a rule says so. Measured: hours."""
 
 class AlertType(_AlertType, metaclass=_AlertTypeEnumTypeWrapper):
     """What is wrong."""
@@ -94,6 +104,16 @@ ALERT_TYPE_VOLTAGE_WEEK_OUT_OF_BAND: AlertType.ValueType  # 14
 """The voltage did not keep to EN 50160 over the last seven days. Measured: the means over ten minutes outside the band, or
 beyond all limits where it expects 0, per cent of those that were measured or are still to come of the day.
 """
+ALERT_TYPE_CHARGE_STALLED: AlertType.ValueType  # 15
+"""A vehicle that is plugged in has little charge, and it does not rise. Measured: its state of charge, per cent."""
+ALERT_TYPE_CHARGE_OUT_OF_BAND: AlertType.ValueType  # 16
+"""The state of charge of a battery is outside its band. Raised only where a rule says so. Measured: per cent."""
+ALERT_TYPE_CONSUMPTION_HIGH: AlertType.ValueType  # 17
+"""A meter used much more than in the same hours of other days, or in a day more than its own limit. Raised only where a
+rule says so. Measured: kWh, of an hour or of the day.
+"""
+ALERT_TYPE_CONSUMPTION_ZERO: AlertType.ValueType  # 18
+"""A meter that always used something uses nothing. Raised only where a rule says so. Measured: hours."""
 Global___AlertType: _TypeAlias = AlertType  # noqa: Y015
 
 class _AlertSeverity:

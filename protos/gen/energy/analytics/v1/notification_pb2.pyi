@@ -167,6 +167,8 @@ class NotificationPreferences(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ESCALATION_LEVEL_FIELD_NUMBER: _builtins.int
+    QUIET_HOURS_FIELD_NUMBER: _builtins.int
     recipient_id: _builtins.str
     """Who, 1..128 characters."""
     all: _builtins.bool
@@ -177,6 +179,8 @@ class NotificationPreferences(_message.Message):
     """IANA name of the zone in which they are told times. Empty: UTC."""
     actor: _builtins.str
     """Who set this, 1..128 characters."""
+    escalation_level: _builtins.int
+    """0: they are told at once. 1..9: only of what nobody has acknowledged for so many times ALERT_ESCALATION_SECONDS (900)."""
     @_builtins.property
     def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Alerts of these regions concern them, at most 100."""
@@ -197,6 +201,10 @@ class NotificationPreferences(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was set, UTC. Set by the service."""
 
+    @_builtins.property
+    def quiet_hours(self) -> Global___QuietHours:
+        """When what is not critical waits. Absent: never."""
+
     def __init__(
         self,
         *,
@@ -210,14 +218,42 @@ class NotificationPreferences(_message.Message):
         time_zone: _builtins.str = ...,
         actor: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        escalation_level: _builtins.int = ...,
+        quiet_hours: Global___QuietHours | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quiet_hours", b"quiet_hours", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "actor", b"actor", "all", b"all", "muted_types", b"muted_types", "recipient_id", b"recipient_id", "regions", b"regions", "routes", b"routes", "tell_when_over", b"tell_when_over", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "actor", b"actor", "all", b"all", "escalation_level", b"escalation_level", "muted_types", b"muted_types", "quiet_hours", b"quiet_hours", "recipient_id", b"recipient_id", "regions", b"regions", "routes", b"routes", "tell_when_over", b"tell_when_over", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NotificationPreferences: _TypeAlias = NotificationPreferences  # noqa: Y015
+
+@_typing.final
+class QuietHours(_message.Message):
+    """A part of each day by the clock of time_zone; over midnight where its end is the less."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_MINUTE_FIELD_NUMBER: _builtins.int
+    END_MINUTE_FIELD_NUMBER: _builtins.int
+    start_minute: _builtins.int
+    """Minutes after midnight, inclusive, 0..1439."""
+    end_minute: _builtins.int
+    """Minutes after midnight, exclusive, 0..1439; what waited is told then."""
+    def __init__(
+        self,
+        *,
+        start_minute: _builtins.int = ...,
+        end_minute: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_minute", b"end_minute", "start_minute", b"start_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuietHours: _TypeAlias = QuietHours  # noqa: Y015
 
 @_typing.final
 class NotificationRoute(_message.Message):

@@ -770,3 +770,99 @@ class QuarterHourTotal(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QuarterHourTotal: _TypeAlias = QuarterHourTotal  # noqa: Y015
+
+@_typing.final
+class ListLateReadingsRequest(_message.Message):
+    """Request of ListLateReadings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_AFTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recorded_after(self) -> _timestamp_pb2.Timestamp:
+        """What was recorded after this instant, UTC: `listed_through` of the answer before. Absent: all that is known."""
+
+    def __init__(
+        self,
+        *,
+        recorded_after: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded_after", b"recorded_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded_after", b"recorded_after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLateReadingsRequest: _TypeAlias = ListLateReadingsRequest  # noqa: Y015
+
+@_typing.final
+class ListLateReadingsResponse(_message.Message):
+    """Response of ListLateReadings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUARTER_HOURS_FIELD_NUMBER: _builtins.int
+    LISTED_THROUGH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def quarter_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___LateQuarterHour]:
+        """The quarter-hours, each once."""
+
+    @_builtins.property
+    def listed_through(self) -> _timestamp_pb2.Timestamp:
+        """Of what was recorded up to this instant, UTC, inclusive, the answer lacks nothing. Ask again from here on: there may be
+        more already. Absent: nothing more is known to be complete.
+        """
+
+    def __init__(
+        self,
+        *,
+        quarter_hours: _abc.Iterable[Global___LateQuarterHour] | None = ...,
+        listed_through: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["listed_through", b"listed_through"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["listed_through", b"listed_through", "quarter_hours", b"quarter_hours"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLateReadingsResponse: _TypeAlias = ListLateReadingsResponse  # noqa: Y015
+
+@_typing.final
+class LateQuarterHour(_message.Message):
+    """A quarter-hour for which readings of meters were recorded late."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    ANY_DEVICE_FIELD_NUMBER: _builtins.int
+    LATEST_RECORD_TIME_FIELD_NUMBER: _builtins.int
+    any_device: _builtins.bool
+    """Whether it may be any meter, for there are many."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Start, UTC, inclusive."""
+
+    @_builtins.property
+    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The meters of which they are; empty where it may be any."""
+
+    @_builtins.property
+    def latest_record_time(self) -> _timestamp_pb2.Timestamp:
+        """No reading that the answer tells of was recorded later, UTC."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        device_ids: _abc.Iterable[_builtins.str] | None = ...,
+        any_device: _builtins.bool = ...,
+        latest_record_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["latest_record_time", b"latest_record_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_device", b"any_device", "device_ids", b"device_ids", "latest_record_time", b"latest_record_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LateQuarterHour: _TypeAlias = LateQuarterHour  # noqa: Y015

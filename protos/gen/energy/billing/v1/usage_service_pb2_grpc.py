@@ -70,6 +70,11 @@ class UsageServiceStub:
                 request_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsRequest.SerializeToString,
                 response_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsResponse.FromString,
                 _registered_method=True)
+        self.ListLateReadings = channel.unary_unary(
+                '/energy.billing.v1.UsageService/ListLateReadings',
+                request_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListLateReadingsRequest.SerializeToString,
+                response_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListLateReadingsResponse.FromString,
+                _registered_method=True)
 
 
 class UsageServiceServicer:
@@ -131,6 +136,14 @@ class UsageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListLateReadings(self, request, context):
+        """Lists the quarter-hours for which readings of meters were recorded a minute after their end or later, for whoever has
+        summed them up before. What was recorded in the last 40 days is known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UsageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -168,6 +181,11 @@ def add_UsageServiceServicer_to_server(servicer, server):
                     servicer.ListMinuteTotals,
                     request_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsRequest.FromString,
                     response_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsResponse.SerializeToString,
+            ),
+            'ListLateReadings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLateReadings,
+                    request_deserializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListLateReadingsRequest.FromString,
+                    response_serializer=energy_dot_billing_dot_v1_dot_usage__service__pb2.ListLateReadingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -360,6 +378,33 @@ class UsageService:
             '/energy.billing.v1.UsageService/ListMinuteTotals',
             energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsRequest.SerializeToString,
             energy_dot_billing_dot_v1_dot_usage__service__pb2.ListMinuteTotalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLateReadings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/energy.billing.v1.UsageService/ListLateReadings',
+            energy_dot_billing_dot_v1_dot_usage__service__pb2.ListLateReadingsRequest.SerializeToString,
+            energy_dot_billing_dot_v1_dot_usage__service__pb2.ListLateReadingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

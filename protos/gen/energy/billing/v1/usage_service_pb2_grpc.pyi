@@ -56,6 +56,10 @@ class UsageServiceStub:
     than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
     Quarter-hours, which may be asked for besides, have readings of every length and of every day.
     """
+    ListLateReadings: _grpc.UnaryUnaryMultiCallable[_usage_service_pb2.ListLateReadingsRequest, _usage_service_pb2.ListLateReadingsResponse]
+    """Lists the quarter-hours for which readings of meters were recorded a minute after their end or later, for whoever has
+    summed them up before. What was recorded in the last 40 days is known.
+    """
 
 @_typing.type_check_only
 class UsageServiceAsyncStub(UsageServiceStub):
@@ -84,6 +88,10 @@ class UsageServiceAsyncStub(UsageServiceStub):
     """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
     than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
     Quarter-hours, which may be asked for besides, have readings of every length and of every day.
+    """
+    ListLateReadings: _aio.UnaryUnaryMultiCallable[_usage_service_pb2.ListLateReadingsRequest, _usage_service_pb2.ListLateReadingsResponse]  # type: ignore[assignment]
+    """Lists the quarter-hours for which readings of meters were recorded a minute after their end or later, for whoever has
+    summed them up before. What was recorded in the last 40 days is known.
     """
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -152,6 +160,16 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists what some meters used together, minute by minute, for the load of a region over time. Readings of longer intervals
         than a minute do not count, for when in it they used what is not known; days whose readings were let go are absent.
         Quarter-hours, which may be asked for besides, have readings of every length and of every day.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLateReadings(
+        self,
+        request: _usage_service_pb2.ListLateReadingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_usage_service_pb2.ListLateReadingsResponse, _abc.Awaitable[_usage_service_pb2.ListLateReadingsResponse]]:
+        """Lists the quarter-hours for which readings of meters were recorded a minute after their end or later, for whoever has
+        summed them up before. What was recorded in the last 40 days is known.
         """
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
