@@ -35,6 +35,7 @@ def to_usage(usage: Usage) -> usage_pb2.Usage:
         mean_temperature_celsius=usage.mean_temperature_celsius,
         estimated_reading_count=usage.estimated_count,
         edited_reading_count=usage.edited_count,
+        substituted_reading_count=usage.substituted_count,
         **{_FIELDS[name]: kwh(energy) for name, energy in usage.energies.items()},
     )
 

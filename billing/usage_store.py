@@ -143,6 +143,7 @@ class UsageStore:
                 one.energies.get("export_milliwatt_hours"),
                 one.edited_count,
                 one.covered_ms,
+                one.substituted_count,
             )
             for at_ms, one in await self.intervals(query, as_of_ms=as_of_ms)
         ]
