@@ -230,6 +230,7 @@ class PricingMesh:
     adjustments_due: AdjustmentDueStore
     pricing: RegionPricing
     address: str
+    tariff_store: TariffStore
 
 
 # Nothing listens on the port that is reserved for nobody.
@@ -318,6 +319,7 @@ async def pricing_mesh(
             due,
             pricing,
             f"127.0.0.1:{port}",
+            store,
         )
     finally:
         await channel.close()
