@@ -9,7 +9,7 @@ from billing.price_policy import PricePolicy, policy_at
 from billing.price_rule_store import PriceRuleStore
 from billing.region_price import BASE_NAME, RegionPrice, never_fixed
 from billing.region_price_store import RegionPriceStore
-from billing.tariff import QUARTER_MS, DynamicPricing, Tariff
+from billing.tariff import QUARTER_MS, Tariff
 
 
 class RegionPriceReader:
@@ -24,7 +24,7 @@ class RegionPriceReader:
         self, tariffs: Iterable[Tariff], region: str, start_ms: int, end_ms: int, *, only_fixed: bool = False
     ) -> RegionPrices:
         """The prices of a region as `between` or `fixed_between` give them; none where no tariff follows them."""
-        if not any(isinstance(tariff.pricing, DynamicPricing) for tariff in tariffs):
+        if not any(tariff.follows_region for tariff in tariffs):
             return NO_REGION
         read = self.fixed_between if only_fixed else self.between
         return await read(region, start_ms, end_ms)

@@ -99,7 +99,7 @@ class DynamicPricing:
 
 
 EnergyPricing = Pricing | DynamicPricing
-"""How energy that is taken can be priced; energy that is given has no dynamic price."""
+"""How energy can be priced."""
 
 
 class TierAllowance(Enum):
@@ -177,7 +177,7 @@ class ExportTerms:
     """
 
     mode: ExportMode
-    pricing: Pricing
+    pricing: EnergyPricing
     true_up_month: int = 12
 
 
@@ -239,6 +239,14 @@ class Tariff:
     clock: TariffClock = TariffClock.PREVAILING
     rounding: Rounding = Rounding()
     interval_crossing: IntervalCrossing = IntervalCrossing.REFUSED
+
+    @property
+    def follows_region(self) -> bool:
+        """Whether what is taken, or given, has the price of the device's region."""
+        terms = self.export
+        return isinstance(self.pricing, DynamicPricing) or (
+            terms is not None and isinstance(terms.pricing, DynamicPricing)
+        )
 
     @property
     def history_months(self) -> int:
