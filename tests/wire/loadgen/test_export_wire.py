@@ -86,7 +86,7 @@ async def mesh(gateway: Any) -> AsyncIterator[Exporting]:
 
 
 def recorded(
-    start_ms: int, quality: quality_pb2.ReadingQuality.ValueType = quality_pb2.READING_QUALITY_MEASURED, **meter: float
+    start_ms: int, quality: quality_pb2.ReadingQuality.ValueType = quality_pb2.READING_QUALITY_MEASURED, **meter: Any
 ) -> RecordedReading:
     """An hour on record."""
     reading = Reading(
