@@ -241,14 +241,6 @@ class Tariff:
     interval_crossing: IntervalCrossing = IntervalCrossing.REFUSED
 
     @property
-    def follows_region(self) -> bool:
-        """Whether what is taken, or given, has the price of the device's region."""
-        terms = self.export
-        return isinstance(self.pricing, DynamicPricing) or (
-            terms is not None and isinstance(terms.pricing, DynamicPricing)
-        )
-
-    @property
     def history_months(self) -> int:
         """How many billing months before a period have to be known to rate it."""
         lookback = max((charge.lookback_months for charge in self.demand_charges if charge.ratchet_percent), default=0)

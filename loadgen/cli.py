@@ -119,14 +119,8 @@ def _add_fleet(command: argparse.ArgumentParser, environment: Mapping[str, str])
 
 def replayed_meter(arguments: argparse.Namespace) -> ReplayedMeter:
     """Whom the readings of the file that was named come from."""
-    return ReplayedMeter(
-        arguments.device_id,
-        arguments.account_id,
-        arguments.region,
-        arguments.time_zone,
-        arguments.usage_point,
-        revision=arguments.revision,
-    )
+    names = ("device_id", "account_id", "region", "time_zone", "usage_point", "revision")
+    return ReplayedMeter(**{name: getattr(arguments, name) for name in names})
 
 
 def tariff_file(arguments: argparse.Namespace) -> TariffFile:
