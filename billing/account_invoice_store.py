@@ -5,8 +5,8 @@ import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
@@ -22,6 +22,14 @@ _READ_TIMEOUT_MS = 10_000
 _ATTEMPTS = 50
 _GIVE_WAY_SECONDS = 0.02
 _UPGRADED_AT_ONCE = 100
+
+
+class InvoicedPeriod(NamedTuple):
+    """The days that an invoice rests on, both included, and whether it is issued."""
+
+    first_day: date
+    last_day: date
+    is_issued: bool
 
 
 class AccountInvoiceStore:
@@ -94,6 +102,30 @@ class AccountInvoiceStore:
             {"$project": {"_id": 1}},
         ]
         return [found["_id"] async for found in self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)]
+
+    async def around(self, account_id: str, first_day: date, last_day: date) -> list[InvoicedPeriod]:
+        """What an account's drafts and issued invoices, no adjustments, rest on: those of [first_day, last_day]."""
+        stages: list[dict[str, Any]] = [
+            {"$match": {"account_id": account_id}},
+            {
+                "$match": {
+                    "stage": {"$in": [Stage.DRAFT.value, Stage.ISSUED.value]},
+                    "adjustment": 0,
+                    "$or": [{name: {"$lte": last_day.isoformat()}} for name in ("start_date", "history_start_date")],
+                    "end_date": {"$gt": first_day.isoformat()},
+                }
+            },
+            {"$sort": {"key": ASCENDING}},
+            {"$project": {"stage": 1, "start_date": 1, "history_start_date": 1, "end_date": 1}},
+        ]
+        return [
+            InvoicedPeriod(
+                date.fromisoformat(found.get("history_start_date") or found["start_date"]),
+                date.fromisoformat(found["end_date"]) - timedelta(days=1),
+                found["stage"] == Stage.ISSUED.value,
+            )
+            async for found in self._invoices.aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)
+        ]
 
     async def billing_days_of(self, account_id: str, start_date: date, end_date: date, edition: int) -> str | None:
         """The id of an issued invoice, or adjustment, of an account that bills some of the days [start_date, end_date).

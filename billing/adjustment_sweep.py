@@ -1,4 +1,4 @@
-"""Makes drafts of adjustments by itself when days of issued invoices have changed."""
+"""Makes drafts of adjustments by itself when days of issued invoices have changed, or the tariff that prices them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,6 +13,7 @@ from billing.adjustment_due_store import AdjustmentDueStore, AdjustmentFailure, 
 from billing.device_registry import RegisteredDevice
 from billing.invoice_book import InvoiceBook
 from billing.invoice_maker import AWAY, DeviceBillFailed
+from billing.reassigned_periods import ReassignedPeriods
 from common.errors import DeviceNotFound, MeshError
 from common.logs import get_logger
 
@@ -62,6 +63,7 @@ class AdjustmentSweep:
     give_way: Callable[[float], Awaitable[None]]
     metrics: AdjustmentMetrics
     clock_ms: Callable[[], int]
+    reassigned: ReassignedPeriods
 
     async def run(self) -> None:
         """Works until cancelled; a store or a registry that is away is waited for."""
@@ -75,6 +77,7 @@ class AdjustmentSweep:
 
     async def adjust_due(self) -> bool:
         """Some of the days that have changed; False when there is none."""
+        is_told = await self.reassigned.tell()
         complete_ms = self.complete_through()
         found = [] if complete_ms is None else await self.due.find(complete_ms, self.clock_ms(), _DAYS_A_STEP)
         for due in found:
@@ -84,7 +87,7 @@ class AdjustmentSweep:
                 await self.due.done(due)
             else:
                 await self.due.postpone(due, failure, self.clock_ms())
-        return bool(found)
+        return is_told or bool(found)
 
     async def _failure(self, due: DueAdjustment) -> AdjustmentFailure | None:
         """Looks at the invoices of a day; the first failure, if any."""

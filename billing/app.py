@@ -27,10 +27,12 @@ from billing.price_cache import PriceCache
 from billing.pricing_wiring import event_consumer, pricing_tasks, region_pricing
 from billing.quarantine_store import QuarantineStore
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
+from billing.reassigned_periods import ReassignedPeriods
 from billing.retention_wiring import retention_tasks
 from billing.roller import Roller, RollerMetrics
 from billing.schema import Kind
 from billing.servicers import servicers_of
+from billing.tariff_store import TariffStore
 from billing.validation_progress_store import ValidationProgressStore
 from billing.validation_sweep import SweepMetrics, ValidationSweep
 from common import logs
@@ -153,6 +155,9 @@ async def billing_app(config: BillingConfig, lifecycle: Lifecycle) -> AsyncItera
             readings.writer.wait_idle,
             AdjustmentMetrics(registry),
             now_ms,
+            ReassignedPeriods(
+                tariffs=TariffStore(database), invoices=doors.book.store, due=adjustments_due, registry=devices
+            ),
         )
         background = {"merger": merger.run, "roller": roller.run, "adjustments": adjustments.run}
         background |= retention_tasks(config, database, readings, devices, registry)

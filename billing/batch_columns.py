@@ -13,6 +13,7 @@ from energy.telemetry.v1.reading_pb2 import Reading
 
 from billing.kind_columns import Array, KindColumns, LoggedReading, absent
 from billing.observation import Value
+from billing.reading_quality import sent_quality
 from billing.schema import KINDS, Kind
 from common.energy import milliwatt_hours, milliwatt_hours_of
 from common.instants import duration_to_ms, to_ms
@@ -55,6 +56,7 @@ class _Group:
     revision: Integers
     receive_ms: Integers
     values: dict[str, Array]
+    quality: Integers | None = None
 
     def part(self, first: int, end: int) -> _Group:
         """The rows from the first up to the end."""
@@ -67,6 +69,7 @@ class _Group:
             self.revision[first:end],
             self.receive_ms[first:end],
             {name: values[first:end] for name, values in self.values.items()},
+            None if self.quality is None else self.quality[first:end],
         )
 
 
@@ -89,7 +92,9 @@ def _group_of_columns(columns: ReadingColumns, receive_ms: Integers) -> _Group:
     interval_ms = np.zeros_like(columns.start_ms) if columns.interval_ms is None else columns.interval_ms
     # Interned, for the same devices send again and again, and what waits to be folded is held by the hundred thousand.
     device_ids = [intern(str(device_id, "ascii")) for device_id in columns.device_ids]
-    return _Group(device_ids, columns.start_ms, interval_ms, columns.revision, receive_ms, values)
+    sent = columns.values.get(_QUALITY)
+    quality = None if sent is None else np.where(sent == 0, 0, sent + sent_quality(1) - 1)
+    return _Group(device_ids, columns.start_ms, interval_ms, columns.revision, receive_ms, values, quality)
 
 
 def _group_of_readings(readings: list[LoggedReading]) -> _Group:
@@ -101,6 +106,7 @@ def _group_of_readings(readings: list[LoggedReading]) -> _Group:
         columns.revision,
         columns.receive_ms,
         dict(columns.values),
+        columns.quality,
     )
 
 
@@ -125,6 +131,15 @@ def _joined(kind: Kind, groups: list[_Group]) -> KindColumns:
             for column in kind.columns
             if any(column.name in group.values for group in groups)
         },
+        quality=_joined_quality(groups),
+    )
+
+
+def _joined_quality(groups: list[_Group]) -> Integers | None:
+    if all(group.quality is None for group in groups):
+        return None
+    return np.concatenate(
+        [np.zeros(group.start_ms.size, np.int64) if group.quality is None else group.quality for group in groups]
     )
 
 
@@ -145,6 +160,7 @@ def logged_reading(reading: Reading, receive_ms: int) -> LoggedReading:
         reading.revision,
         receive_ms,
         _EXTRACT[name](getattr(reading, name)),
+        sent_quality(reading.meter.energy_quality) if name == "meter" else 0,
     )
 
 
@@ -160,13 +176,16 @@ def _extractor(kind: Kind) -> Callable[[Any], tuple[Value, ...]]:
             name = field.name
             if name in energies:
                 values[places[name]] = milliwatt_hours(value)
-            else:
+            elif name != _QUALITY:
                 # Adding zero turns -0.0 into 0.0, so that equal values have equal bytes.
                 values[places[name]] = value + 0
         return tuple(values)
 
     return extract
 
+
+# It stands beside the values: how often it is there is counted, and what it means is told by `ReadingQuality`.
+_QUALITY = "energy_quality"
 
 _EXTRACT = {kind.name: _extractor(kind) for kind in KINDS.values()}
 

@@ -93,8 +93,7 @@ def usage_of_days(
                 temperature_sum=degrees,
                 temperature_count=degree_count,
                 last_end_ms=end_ms,
-                estimated_count=counted["estimated_count"][place],
-                edited_count=counted["edited_count"][place],
+                **{name: counts[place] for name, counts in counted.items()},
             ),
         )
 

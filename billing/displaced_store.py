@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 
 from billing.observation import Observation, SpanKey, canonical_bytes
-from billing.schema import Kind
+from billing.schema import KINDS, Kind
 from billing.span import Span
 from billing.unmerged_store import insert_new
 from common.errors import RequestTooExpensive
@@ -107,4 +107,4 @@ def _documents(key: SpanKey, observations: Iterable[Observation]) -> Iterable[di
 
 def _observation(document: Mapping[str, Any]) -> Observation:
     fields = {name: document[name] for name in Observation._fields}
-    return Observation(**{**fields, "values": tuple(document["values"])})
+    return Observation(**{**fields, "values": KINDS[document["kind"]].padded(document["values"])})

@@ -32,6 +32,12 @@ class RegionPrices(NamedTuple):
 NO_REGION = RegionPrices("")
 
 
+def follows_region(tariff: Tariff) -> bool:
+    """Whether what is taken by a tariff, or given, has the price of the device's region."""
+    pricings = (tariff.pricing, tariff.export and tariff.export.pricing)
+    return any(isinstance(pricing, DynamicPricing) for pricing in pricings)
+
+
 def dynamic_segments(
     tariff: Tariff, pricing: DynamicPricing, prices: RegionPrices, start_ms: int, end_ms: int
 ) -> Iterator[PriceSegment]:

@@ -105,7 +105,9 @@ def _export(month: TariffMonth, line: RatedLine) -> Iterator[ExplainedInterval]:
             if line.kind is LineKind.EXPORT_NETTED and netted:
                 yield _interval(quarter, netted, line)
             price = one.segment.export_price
-            if line.kind is LineKind.EXPORT and price and price.name == line.price_name and export > netted:
+            # The price of a region has the same name at many a price.
+            is_at_price = price is not None and (price.name, -price.per_kwh) == (line.price_name, line.unit_price)
+            if line.kind is LineKind.EXPORT and is_at_price and export > netted:
                 yield _interval(quarter, export - netted, line)
 
 

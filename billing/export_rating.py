@@ -144,6 +144,7 @@ def _paid(tariff: Tariff, price: Price, total: EnergyTotal) -> RatedLine:
         reading_count=total.reading_count,
         estimated_reading_count=total.estimated_reading_count,
         edited_reading_count=total.edited_reading_count,
+        substituted_reading_count=total.substituted_reading_count,
     )
 
 

@@ -21,6 +21,8 @@ _DUPLICATE_KEY = 11000
 # BSONObjectTooLarge, and what updates and inserts answer when the result is.
 _TOO_LARGE = {10334, 17419, 17420}
 _READ_TIMEOUT_MS = 20_000
+# A month of a device at once.
+_CELLS_AT_ONCE = 1_000
 
 # The span, the version it was read at, and its new document.
 _Write = tuple[SpanKey, int, dict[str, Any]]
@@ -181,6 +183,17 @@ class HistoryStore:
             cursor = self._collections[kind.name].aggregate(stages, maxTimeMS=_READ_TIMEOUT_MS)
         async for document in cursor:
             yield from_document(kind, document)
+
+    async def cells(
+        self, kind: Kind, device_id: str, start_ms: int, end_ms: int
+    ) -> AsyncIterator[tuple[SpanKey, list[dict[str, Any]], int]]:
+        """As `spans`, of each only its quarter-hours and when the last reading that counts in it was recorded."""
+        found = self._collections[kind.name].find(
+            span_filter(kind, device_id, start_ms, end_ms), {"span_start": 1, "quarters": 1, "record_ms": 1}
+        )
+        async for document in found.max_time_ms(_READ_TIMEOUT_MS).batch_size(_CELLS_AT_ONCE):
+            key = SpanKey(kind.name, device_id, datetime_to_ms(document["span_start"]))
+            yield key, document["quarters"], max(document["record_ms"], default=0)
 
     async def changed(self, kind: Kind, device_id: str, start_ms: int, end_ms: int, after_ms: int) -> set[SpanKey]:
         """The keys of those spans of a device in which a reading that counts was recorded after an instant."""

@@ -103,6 +103,7 @@ class Invoice:
     reading_count: int
     estimated_reading_count: int = 0
     edited_reading_count: int = 0
+    substituted_reading_count: int = 0
     holds: tuple[BillHold, ...] = ()
     readings_digest: str = ""
     coverage: Coverage | None = None
@@ -139,6 +140,7 @@ def make_invoice(rated_lines: Sequence[RatedLine], holds: Iterable[BillHold] = (
         reading_count=sum(rated.reading_count for rated in rated_lines),
         estimated_reading_count=sum(rated.estimated_reading_count for rated in rated_lines),
         edited_reading_count=sum(rated.edited_reading_count for rated in rated_lines),
+        substituted_reading_count=sum(rated.substituted_reading_count for rated in rated_lines),
         holds=tuple(holds),
     )
 

@@ -39,7 +39,7 @@ class KindColumns:
     """Readings of one kind, a row each; `device_index` points into `device_ids`, in which no device is twice.
 
     `values` has the columns of the kind that at least one reading carries, by name. `quality` is absent when all were
-    measured, as everything is that a device sends.
+    measured, as nearly everything is that a device sends.
     """
 
     kind: Kind

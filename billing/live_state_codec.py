@@ -5,6 +5,7 @@ import bson
 from billing.live_state import LiveState
 from billing.observation import Observation
 from billing.reading_quality import ReadingQuality
+from billing.schema import KINDS
 
 _VALUES_AT = Observation._fields.index("values")
 
@@ -32,7 +33,7 @@ def from_bytes(device_id: str, body: bytes | None) -> LiveState | None:
         return None
     document = bson.decode(body)
     readings = tuple(
-        (start_ms, Observation._make([*own, tuple(values), int(ReadingQuality.MEASURED)]))
+        (start_ms, Observation._make([*own, KINDS[document["kind"]].padded(values), int(ReadingQuality.MEASURED)]))
         for start_ms, *own, values in document["readings"]
     )
     return LiveState(document["kind"], device_id, document["last_receive_ms"], readings)

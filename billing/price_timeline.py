@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from billing.dynamic_pricing import NO_REGION, RegionPrices, dynamic_segments
-from billing.tariff import DynamicPricing, Price, Tariff
+from billing.tariff import DynamicPricing, EnergyPricing, Price, Tariff
 from billing.tariff_assignment import TariffAssignment
 from billing.time_of_use import PriceSegment, clock_zone, price_segments
 
@@ -15,7 +15,7 @@ from billing.time_of_use import PriceSegment, clock_zone, price_segments
 class TariffSegment(NamedTuple):
     """A span [start_ms, end_ms) of UTC milliseconds in which one price of one tariff holds.
 
-    `export_price` is what export is paid with, None where the tariff does not.
+    `export_price` is what export is paid with, None where the tariff does not, or that price is not fixed yet.
     """
 
     start_ms: int
@@ -75,28 +75,39 @@ def _tariff_segments(
     tariff: Tariff, zone: ZoneInfo, start_ms: int, end_ms: int, region_prices: RegionPrices
 ) -> Iterator[TariffSegment]:
     clock = clock_zone(tariff.clock, zone, start_ms)
-    if isinstance(tariff.pricing, DynamicPricing):
-        imports = dynamic_segments(tariff, tariff.pricing, region_prices, start_ms, end_ms)
-    else:
-        imports = price_segments(tariff.pricing, clock, start_ms, end_ms)
+
+    def segments(pricing: EnergyPricing) -> Iterator[PriceSegment]:
+        if isinstance(pricing, DynamicPricing):
+            return dynamic_segments(tariff, pricing, region_prices, start_ms, end_ms)
+        return price_segments(pricing, clock, start_ms, end_ms)
+
+    imports = segments(tariff.pricing)
     if tariff.export is None:
         yield from (TariffSegment(begun_ms, ended_ms, tariff, price) for begun_ms, ended_ms, price in imports)
         return
-    exports = price_segments(tariff.export.pricing, clock, start_ms, end_ms)
-    for begun_ms, ended_ms, price, export_price in _overlaps(imports, exports):
+    for begun_ms, ended_ms, price, export_price in _overlaps(imports, segments(tariff.export.pricing)):
         yield TariffSegment(begun_ms, ended_ms, tariff, price, export_price)
 
 
 def _overlaps(
     imports: Iterator[PriceSegment], exports: Iterator[PriceSegment]
-) -> Iterator[tuple[int, int, Price, Price]]:
-    """Two segmentations of one span laid over each other."""
-    one, other = next(imports, None), next(exports, None)
-    while one and other:
-        end_ms = min(one.end_ms, other.end_ms)
-        yield max(one.start_ms, other.start_ms), end_ms, one.price, other.price
-        one = next(imports, None) if one.end_ms == end_ms else one
-        other = next(exports, None) if other.end_ms == end_ms else other
+) -> Iterator[tuple[int, int, Price, Price | None]]:
+    """The prices of what is taken, with those of what is given laid over them: None where these are not fixed yet."""
+    other = next(exports, None)
+    for one in imports:
+        reached_ms = one.start_ms
+        while other and other.start_ms < one.end_ms:
+            begun_ms, ended_ms = max(other.start_ms, one.start_ms), min(other.end_ms, one.end_ms)
+            if begun_ms < ended_ms:
+                if reached_ms < begun_ms:
+                    yield reached_ms, begun_ms, one.price, None
+                yield begun_ms, ended_ms, one.price, other.price
+                reached_ms = ended_ms
+            if other.end_ms > one.end_ms:
+                break
+            other = next(exports, None)
+        if reached_ms < one.end_ms:
+            yield reached_ms, one.end_ms, one.price, None
 
 
 def _assigned_spans(

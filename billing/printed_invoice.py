@@ -149,6 +149,8 @@ def _bill_notes(bill: invoice_pb2.Invoice) -> Iterator[str]:
         yield f"By {rounding.tariff_id} {_LEVELS.get(rounding.level, 'each line')} is rounded {mode}."
     if bill.estimated_reading_count:
         yield f"{bill.estimated_reading_count} of {bill.reading_count} readings are estimates."
+    if bill.substituted_reading_count:
+        yield f"{bill.substituted_reading_count} of {bill.reading_count} readings stand for what could not be measured."
     if bill.edited_reading_count:
         yield f"{bill.edited_reading_count} of {bill.reading_count} readings were edited by hand."
     if bill.HasField("missing_duration") and (missing_ms := duration_to_ms(bill.missing_duration)):

@@ -13,10 +13,10 @@ EXACT = Context(prec=60, traps=[Inexact])
 
 
 # A plain tuple: one is made for each quarter-hour of a bill.
-ReadingCounts = tuple[int, int, int]
-"""How many readings something rests on, and how many of them are estimates and edits."""
+ReadingCounts = tuple[int, int, int, int]
+"""How many readings something rests on, and how many of them are estimates, edits and substitutes."""
 
-NO_READINGS: ReadingCounts = (0, 0, 0)
+NO_READINGS: ReadingCounts = (0, 0, 0, 0)
 
 
 class Quarter(NamedTuple):
@@ -24,8 +24,9 @@ class Quarter(NamedTuple):
 
     `start_ms` is the start of the quarter-hour, `last_end_ms` the latest end of its readings, both UTC milliseconds.
     Import and export are None when no reading carries them; `reading_count` counts them all,
-    `estimated_reading_count` the estimates and `edited_reading_count` the edits among them. `covered_ms` is the sum of
-    their intervals, milliseconds; None is all of the time up to the latest end.
+    `estimated_reading_count` the estimates, `edited_reading_count` the edits and `substituted_reading_count` the
+    substitutes among them. `covered_ms` is the sum of their intervals, milliseconds; None is all of the time up to the
+    latest end.
     """
 
     start_ms: int
@@ -36,11 +37,17 @@ class Quarter(NamedTuple):
     export_milliwatt_hours: int | None = None
     edited_reading_count: int = 0
     covered_ms: int | None = None
+    substituted_reading_count: int = 0
 
     @property
     def counts(self) -> ReadingCounts:
         """How many readings there are."""
-        return self.reading_count, self.estimated_reading_count, self.edited_reading_count
+        return (
+            self.reading_count,
+            self.estimated_reading_count,
+            self.edited_reading_count,
+            self.substituted_reading_count,
+        )
 
     @property
     def whole_ms(self) -> int:
@@ -89,6 +96,7 @@ class RatedLine:
     peak_start_ms: int | None = None
     month_start_ms: int | None = None
     edited_reading_count: int = 0
+    substituted_reading_count: int = 0
 
     @property
     def exact_amount(self) -> Fraction:

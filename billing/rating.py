@@ -165,6 +165,7 @@ def _energy_line(tariff: Tariff, tier: PriceTier, total: EnergyTotal) -> RatedLi
         reading_count=total.reading_count,
         estimated_reading_count=total.estimated_reading_count,
         edited_reading_count=total.edited_reading_count,
+        substituted_reading_count=total.substituted_reading_count,
         tier=tier.tier + 1 if tier.price.steps else 0,
     )
 

@@ -8,7 +8,7 @@ from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading, StorageMe
 
 from billing.live_state import LiveState, five_minute_mean
 from billing.observation import Observation, SpanKey
-from billing.reading_quality import ReadingQuality
+from billing.reading_quality import ReadingQuality, energy_quality, is_sent
 from billing.schema import KINDS
 from common.energy import kwh
 from common.instants import duration_from_ms, from_ms
@@ -26,6 +26,14 @@ _QUALITIES: dict[int, reading_quality_pb2.ReadingQuality.ValueType] = {
     ReadingQuality.EDITED: reading_quality_pb2.READING_QUALITY_EDITED,
     ReadingQuality.REGISTER_DIFFERENCE: reading_quality_pb2.READING_QUALITY_REGISTER_DIFFERENCE,
     ReadingQuality.REGISTER_SHARE: reading_quality_pb2.READING_QUALITY_REGISTER_SHARE,
+    ReadingQuality.SENT_ESTIMATED: reading_quality_pb2.READING_QUALITY_SENT_ESTIMATED,
+    ReadingQuality.SENT_SUBSTITUTED: reading_quality_pb2.READING_QUALITY_SENT_SUBSTITUTED,
+    ReadingQuality.SENT_FINAL_SUBSTITUTED: reading_quality_pb2.READING_QUALITY_SENT_FINAL_SUBSTITUTED,
+    ReadingQuality.SENT_EDITED: reading_quality_pb2.READING_QUALITY_SENT_EDITED,
+    ReadingQuality.SENT_REFERENCE_DAYS: reading_quality_pb2.READING_QUALITY_SENT_REFERENCE_DAYS,
+    ReadingQuality.SENT_INTERPOLATED: reading_quality_pb2.READING_QUALITY_SENT_INTERPOLATED,
+    ReadingQuality.SENT_DERIVED: reading_quality_pb2.READING_QUALITY_SENT_DERIVED,
+    ReadingQuality.SENT_MIXED: reading_quality_pb2.READING_QUALITY_SENT_MIXED,
 }
 
 
@@ -36,6 +44,8 @@ def to_reading(kind: str, device_id: str, start_ms: int, observation: Observatio
         for column, value in zip(KINDS[kind].columns, observation.values, strict=True)
         if value is not None
     }
+    if is_sent(observation.quality) and observation.quality != ReadingQuality.MEASURED:
+        fields["energy_quality"] = energy_quality(observation.quality)
     reading = Reading(
         device_id=device_id,
         start_time=from_ms(start_ms),

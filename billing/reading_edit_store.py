@@ -9,6 +9,7 @@ from pymongo.errors import BulkWriteError
 
 from billing.keyset import after_in_order, started_in
 from billing.observation import Observation
+from billing.schema import KINDS
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
 
@@ -115,14 +116,14 @@ def _edit(document: dict[str, Any]) -> ReadingEdit:
         kind=document["kind"],
         device_id=document["device_id"],
         start_ms=datetime_to_ms(document["start"]),
-        before=None if before is None else _observation(before),
-        after=_observation(document["after"]),
+        before=None if before is None else _observation(document["kind"], before),
+        after=_observation(document["kind"], document["after"]),
         actor=document["actor"],
         reason=document["reason"],
         edit_ms=datetime_to_ms(document["edited_at"]),
     )
 
 
-def _observation(fields: Sequence[Any]) -> Observation:
+def _observation(kind: str, fields: Sequence[Any]) -> Observation:
     *own, values, quality = fields
-    return Observation._make([*own, tuple(values), quality])
+    return Observation._make([*own, KINDS[kind].padded(values), quality])

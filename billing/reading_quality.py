@@ -5,6 +5,8 @@ comes first. A newer estimate stands above an older one. An edit is a reading of
 stands above whatever a device sends with that revision.
 What follows from a register has the revision of the reading that carries the register, and stands above it: it gives
 way to the device's own correction, and to the same made again after a register beside it was corrected.
+What whoever read the meter sent as an estimate, a substitute or an edit of theirs is a reading like any other, of the
+revision that it was sent with; the measurement that replaces it is sent with a higher one.
 """
 
 from collections.abc import Collection
@@ -28,6 +30,33 @@ class ReadingQuality(IntEnum):
     REGISTER_SHARE = 5
     """An interval, sent or not, with its even share of what registers say was used in a longer time: an estimate of
     when, not of how much."""
+    SENT_ESTIMATED = 6
+    """Sent as an estimate, as all that follow were sent as what they are."""
+    SENT_SUBSTITUTED = 7
+    SENT_FINAL_SUBSTITUTED = 8
+    SENT_EDITED = 9
+    SENT_REFERENCE_DAYS = 10
+    SENT_INTERPOLATED = 11
+    SENT_DERIVED = 12
+    SENT_MIXED = 13
+
+
+_FIRST_SENT = int(ReadingQuality.SENT_ESTIMATED)
+
+
+def is_sent(quality: int) -> bool:
+    """True for what a device or whoever read it sent, measured or not; false for what was made of it here."""
+    return quality == ReadingQuality.MEASURED or quality >= _FIRST_SENT
+
+
+def sent_quality(energy_quality: int) -> int:
+    """The quality of a reading that was sent with an `EnergyQuality`."""
+    return _FIRST_SENT - 1 + energy_quality if energy_quality else int(ReadingQuality.MEASURED)
+
+
+def energy_quality(quality: int) -> int:
+    """The `EnergyQuality` that a reading of a quality was sent with; 0 of what was measured or made here."""
+    return max(0, quality - _FIRST_SENT + 1)
 
 
 def next_estimate_revision(present: int | None) -> int:
@@ -52,9 +81,18 @@ BY_REGISTER = frozenset({ReadingQuality.REGISTER_DIFFERENCE, ReadingQuality.REGI
 """What follows from registers, and is made again when these change."""
 QUALITY_COUNTS = {
     "estimated_count": frozenset(
-        {ReadingQuality.INTERPOLATED, ReadingQuality.REFERENCE_DAYS, ReadingQuality.REGISTER_SHARE}
+        {
+            ReadingQuality.INTERPOLATED,
+            ReadingQuality.REFERENCE_DAYS,
+            ReadingQuality.REGISTER_SHARE,
+            ReadingQuality.SENT_ESTIMATED,
+            ReadingQuality.SENT_REFERENCE_DAYS,
+            ReadingQuality.SENT_INTERPOLATED,
+            ReadingQuality.SENT_MIXED,
+        }
     ),
-    "edited_count": frozenset({ReadingQuality.EDITED}),
+    "edited_count": frozenset({ReadingQuality.EDITED, ReadingQuality.SENT_EDITED}),
+    "substituted_count": frozenset({ReadingQuality.SENT_SUBSTITUTED, ReadingQuality.SENT_FINAL_SUBSTITUTED}),
 }
 """What a roll-up counts beside all of its readings: how many are of certain qualities."""
 

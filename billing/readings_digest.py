@@ -10,13 +10,16 @@ def readings_digest(quarters: Iterable[Quarter]) -> str:
     """SHA-256, in hexadecimal, of quarter-hours of one device; their order does not matter."""
     digest = hashlib.sha256()
     for quarter in sorted(quarters, key=lambda one: one.start_ms):
-        # The order of the fields is on record: a new one goes to the end.
+        *counts, substituted_count = quarter.counts
+        # The order of the fields is on record: a new one goes to the end, and only where it says something, so that
+        # what was kept before there was one has the same digest now.
         fields = (
             quarter.start_ms,
             quarter.last_end_ms,
             quarter.import_milliwatt_hours,
             quarter.export_milliwatt_hours,
-            *quarter.counts,
+            *counts,
+            *([substituted_count] if substituted_count else []),
         )
         digest.update(f"{fields}\n".encode())
     return digest.hexdigest()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from billing.dynamic_pricing import NO_REGION, RegionPrices, RegionPriceSpan
+from billing.dynamic_pricing import NO_REGION, RegionPrices, RegionPriceSpan, follows_region
 from billing.price_policy import PricePolicy, policy_at
 from billing.price_rule_store import PriceRuleStore
 from billing.region_price import BASE_NAME, RegionPrice, never_fixed
 from billing.region_price_store import RegionPriceStore
-from billing.tariff import QUARTER_MS, DynamicPricing, Tariff
+from billing.tariff import QUARTER_MS, Tariff
 
 
 class RegionPriceReader:
@@ -24,7 +24,7 @@ class RegionPriceReader:
         self, tariffs: Iterable[Tariff], region: str, start_ms: int, end_ms: int, *, only_fixed: bool = False
     ) -> RegionPrices:
         """The prices of a region as `between` or `fixed_between` give them; none where no tariff follows them."""
-        if not any(isinstance(tariff.pricing, DynamicPricing) for tariff in tariffs):
+        if not any(map(follows_region, tariffs)):
             return NO_REGION
         read = self.fixed_between if only_fixed else self.between
         return await read(region, start_ms, end_ms)

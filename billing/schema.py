@@ -1,5 +1,6 @@
 """The shape in which a reading rests: kinds, columns and the span of time one history document covers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,6 +57,10 @@ class Kind:
         """Position of a column in the canonical order."""
         return next(place for place, candidate in enumerate(self.columns) if candidate.name == column)
 
+    def padded(self, values: Sequence[int | float | None]) -> tuple[int | float | None, ...]:
+        """Values in the canonical order, which may be of an earlier release: a new column goes to the end."""
+        return (*values, *[None] * (len(self.columns) - len(values)))
+
 
 def _energy(field: str) -> Column:
     return Column(field.removesuffix("_kwh") + ENERGY_SUFFIX, field, "integer")
@@ -86,6 +91,8 @@ METER = Kind(
         _number("frequency_hz"),
         _number("power_factor"),
         _number("temperature_celsius"),
+        _integer("quality_method_code"),
+        _integer("quality_reason_code"),
     ),
     span_ms=HOUR_MS,
     summed=("import_milliwatt_hours", "export_milliwatt_hours"),

@@ -13,7 +13,7 @@ from billing.observation import (
     says_no_more,
     settle,
 )
-from billing.reading_quality import ReadingQuality
+from billing.reading_quality import ReadingQuality, is_sent
 
 SUPERSEDED_MAXIMUM = 16
 """Superseded readings of one start that stay with those that count; the weaker ones rest beside them."""
@@ -137,7 +137,9 @@ def is_in_conflict(counting: Observation, superseded: Iterable[Observation]) -> 
     strongest, *others = sorted(some, key=rank, reverse=True)
     return any(
         (one.interval_ms, one.values) != (strongest.interval_ms, strongest.values)
-        and (one.revision == strongest.revision or (is_measured(strongest) and one.quality == ReadingQuality.EDITED))
+        and (
+            one.revision == strongest.revision or (is_sent(strongest.quality) and one.quality == ReadingQuality.EDITED)
+        )
         for one in others
     )
 

@@ -94,7 +94,7 @@ class DynamicPricing:
 
 
 EnergyPricing = Pricing | DynamicPricing
-"""How energy that is taken can be priced; energy that is given has no dynamic price."""
+"""How energy can be priced."""
 
 
 class TierAllowance(Enum):
@@ -172,7 +172,7 @@ class ExportTerms:
     """
 
     mode: ExportMode
-    pricing: Pricing
+    pricing: EnergyPricing
     true_up_month: int = 12
 
 

@@ -42,6 +42,7 @@ from billing.estimate_codec import estimate_answer, estimate_question
 from billing.invoice_codec import Knowledge, PreviewQuestion
 from billing.price_codec import price_answer, price_question
 from billing.price_methods import PriceMethods, RegionPricing
+from billing.reassigned_periods import devices_of
 from billing.revenue_codec import span_of_days
 from billing.revenue_store import RevenueStore
 from billing.tariff_analytics import TariffAnalytics
@@ -199,9 +200,4 @@ class TariffService(PriceMethods):
         """The devices that an assignment may concern, as far as they are known here."""
         if assignment.device_id:
             return [assignment.device_id]
-        site_id, group_id = assignment.site_id, assignment.group_id
-        return [
-            device.device_id
-            for device in self._registry.devices()
-            if (site_id and device.site_id == site_id) or (group_id and group_id in device.group_ids)
-        ]
+        return [device.device_id for device in devices_of(assignment, self._registry.devices())]

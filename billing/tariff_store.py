@@ -21,6 +21,7 @@ from billing.tariff_assignment import (
 )
 from billing.tariff_document import (
     assignment_from_document,
+    assignment_key,
     assignment_to_document,
     tariff_from_document,
     tariff_to_document,
@@ -35,7 +36,10 @@ _CACHED_TARIFFS_MAXIMUM = 10_000
 
 
 class TariffStore:
-    """The collections `tariffs` and `tariff_assignments`; nothing in them is ever changed."""
+    """The collections `tariffs` and `tariff_assignments`; nothing that is said in them is ever changed.
+
+    An assignment from an instant in the past is marked until the invoices that it concerns are looked at.
+    """
 
     def __init__(self, database: Database) -> None:
         self._tariffs = database["tariffs"]
@@ -47,6 +51,7 @@ class TariffStore:
         """Makes the indexes that list tariffs and find the assignments of a device."""
         await self._tariffs.create_index([("key", ASCENDING)])
         await self._assignments.create_index([("scope", ASCENDING), ("start_time", ASCENDING)])
+        await self._assignments.create_index([("unsettled", ASCENDING)])
 
     async def create(self, tariff: Tariff, create_time_ms: int) -> tuple[Tariff, int]:
         """Keeps a tariff; returns it and the instant it was first created, UTC milliseconds.
@@ -153,9 +158,22 @@ class TariffStore:
         versions = [assignment_from_document(document) async for document in cursor.max_time_ms(_SCAN_TIMEOUT_MS)]
         return {one.scope: one for one in counting(versions) if one.start_ms < before_ms}
 
+    async def unsettled(self, limit: int) -> list[AssignmentVersion]:
+        """So many of those whose invoices nobody has looked at since they were made."""
+        cursor = self._assignments.find({"unsettled": True}).limit(limit).max_time_ms(_READ_TIMEOUT_MS)
+        return [assignment_from_document(document) async for document in cursor]
+
+    async def settle(self, version: AssignmentVersion) -> None:
+        """Takes the mark away."""
+        key = assignment_key(version.assignment, version.number)
+        await self._assignments.update_one({"_id": key}, {"$unset": {"unsettled": ""}})
+
     async def _add(self, version: AssignmentVersion) -> bool:
+        document = assignment_to_document(version)
+        if version.assignment.start_ms < version.create_ms:
+            document["unsettled"] = True
         try:
-            await self._assignments.insert_one(assignment_to_document(version))
+            await self._assignments.insert_one(document)
         except DuplicateKeyError:
             return False
         return True

@@ -8,6 +8,8 @@ from typing import TypeVar
 from energy.billing.v1 import tariff_pb2 as pb
 
 from billing.pricing_codec import (
+    dynamic_message,
+    dynamic_pricing,
     flat_message,
     flat_pricing,
     time_of_use_message,
@@ -18,11 +20,12 @@ from billing.pricing_codec import (
 from billing.tariff import (
     QUARTER_MINUTES,
     DemandCharge,
+    DynamicPricing,
+    EnergyPricing,
     ExportMode,
     ExportTerms,
     FlatPricing,
     IntervalCrossing,
-    Pricing,
     Rounding,
     RoundingLevel,
     TariffClock,
@@ -112,14 +115,16 @@ def demand_charge_message(charge: DemandCharge, currency_code: str) -> pb.Demand
 
 def export_terms(reader: TariffReader, message: pb.ExportTerms, path: str) -> ExportTerms:
     """What becomes of export; `path` is the path of the message."""
-    pricing: Pricing = FlatPricing(Decimal(0))
+    pricing: EnergyPricing = FlatPricing(Decimal(0))
     match message.WhichOneof("pricing"):
         case "flat":
             pricing = flat_pricing(reader, message.flat, f"{path}.flat")
         case "time_of_use":
             pricing = time_of_use_pricing(reader, message.time_of_use, f"{path}.time_of_use")
+        case "dynamic":
+            pricing = dynamic_pricing(reader, message.dynamic, f"{path}.dynamic")
         case _:
-            reader.refuse(f"{path}.pricing", "FIELD_REQUIRED", "is required: flat or time_of_use")
+            reader.refuse(f"{path}.pricing", "FIELD_REQUIRED", "is required: flat, time_of_use or dynamic")
     modes: dict[int, ExportMode] = {number: mode for mode, number in EXPORT_MODES.items()}
     return ExportTerms(reader.choice(modes, message.mode, f"{path}.mode"), pricing, message.true_up_month)
 
@@ -129,6 +134,8 @@ def export_terms_message(terms: ExportTerms, currency_code: str) -> pb.ExportTer
     message = pb.ExportTerms(mode=EXPORT_MODES[terms.mode], true_up_month=terms.true_up_month)
     if isinstance(terms.pricing, FlatPricing):
         message.flat.CopyFrom(flat_message(terms.pricing, currency_code))
+    elif isinstance(terms.pricing, DynamicPricing):
+        message.dynamic.CopyFrom(dynamic_message(terms.pricing, currency_code))
     else:
         message.time_of_use.CopyFrom(time_of_use_message(terms.pricing, currency_code))
     return message

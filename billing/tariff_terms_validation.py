@@ -64,7 +64,8 @@ def _netting(path: str, tariff: Tariff, terms: ExportTerms) -> Iterator[FieldVio
     if terms.mode is not ExportMode.PERIOD_NETTING:
         return
     if not isinstance(terms.pricing, FlatPricing):
-        yield out_of_range(f"{path}.export.time_of_use", "a flat price with netting over a period")
+        name = "dynamic" if isinstance(terms.pricing, DynamicPricing) else "time_of_use"
+        yield out_of_range(f"{path}.export.{name}", "a flat price with netting over a period")
     if not 1 <= terms.true_up_month <= 12:  # noqa: PLR2004 - months of the calendar
         yield out_of_range(f"{path}.export.true_up_month", "1..12")
     rules = tariff.tier_rules

@@ -22,19 +22,26 @@ class EnergyTotal:
     reading_count: int = 0
     estimated_reading_count: int = 0
     edited_reading_count: int = 0
+    substituted_reading_count: int = 0
 
     @property
     def counts(self) -> ReadingCounts:
         """How many readings these are."""
-        return self.reading_count, self.estimated_reading_count, self.edited_reading_count
+        return (
+            self.reading_count,
+            self.estimated_reading_count,
+            self.edited_reading_count,
+            self.substituted_reading_count,
+        )
 
     def add(self, milliwatt_hours: int, counts: ReadingCounts) -> None:
         """Takes in more."""
         self.milliwatt_hours += milliwatt_hours
-        reading_count, estimated_reading_count, edited_reading_count = counts
+        reading_count, estimated_reading_count, edited_reading_count, substituted_reading_count = counts
         self.reading_count += reading_count
         self.estimated_reading_count += estimated_reading_count
         self.edited_reading_count += edited_reading_count
+        self.substituted_reading_count += substituted_reading_count
 
 
 class PriceTier(NamedTuple):
@@ -192,6 +199,7 @@ def _counts(quarters: Sequence[Quarter]) -> ReadingCounts:
         sum(quarter.reading_count for quarter in quarters),
         sum(quarter.estimated_reading_count for quarter in quarters),
         sum(quarter.edited_reading_count for quarter in quarters),
+        sum(quarter.substituted_reading_count for quarter in quarters),
     )
 
 

@@ -45,6 +45,7 @@ class Usage:
     last_end_ms: int = 0
     estimated_count: int = 0
     edited_count: int = 0
+    substituted_count: int = 0
 
     @property
     def mean_power_kw(self) -> float | None:
@@ -84,6 +85,7 @@ def from_group(kind: Kind, group: Mapping[str, Any]) -> Usage:
         last_end_ms=datetime_to_ms(group["last_end"]),
         estimated_count=int(group["estimated_count"]),
         edited_count=int(group["edited_count"]),
+        substituted_count=int(group["substituted_count"]),
     )
 
 
@@ -109,6 +111,7 @@ def add_up(usages: Iterable[Usage]) -> Usage:
         total.last_end_ms = max(total.last_end_ms, usage.last_end_ms)
         total.estimated_count += usage.estimated_count
         total.edited_count += usage.edited_count
+        total.substituted_count += usage.substituted_count
     return total
 
 

@@ -47,6 +47,20 @@ def _fill(message: usage_pb2.Usage, usage: Usage) -> None:
     # In place and only what is there: a month has three thousand of these, and making parts to copy them costs twice.
     message.reading_count = usage.reading_count
     set_span_ms(message.covered, usage.covered_ms)
+    for name, energy in usage.energies.items():
+        setattr(message, _FIELDS[name], kwh(energy))
+    if usage.temperature_count:
+        message.mean_temperature_celsius = usage.temperature_sum / usage.temperature_count
+    if usage.estimated_count:
+        message.estimated_reading_count = usage.estimated_count
+    if usage.edited_count:
+        message.edited_reading_count = usage.edited_count
+    if usage.substituted_count:
+        message.substituted_reading_count = usage.substituted_count
+    _fill_power(message, usage)
+
+
+def _fill_power(message: usage_pb2.Usage, usage: Usage) -> None:
     if usage.power_covered_ms:
         message.mean_power_kw = usage.power_kw_ms / usage.power_covered_ms
     if usage.minimum_power_kw is not None:
@@ -57,14 +71,6 @@ def _fill(message: usage_pb2.Usage, usage: Usage) -> None:
         message.first_power_kw = usage.first_power.power_kw
     if usage.last_power is not None:
         message.last_power_kw = usage.last_power.power_kw
-    if usage.temperature_count:
-        message.mean_temperature_celsius = usage.temperature_sum / usage.temperature_count
-    if usage.estimated_count:
-        message.estimated_reading_count = usage.estimated_count
-    if usage.edited_count:
-        message.edited_reading_count = usage.edited_count
-    for name, energy in usage.energies.items():
-        setattr(message, _FIELDS[name], kwh(energy))
 
 
 def to_minute(total: MinuteTotal) -> usage_service_pb2.MinuteTotal:

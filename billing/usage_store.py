@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
+from billing.billed_quarters import BilledQuarters, quarter_of
 from billing.cell_store import CellStore
 from billing.cell_usage import is_within_an_hour
 from billing.day import day_of
@@ -61,6 +62,7 @@ class UsageStore:
         self._tail = tail
         self._past = PastSpans(history)
         self._cells = CellStore(database, history, self._days)
+        self._billed = BilledQuarters(history, tail, self._days)
 
     async def spans(
         self, kind: Kind, device_id: str, start_ms: int, end_ms: int
@@ -132,20 +134,10 @@ class UsageStore:
 
     async def quarters(self, device_id: str, start_ms: int, end_ms: int, as_of_ms: int | None = None) -> list[Quarter]:
         """The quarter-hours of a meter that have a reading, by time: what bills rest on. As of as `intervals`."""
+        if as_of_ms is not None and not (start_ms % QUARTER_MS or end_ms % QUARTER_MS):
+            return await self._billed.as_of(device_id, start_ms, end_ms, as_of_ms)
         query = UsageQuery(METER, device_id, start_ms, end_ms, "quarter_hour")
-        return [
-            Quarter(
-                at_ms,
-                one.last_end_ms,
-                one.energies.get("import_milliwatt_hours"),
-                one.reading_count,
-                one.estimated_count,
-                one.energies.get("export_milliwatt_hours"),
-                one.edited_count,
-                one.covered_ms,
-            )
-            for at_ms, one in await self.intervals(query, as_of_ms=as_of_ms)
-        ]
+        return [quarter_of(at_ms, one) for at_ms, one in await self.intervals(query, as_of_ms=as_of_ms)]
 
     async def _sum(self, query: UsageQuery, overlay: Mapping[SpanKey, Span]) -> dict[Any, Usage]:
         """Usage by bucket: the start of an interval in epoch milliseconds, or None for all."""

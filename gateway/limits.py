@@ -20,6 +20,7 @@ TEMPERATURE_MINIMUM_CELSIUS = -100.0
 TEMPERATURE_MAXIMUM_CELSIUS = 200.0
 CHARGE_MAXIMUM_PERCENT = 100.0
 CYCLE_COUNT_MAXIMUM = 10_000_000
+QUALITY_CODE_MAXIMUM = 999
 
 
 class Limit(NamedTuple):
@@ -62,6 +63,8 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
         Limit("frequency_hz", 0.0, FREQUENCY_MAXIMUM_HZ, "Hz"),
         Limit("power_factor", -1.0, 1.0),
         _temperature("temperature_celsius"),
+        Limit("quality_method_code", 0, QUALITY_CODE_MAXIMUM),
+        Limit("quality_reason_code", 0, QUALITY_CODE_MAXIMUM),
     ),
     "vehicle": (
         _energy("energy_delivered_kwh"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from energy.telemetry.v1.reading_pb2 import (
     ChargingState,
+    EnergyQuality,
     MeterMeasurement,
     OperatingState,
     StorageMeasurement,
@@ -24,6 +25,7 @@ from gateway.limits import (
     ENERGY_MAXIMUM_KWH,
     FREQUENCY_MAXIMUM_HZ,
     POWER_MAXIMUM_KW,
+    QUALITY_CODE_MAXIMUM,
     REGISTER_MAXIMUM_KWH,
     TEMPERATURE_MAXIMUM_CELSIUS,
     TEMPERATURE_MINIMUM_CELSIUS,
@@ -44,6 +46,9 @@ def _is_plain_meter(measured: MeterMeasurement) -> bool:
         and 0.0 <= measured.frequency_hz <= FREQUENCY_MAXIMUM_HZ
         and -1.0 <= measured.power_factor <= 1.0
         and TEMPERATURE_MINIMUM_CELSIUS <= measured.temperature_celsius <= TEMPERATURE_MAXIMUM_CELSIUS
+        and measured.energy_quality in _ENERGY_QUALITIES
+        and 0 <= measured.quality_method_code <= QUALITY_CODE_MAXIMUM
+        and 0 <= measured.quality_reason_code <= QUALITY_CODE_MAXIMUM
     )
 
 
@@ -72,6 +77,7 @@ def _is_plain_storage(measured: StorageMeasurement) -> bool:
     )
 
 
+_ENERGY_QUALITIES = frozenset(EnergyQuality.values())
 _CHARGING_STATES = frozenset(ChargingState.values())
 _OPERATING_STATES = frozenset(OperatingState.values())
 

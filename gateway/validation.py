@@ -16,6 +16,9 @@ from gateway.device import INTERVAL_MAXIMUM_MS, INTERVAL_MINIMUM_MS
 from gateway.limits import AHEAD_MAXIMUM_MS, LIMITS, REVISION_MAXIMUM, Limit
 from gateway.plain_measurement import IS_PLAIN
 
+# What is said of a value is none.
+_BESIDE_VALUES = frozenset({"energy_quality", "quality_method_code", "quality_reason_code"})
+
 _NANOS_PER_MS = 1_000_000
 _NANOS_PER_SECOND = 1_000_000_000
 
@@ -59,7 +62,7 @@ def _measurement_fault(reading: Reading, kind: str) -> Fault | None:
     if given != kind:
         return Fault(reasons.ERROR_REASON_KIND_MISMATCH, given, f"the device is registered as a {kind}")
     values = getattr(reading, kind).ListFields()
-    if not values:
+    if not any(field.name not in _BESIDE_VALUES for field, _ in values):
         return Fault(reasons.ERROR_REASON_FIELD_REQUIRED, kind, "must carry at least one value")
     for field, value in values:
         limit = _LIMIT_OF[field]

@@ -121,9 +121,8 @@ def _add_fleet(command: argparse.ArgumentParser, environment: Mapping[str, str])
 
 def replayed_meter(arguments: argparse.Namespace) -> ReplayedMeter:
     """Whom the readings of the file that was named come from."""
-    return ReplayedMeter(
-        arguments.device_id, arguments.account_id, arguments.region, arguments.time_zone, arguments.usage_point
-    )
+    names = ("device_id", "account_id", "region", "time_zone", "usage_point", "revision")
+    return ReplayedMeter(**{name: getattr(arguments, name) for name in names})
 
 
 def tariff_file(arguments: argparse.Namespace) -> TariffFile:
@@ -178,6 +177,9 @@ def _add_replay(command: argparse.ArgumentParser, environment: Mapping[str, str]
     command.add_argument("--region", default="Mumbai-North", metavar="NAME", help="where it is (default Mumbai-North)")
     command.add_argument("--time-zone", metavar="ZONE", help="IANA zone of the file (default: as the file says)")
     command.add_argument("--usage-point", metavar="NAME", help="self link or NMI, where the file has several")
+    command.add_argument(
+        "--revision", type=int, default=0, metavar="N", help="higher than that of the file it replaces (default 0)"
+    )
     _add_rate(command)
     command.set_defaults(speed=None)
     _add_address(command, "gateway", environment)

@@ -32,7 +32,8 @@ class ReplayedMeter:
     """Whom the file's readings come from; registered with these details unless the id exists already.
 
     Without `device_id` the file's name and content make one, so the same file is the same meter. Without `time_zone`
-    the file has to tell it. `usage_point` picks one of several in the file.
+    the file has to tell it. `usage_point` picks one of several in the file. A file that replaces an earlier one, say
+    with measurements where that had estimates, is sent with a higher `revision`.
     """
 
     device_id: str | None = None
@@ -40,6 +41,7 @@ class ReplayedMeter:
     region: str = "Mumbai-North"
     time_zone: str | None = None
     usage_point: str | None = None
+    revision: int = 0
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ class Replay:
     file: FileReadings
     device: Device | None
     pending: Iterator[FileReading]
+    revision: int = 0
     account: FileAccount = field(default_factory=FileAccount)
 
     def refusals_by_reason(self) -> Counter[str]:
@@ -110,7 +113,7 @@ async def open_replay(path: Path, meter: ReplayedMeter, gateway: grpc.aio.Channe
     )
     if device.kind != DEVICE_KIND_METER:
         raise RegistrationRefused(f"device {device.device_id} is no meter; name another one with --device-id")
-    return Replay(path, file, device, chain([first], file.readings))
+    return Replay(path, file, device, chain([first], file.readings), meter.revision)
 
 
 async def open_demo_replay(path: Path, time_zone: str | None, gateway: grpc.aio.Channel) -> Replay:
@@ -173,7 +176,7 @@ def _not_measured(account: FileAccount) -> Iterator[str]:
     others = {quality.value: count for quality, count in account.qualities.items() if quality != SourceQuality.MEASURED}
     if others:
         told = ", ".join(f"{count:,} {quality}" for quality, count in sorted(others.items()))
-        yield f"not measured, by the file: {told}; sent as measured, for what a device sends has no quality"
+        yield f"not measured, by the file: {told}; sent as such"
 
 
 def _energy(exact_kwh: Decimal, rounded_milliwatt_hours: int, direction: str) -> str:
@@ -185,7 +188,7 @@ def _steps(replay: Replay, device_id: str) -> Iterable[list[Reading]]:
     step: list[Reading] = []
     for reading in replay.pending:
         replay.account.enter(reading)
-        step.append(to_reading(reading, device_id))
+        step.append(to_reading(reading, device_id, replay.revision))
         if len(step) == READINGS_PER_STEP:
             yield step
             step = []

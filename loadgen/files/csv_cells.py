@@ -28,7 +28,8 @@ _QUALITIES = {
     **{quality.value: quality for quality in SourceQuality},
     **dict.fromkeys(("", "a", "actual", "raw", "validated", "verified"), SourceQuality.MEASURED),
     **dict.fromkeys(("e", "projected"), SourceQuality.ESTIMATED),
-    **dict.fromkeys(("s", "f", "final"), SourceQuality.SUBSTITUTED),
+    "s": SourceQuality.SUBSTITUTED,
+    **dict.fromkeys(("f", "final"), SourceQuality.FINAL_SUBSTITUTED),
     "manual": SourceQuality.EDITED,
     "reference days": SourceQuality.REFERENCE_DAYS,
 }

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
-from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
+from energy.telemetry.v1.reading_pb2 import EnergyQuality, MeterMeasurement, Reading
 
 from common.instants import duration_from_ms, from_ms
 from loadgen.files.stated_bill import Statements
@@ -46,6 +47,7 @@ class SourceQuality(StrEnum):
     DERIVED = "derived"
     ESTIMATED = "estimated"
     SUBSTITUTED = "substituted"
+    FINAL_SUBSTITUTED = "finally substituted"
     MIXED = "mixed"
 
 
@@ -54,6 +56,23 @@ def joined_quality(one: SourceQuality, other: SourceQuality) -> SourceQuality:
     if one is other or other is SourceQuality.MEASURED:
         return one
     return other if one is SourceQuality.MEASURED else SourceQuality.MIXED
+
+
+class QualityCodes(NamedTuple):
+    """What a file adds to a quality, in the codes of its format: how the value was come to, and why."""
+
+    method: int | None = None
+    reason: int | None = None
+
+
+NO_CODES = QualityCodes()
+
+
+def joined_codes(one: QualityCodes, other: QualityCodes) -> QualityCodes:
+    """The codes of a reading made of two values: those that are said of one alone, or alike of both."""
+    if other in (one, NO_CODES):
+        return one
+    return other if one == NO_CODES else NO_CODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +96,7 @@ class FileReading:
     voltage_v: Decimal | None = None
     current_a: Decimal | None = None
     quality: SourceQuality = SourceQuality.MEASURED
+    quality_codes: QualityCodes = NO_CODES
 
 
 @dataclass(slots=True)
@@ -142,18 +162,35 @@ class UsagePointRequired(FileError):
         )
 
 
-def to_reading(reading: FileReading, device_id: str) -> Reading:
+_ENERGY_QUALITIES: dict[SourceQuality, EnergyQuality.ValueType] = {
+    SourceQuality.MEASURED: EnergyQuality.ENERGY_QUALITY_UNSPECIFIED,
+    SourceQuality.EDITED: EnergyQuality.ENERGY_QUALITY_EDITED,
+    SourceQuality.REFERENCE_DAYS: EnergyQuality.ENERGY_QUALITY_REFERENCE_DAYS,
+    SourceQuality.INTERPOLATED: EnergyQuality.ENERGY_QUALITY_INTERPOLATED,
+    SourceQuality.DERIVED: EnergyQuality.ENERGY_QUALITY_DERIVED,
+    SourceQuality.ESTIMATED: EnergyQuality.ENERGY_QUALITY_ESTIMATED,
+    SourceQuality.SUBSTITUTED: EnergyQuality.ENERGY_QUALITY_SUBSTITUTED,
+    SourceQuality.FINAL_SUBSTITUTED: EnergyQuality.ENERGY_QUALITY_FINAL_SUBSTITUTED,
+    SourceQuality.MIXED: EnergyQuality.ENERGY_QUALITY_MIXED,
+}
+
+
+def to_reading(reading: FileReading, device_id: str, revision: int = 0) -> Reading:
     """The message that a meter with this id sends: each Decimal once rounded to the nearest float."""
     return Reading(
         device_id=device_id,
         start_time=from_ms(reading.start_ms),
         interval=duration_from_ms(reading.interval_ms),
+        revision=revision,
         meter=MeterMeasurement(
             import_kwh=_float(reading.import_kwh),
             export_kwh=_float(reading.export_kwh),
             power_kw=_float(reading.power_kw),
             voltage_v=_float(reading.voltage_v),
             current_a=_float(reading.current_a),
+            energy_quality=_ENERGY_QUALITIES[reading.quality],
+            quality_method_code=reading.quality_codes.method,
+            quality_reason_code=reading.quality_codes.reason,
         ),
     )
 

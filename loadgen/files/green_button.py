@@ -56,7 +56,7 @@ _QUALITIES = {
     "11": SourceQuality.DERIVED,
     "12": SourceQuality.ESTIMATED,  # projected
     "13": SourceQuality.MIXED,
-    "16": SourceQuality.ESTIMATED,  # other
+    "16": SourceQuality.SUBSTITUTED,  # other: neither measured nor any of these
 }
 
 

@@ -34,6 +34,11 @@ _QUALITY_CODES = {
     SourceQuality.REFERENCE_DAYS: 8,
     SourceQuality.INTERPOLATED: 9,
     SourceQuality.DERIVED: 11,
+    SourceQuality.ESTIMATED: 12,
+    SourceQuality.MIXED: 13,
+    # The format has no word for a substitute: it is none of the others.
+    SourceQuality.SUBSTITUTED: 16,
+    SourceQuality.FINAL_SUBSTITUTED: 16,
 }
 
 

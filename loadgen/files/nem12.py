@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loadgen.files.file_readings import (
+    NO_CODES,
     FileError,
     FileFormat,
     FileReading,
@@ -20,6 +21,7 @@ from loadgen.files.file_readings import (
     RowRefused,
     SourceQuality,
     UsagePointRequired,
+    joined_codes,
     joined_quality,
 )
 from loadgen.files.nem12_records import EXPORT, IMPORT, Register, Value, date_of, register_of, values_of
@@ -201,7 +203,7 @@ def _merged(
     refused: list[tuple[_Day, int, Value]] = []
     for number in range(together[0][0].register.interval_count):
         sums: dict[str, Decimal] = {}
-        quality = SourceQuality.MEASURED
+        quality, codes = SourceQuality.MEASURED, NO_CODES
         for direction in (IMPORT, EXPORT):
             values = [(day, values[number]) for day, values in together if day.register.direction == direction]
             absent = sorted(suffix for suffix in missing if suffix.startswith(direction))
@@ -215,6 +217,7 @@ def _merged(
                 else:
                     sums[direction] = sums.get(direction, Decimal(0)) + value.energy_kwh
                     quality = joined_quality(quality, value.quality)
+                    codes = joined_codes(codes, value.codes)
         if sums:
             yield FileReading(
                 start_ms + number * minutes * _MINUTE_MS,
@@ -222,6 +225,7 @@ def _merged(
                 import_kwh=sums.get(IMPORT),
                 export_kwh=sums.get(EXPORT),
                 quality=quality,
+                quality_codes=codes,
             )
     _refuse(refused, result)
 

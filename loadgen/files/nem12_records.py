@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from loadgen.files.file_readings import RefusalReason, RowRefused, SourceQuality
+from loadgen.files.file_readings import NO_CODES, QualityCodes, RefusalReason, RowRefused, SourceQuality
 
 IMPORT, EXPORT = "E", "B"
 
@@ -20,13 +20,14 @@ _HIGHEST_KWH = 1_000_000
 _NUMBER = re.compile(r"-?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"\d{1,4}", re.ASCII)
 _DATE = re.compile(r"(19|20)\d{6}", re.ASCII)
-_FLAG = re.compile(r"([AENFSV])\d{0,2}", re.ASCII)
+_FLAG = re.compile(r"([AENFSV])(\d{0,2})", re.ASCII)
+_REASON = re.compile(r"\d{1,3}", re.ASCII)
 _VARIABLE, _NULL = "V", "N"
 _QUALITIES = {
     "A": SourceQuality.MEASURED,
     "E": SourceQuality.ESTIMATED,
     "S": SourceQuality.SUBSTITUTED,
-    "F": SourceQuality.SUBSTITUTED,  # for good, where S may still be replaced
+    "F": SourceQuality.FINAL_SUBSTITUTED,
 }
 
 
@@ -59,6 +60,15 @@ class Value:
     quality: SourceQuality = SourceQuality.MEASURED
     reason: RefusalReason = RefusalReason.VALUE_MISSING
     problem: str = ""
+    codes: QualityCodes = NO_CODES
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a record says of its values: the letter of their quality, empty where it says none, and the codes beside."""
+
+    letter: str
+    codes: QualityCodes = NO_CODES
 
 
 def register_of(cells: Sequence[str]) -> Register:
@@ -104,17 +114,17 @@ def values_of(day: Sequence[str], events: Iterable[tuple[int, Sequence[str]]], r
             RefusalReason.MALFORMED_ROW,
             f"has {len(day)} cells; a day of {register.interval_minutes} minutes has {count} values and a quality",
         )
-    flag = _flag(day[count + 2], f"cell {count + 3}")
-    flags = [flag] * count if flag != _VARIABLE else [""] * count
+    of_day = _said(day[count + 2 :], f"cell {count + 3}")
+    said = [of_day if of_day.letter != _VARIABLE else _Said("")] * count
     said_until = 0
     for line, event in events:
-        first, last, flag = _event(line, event, after=said_until, count=count)
-        flags[first - 1 : last] = [flag] * (last - first + 1)
+        first, last, of_some = _event(line, event, after=said_until, count=count)
+        said[first - 1 : last] = [of_some] * (last - first + 1)
         said_until = last
-    return [_value(cell, flag, register) for cell, flag in zip(day[2 : count + 2], flags, strict=True)]
+    return [_value(cell, one, register) for cell, one in zip(day[2 : count + 2], said, strict=True)]
 
 
-def _event(line: int, cells: Sequence[str], *, after: int, count: int) -> tuple[int, int, str]:
+def _event(line: int, cells: Sequence[str], *, after: int, count: int) -> tuple[int, int, _Said]:
     bounds = [int(cell) if _WHOLE_NUMBER.fullmatch(cell) else 0 for cell in [*cells[1:3], "", ""][:2]]
     first, last = bounds
     if not after < first <= last <= count:
@@ -123,23 +133,29 @@ def _event(line: int, cells: Sequence[str], *, after: int, count: int) -> tuple[
             f"has a 400 record at line {line} whose intervals {','.join(cells[1:3])} "
             f"are not within {after + 1} to {count}",
         )
-    flag = _flag((cells[3:4] or [""])[0], f"the quality of its 400 record at line {line}")
-    if flag == _VARIABLE:
+    said = _said(cells[3:] or [""], f"the quality of its 400 record at line {line}")
+    if said.letter == _VARIABLE:
         raise RowRefused(RefusalReason.MALFORMED_ROW, f"has a 400 record at line {line} of quality V, which says none")
-    return first, last, flag
+    return first, last, said
 
 
-def _flag(cell: str, place: str) -> str:
-    found = _FLAG.fullmatch(cell.strip().upper())
+def _said(cells: Sequence[str], place: str) -> _Said:
+    """What a quality, with its method, and the reason code in the cell after it say."""
+    found = _FLAG.fullmatch(cells[0].strip().upper())
     if not found:
-        raise RowRefused(RefusalReason.MALFORMED_ROW, f"{place} is {cell!r}, which is no quality (A, E, F, N, S or V)")
-    return found.group(1)
+        raise RowRefused(
+            RefusalReason.MALFORMED_ROW, f"{place} is {cells[0]!r}, which is no quality (A, E, F, N, S or V)"
+        )
+    letter, method = found.groups()
+    reason = (cells[1:2] or [""])[0].strip()
+    codes = QualityCodes(int(method) if method else None, int(reason) if _REASON.fullmatch(reason) else None)
+    return _Said(letter, codes)
 
 
-def _value(cell: str, flag: str, register: Register) -> Value:
-    if flag == _NULL:
+def _value(cell: str, said: _Said, register: Register) -> Value:
+    if said.letter == _NULL:
         return Value(None, problem="null (quality N)")
-    if not flag:
+    if not said.letter:
         return Value(
             None, reason=RefusalReason.MALFORMED_ROW, problem="quality V, and no 400 record says the quality of these"
         )
@@ -151,4 +167,4 @@ def _value(cell: str, flag: str, register: Register) -> Value:
     energy = Decimal(cell).scaleb(register.kwh_exponent)
     if not 0 <= energy <= _HIGHEST_KWH:
         return Value(None, reason=RefusalReason.OUT_OF_RANGE, problem=f"{energy} kWh is not 0 to {_HIGHEST_KWH}")
-    return Value(energy, _QUALITIES[flag])
+    return Value(energy, _QUALITIES[said.letter], codes=said.codes)

@@ -203,7 +203,7 @@ def reading(device_id: str, start_ms: int, **measurement: Any) -> Reading:
     )
 
 
-def meter(**values: float) -> dict[str, Any]:
+def meter(**values: Any) -> dict[str, Any]:
     """What a meter measured."""
     return {"meter": MeterMeasurement(**values)}
 

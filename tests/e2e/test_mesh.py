@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -156,7 +157,7 @@ async def test_a_battery_is_seen_live_and_in_usage(client: MeshClient) -> None:
     await eventually(is_in_the_fleet)
 
 
-def minute(device_id: str, **meter: float) -> Reading:
+def minute(device_id: str, **meter: Any) -> Reading:
     """A meter's reading of one minute."""
     return Reading(
         device_id=device_id,

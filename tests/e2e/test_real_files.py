@@ -3,10 +3,12 @@
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from energy.telemetry.v1.reading_pb2 import EnergyQuality
 
 from common.energy import milliwatt_hours
 from common.instants import datetime_from_ms
@@ -14,15 +16,16 @@ from common.localstack.mesh import Mesh
 from loadgen.commands import Sending
 from loadgen.file_bill import TariffFile, bill_file
 from loadgen.file_export import ExportRequest, export_usage
-from loadgen.files import open_file, to_reading
+from loadgen.files import SourceQuality, open_file, to_reading
 from loadgen.files.urdb_tariff import UrdbChoices
 from loadgen.latency import LatencyHistogram
 from loadgen.pacing import Pacing
 from loadgen.replay import ReplayedMeter, open_replay, send_replay
 from loadgen.streams import Streams
 from loadgen.tally import Tally
-from tests.e2e.mesh_client import MeshClient
+from tests.e2e.mesh_client import MeshClient, eventually
 from tests.unit.billing.test_real_tariffs import plain_bill
+from tests.unit.loadgen.nem12_files import END, HEADER, day, register
 
 CENT = Decimal("0.01")
 
@@ -74,6 +77,48 @@ async def test_energy_in_the_store_equals_energy_in_the_file(
         one.reading.meter.import_kwh for one in listed
     ]
     assert (again.time_zone, again.rows_in) == (device.time_zone, len(listed) * (2 if found.export_kwh else 1))
+
+
+async def _counts_at_the_end(client: MeshClient, device_id: str, time_ms: tuple[int, int], revision: int) -> bool:
+    known = await client.readings(device_id, *time_ms)
+    return bool(known) and known[-1].reading.revision == revision
+
+
+async def test_what_a_file_says_of_its_values_goes_through_and_out_again_until_they_are_measured(
+    client: MeshClient, mesh: Mesh, tmp_path: Path
+) -> None:
+    """Half-hours that were estimated and substituted; the day that is sent again with a higher revision counts then."""
+    path, device_id = tmp_path / "meter.csv", "said-of-values"
+    services = {name: mesh.environment[f"{name.upper()}_ADDRESS"] for name in ("gateway", "billing")}
+    exported: list[list[SourceQuality]] = []
+    listed: list[list[tuple[int, int, int]]] = []
+    counts: list[tuple[int, int]] = []
+    for revision, lines in enumerate((["400,1,46,A,,", "400,47,47,E52,,", "400,48,48,F14,76,"], ["400,1,48,A,,"])):
+        path.write_text("\n".join([HEADER, register(), day([1 + revision] * 48, "V"), *lines, END]), "utf-8")
+        replay = await open_replay(path, ReplayedMeter(device_id=device_id, revision=revision), client.gateway)
+        tally = Tally()
+        async with Streams(client.gateway, tally=tally, ack_latency=LatencyHistogram()) as streams:
+            await send_replay(replay, streams, pacing=Pacing())
+        start_ms, end_ms = replay.account.start_ms, replay.account.end_ms
+        await eventually(partial(_counts_at_the_end, client, device_id, (start_ms, end_ms), revision))
+        known = await client.readings(device_id, start_ms, end_ms)
+        usage = (await client.stored([device_id], start_ms, end_ms, 48))[device_id]
+        counts.append((usage.estimated_reading_count, usage.substituted_reading_count))
+        last = [one.reading.meter for one in known[-2:]]
+        listed.append([(one.energy_quality, one.quality_method_code, one.quality_reason_code) for one in last])
+        request = ExportRequest(device_id, datetime_from_ms(start_ms), datetime_from_ms(end_ms))
+        written = tmp_path / "usage.xml"
+        with written.open("w", encoding="ascii") as output:
+            await export_usage(request, **services, output=output, told=StringIO(), now=datetime.now(UTC))
+        exported.append([one.quality for one in open_file(written).readings][-2:])
+
+    estimated, final = EnergyQuality.ENERGY_QUALITY_ESTIMATED, EnergyQuality.ENERGY_QUALITY_FINAL_SUBSTITUTED
+    assert counts == [(1, 1), (0, 0)]
+    assert listed == [[(estimated, 52, 0), (final, 14, 76)], [(0, 0, 0)] * 2]
+    assert exported == [
+        [SourceQuality.ESTIMATED, SourceQuality.SUBSTITUTED],
+        [SourceQuality.MEASURED] * 2,
+    ]
 
 
 async def test_a_usage_file_and_a_tariff_file_are_a_bill_in_one_command(mesh: Mesh, samples_dir: Path) -> None:

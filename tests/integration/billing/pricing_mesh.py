@@ -231,6 +231,7 @@ class PricingMesh:
     adjustments_due: AdjustmentDueStore
     pricing: RegionPricing
     address: str
+    tariff_store: TariffStore
 
 
 # Nothing listens on the port that is reserved for nobody.
@@ -320,6 +321,7 @@ async def pricing_mesh(
             due,
             pricing,
             f"127.0.0.1:{port}",
+            store,
         )
     finally:
         await channel.close()

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from billing.kind_columns import LoggedReading
+from billing.schema import METER
 from billing.segment import Segment
 
 MINUTE_MS = 60_000
 LIVE_START_MS = 1_772_323_200_000
-NONE = (None,) * 9
+NONE = (None,) * (len(METER.columns) - 1)
 
 
 def meter_readings(
@@ -25,7 +26,20 @@ def meter_readings(
         for revision in range(revisions):
             energy = None if random_.random() < 0.05 else random_.randrange(0, 3_000_000_000)
             power_kw = None if random_.random() < 0.3 else random_.choice([0.25, 1.5, 3.0])
-            values = (energy, None, None, None, power_kw, 230.0, None, None, None, random_.choice([None, 20.0, 21.0]))
+            values = (
+                energy,
+                None,
+                None,
+                None,
+                power_kw,
+                230.0,
+                None,
+                None,
+                None,
+                random_.choice([None, 20.0, 21.0]),
+                None,
+                None,
+            )
             at_ms = start_ms + minute * MINUTE_MS
             readings.append(LoggedReading("meter", device_id, at_ms, MINUTE_MS, revision, at_ms + 1, values))
     random_.shuffle(readings)

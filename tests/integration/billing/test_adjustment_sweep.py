@@ -139,6 +139,8 @@ async def test_a_day_that_fails_stays_with_the_reason_and_is_tried_again_after_l
     task = sweep(mesh)
     register(monkeypatch, MadeUpDevice("meter-2", DEVICE_KIND_METER, "acc-1", "Europe/Berlin"))
     await assign(mesh, "meter-2", flat_tariff("two", money(0, 100_000_000)), at("2025-01-01"))
+    for version in await mesh.tariff_store.unsettled(1):
+        await mesh.tariff_store.settle(version)
     correct(mesh, 5, 10)
     await mesh.adjustments_due.tell(METER, CHANGED, 1)
     await mesh.adjustments_due.tell(METER, Day("meter-berlin", utc_ms("2026-01-31T00:00")), utc_ms("2026-02-09T00:00"))

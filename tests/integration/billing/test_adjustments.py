@@ -17,6 +17,7 @@ from billing.adjustment_sweep import AdjustmentMetrics, AdjustmentSweep
 from billing.day_notice_store import Day
 from billing.invoice_list_store import InvoiceFilter, InvoiceListStore
 from billing.invoice_maker import AccountPeriod
+from billing.reassigned_periods import ReassignedPeriods
 from billing.schema import METER, STORAGE
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, generate, get, issue
@@ -41,6 +42,7 @@ async def prepare(mesh: PricingMesh) -> None:
     tariff = flat_tariff("flat", money(0, 100_000_000))
     tariff.tax_percent.value = "0"
     await assign(mesh, "meter-berlin", tariff, at("2025-01-01"))
+    await reassigned(mesh).tell()
     mesh.readings.of_device["meter-berlin"] = steady("2025-12-31T23:00", "2026-01-31T23:00", 250_000)
     mesh.clock.now_ms = utc_ms("2026-02-03T12:00")
     mesh.complete_through.latest_ms = utc_ms("2026-02-03T11:59")
@@ -189,6 +191,14 @@ def sweep(mesh: PricingMesh) -> AdjustmentSweep:
         at_once,
         AdjustmentMetrics(CollectorRegistry()),
         mesh.clock,
+        reassigned(mesh),
+    )
+
+
+def reassigned(mesh: PricingMesh) -> ReassignedPeriods:
+    """What tells of assignments of tariffs to times that are over."""
+    return ReassignedPeriods(
+        tariffs=mesh.tariff_store, invoices=mesh.book.store, due=mesh.adjustments_due, registry=mesh.registry
     )
 
 

@@ -12,7 +12,7 @@ from billing.log_writer import LogWriter
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
 from billing.quarantine_store import QuarantineStore
-from billing.schema import HOUR_MS
+from billing.schema import HOUR_MS, METER
 from billing.segment import Segment
 from billing.tail import Tail
 from common.mongo import Database
@@ -28,7 +28,9 @@ def segment(partition: int, minute: int) -> Segment:
     """What the devices of a partition send at a minute."""
     at_ms = START_MS + minute * 60_000
     readings = [
-        LoggedReading("meter", f"{device}-{partition}", at_ms, 300_000, 0, at_ms, (minute, *(None,) * 9))
+        LoggedReading(
+            "meter", f"{device}-{partition}", at_ms, 300_000, 0, at_ms, (minute, *(None,) * (len(METER.columns) - 1))
+        )
         for device in DEVICES
     ]
     return Segment.of(f"b-{partition}-{minute}", partition, "w", minute + 1, at_ms, at_ms, readings)

@@ -6,6 +6,7 @@ from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
 from google.type.date_pb2 import Date
 
 from billing.kind_columns import LoggedReading
+from billing.schema import METER
 from billing.segment import Segment
 from common.instants import from_ms
 from common.mongo import Database
@@ -20,7 +21,9 @@ FIRST_KNOWN_MS, CORRECTED_MS, COMPLETE_MS = NOON_MS + 1_000, NOON_MS + 9_000, NO
 def reading(revision: int, kilowatt_hours: int) -> LoggedReading:
     """The meter's quarter-hour from noon on."""
     energy = kilowatt_hours * 1_000_000
-    return LoggedReading("meter", DEVICE, NOON_MS, 900_000, revision, NOON_MS + revision, (energy, *(None,) * 9))
+    return LoggedReading(
+        "meter", DEVICE, NOON_MS, 900_000, revision, NOON_MS + revision, (energy, *(None,) * (len(METER.columns) - 1))
+    )
 
 
 async def test_a_bill_as_of_an_instant_leaves_out_what_was_recorded_later(database: Database) -> None:

@@ -52,7 +52,7 @@ readings = st.lists(
             MINUTE_MS,
             revision,
             receive_ms,
-            (energy, None, None, None, power, *(None,) * 5),
+            (energy, None, None, None, power, *(None,) * (len(METER.columns) - 5)),
         ),
         device=st.sampled_from(["m-1", "m-1", "m-2"]),
         place=st.integers(-3, 12) | st.integers(170, 220),
@@ -227,7 +227,9 @@ async def test_a_correction_from_months_ago_changes_the_bill_of_its_own_day_only
     """Late data lands where its start says, in the documents, in usage and in the bill of that time."""
     store = await store_on(database)
     first = [
-        LoggedReading("meter", "m-1", at_ms + minute * MINUTE_MS, MINUTE_MS, 0, 1, (1_000, *(None,) * 9))
+        LoggedReading(
+            "meter", "m-1", at_ms + minute * MINUTE_MS, MINUTE_MS, 0, 1, (1_000, *(None,) * (len(METER.columns) - 1))
+        )
         for at_ms in (MONTHS_AGO_MS, START_MS)
         for minute in range(120)
     ]
@@ -236,7 +238,7 @@ async def test_a_correction_from_months_ago_changes_the_bill_of_its_own_day_only
     before = await dump(database)
     now = await bill(store)
 
-    correction = first[7]._replace(revision=1, receive_ms=9, values=(5_000, *(None,) * 9))
+    correction = first[7]._replace(revision=1, receive_ms=9, values=(5_000, *(None,) * (len(METER.columns) - 1)))
     await store.take([Segment.of("late", PARTITION, "w", 99, 0, RECORD_MS, [correction])])
     await store.fold_everything()
 

@@ -142,7 +142,12 @@ async def test_edits_and_what_follows_from_registers_are_among_the_readings_of_a
     values[METER.position("import_milliwatt_hours")] = 5_000_000
     computed = [
         LoggedReading(METER.name, DEVICE, peak_ms + minute * 60_000, 60_000, 9, RECORD_MS, tuple(values), quality)
-        for minute, quality in ((1, ReadingQuality.EDITED), (2, ReadingQuality.REGISTER_DIFFERENCE))
+        for minute, quality in (
+            (1, ReadingQuality.EDITED),
+            (2, ReadingQuality.REGISTER_DIFFERENCE),
+            (3, ReadingQuality.SENT_SUBSTITUTED),
+            (4, ReadingQuality.SENT_ESTIMATED),
+        )
     ]
     before = await explained.bill()
     await explained.store.take([replace(one, record_ms=RECORD_MS) for one in segments(computed, 10, PARTITION, "own")])
@@ -150,14 +155,19 @@ async def test_edits_and_what_follows_from_registers_are_among_the_readings_of_a
     bill, pages = await explained.bill(), await explained.of(2)
 
     counting_ones = [one for one in pages[0].intervals[0].readings if not one.superseded]
-    assert [one.quality for one in counting_ones[1:3]] == [
+    assert [one.quality for one in counting_ones[1:5]] == [
         reading_quality_pb2.READING_QUALITY_EDITED,
         reading_quality_pb2.READING_QUALITY_REGISTER_DIFFERENCE,
+        reading_quality_pb2.READING_QUALITY_SENT_SUBSTITUTED,
+        reading_quality_pb2.READING_QUALITY_SENT_ESTIMATED,
     ]
     assert sum(milliwatt_hours(one.reading.meter.import_kwh) for one in counting_ones) == int(
         Decimal(pages[0].intervals[0].kwh.value) * 1_000_000
     )
     assert [line.edited_reading_count for line in bill.lines] == [0, 0, 1, 0, 0]
+    assert [line.substituted_reading_count for line in bill.lines] == [0, 0, 1, 0, 0]
+    assert [line.estimated_reading_count for line in bill.lines] == [0, 0, 1, 0, 0]
+    assert (bill.estimated_reading_count, bill.substituted_reading_count) == (1, 1)
     assert (before.edited_reading_count, bill.edited_reading_count) == (0, 1)
     assert before.readings_digest != bill.readings_digest == (await explained.bill()).readings_digest
 

@@ -10,6 +10,7 @@ from energy.billing.v1 import invoice_service_pb2 as pb
 from google.type.date_pb2 import Date
 
 from billing.kind_columns import LoggedReading
+from billing.schema import METER
 from billing.segment import Segment
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, generate, get, january_mesh
@@ -23,7 +24,7 @@ MINUTE_MS = 60_000
 
 async def test_two_minutes_of_a_month_are_told_and_not_issued_without_a_reason(database: Database) -> None:
     """From readings at rest to what is exported and printed: 2 of 44 640 minutes, in one quarter-hour."""
-    energies = (1_000_000, *(None,) * 9)
+    energies = (1_000_000, *(None,) * (len(METER.columns) - 1))
     readings = [
         LoggedReading("meter", DEVICE, start_ms, MINUTE_MS, 0, start_ms, energies)
         for start_ms in (NOON_MS, NOON_MS + 5 * MINUTE_MS)

@@ -285,7 +285,7 @@ async def test_a_cache_that_missed_too_much_is_not_believed_until_it_is_emptied(
 
 async def test_the_mean_of_five_minutes_is_that_of_the_readings_on_record(live: Live) -> None:
     """A correction of a reading in the window corrects the mean, from cache and store alike."""
-    powers = (*NONE[:3], 3.0, *NONE[:5])
+    powers = (*NONE[:3], 3.0, *NONE[:7])
     await live.reader.find(["m-1"])
     readings = [
         LoggedReading("meter", "m-1", START_MS + minute * MINUTE_MS, MINUTE_MS, 0, 5, (50_000, *powers))

@@ -5,15 +5,16 @@ from decimal import Decimal
 
 import grpc
 import pytest
-from energy.billing.v1 import price_pb2
+from energy.billing.v1 import invoice_pb2, price_pb2, tariff_pb2
 from energy.billing.v1 import tariff_service_pb2 as pb
-from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
+from energy.billing.v1.invoice_service_pb2 import ExplainInvoiceRequest, PreviewInvoiceRequest
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
 from billing.rated_line import Quarter
 from billing.region_price import never_fixed
 from billing.tariff import QUARTER_MS
+from common.instants import to_ms
 from tests.integration.billing.pricing_mesh import assign, at, error_of, money
 from tests.integration.billing.test_region_prices import COLD, DYNAMIC, POLICY, REGION, Region, ms, region
 
@@ -114,3 +115,45 @@ async def test_a_forecast_knows_the_overrides_to_come(region: Region) -> None:
 
     assert [price.price_per_kwh.units for price in answer.prices] == [5, 5, 5, 5, 9, 5, 5, 5]
     assert [price.override_id for price in answer.prices if price.override_id] == ["o-1"]
+
+
+async def test_export_is_paid_for_with_the_price_of_its_quarter_hour_and_explained_by_it(region: Region) -> None:
+    """Each of 3 kWh given at -0.50 costs that, each of 2 at 5.00 is paid with it: 1.50 - 10.00."""
+    selling = tariff_pb2.Tariff(tariff_id="selling", currency_code="EUR", flat=tariff_pb2.FlatPricing())
+    selling.flat.price_per_kwh.CopyFrom(money(1))
+    selling.export.mode = tariff_pb2.EXPORT_MODE_NET_BILLING
+    selling.export.dynamic.SetInParent()
+    selling.tax_percent.value = "0"
+    await assign(region.mesh, "meter-kolkata", selling, at("2025-12-01"))
+    await region.mesh.tariffs.CreatePricePolicy(pb.CreatePricePolicyRequest(policy=WINDY))
+    for window, load, start in (
+        ("2025-12-31T23:30", "10", "2026-01-01T00:15"),
+        ("2025-12-31T23:45", "80", "2026-01-01T00:30"),
+    ):
+        await region.load(window, load)
+        await region.fix(start)
+    region.mesh.readings.of_device["meter-kolkata"] = [
+        Quarter(ms(f"2026-01-01T00:{minute}"), ms(f"2026-01-01T00:{minute}") + QUARTER_MS, 0, 1, 0, kwh * 1_000_000)
+        for minute, kwh in ((15, 3), (30, 2))
+    ]
+    region.mesh.clock.now_ms = ms("2026-01-01T01:00")
+    day = {"start_date": Date(year=2026, month=1, day=1), "end_date": Date(year=2026, month=1, day=2)}
+
+    bill = (await region.mesh.invoices.PreviewInvoice(PreviewInvoiceRequest(device_id="meter-kolkata", **day))).invoice
+    explained = [
+        await region.mesh.invoices.ExplainInvoice(
+            ExplainInvoiceRequest(device_id="meter-kolkata", line_index=index, **day)
+        )
+        for index, line in enumerate(bill.lines)
+        if line.kind == invoice_pb2.INVOICE_LINE_KIND_EXPORT
+    ]
+
+    assert [(one.line.price_name, one.line.quantity.value, one.line.amount) for one in explained] == [
+        ("dynamic, too much wind", "3", money(1, 500_000_000)),
+        ("dynamic, normal", "2", money(-10)),
+    ]
+    assert [[(to_ms(at_.start_time), at_.kwh.value) for at_ in one.intervals] for one in explained] == [
+        [(ms("2026-01-01T00:15"), "3")],
+        [(ms("2026-01-01T00:30"), "2")],
+    ]
+    assert bill.total == money(-8, -500_000_000)

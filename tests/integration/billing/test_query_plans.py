@@ -203,7 +203,7 @@ def gap_at(start_ms: int) -> Finding:
 
 def edit_at(device_id: str, start_ms: int) -> ReadingEdit:
     """A reading that was put in by hand."""
-    after = Observation(start_ms % HOUR_MS, 1, MINUTE_MS, START_MS, START_MS, (1, *(None,) * 9))
+    after = Observation(start_ms % HOUR_MS, 1, MINUTE_MS, START_MS, START_MS, (1, *(None,) * (len(METER.columns) - 1)))
     return ReadingEdit("meter", device_id, start_ms, None, after, "jo", "read by hand", START_MS)
 
 

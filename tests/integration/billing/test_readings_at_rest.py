@@ -179,7 +179,7 @@ async def test_a_span_too_large_for_a_document_is_set_aside_and_holds_up_nobody(
     """A device that sends a reading a few milliseconds apart cannot stop the folding of others."""
     store = await store_on(database)
     start_ms = instant_ms("2026-03-01T00:00:00")
-    values = (1, 2, 3, 4, *[1.5] * 6)
+    values = (1, 2, 3, 4, *[1.5] * 6, 1, 1)
     flood = [LoggedReading("meter", "flood", start_ms + at, 1, 0, start_ms, values) for at in range(100_000)]
     store.tail = store.merger._tail = Tail(1_000_000)
     good = meter_readings(9, DEVICE, start_ms, 60, 0)

@@ -141,7 +141,9 @@ async def door(database: Database) -> AsyncIterator[Door]:
 def quarter(place: int, energy: int, revision: int = 0) -> LoggedReading:
     """The quarter-hour of a place from Monday on, received when it was over."""
     at_ms = MONDAY_MS + place * QUARTER_MS
-    return LoggedReading("meter", DEVICE, at_ms, QUARTER_MS, revision, at_ms + QUARTER_MS, (energy, *[None] * 9))
+    return LoggedReading(
+        "meter", DEVICE, at_ms, QUARTER_MS, revision, at_ms + QUARTER_MS, (energy, *[None] * (len(METER.columns) - 1))
+    )
 
 
 def energy_of(place: int) -> int:

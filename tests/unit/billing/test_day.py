@@ -20,7 +20,7 @@ def observations(draw: st.DrawFn) -> dict[int, Observation]:
         energy = draw(st.none() | st.integers(0, 2**40))
         power_kw = draw(st.none() | st.integers(-8, 8).map(lambda quarter: quarter / 4))
         degrees = draw(st.none() | st.integers(-20, 40).map(float))
-        values = (energy, None, None, None, power_kw, None, None, None, None, degrees)
+        values = (energy, None, None, None, power_kw, None, None, None, None, degrees, None, None)
         interval_ms = draw(st.sampled_from([60_000, 900_000]))
         quality = draw(st.sampled_from([0, 0, 1, 2, 3, 4]))
         found[minute * 60_000] = Observation(minute * 60_000, 0, interval_ms, 1, 2, values, quality)
@@ -59,7 +59,7 @@ def test_a_day_is_what_its_readings_are(found: dict[int, Observation]) -> None:
 
 def test_what_nobody_measured_has_no_column() -> None:
     """A meter without a thermometer pays nothing for temperatures."""
-    values = (5, *[None] * 9)
+    values = (5, *[None] * (len(METER.columns) - 1))
 
     columns = rolled_up({0: Observation(0, 0, 60_000, 1, 2, values)})["columns"]
 

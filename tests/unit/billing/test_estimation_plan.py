@@ -11,13 +11,14 @@ from billing.meter_facts import MeterFacts
 from billing.observation import Observation
 from billing.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
 from billing.reading_series import TimedReading
+from billing.schema import KINDS
 from common.local_time import local_day, wall_clock
 
 QUARTER_MS = 900_000
 HOUR_MS = 4 * QUARTER_MS
 ZONE = ZoneInfo("Europe/Berlin")
 METER = MeterFacts("meter-1", QUARTER_MS, "Europe/Berlin", 20.0, 6)
-NOTHING = (None,) * 6
+NOTHING = (None,) * (len(KINDS["meter"].columns) - 4)
 
 
 def reading(

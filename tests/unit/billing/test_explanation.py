@@ -156,7 +156,15 @@ def test_the_digest_is_another_when_any_reading_is() -> None:
         one._replace(reading_count=2),
         one._replace(estimated_reading_count=1),
         one._replace(edited_reading_count=1),
+        one._replace(substituted_reading_count=1),
     ]
 
     assert readings_digest([other, one]) == known
-    assert len({known, *(readings_digest([each, other]) for each in changed)}) == 8
+    assert len({known, *(readings_digest([each, other]) for each in changed)}) == 9
+
+
+def test_the_digest_of_a_kept_bill_stays_what_it_was() -> None:
+    """As an earlier release made it, before substitutes were counted."""
+    assert readings_digest([Quarter(0, 900_000, 5, 3, 2, 7, 1)]) == (
+        "a1e62fd9e7eaee46c06346950e3533f9c9e9da188c6ed7375ae4b5a75dbd5d04"
+    )

@@ -10,7 +10,7 @@ from billing.kind_columns import LoggedReading
 from billing.live import Latest, from_document, newest_of, to_update
 from billing.live_state import advanced
 from billing.observation import Observation
-from billing.schema import STORAGE
+from billing.schema import METER, STORAGE
 from billing.segment import Segment, gather_by_kind, of_devices
 
 VALUES = (1, None, -5.0, None, None, None, 3, 2)
@@ -21,7 +21,7 @@ def segments(draw: st.DrawFn) -> list[Segment]:
     """A few segments of a few devices, with ties of start, revision and receipt."""
     readings = st.builds(
         lambda device, start, revision, receive_ms, energy: LoggedReading(
-            "meter", device, start * 60_000, 60_000, revision, receive_ms, (energy, *(None,) * 9)
+            "meter", device, start * 60_000, 60_000, revision, receive_ms, (energy, *(None,) * (len(METER.columns) - 1))
         ),
         device=st.sampled_from(["m-1", "m-2", "m-3"]),
         start=st.integers(0, 3),

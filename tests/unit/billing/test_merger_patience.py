@@ -11,10 +11,11 @@ from prometheus_client import CollectorRegistry
 from billing.kind_columns import LoggedReading
 from billing.merger import Merger, MergeSettings
 from billing.merger_metrics import MergerMetrics
+from billing.schema import METER
 from billing.segment import Segment
 from billing.tail import Tail
 
-READING = LoggedReading("meter", "m-1", 0, 60_000, 0, 1, (1, *(None,) * 9))
+READING = LoggedReading("meter", "m-1", 0, 60_000, 0, 1, (1, *(None,) * (len(METER.columns) - 1)))
 
 
 class BusyLog:

@@ -50,6 +50,7 @@ def bill(device_id: str = "meter-1") -> bytes:
         reading_count=40,
         estimated_reading_count=3,
         edited_reading_count=2,
+        substituted_reading_count=4,
         roundings=[
             invoice_pb2.InvoiceRounding(
                 tariff_id="flat", mode=tariff_pb2.ROUNDING_MODE_HALF_UP, level=tariff_pb2.ROUNDING_LEVEL_LINE
@@ -99,6 +100,7 @@ def test_an_issued_invoice_says_what_is_owed_and_why() -> None:
         assert said in texts
     assert "By flat each line is rounded half up." in texts
     assert "3 of 40 readings are estimates." in texts
+    assert "4 of 40 readings stand for what could not be measured." in texts
     assert "2 of 40 readings were edited by hand." in texts
 
 

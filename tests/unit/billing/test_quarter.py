@@ -8,7 +8,9 @@ from billing.schema import METER
 
 def meter(offset_ms: int, interval_ms: int, energy: int | None, power_kw: float | None) -> Observation:
     """A meter's reading with this import and power."""
-    return Observation(offset_ms, 0, interval_ms, 1, 2, (energy, None, None, None, power_kw, *[None] * 5))
+    return Observation(
+        offset_ms, 0, interval_ms, 1, 2, (energy, None, None, None, power_kw, *[None] * (len(METER.columns) - 5))
+    )
 
 
 def test_readings_count_in_the_quarter_of_their_start() -> None:

@@ -6,15 +6,25 @@ from typing import Any
 
 import bson
 import pytest
+from energy.billing.v1 import reading_quality_pb2 as pb
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch, UndecodedReadingBatch
-from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading, StorageMeasurement, VehicleMeasurement
+from energy.telemetry.v1.reading_pb2 import (
+    EnergyQuality,
+    MeterMeasurement,
+    Reading,
+    StorageMeasurement,
+    VehicleMeasurement,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing import segment_document
 from billing.batch_codec import BatchDecoder, UndecodableBatch
 from billing.kind_columns import LoggedReading
-from billing.observation import SpanKey
+from billing.observation import Observation, SpanKey
+from billing.reading_codec import to_reading, to_recorded_reading
+from billing.reading_quality import ReadingQuality, energy_quality, sent_quality
+from billing.schema import METER
 from billing.segment import Segment, of_devices
 from common.instants import duration_from_ms, from_ms
 from common.part_columns import PartReader
@@ -69,6 +79,50 @@ def test_absent_and_zero_differ() -> None:
 
     assert meter.values[5:7] == (0.0, None)
     assert vehicle.values == (None, 1.0, None, None, None)
+
+
+@pytest.mark.parametrize("count", [1, 60], ids=["as messages", "as columns"])
+def test_a_quality_that_was_sent_is_kept_and_comes_back(count: int) -> None:
+    """With its codes; what was measured beside it stays measured, and says nothing."""
+    said: dict[str, Any] = {"energy_quality": EnergyQuality.ENERGY_QUALITY_SUBSTITUTED, "quality_method_code": 14}
+    sent = [
+        reading(meter=MeterMeasurement(import_kwh=1.5 + place, **(said if place % 2 == 0 else {})))
+        for place in range(count)
+    ]
+
+    segment = segment_document.from_document(
+        segment_document.to_document(decode(batch(*sent).SerializeToString(), START_MS + 9))
+    )
+
+    for expected, logged in zip(sent, sorted(segment.readings(), key=lambda one: one.values[0] or 0), strict=True):
+        is_said = expected.meter.HasField("quality_method_code")
+        observation = Observation(0, logged.revision, logged.interval_ms, 0, 0, logged.values, logged.quality)
+        assert logged.quality == (ReadingQuality.SENT_SUBSTITUTED if is_said else ReadingQuality.MEASURED)
+        assert to_reading(logged.kind, logged.device_id, logged.start_ms, observation) == expected
+
+
+@pytest.mark.parametrize("count", [1, 60], ids=["as messages", "as columns"])
+def test_a_batch_of_measurements_has_no_column_of_qualities(count: int) -> None:
+    """Neither in memory nor in the document, so that it costs nothing where nobody estimates."""
+    sent = [reading(meter=MeterMeasurement(import_kwh=1.5)) for _ in range(count)]
+
+    segment = decode(batch(*sent).SerializeToString(), START_MS + 9)
+
+    assert segment.kinds[0].quality is None
+    assert not {"quality", "quality_method_code"} & segment_document.to_document(segment)["meter"].keys()
+
+
+def test_every_quality_of_the_contract_is_known_and_comes_back() -> None:
+    """A quality that is added to the contract must be given one here, and an answer."""
+    for number in EnergyQuality.values():
+        quality = sent_quality(number)
+        observation = Observation(0, 0, 60_000, 1, 2, METER.padded([1]), quality)
+        recorded = to_recorded_reading(SpanKey("meter", "m-1", 0), observation, superseded=False)
+        assert energy_quality(quality) == recorded.reading.meter.energy_quality == number
+        told, answered = EnergyQuality.Name(number), pb.ReadingQuality.Name(recorded.quality)
+        assert answered.removeprefix("READING_QUALITY_SENT_") == (
+            told.removeprefix("ENERGY_QUALITY_") if number else "READING_QUALITY_MEASURED"
+        )
 
 
 def test_readings_are_grouped_by_the_hour_of_their_start() -> None:
@@ -135,7 +189,9 @@ logged = st.one_of(
         interval_ms=st.integers(1, 2**31),
         revision=st.integers(0, 10),
         receive_ms=st.integers(0, 2**42),
-        values=st.tuples(*[st.none() | st.integers(0, 2**50)] * 4, *[st.none() | FINITE] * 6),
+        values=st.tuples(
+            *[st.none() | st.integers(0, 2**50)] * 4, *[st.none() | FINITE] * 6, *[st.none() | st.integers(0, 999)] * 2
+        ),
         quality=st.integers(0, 4),
     ),
     st.builds(

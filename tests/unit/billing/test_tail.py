@@ -1,11 +1,12 @@
 """What waits to be folded, and when it is due."""
 
 from billing.kind_columns import LoggedReading
+from billing.schema import METER
 from billing.segment import Segment
 from billing.tail import Tail
 
 HOUR_MS = 3_600_000
-NONE = (None,) * 9
+NONE = (None,) * (len(METER.columns) - 1)
 
 
 def segment(batch_id: str, *starts_ms: int, partition: int = 0, device_id: str = "m-1") -> Segment:

@@ -12,6 +12,7 @@ from billing.meter_facts import MeterFacts
 from billing.metered_interval import MeteredInterval
 from billing.observation import Observation
 from billing.register import RegisterOutcome, RegisterRead, RegisterScale, differences
+from billing.schema import METER
 from billing.validation_rule import Finding, Severity, ValidationRule, ValidationThresholds
 from billing.window_validation import findings_of
 
@@ -66,7 +67,7 @@ def test_a_clock_that_is_ahead_by_more_than_a_short_interval(interval_ms: int, s
 def test_energy_of_a_meter_out_of_operation_is_told_and_its_zeros_are_not() -> None:
     """From when on it is out of operation; before that it is a meter like any other."""
     day = [
-        (at_ms, Observation(at_ms, 0, QUARTER_MS, at_ms + QUARTER_MS, 0, (0, *(None,) * 9)))
+        (at_ms, Observation(at_ms, 0, QUARTER_MS, at_ms + QUARTER_MS, 0, (0, *(None,) * (len(METER.columns) - 1))))
         for at_ms in range(0, 2 * DAY_MS, QUARTER_MS)
     ]
     used = [

@@ -163,7 +163,7 @@ def test_a_time_zone_that_is_not_plain_must_be_given(tmp_path: Path, local: str)
         ((11,), SourceQuality.DERIVED),
         ((12,), SourceQuality.ESTIMATED),
         ((13,), SourceQuality.MIXED),
-        ((16,), SourceQuality.ESTIMATED),
+        ((16,), SourceQuality.SUBSTITUTED),
         ((17, 9), SourceQuality.INTERPOLATED),
         ((7, 9), SourceQuality.MIXED),
     ],

@@ -27,6 +27,9 @@ WRITTEN_QUALITIES = [
     SourceQuality.REFERENCE_DAYS,
     SourceQuality.INTERPOLATED,
     SourceQuality.DERIVED,
+    SourceQuality.ESTIMATED,
+    SourceQuality.SUBSTITUTED,
+    SourceQuality.MIXED,
 ]
 
 

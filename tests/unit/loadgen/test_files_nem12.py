@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from energy.telemetry.v1.reading_pb2 import EnergyQuality
 
 from loadgen.files import (
     FileError,
@@ -15,7 +16,7 @@ from loadgen.files import (
     UsagePointRequired,
     open_file,
 )
-from loadgen.files.file_readings import joined_quality
+from loadgen.files.file_readings import NO_CODES, QualityCodes, joined_codes, joined_quality, to_reading
 from tests.unit.loadgen.nem12_files import END, HEADER, day, opened, register
 
 HALF_HOUR_MS = 1_800_000
@@ -88,11 +89,14 @@ def test_a_flag_of_the_day_and_flags_of_its_intervals_become_qualities(tmp_path:
     ]
     file = opened(tmp_path, *lines)
 
-    qualities = [each.quality for each in file.readings]
+    readings = list(file.readings)
 
+    qualities = [each.quality for each in readings]
     assert qualities[:48] == (
-        [SourceQuality.MEASURED] * 20 + [SourceQuality.ESTIMATED] * 4 + [SourceQuality.SUBSTITUTED] * 24
+        [SourceQuality.MEASURED] * 20 + [SourceQuality.ESTIMATED] * 4 + [SourceQuality.FINAL_SUBSTITUTED] * 24
     )
+    assert [each.quality_codes for each in readings[:48]] == [NO_CODES] * 20 + [(52, None)] * 4 + [(14, 76)] * 24
+    assert {each.quality_codes for each in readings[48:]} == {QualityCodes(53, None)}
     assert set(qualities[48:]) == {SourceQuality.SUBSTITUTED}
     assert file.refused == []
 
@@ -104,6 +108,29 @@ def test_two_values_of_different_unmeasured_qualities_are_mixed() -> None:
     assert joined_quality(measured, estimated) is joined_quality(estimated, measured) is estimated
     assert joined_quality(edited, edited) is edited
     assert joined_quality(edited, estimated) is SourceQuality.MIXED
+
+
+def test_codes_of_two_values_are_kept_where_they_do_not_contradict_each_other() -> None:
+    """A method that is said of one register alone is that of the reading; two methods are none."""
+    first, second = QualityCodes(14, 76), QualityCodes(52, None)
+
+    assert joined_codes(NO_CODES, first) == joined_codes(first, NO_CODES) == joined_codes(first, first) == first
+    assert joined_codes(first, second) == NO_CODES
+
+
+def test_a_reading_is_sent_with_what_the_file_says_of_it(tmp_path: Path) -> None:
+    """Quality, method and reason; one that was measured says nothing, so that nothing more is sent of it."""
+    lines = [HEADER, register(), day([1] * 48, "V"), "400,1,47,A,,", "400,48,48,S14,76,Reason", END]
+
+    readings = [to_reading(each, "meter-1") for each in opened(tmp_path, *lines).readings]
+
+    assert {str(each.meter) for each in readings[:47]} == {"import_kwh: 1\n"}
+    last = readings[47].meter
+    assert (last.energy_quality, last.quality_method_code, last.quality_reason_code) == (
+        EnergyQuality.ENERGY_QUALITY_SUBSTITUTED,
+        14,
+        76,
+    )
 
 
 def test_days_come_in_order_whatever_theirs_in_the_file(tmp_path: Path) -> None:

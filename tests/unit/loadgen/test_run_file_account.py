@@ -54,12 +54,10 @@ def test_another_usage_point_of_a_file_is_another_meter(tmp_path: Path) -> None:
 
 
 def test_what_was_not_measured_is_told_with_how_it_is_sent(tmp_path: Path) -> None:
-    """The wire has no quality of the sender, so nobody should think that it was kept."""
+    """Nobody should be surprised by estimates on the bill of a file."""
     file = FileReadings(FileFormat.NEM12, "Etc/UTC")
     replay = Replay(tmp_path / "meter.csv", file, None, iter(()))
     for number, quality in enumerate((SourceQuality.MEASURED, SourceQuality.ESTIMATED, SourceQuality.ESTIMATED)):
         replay.account.enter(FileReading(number * 60_000, 60_000, import_kwh=Decimal(1), quality=quality))
 
-    assert "  not measured, by the file: 2 estimated; sent as measured, for what a device sends has no quality" in (
-        describe(replay)
-    )
+    assert "  not measured, by the file: 2 estimated; sent as such" in describe(replay)

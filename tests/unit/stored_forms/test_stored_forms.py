@@ -55,7 +55,9 @@ def books() -> Any:
 
 def expected_segment(readings: Any) -> Segment:
     """Today's segment of the readings that went into the file's, a corrected one among them."""
-    logged = [LoggedReading._make([*fields[:-1], tuple(fields[-1]), 0]) for fields in readings["readings"]]
+    logged = [
+        LoggedReading._make([*fields[:-1], KINDS[fields[0]].padded(fields[-1]), 0]) for fields in readings["readings"]
+    ]
     times = (START_MS + 9 * MINUTE_MS, START_MS + 10 * MINUTE_MS)
     return Segment.of("b-1", 1, "writer-1", 7, *times, logged)
 

@@ -86,7 +86,7 @@ async def mesh(gateway: Any) -> AsyncIterator[Exporting]:
 
 
 def recorded(
-    start_ms: int, quality: quality_pb2.ReadingQuality.ValueType = quality_pb2.READING_QUALITY_MEASURED, **meter: float
+    start_ms: int, quality: quality_pb2.ReadingQuality.ValueType = quality_pb2.READING_QUALITY_MEASURED, **meter: Any
 ) -> RecordedReading:
     """An hour on record."""
     reading = Reading(
@@ -136,6 +136,36 @@ async def test_local_days_are_written_with_their_gaps_and_qualities(mesh: Export
         "23 readings of meter-7 (Asia/Kolkata)",
         "  energy delivered to the customer: 33.623457 kWh",
         "  energy received from the customer: 0.100000 kWh",
+    ]
+
+
+async def test_what_was_said_of_a_value_when_it_was_sent_is_written_again(mesh: Exporting, tmp_path: Path) -> None:
+    """Each as the format has a code for it: of a substitute for good only that it is one."""
+    sent = [
+        quality_pb2.READING_QUALITY_SENT_ESTIMATED,
+        quality_pb2.READING_QUALITY_SENT_SUBSTITUTED,
+        quality_pb2.READING_QUALITY_SENT_FINAL_SUBSTITUTED,
+        quality_pb2.READING_QUALITY_SENT_EDITED,
+        quality_pb2.READING_QUALITY_SENT_REFERENCE_DAYS,
+        quality_pb2.READING_QUALITY_SENT_INTERPOLATED,
+        quality_pb2.READING_QUALITY_SENT_DERIVED,
+        quality_pb2.READING_QUALITY_SENT_MIXED,
+    ]
+    mesh.usage.readings = [
+        recorded(MIDNIGHT_MS + hour * HOUR_MS, quality, import_kwh=1) for hour, quality in enumerate(sent)
+    ]
+
+    text, _ = await mesh.export("2026-03-10", "2026-03-11T00:00")
+
+    assert [each.quality for each in read_back(tmp_path, text)] == [
+        SourceQuality.ESTIMATED,
+        SourceQuality.SUBSTITUTED,
+        SourceQuality.SUBSTITUTED,
+        SourceQuality.EDITED,
+        SourceQuality.REFERENCE_DAYS,
+        SourceQuality.INTERPOLATED,
+        SourceQuality.DERIVED,
+        SourceQuality.MIXED,
     ]
 
 

@@ -145,6 +145,7 @@ class Invoice(_message.Message):
     COVERED_DURATION_FIELD_NUMBER: _builtins.int
     MISSING_DURATION_FIELD_NUMBER: _builtins.int
     TARIFFS_AS_OF_FIELD_NUMBER: _builtins.int
+    SUBSTITUTED_READING_COUNT_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account it belongs to."""
     device_id: _builtins.str
@@ -164,6 +165,8 @@ class Invoice(_message.Message):
     end, energies and counts of readings. Bills of one device and period with the same digest rest on the same energy.
     Empty: made before there were any.
     """
+    substituted_reading_count: _builtins.int
+    """How many of the readings were put in the place of what could not be measured by whoever read the meter."""
     @_builtins.property
     def start_date(self) -> _date_pb2.Date:
         """First local day, inclusive."""
@@ -264,10 +267,11 @@ class Invoice(_message.Message):
         covered_duration: _duration_pb2.Duration | None = ...,
         missing_duration: _duration_pb2.Duration | None = ...,
         tariffs_as_of: _timestamp_pb2.Timestamp | None = ...,
+        substituted_reading_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "complete_through", b"complete_through", "covered_duration", b"covered_duration", "end_date", b"end_date", "end_time", b"end_time", "history_start_date", b"history_start_date", "missing_duration", b"missing_duration", "net", b"net", "start_date", b"start_date", "start_time", b"start_time", "tariffs_as_of", b"tariffs_as_of", "tax", b"tax", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "covered_duration", b"covered_duration", "currency_code", b"currency_code", "device_id", b"device_id", "edited_reading_count", b"edited_reading_count", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "history_start_date", b"history_start_date", "holds", b"holds", "lines", b"lines", "missing_duration", b"missing_duration", "net", b"net", "reading_count", b"reading_count", "readings_digest", b"readings_digest", "roundings", b"roundings", "start_date", b"start_date", "start_time", b"start_time", "tariffs_as_of", b"tariffs_as_of", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "as_of", b"as_of", "complete_through", b"complete_through", "covered_duration", b"covered_duration", "currency_code", b"currency_code", "device_id", b"device_id", "edited_reading_count", b"edited_reading_count", "end_date", b"end_date", "end_time", b"end_time", "estimated_reading_count", b"estimated_reading_count", "history_start_date", b"history_start_date", "holds", b"holds", "lines", b"lines", "missing_duration", b"missing_duration", "net", b"net", "reading_count", b"reading_count", "readings_digest", b"readings_digest", "roundings", b"roundings", "start_date", b"start_date", "start_time", b"start_time", "substituted_reading_count", b"substituted_reading_count", "tariffs_as_of", b"tariffs_as_of", "tax", b"tax", "taxes", b"taxes", "time_zone", b"time_zone", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -370,6 +374,7 @@ class InvoiceLine(_message.Message):
     PEAK_TIME_FIELD_NUMBER: _builtins.int
     TAX_PERCENT_FIELD_NUMBER: _builtins.int
     EDITED_READING_COUNT_FIELD_NUMBER: _builtins.int
+    SUBSTITUTED_READING_COUNT_FIELD_NUMBER: _builtins.int
     kind: Global___InvoiceLineKind.ValueType
     """What is billed."""
     description: _builtins.str
@@ -388,6 +393,8 @@ class InvoiceLine(_message.Message):
     """The tier of the price, from 1 on; 0 for a price without steps."""
     edited_reading_count: _builtins.int
     """How many of the readings are edits."""
+    substituted_reading_count: _builtins.int
+    """How many of the readings were put in the place of what could not be measured by whoever read the meter."""
     @_builtins.property
     def quantity(self) -> _decimal_pb2.Decimal:
         """Quantity as an exact decimal: kWh of energy, kW of demand, local days or billing months of a fixed charge."""
@@ -430,10 +437,11 @@ class InvoiceLine(_message.Message):
         peak_time: _timestamp_pb2.Timestamp | None = ...,
         tax_percent: _decimal_pb2.Decimal | None = ...,
         edited_reading_count: _builtins.int = ...,
+        substituted_reading_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "month_share", b"month_share", "peak_time", b"peak_time", "quantity", b"quantity", "tax_percent", b"tax_percent", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "description", b"description", "edited_reading_count", b"edited_reading_count", "estimated_reading_count", b"estimated_reading_count", "kind", b"kind", "month_share", b"month_share", "peak_time", b"peak_time", "price_name", b"price_name", "quantity", b"quantity", "reading_count", b"reading_count", "tariff_id", b"tariff_id", "tax_percent", b"tax_percent", "tier", b"tier", "unit", b"unit", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "description", b"description", "edited_reading_count", b"edited_reading_count", "estimated_reading_count", b"estimated_reading_count", "kind", b"kind", "month_share", b"month_share", "peak_time", b"peak_time", "price_name", b"price_name", "quantity", b"quantity", "reading_count", b"reading_count", "substituted_reading_count", b"substituted_reading_count", "tariff_id", b"tariff_id", "tax_percent", b"tax_percent", "tier", b"tier", "unit", b"unit", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

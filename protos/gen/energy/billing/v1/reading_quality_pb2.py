@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/billing/v1/reading_quality.proto\x12\x11\x65nergy.billing.v1*\xfe\x01\n\x0eReadingQuality\x12\x1f\n\x1bREADING_QUALITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18READING_QUALITY_MEASURED\x10\x01\x12 \n\x1cREADING_QUALITY_INTERPOLATED\x10\x02\x12\"\n\x1eREADING_QUALITY_REFERENCE_DAYS\x10\x03\x12\x1a\n\x16READING_QUALITY_EDITED\x10\x04\x12\'\n#READING_QUALITY_REGISTER_DIFFERENCE\x10\x05\x12\"\n\x1eREADING_QUALITY_REGISTER_SHARE\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'energy/billing/v1/reading_quality.proto\x12\x11\x65nergy.billing.v1*\xa7\x04\n\x0eReadingQuality\x12\x1f\n\x1bREADING_QUALITY_UNSPECIFIED\x10\x00\x12\x1c\n\x18READING_QUALITY_MEASURED\x10\x01\x12 \n\x1cREADING_QUALITY_INTERPOLATED\x10\x02\x12\"\n\x1eREADING_QUALITY_REFERENCE_DAYS\x10\x03\x12\x1a\n\x16READING_QUALITY_EDITED\x10\x04\x12\'\n#READING_QUALITY_REGISTER_DIFFERENCE\x10\x05\x12\"\n\x1eREADING_QUALITY_REGISTER_SHARE\x10\x06\x12\"\n\x1eREADING_QUALITY_SENT_ESTIMATED\x10\x07\x12$\n READING_QUALITY_SENT_SUBSTITUTED\x10\x08\x12*\n&READING_QUALITY_SENT_FINAL_SUBSTITUTED\x10\t\x12\x1f\n\x1bREADING_QUALITY_SENT_EDITED\x10\n\x12\'\n#READING_QUALITY_SENT_REFERENCE_DAYS\x10\x0b\x12%\n!READING_QUALITY_SENT_INTERPOLATED\x10\x0c\x12 \n\x1cREADING_QUALITY_SENT_DERIVED\x10\r\x12\x1e\n\x1aREADING_QUALITY_SENT_MIXED\x10\x0e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'energy.billing.v1.reading_q
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_READINGQUALITY']._serialized_start=63
-  _globals['_READINGQUALITY']._serialized_end=317
+  _globals['_READINGQUALITY']._serialized_end=614
 # @@protoc_insertion_point(module_scope)

@@ -38,6 +38,24 @@ class _ReadingQualityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Readin
     """An estimate of when: the energy is an even share of what registers say was used in a longer time, in which reads are missing.
     Together these shares are what the register went on.
     """
+    READING_QUALITY_SENT_ESTIMATED: _ReadingQuality.ValueType  # 7
+    """Sent as an estimate: whoever read the meter says so, as of all that follow. Their revision is the one that they were sent
+    with, and what replaces them is sent with a higher one.
+    """
+    READING_QUALITY_SENT_SUBSTITUTED: _ReadingQuality.ValueType  # 8
+    """Sent as a substitute that may still be replaced."""
+    READING_QUALITY_SENT_FINAL_SUBSTITUTED: _ReadingQuality.ValueType  # 9
+    """Sent as a substitute for good."""
+    READING_QUALITY_SENT_EDITED: _ReadingQuality.ValueType  # 10
+    """Sent as put in by hand."""
+    READING_QUALITY_SENT_REFERENCE_DAYS: _ReadingQuality.ValueType  # 11
+    """Sent as an estimate from reference days."""
+    READING_QUALITY_SENT_INTERPOLATED: _ReadingQuality.ValueType  # 12
+    """Sent as an estimate on the line between its neighbours."""
+    READING_QUALITY_SENT_DERIVED: _ReadingQuality.ValueType  # 13
+    """Sent as computed from other measurements."""
+    READING_QUALITY_SENT_MIXED: _ReadingQuality.ValueType  # 14
+    """Sent as made of parts of different quality."""
 
 class ReadingQuality(_ReadingQuality, metaclass=_ReadingQualityEnumTypeWrapper):
     """Where a reading comes from. An estimate gives way to whatever a device sends for the same start, whichever comes first."""
@@ -58,4 +76,22 @@ READING_QUALITY_REGISTER_SHARE: ReadingQuality.ValueType  # 6
 """An estimate of when: the energy is an even share of what registers say was used in a longer time, in which reads are missing.
 Together these shares are what the register went on.
 """
+READING_QUALITY_SENT_ESTIMATED: ReadingQuality.ValueType  # 7
+"""Sent as an estimate: whoever read the meter says so, as of all that follow. Their revision is the one that they were sent
+with, and what replaces them is sent with a higher one.
+"""
+READING_QUALITY_SENT_SUBSTITUTED: ReadingQuality.ValueType  # 8
+"""Sent as a substitute that may still be replaced."""
+READING_QUALITY_SENT_FINAL_SUBSTITUTED: ReadingQuality.ValueType  # 9
+"""Sent as a substitute for good."""
+READING_QUALITY_SENT_EDITED: ReadingQuality.ValueType  # 10
+"""Sent as put in by hand."""
+READING_QUALITY_SENT_REFERENCE_DAYS: ReadingQuality.ValueType  # 11
+"""Sent as an estimate from reference days."""
+READING_QUALITY_SENT_INTERPOLATED: ReadingQuality.ValueType  # 12
+"""Sent as an estimate on the line between its neighbours."""
+READING_QUALITY_SENT_DERIVED: ReadingQuality.ValueType  # 13
+"""Sent as computed from other measurements."""
+READING_QUALITY_SENT_MIXED: ReadingQuality.ValueType  # 14
+"""Sent as made of parts of different quality."""
 Global___ReadingQuality: _TypeAlias = ReadingQuality  # noqa: Y015

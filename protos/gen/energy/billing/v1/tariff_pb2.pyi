@@ -538,6 +538,7 @@ class ExportTerms(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     FLAT_FIELD_NUMBER: _builtins.int
     TIME_OF_USE_FIELD_NUMBER: _builtins.int
+    DYNAMIC_FIELD_NUMBER: _builtins.int
     TRUE_UP_MONTH_FIELD_NUMBER: _builtins.int
     mode: Global___ExportMode.ValueType
     """What becomes of it. Required."""
@@ -553,19 +554,26 @@ class ExportTerms(_message.Message):
     def time_of_use(self) -> Global___TimeOfUsePricing:
         """Prices by the local clock, without steps; not with EXPORT_MODE_PERIOD_NETTING."""
 
+    @_builtins.property
+    def dynamic(self) -> Global___DynamicPricing:
+        """The price that the device's region has in the quarter-hour of the export; below 0 the customer pays. Not with
+        EXPORT_MODE_PERIOD_NETTING, for what is kept for later months has no quarter-hour any more.
+        """
+
     def __init__(
         self,
         *,
         mode: Global___ExportMode.ValueType = ...,
         flat: Global___FlatPricing | None = ...,
         time_of_use: Global___TimeOfUsePricing | None = ...,
+        dynamic: Global___DynamicPricing | None = ...,
         true_up_month: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flat", b"flat", "pricing", b"pricing", "time_of_use", b"time_of_use"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dynamic", b"dynamic", "flat", b"flat", "pricing", b"pricing", "time_of_use", b"time_of_use"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flat", b"flat", "mode", b"mode", "pricing", b"pricing", "time_of_use", b"time_of_use", "true_up_month", b"true_up_month"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dynamic", b"dynamic", "flat", b"flat", "mode", b"mode", "pricing", b"pricing", "time_of_use", b"time_of_use", "true_up_month", b"true_up_month"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_pricing: _TypeAlias = _typing.Literal["flat", "time_of_use"]  # noqa: Y015
+    _WhichOneofReturnType_pricing: _TypeAlias = _typing.Literal["flat", "time_of_use", "dynamic"]  # noqa: Y015
     _WhichOneofArgType_pricing: _TypeAlias = _typing.Literal["pricing", b"pricing"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_pricing) -> _WhichOneofReturnType_pricing | None: ...
 

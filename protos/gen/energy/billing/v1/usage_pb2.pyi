@@ -281,6 +281,7 @@ class Usage(_message.Message):
     MINIMUM_POWER_KW_FIELD_NUMBER: _builtins.int
     FIRST_POWER_KW_FIELD_NUMBER: _builtins.int
     LAST_POWER_KW_FIELD_NUMBER: _builtins.int
+    SUBSTITUTED_READING_COUNT_FIELD_NUMBER: _builtins.int
     reading_count: _builtins.int
     """Readings that count, superseded ones not among them."""
     import_kwh: _builtins.float
@@ -300,15 +301,19 @@ class Usage(_message.Message):
     mean_temperature_celsius: _builtins.float
     """Mean temperature over the readings that carried one (of the battery for vehicles), degrees Celsius."""
     estimated_reading_count: _builtins.int
-    """How many of the readings are estimates; reading_count less this and edited_reading_count were measured."""
+    """How many of the readings are estimates; reading_count less this, edited_reading_count and substituted_reading_count were
+    measured.
+    """
     edited_reading_count: _builtins.int
-    """How many of the readings were put in by people."""
+    """How many of the readings were put in by hand."""
     minimum_power_kw: _builtins.float
     """Smallest power of a reading, kW."""
     first_power_kw: _builtins.float
     """Power of the earliest reading that carried one, kW. Absent in a sum over several devices, too."""
     last_power_kw: _builtins.float
     """Power of the latest reading that carried one, kW. Absent in a sum over several devices, too."""
+    substituted_reading_count: _builtins.int
+    """How many of the readings whoever read the meter put in the place of what could not be measured."""
     @_builtins.property
     def covered(self) -> _duration_pb2.Duration:
         """Time covered by the readings, the sum of their intervals."""
@@ -331,10 +336,11 @@ class Usage(_message.Message):
         minimum_power_kw: _builtins.float | None = ...,
         first_power_kw: _builtins.float | None = ...,
         last_power_kw: _builtins.float | None = ...,
+        substituted_reading_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_first_power_kw", b"_first_power_kw", "_import_kwh", b"_import_kwh", "_last_power_kw", b"_last_power_kw", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "_minimum_power_kw", b"_minimum_power_kw", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "energy_delivered_kwh", b"energy_delivered_kwh", "export_kwh", b"export_kwh", "first_power_kw", b"first_power_kw", "import_kwh", b"import_kwh", "last_power_kw", b"last_power_kw", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius", "minimum_power_kw", b"minimum_power_kw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_first_power_kw", b"_first_power_kw", "_import_kwh", b"_import_kwh", "_last_power_kw", b"_last_power_kw", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "_minimum_power_kw", b"_minimum_power_kw", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "edited_reading_count", b"edited_reading_count", "energy_delivered_kwh", b"energy_delivered_kwh", "estimated_reading_count", b"estimated_reading_count", "export_kwh", b"export_kwh", "first_power_kw", b"first_power_kw", "import_kwh", b"import_kwh", "last_power_kw", b"last_power_kw", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius", "minimum_power_kw", b"minimum_power_kw", "reading_count", b"reading_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh", "_discharge_kwh", b"_discharge_kwh", "_energy_delivered_kwh", b"_energy_delivered_kwh", "_export_kwh", b"_export_kwh", "_first_power_kw", b"_first_power_kw", "_import_kwh", b"_import_kwh", "_last_power_kw", b"_last_power_kw", "_maximum_power_kw", b"_maximum_power_kw", "_mean_power_kw", b"_mean_power_kw", "_mean_temperature_celsius", b"_mean_temperature_celsius", "_minimum_power_kw", b"_minimum_power_kw", "charge_kwh", b"charge_kwh", "covered", b"covered", "discharge_kwh", b"discharge_kwh", "edited_reading_count", b"edited_reading_count", "energy_delivered_kwh", b"energy_delivered_kwh", "estimated_reading_count", b"estimated_reading_count", "export_kwh", b"export_kwh", "first_power_kw", b"first_power_kw", "import_kwh", b"import_kwh", "last_power_kw", b"last_power_kw", "maximum_power_kw", b"maximum_power_kw", "mean_power_kw", b"mean_power_kw", "mean_temperature_celsius", b"mean_temperature_celsius", "minimum_power_kw", b"minimum_power_kw", "reading_count", b"reading_count", "substituted_reading_count", b"substituted_reading_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__charge_kwh: _TypeAlias = _typing.Literal["charge_kwh"]  # noqa: Y015
     _WhichOneofArgType__charge_kwh: _TypeAlias = _typing.Literal["_charge_kwh", b"_charge_kwh"]  # noqa: Y015

@@ -71,6 +71,54 @@ CHARGING_STATE_FAULTED: ChargingState.ValueType  # 9
 """Stopped by a fault."""
 Global___ChargingState: _TypeAlias = ChargingState  # noqa: Y015
 
+class _EnergyQuality:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EnergyQualityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EnergyQuality.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ENERGY_QUALITY_UNSPECIFIED: _EnergyQuality.ValueType  # 0
+    """Measured, or nothing is said."""
+    ENERGY_QUALITY_ESTIMATED: _EnergyQuality.ValueType  # 1
+    """Estimated; the measured energy may still come (NEM12 E)."""
+    ENERGY_QUALITY_SUBSTITUTED: _EnergyQuality.ValueType  # 2
+    """Stands for what could not be measured, and may still be replaced (NEM12 S)."""
+    ENERGY_QUALITY_FINAL_SUBSTITUTED: _EnergyQuality.ValueType  # 3
+    """Stands for what could not be measured, for good (NEM12 F)."""
+    ENERGY_QUALITY_EDITED: _EnergyQuality.ValueType  # 4
+    """Put in by hand (ESPI 7)."""
+    ENERGY_QUALITY_REFERENCE_DAYS: _EnergyQuality.ValueType  # 5
+    """Estimated from reference days (ESPI 8)."""
+    ENERGY_QUALITY_INTERPOLATED: _EnergyQuality.ValueType  # 6
+    """Estimated on the line between its neighbours (ESPI 9)."""
+    ENERGY_QUALITY_DERIVED: _EnergyQuality.ValueType  # 7
+    """Computed from other measurements (ESPI 11)."""
+    ENERGY_QUALITY_MIXED: _EnergyQuality.ValueType  # 8
+    """Made of parts that come from different things (ESPI 13)."""
+
+class EnergyQuality(_EnergyQuality, metaclass=_EnergyQualityEnumTypeWrapper):
+    """Where the energy of a reading comes from, as whoever read the meter says."""
+
+ENERGY_QUALITY_UNSPECIFIED: EnergyQuality.ValueType  # 0
+"""Measured, or nothing is said."""
+ENERGY_QUALITY_ESTIMATED: EnergyQuality.ValueType  # 1
+"""Estimated; the measured energy may still come (NEM12 E)."""
+ENERGY_QUALITY_SUBSTITUTED: EnergyQuality.ValueType  # 2
+"""Stands for what could not be measured, and may still be replaced (NEM12 S)."""
+ENERGY_QUALITY_FINAL_SUBSTITUTED: EnergyQuality.ValueType  # 3
+"""Stands for what could not be measured, for good (NEM12 F)."""
+ENERGY_QUALITY_EDITED: EnergyQuality.ValueType  # 4
+"""Put in by hand (ESPI 7)."""
+ENERGY_QUALITY_REFERENCE_DAYS: EnergyQuality.ValueType  # 5
+"""Estimated from reference days (ESPI 8)."""
+ENERGY_QUALITY_INTERPOLATED: EnergyQuality.ValueType  # 6
+"""Estimated on the line between its neighbours (ESPI 9)."""
+ENERGY_QUALITY_DERIVED: EnergyQuality.ValueType  # 7
+"""Computed from other measurements (ESPI 11)."""
+ENERGY_QUALITY_MIXED: EnergyQuality.ValueType  # 8
+"""Made of parts that come from different things (ESPI 13)."""
+Global___EnergyQuality: _TypeAlias = EnergyQuality  # noqa: Y015
+
 class _OperatingState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -197,6 +245,9 @@ class MeterMeasurement(_message.Message):
     FREQUENCY_HZ_FIELD_NUMBER: _builtins.int
     POWER_FACTOR_FIELD_NUMBER: _builtins.int
     TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
+    ENERGY_QUALITY_FIELD_NUMBER: _builtins.int
+    QUALITY_METHOD_CODE_FIELD_NUMBER: _builtins.int
+    QUALITY_REASON_CODE_FIELD_NUMBER: _builtins.int
     import_kwh: _builtins.float
     """Energy taken from the grid in the interval, kWh, 0..1000000."""
     export_kwh: _builtins.float
@@ -217,6 +268,12 @@ class MeterMeasurement(_message.Message):
     """Power factor, -1..1."""
     temperature_celsius: _builtins.float
     """Temperature of the meter, degrees Celsius, -100..200."""
+    energy_quality: Global___EnergyQuality.ValueType
+    """Where the energy comes from, where it was not measured. It is no value: a measurement has another one beside it."""
+    quality_method_code: _builtins.int
+    """How whoever read the meter came to the energy, in the codes of the source, 0..999: in NEM12 the two digits after the quality."""
+    quality_reason_code: _builtins.int
+    """Why, in the codes of the source, 0..999: in NEM12 the reason code."""
     def __init__(
         self,
         *,
@@ -230,10 +287,13 @@ class MeterMeasurement(_message.Message):
         frequency_hz: _builtins.float | None = ...,
         power_factor: _builtins.float | None = ...,
         temperature_celsius: _builtins.float | None = ...,
+        energy_quality: Global___EnergyQuality.ValueType = ...,
+        quality_method_code: _builtins.int | None = ...,
+        quality_reason_code: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_current_a", b"_current_a", "_export_kwh", b"_export_kwh", "_export_register_kwh", b"_export_register_kwh", "_frequency_hz", b"_frequency_hz", "_import_kwh", b"_import_kwh", "_import_register_kwh", b"_import_register_kwh", "_power_factor", b"_power_factor", "_power_kw", b"_power_kw", "_temperature_celsius", b"_temperature_celsius", "_voltage_v", b"_voltage_v", "current_a", b"current_a", "export_kwh", b"export_kwh", "export_register_kwh", b"export_register_kwh", "frequency_hz", b"frequency_hz", "import_kwh", b"import_kwh", "import_register_kwh", b"import_register_kwh", "power_factor", b"power_factor", "power_kw", b"power_kw", "temperature_celsius", b"temperature_celsius", "voltage_v", b"voltage_v"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_current_a", b"_current_a", "_export_kwh", b"_export_kwh", "_export_register_kwh", b"_export_register_kwh", "_frequency_hz", b"_frequency_hz", "_import_kwh", b"_import_kwh", "_import_register_kwh", b"_import_register_kwh", "_power_factor", b"_power_factor", "_power_kw", b"_power_kw", "_quality_method_code", b"_quality_method_code", "_quality_reason_code", b"_quality_reason_code", "_temperature_celsius", b"_temperature_celsius", "_voltage_v", b"_voltage_v", "current_a", b"current_a", "export_kwh", b"export_kwh", "export_register_kwh", b"export_register_kwh", "frequency_hz", b"frequency_hz", "import_kwh", b"import_kwh", "import_register_kwh", b"import_register_kwh", "power_factor", b"power_factor", "power_kw", b"power_kw", "quality_method_code", b"quality_method_code", "quality_reason_code", b"quality_reason_code", "temperature_celsius", b"temperature_celsius", "voltage_v", b"voltage_v"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_current_a", b"_current_a", "_export_kwh", b"_export_kwh", "_export_register_kwh", b"_export_register_kwh", "_frequency_hz", b"_frequency_hz", "_import_kwh", b"_import_kwh", "_import_register_kwh", b"_import_register_kwh", "_power_factor", b"_power_factor", "_power_kw", b"_power_kw", "_temperature_celsius", b"_temperature_celsius", "_voltage_v", b"_voltage_v", "current_a", b"current_a", "export_kwh", b"export_kwh", "export_register_kwh", b"export_register_kwh", "frequency_hz", b"frequency_hz", "import_kwh", b"import_kwh", "import_register_kwh", b"import_register_kwh", "power_factor", b"power_factor", "power_kw", b"power_kw", "temperature_celsius", b"temperature_celsius", "voltage_v", b"voltage_v"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_current_a", b"_current_a", "_export_kwh", b"_export_kwh", "_export_register_kwh", b"_export_register_kwh", "_frequency_hz", b"_frequency_hz", "_import_kwh", b"_import_kwh", "_import_register_kwh", b"_import_register_kwh", "_power_factor", b"_power_factor", "_power_kw", b"_power_kw", "_quality_method_code", b"_quality_method_code", "_quality_reason_code", b"_quality_reason_code", "_temperature_celsius", b"_temperature_celsius", "_voltage_v", b"_voltage_v", "current_a", b"current_a", "energy_quality", b"energy_quality", "export_kwh", b"export_kwh", "export_register_kwh", b"export_register_kwh", "frequency_hz", b"frequency_hz", "import_kwh", b"import_kwh", "import_register_kwh", b"import_register_kwh", "power_factor", b"power_factor", "power_kw", b"power_kw", "quality_method_code", b"quality_method_code", "quality_reason_code", b"quality_reason_code", "temperature_celsius", b"temperature_celsius", "voltage_v", b"voltage_v"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__current_a: _TypeAlias = _typing.Literal["current_a"]  # noqa: Y015
     _WhichOneofArgType__current_a: _TypeAlias = _typing.Literal["_current_a", b"_current_a"]  # noqa: Y015
@@ -251,6 +311,10 @@ class MeterMeasurement(_message.Message):
     _WhichOneofArgType__power_factor: _TypeAlias = _typing.Literal["_power_factor", b"_power_factor"]  # noqa: Y015
     _WhichOneofReturnType__power_kw: _TypeAlias = _typing.Literal["power_kw"]  # noqa: Y015
     _WhichOneofArgType__power_kw: _TypeAlias = _typing.Literal["_power_kw", b"_power_kw"]  # noqa: Y015
+    _WhichOneofReturnType__quality_method_code: _TypeAlias = _typing.Literal["quality_method_code"]  # noqa: Y015
+    _WhichOneofArgType__quality_method_code: _TypeAlias = _typing.Literal["_quality_method_code", b"_quality_method_code"]  # noqa: Y015
+    _WhichOneofReturnType__quality_reason_code: _TypeAlias = _typing.Literal["quality_reason_code"]  # noqa: Y015
+    _WhichOneofArgType__quality_reason_code: _TypeAlias = _typing.Literal["_quality_reason_code", b"_quality_reason_code"]  # noqa: Y015
     _WhichOneofReturnType__temperature_celsius: _TypeAlias = _typing.Literal["temperature_celsius"]  # noqa: Y015
     _WhichOneofArgType__temperature_celsius: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius"]  # noqa: Y015
     _WhichOneofReturnType__voltage_v: _TypeAlias = _typing.Literal["voltage_v"]  # noqa: Y015
@@ -271,6 +335,10 @@ class MeterMeasurement(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__power_factor) -> _WhichOneofReturnType__power_factor | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__power_kw) -> _WhichOneofReturnType__power_kw | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quality_method_code) -> _WhichOneofReturnType__quality_method_code | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quality_reason_code) -> _WhichOneofReturnType__quality_reason_code | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_celsius) -> _WhichOneofReturnType__temperature_celsius | None: ...
     @_typing.overload
