@@ -12,12 +12,13 @@ from pymongo.errors import AutoReconnect
 from billing.kind_columns import LoggedReading
 from billing.log_store import LogStore
 from billing.log_writer import LogWriter
+from billing.schema import METER
 from billing.segment import Segment
 
 
 def segment(batch_id: str, reading_count: int = 0) -> Segment:
     """A segment of so many readings."""
-    reading = LoggedReading("meter", "m-1", 0, 60_000, 0, 1, (1, *(None,) * 9))
+    reading = LoggedReading("meter", "m-1", 0, 60_000, 0, 1, (1, *(None,) * (len(METER.columns) - 1)))
     return Segment.of(batch_id, 0, "w", 1, 0, 5, [reading] * reading_count)
 
 
