@@ -13,6 +13,7 @@ from billing.account_invoice_codec import invoice_id_violations
 from billing.answers import Answers
 from billing.bill_maker import BillMaker
 from billing.explaining import Explainer
+from billing.invoice import Invoice
 from billing.invoice_book import InvoiceBook
 from billing.invoice_codec import PreviewQuestion, days_of, preview_question, question_of
 from billing.invoice_comparison import compare
@@ -25,7 +26,7 @@ from billing.listing_methods import ListingMethods
 from billing.settlement_methods import invoice_or_cause
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
-from common.errors import DependencyUnavailable, FieldViolation
+from common.errors import DependencyUnavailable, FieldViolation, InvalidArgument
 from common.rpc_guard import Context
 
 _PRINT_FORMATS = {
@@ -131,8 +132,15 @@ class InvoiceService(ListingMethods):
 
     async def CompareInvoices(self, request: pb.CompareInvoicesRequest, context: Context) -> pb.CompareInvoicesResponse:
         """Tells why one bill is not another."""
-        before, after = await self._explainer.bill(request.before), await self._explainer.bill(request.after)
+        before = await self._bill(request.before, "before")
+        after = await self._bill(request.after, "after")
         return comparison_message(compare(before, after), before.currency_code)
+
+    async def _bill(self, reference: pb.BillReference, field: str) -> Invoice:
+        try:
+            return await self._explainer.bill(reference)
+        except InvalidArgument as refused:
+            raise refused.within(field) from None
 
     async def RenderInvoice(
         self, request: pb.RenderInvoiceRequest, context: Context

@@ -52,7 +52,7 @@ _EXAMPLES: list[MeshError] = [
     errors.PriceHistoryTooShort("Pune-East"),
     errors.RegionNotFound("Pune-East"),
     errors.RegionCapacityExists("Pune-East", _INSTANT_MS),
-    errors.ScopeEmpty("region Pune-East"),
+    errors.ScopeEmpty("region Pune-East", "meter"),
     errors.AlertNotFound("a-1"),
     errors.AlertStateConflict("a-1", "RESOLVED"),
     errors.AlertRulesFull(10_000),
