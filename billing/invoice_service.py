@@ -5,6 +5,7 @@
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol
 
+from energy.billing.v1 import invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
@@ -13,7 +14,6 @@ from billing.account_invoice_codec import invoice_id_violations
 from billing.answers import Answers
 from billing.bill_maker import BillMaker
 from billing.explaining import Explainer
-from billing.invoice import Invoice
 from billing.invoice_book import InvoiceBook
 from billing.invoice_codec import PreviewQuestion, days_of, preview_question, question_of
 from billing.invoice_comparison import compare
@@ -136,7 +136,7 @@ class InvoiceService(ListingMethods):
         after = await self._bill(request.after, "after")
         return comparison_message(compare(before, after), before.currency_code)
 
-    async def _bill(self, reference: pb.BillReference, field: str) -> Invoice:
+    async def _bill(self, reference: pb.BillReference, field: str) -> invoice_pb2.Invoice:
         try:
             return await self._explainer.bill(reference)
         except InvalidArgument as refused:

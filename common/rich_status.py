@@ -19,8 +19,8 @@ from common.mesh_error import MeshError
 
 DETAILS_METADATA_KEY = "grpc-status-details-bin"
 
-# A client drops a call whose trailers are over 8 KiB, now and then at first and always above 16, and then nothing of the
-# error is told at all. The message travels twice, once with every byte that is not ASCII as three.
+# A client drops a call whose trailers are over 8 KiB, now and then at first and always above 16, and then nothing of
+# the error is told at all. The message travels twice, once with every byte that is not ASCII as three.
 _MESSAGE_MAXIMUM_BYTES = 1000
 _NAME_MAXIMUM_BYTES = 300
 _VIOLATIONS_MAXIMUM_BYTES = 2000

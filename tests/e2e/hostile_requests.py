@@ -64,8 +64,8 @@ Names = Mapping[str, Sequence[str]]
 class HostileRequests:
     """Makes requests of any message of the contract.
 
-    `names` has, for the end of a field's name, what may stand there in a request that is otherwise right; a field that is
-    not hostile this time takes its value from there, so that refusals are met behind the first check as well.
+    `names` has, for the end of a field's name, what may stand there in a request that is otherwise right; a field that
+    is not hostile this time takes its value from there, so that refusals are met behind the first check as well.
     """
 
     def __init__(self, seed: int, names: Names) -> None:
@@ -91,7 +91,7 @@ class HostileRequests:
             if field.containing_oneof is None and self._random.random() > 0.1:
                 self._set(message, field, hostility, depth)
 
-    def _set(self, message: Message, field: FieldDescriptor, hostility: float, depth: int) -> None:
+    def _set(self, message: Message, field: Any, hostility: float, depth: int) -> None:
         if field.message_type is not None and depth >= DEEPEST:
             return
         hostile = self._random.random() < hostility
@@ -111,7 +111,7 @@ class HostileRequests:
             else:
                 values.append(self._scalar(field, hostile=hostile and self._random.random() < hostility))
 
-    def _scalar(self, field: FieldDescriptor, *, hostile: bool) -> Any:
+    def _scalar(self, field: Any, *, hostile: bool) -> Any:
         match field.cpp_type:
             case FieldDescriptor.CPPTYPE_STRING if field.type == FieldDescriptor.TYPE_BYTES:
                 return self._random.randbytes(self._random.choice((0, 1, 64)))
@@ -120,7 +120,6 @@ class HostileRequests:
             case FieldDescriptor.CPPTYPE_BOOL:
                 return self._random.random() < 0.5
             case FieldDescriptor.CPPTYPE_ENUM:
-                assert field.enum_type is not None
                 numbers = [value.number for value in field.enum_type.values]
                 return self._random.choice((-1, 999, 0, -(2**31)) if hostile else numbers)
             case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:
@@ -128,7 +127,7 @@ class HostileRequests:
             case _:
                 return self._integer(field, hostile=hostile)
 
-    def _integer(self, field: FieldDescriptor, *, hostile: bool) -> int:
+    def _integer(self, field: Any, *, hostile: bool) -> int:
         bits = 31 if field.cpp_type in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32) else 63
         unsigned = field.cpp_type in (FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64)
         lowest = 0 if unsigned else -(2**bits)

@@ -22,7 +22,7 @@ VIOLATIONS = st.builds(FieldViolation, LONG_TEXTS, st.just("OUT_OF_RANGE"), LONG
 
 def trailers_bytes(status: Status) -> int:
     """What a status takes: the message as text of a header, and all of it as bytes."""
-    return len(quote(status.message)) + status.ByteSize()
+    return len(quote(status.message)) + len(status.SerializeToString())
 
 
 def violations_of(status: Status) -> list[BadRequest.FieldViolation]:
