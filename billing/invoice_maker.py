@@ -32,8 +32,8 @@ from common.money import to_coins, to_decimal
 # Says nothing of an invoice: the next one would fail as well, and it is to be done again.
 AWAY = (DependencyUnavailable, DeadlineExceeded)
 _NO_PART = (
-    "has no meter with a part in the period: none has energy in it that is logged yet, and each was registered after "
-    "it, decommissioned before it, or has no tariff in it"
+    "has no meter with a part in the period: none has energy in it as far as readings are complete, and each was "
+    "registered after it, decommissioned before it, or has no tariff in it"
 )
 
 

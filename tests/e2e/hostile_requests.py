@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -12,6 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 DEEPEST = 6
+_EPOCH = date(1970, 1, 1)
 ID_BOUND = 10_000
 
 HOSTILE_STRINGS = (
@@ -56,6 +58,9 @@ HOSTILE_SECONDS = (0, -1, -62135596800, -62135596801, 253402300799, 253402300800
 HOSTILE_NANOS = (0, 1, 999_999_999, 1_000_000_000, -1, 1_000_000, -(2**31))
 HOSTILE_YEARS = (0, 1, 9999, 10_000, -1, 2026, 2**31 - 1)
 HOSTILE_UNITS = (0, 1, -1, 2**63 - 1, -(2**63), 10**15)
+# Seconds since 1970 from which on the times of a request are right: of now, and of where calendars and systems end.
+NOW = 1_763_596_800
+EDGES = (-62135596800, -62104060800, -86_400, 2**31 - 86_400, 253_370_764_800 - 172_800, 253402300800 - 216_000)
 LENGTHS = (0, 1, 2, 3, 101, 1001)
 
 Names = Mapping[str, Sequence[str]]
@@ -70,11 +75,17 @@ class HostileRequests:
 
     def __init__(self, seed: int, names: Names) -> None:
         self._random = random.Random(seed)
+        self._era = NOW
         self._names = names
 
-    def request(self, descriptor: Descriptor, *, hostility: float) -> Message:
-        """A message of which about that share (0..1) of the fields is hostile and about a tenth is absent."""
+    def request(self, descriptor: Descriptor, *, hostility: float, era: int = NOW) -> Message:
+        """A message of which about that share (0..1) of the fields is hostile and about a tenth is absent.
+
+        Its other times lie within three days from `era` on, seconds since 1970: a whole period at an odd time is let
+        further in than one with an odd end.
+        """
         message: Message = GetMessageClass(descriptor)()
+        self._era = era
         self._fill(message, hostility, depth=0)
         return message
 
@@ -140,9 +151,9 @@ class HostileRequests:
 
     def _timestamp(self, message: Any, hostility: float) -> None:
         hostile = self._random.random() < hostility
-        # Some hour of 2026, so that a start is before an end about every second time.
+        # Some hour of three days, so that a start is before an end about every second time.
         message.seconds = (
-            self._random.choice(HOSTILE_SECONDS) if hostile else 1763596800 + self._random.randrange(60) * 3600
+            self._random.choice(HOSTILE_SECONDS) if hostile else self._era + self._random.randrange(60) * 3600
         )
         message.nanos = self._random.choice(HOSTILE_NANOS) if hostile else 0
 
@@ -153,9 +164,10 @@ class HostileRequests:
 
     def _date(self, message: Any, hostility: float) -> None:
         hostile = self._random.random() < hostility
-        message.year = self._random.choice(HOSTILE_YEARS) if hostile else 2026
-        message.month = self._random.choice((0, 13, -1, 2, 12)) if hostile else 11
-        message.day = self._random.choice((0, 30, 31, 32, -1, 1)) if hostile else self._random.randint(1, 30)
+        right = _EPOCH + timedelta(seconds=self._era + self._random.randrange(3) * 86_400 - 86_400 * (self._era > 0))
+        message.year = self._random.choice(HOSTILE_YEARS) if hostile else right.year
+        message.month = self._random.choice((0, 13, -1, 2, 12)) if hostile else right.month
+        message.day = self._random.choice((0, 30, 31, 32, -1, 1)) if hostile else right.day
 
     def _money(self, message: Any, hostility: float) -> None:
         hostile = self._random.random() < hostility

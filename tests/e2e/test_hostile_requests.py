@@ -21,11 +21,12 @@ from common.health_probe import is_serving
 from common.instants import from_ms
 from common.localstack.mesh import Mesh
 from tests.e2e.hostile_calls import OWNERS, HostileClient, faults, methods, path_of
-from tests.e2e.hostile_requests import HostileRequests
+from tests.e2e.hostile_requests import EDGES, NOW, HostileRequests
 from tests.e2e.mesh_client import CALL_SECONDS, MeshClient, eventually
 
 SEED = 20261128
 REQUESTS = 36
+REQUESTS_AN_EDGE = 6
 HOSTILITIES = (0.0, 0.02, 0.05, 0.15, 0.4, 1.0)
 SERVICES = ("gateway", "ingestion", "billing", "analytics")
 NAMES = {
@@ -108,8 +109,10 @@ async def test_whatever_a_method_is_asked_it_answers_in_the_words_of_the_contrac
     requests = HostileRequests(SEED, NAMES)
 
     found = {}
-    for index in range(REQUESTS):
-        request = requests.request(method.input_type, hostility=HOSTILITIES[index % len(HOSTILITIES)])
+    kinds = [(HOSTILITIES[index % len(HOSTILITIES)], NOW) for index in range(REQUESTS)]
+    kinds += [(0.0, era) for era in EDGES for _ in range(REQUESTS_AN_EDGE)]
+    for hostility, era in kinds:
+        request = requests.request(method.input_type, hostility=hostility, era=era)
         if request.ByteSize() > (1 << 20):
             continue
         answer = await hostile.call(method, request)
