@@ -116,10 +116,10 @@ class AlertService(AlertServiceServicer):
     ) -> AsyncIterator[pb.WatchAlertsResponse]:
         """Sends alerts as they change."""
         wanted = filter_of(request.filter, is_timed=False)
-        key = decode_token(request.resume_token, _TOKEN)
+        key = decode_token(request.resume_token, _TOKEN, field="resume_token")
         since_ms = None if key is None else key.get("through")
         if key is not None and not isinstance(since_ms, int):
-            raise PageTokenInvalid
+            raise PageTokenInvalid("resume_token")
         async with aclosing(self._parts.feed.watch(wanted.matches, since_ms)) as feed:
             async for news in feed:
                 yield pb.WatchAlertsResponse(

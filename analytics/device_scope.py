@@ -34,8 +34,8 @@ class Scope:
         return "all" if self.field == "all" else f"{self.field.removesuffix('_id')} {self.name}"
 
 
-async def devices_of(scope: Scope, registry: RegistryCache) -> Sequence[CachedDevice]:
-    """The devices of a scope by id; at least one, and of one kind.
+async def devices_of(scope: Scope, registry: RegistryCache, *, kind_field: str = "kind") -> Sequence[CachedDevice]:
+    """The devices of a scope by id; at least one, and of one kind. `kind_field` of the request decides on the kind.
 
     Raises:
         DeviceNotFound: there is no such device.
@@ -44,13 +44,13 @@ async def devices_of(scope: Scope, registry: RegistryCache) -> Sequence[CachedDe
         DependencyUnavailable: the registry was never reached, so that the devices are not known.
     """
     if scope.field == "device_id":
-        return [_of_kind(await registry.find(scope.name), scope.kind)]
+        return [_of_kind(await registry.find(scope.name), scope.kind, kind_field)]
     if not registry.is_complete:
         raise DependencyUnavailable("registry")
-    kinds = {scope.kind or _METER}
-    found = await _chosen(_candidates(scope, registry), _belongs(scope), kinds)
+    kind = scope.kind or _METER
+    found = await _chosen(_candidates(scope, registry), _belongs(scope), {kind})
     if not found:
-        raise ScopeEmpty(str(scope))
+        raise ScopeEmpty(str(scope), kind_name(kind).lower())
     return sorted(found, key=lambda device: device.device_id)
 
 
@@ -66,7 +66,7 @@ async def meters_and_batteries_of(site_id: str, registry: RegistryCache) -> Sequ
     scope = Scope("site_id", site_id)
     found = await _chosen(registry.devices(), _belongs(scope), {_METER, _STORAGE})
     if not found:
-        raise ScopeEmpty(str(scope))
+        raise ScopeEmpty(str(scope), "meter or storage")
     return sorted(found, key=lambda device: device.device_id)
 
 
@@ -75,9 +75,10 @@ def kind_name(kind: int) -> str:
     return device_pb2.DeviceKind.Name(kind).removeprefix("DEVICE_KIND_")  # type: ignore[arg-type]
 
 
-def _of_kind(device: CachedDevice, kind: int) -> CachedDevice:
+def _of_kind(device: CachedDevice, kind: int, kind_field: str) -> CachedDevice:
     if kind not in {0, device.kind}:
-        mismatch = FieldViolation("kind", "KIND_MISMATCH", "must be the kind of the device")
+        wrong = f"the device is a {kind_name(device.kind).lower()}, not a {kind_name(kind).lower()}"
+        mismatch = FieldViolation(kind_field, "KIND_MISMATCH", wrong)
         raise InvalidArgument([mismatch], metadata={"device_id": device.device_id, "kind": kind_name(device.kind)})
     return device
 

@@ -55,7 +55,7 @@ class FleetPerformanceReport:
             RequestTooExpensive: too many devices, days, or parts of the window in which meters were linked.
         """
         scope = Scope(question.scope.field, question.scope.name, device_pb2.DEVICE_KIND_VEHICLE)
-        vehicles = await devices_of(scope, self._registry)
+        vehicles = await devices_of(scope, self._registry, kind_field="scope.device_id")
         links = FleetLinks(
             question.window,
             {

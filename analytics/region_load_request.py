@@ -27,9 +27,8 @@ _LENGTHS_MS = {
 }
 
 _DAY_MS = 86_400_000
-# The years that a date of the store can have.
-_LATEST_MS = 253_370_764_799_999
-_EARLIEST_MS = -62_135_596_800_000
+# No reading is older. The years before, with which some answers compare, still have a calendar, and the year after has.
+_EARLIEST_MS, _LATEST_MS = 0, 253_370_764_799_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +150,5 @@ def _instant(request: Message, field: str, violations: list[FieldViolation]) -> 
         violations.append(FieldViolation(field, "INVALID_FORMAT", str(fault)))
         return 0
     if not _EARLIEST_MS <= instant_ms <= _LATEST_MS:
-        violations.append(FieldViolation(field, "OUT_OF_RANGE", "must lie in the years 0001 to 9998"))
+        violations.append(FieldViolation(field, "OUT_OF_RANGE", "must lie in the years 1970 to 9998"))
     return instant_ms

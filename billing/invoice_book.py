@@ -77,7 +77,7 @@ class InvoiceBook:
         Raises:
             DeviceBillFailed: one of its bills cannot be made.
             CurrencyMixed: its bills are in several currencies.
-            NoReadings: it has no meter with a part in the period.
+            AccountNotBilled: it has no meter with a part in the period.
             InvoiceOverlaps: another issued invoice of the account bills some of its days.
         """
         known = await self._last(period)

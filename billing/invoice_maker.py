@@ -20,17 +20,21 @@ from billing.invoice_codec import PreviewQuestion
 from billing.revenue_of_bills import revenue_of
 from billing.revenue_share import less
 from common.errors import (
+    AccountNotBilled,
     CurrencyMixed,
     DeadlineExceeded,
     DependencyUnavailable,
     InvoiceNotFound,
     MeshError,
-    NoReadings,
 )
 from common.money import to_coins, to_decimal
 
 # Says nothing of an invoice: the next one would fail as well, and it is to be done again.
 AWAY = (DependencyUnavailable, DeadlineExceeded)
+_NO_PART = (
+    "has no meter with a part in the period: none has energy in it as far as readings are complete, and each was "
+    "registered after it, decommissioned before it, or has no tariff in it"
+)
 
 
 class AccountRegistry(Protocol):
@@ -78,11 +82,11 @@ class InvoiceMaker:
         now_ms = self._clock()
         meters = [one for one in self._registry.by_account(period.account_id) if one.kind == DEVICE_KIND_METER]
         if not meters:
-            raise NoReadings(period.account_id, "has no meter")
+            raise AccountNotBilled(period.account_id, "has no meter")
         made = [await self._bill(device_id, period, now_ms) for device_id in sorted(one.device_id for one in meters)]
         bills = [bill for bill in made if bill is not None]
         if not bills:
-            raise NoReadings(period.account_id, "has no meter with a part in the period")
+            raise AccountNotBilled(period.account_id, _NO_PART)
         currency_codes = list(dict.fromkeys(bill.currency_code for bill in bills))
         if len(currency_codes) > 1:
             raise CurrencyMixed(currency_codes)

@@ -5,6 +5,7 @@
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Protocol
 
+from energy.billing.v1 import invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
@@ -25,7 +26,7 @@ from billing.listing_methods import ListingMethods
 from billing.settlement_methods import invoice_or_cause
 from billing.tariff_codec import refuse
 from billing.tariff_validation import id_violations
-from common.errors import DependencyUnavailable, FieldViolation
+from common.errors import DependencyUnavailable, FieldViolation, InvalidArgument
 from common.rpc_guard import Context
 
 _PRINT_FORMATS = {
@@ -131,8 +132,15 @@ class InvoiceService(ListingMethods):
 
     async def CompareInvoices(self, request: pb.CompareInvoicesRequest, context: Context) -> pb.CompareInvoicesResponse:
         """Tells why one bill is not another."""
-        before, after = await self._explainer.bill(request.before), await self._explainer.bill(request.after)
+        before = await self._bill(request.before, "before")
+        after = await self._bill(request.after, "after")
         return comparison_message(compare(before, after), before.currency_code)
+
+    async def _bill(self, reference: pb.BillReference, field: str) -> invoice_pb2.Invoice:
+        try:
+            return await self._explainer.bill(reference)
+        except InvalidArgument as refused:
+            raise refused.within(field) from None
 
     async def RenderInvoice(
         self, request: pb.RenderInvoiceRequest, context: Context

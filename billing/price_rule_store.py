@@ -16,7 +16,7 @@ from billing.price_rule_document import (
     policy_to_document,
 )
 from common.errors import PriceOverrideNotFound, PriceRuleExists
-from common.instants import datetime_from_ms
+from common.instants import datetime_from_ms, rfc3339
 from common.mongo import Database
 
 POLICIES_MAXIMUM = 10_000
@@ -50,7 +50,8 @@ class PriceRuleStore:
             found = await self._policies.find_one({"_id": document["_id"]}, max_time_ms=_READ_TIMEOUT_MS)
             kept, create_ms = policy_from_document(found) if found else (policy, create_ms)
             if kept != policy:
-                raise PriceRuleExists(document["_id"]) from None
+                described = f"a policy of the region {policy.region!r} from {rfc3339(policy.start_ms)} on"
+                raise PriceRuleExists(document["_id"], described) from None
         return policy, create_ms
 
     async def policies(self, region: str = "") -> list[tuple[PricePolicy, int]]:
@@ -78,7 +79,7 @@ class PriceRuleStore:
         except DuplicateKeyError:
             kept = await self.override(override.override_id)
             if not kept.is_same_as(override):
-                raise PriceRuleExists(override.override_id) from None
+                raise PriceRuleExists(override.override_id, f"an override {override.override_id!r}") from None
             return kept
         return override
 

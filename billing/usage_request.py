@@ -34,6 +34,8 @@ _LONGEST_SUMMARY_DAYS = 10 * 366
 # A month of 10 000 devices, with room.
 _MOST_DEVICE_DAYS = 400_000
 _MOST_DEVICE_HOURS = 10_000
+# The years 2 to 9998: within the horizon on both sides, every zone still has a calendar there.
+_EARLIEST_MS, _LATEST_MS = -62_104_060_800_000, 253_370_764_799_999
 _MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
 _SCOPES = ("device_ids", "region", "account_id", "group_id", "site_id", "all")
@@ -69,11 +71,14 @@ def window(request: WindowRequest) -> Window:
     """The period of a request.
 
     Raises:
-        InvalidArgument: an end of it is absent, finer than a millisecond, or not after the start.
+        InvalidArgument: an end of it is absent, finer than a millisecond, out of all calendars, or not after the start.
     """
     violations: list[FieldViolation] = []
     start_ms = _instant(request, "start_time", violations)
     end_ms = _instant(request, "end_time", violations)
+    for field, instant_ms in (("start_time", start_ms), ("end_time", end_ms)):
+        if not _EARLIEST_MS <= instant_ms <= _LATEST_MS:
+            violations.append(FieldViolation(field, "OUT_OF_RANGE", "must lie in the years 2 to 9998"))
     if not violations and start_ms >= end_ms:
         violations.append(FieldViolation("end_time", "OUT_OF_RANGE", "must be after start_time"))
     if violations:

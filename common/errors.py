@@ -24,7 +24,7 @@ from common.price_errors import (
     PricePolicyNotFound,
     PriceRuleExists,
 )
-from common.reading_errors import MeterExchangeExists, NoReadings, ReadingChanged
+from common.reading_errors import AccountNotBilled, MeterExchangeExists, NoReadings, ReadingChanged
 from common.region_errors import RegionCapacityExists, RegionNotFound
 from common.request_errors import InvalidArgument, Malformed, PageTokenInvalid, RequestTooExpensive
 from common.rich_status import reason_of, to_status
@@ -40,6 +40,7 @@ from common.tariff_errors import (
 )
 
 __all__ = [
+    "AccountNotBilled",
     "AlertNotFound",
     "AlertRulesFull",
     "AlertStateConflict",

@@ -87,7 +87,7 @@ class AmountExceedsInvoice(MeshError):
 
     def __init__(self, invoice_id: str, left: str) -> None:
         super().__init__(
-            f"of the invoice {invoice_id!r} {left} is left",
+            f"of the invoice {invoice_id!r} {left} is left; an amount lies between 0 and that, and is not 0",
             metadata={"invoice_id": invoice_id, "left": left},
             resource=Resource(_INVOICE, invoice_id),
         )

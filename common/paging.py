@@ -31,8 +31,8 @@ def encode_token(last_key: Mapping[str, Any], filters: Mapping[str, Any]) -> str
     return base64.urlsafe_b64encode(payload.encode()).rstrip(b"=").decode()
 
 
-def decode_token(token: str, filters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The last key of the page before, or None for the empty token of a first page.
+def decode_token(token: str, filters: Mapping[str, Any], *, field: str = "page_token") -> dict[str, Any] | None:
+    """The last key of the page before, or None for the empty token of a first page; `field` is where the token stood.
 
     The content is the caller's word: check the types of what you take from it.
 
@@ -42,16 +42,16 @@ def decode_token(token: str, filters: Mapping[str, Any]) -> dict[str, Any] | Non
     if not token:
         return None
     if len(token) > _LONGEST_TOKEN:
-        raise PageTokenInvalid
+        raise PageTokenInvalid(field)
     try:
         payload = json.loads(base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4)))
     except (ValueError, binascii.Error, RecursionError):
-        raise PageTokenInvalid from None
+        raise PageTokenInvalid(field) from None
     if not isinstance(payload, dict) or payload.get("f") != _digest(filters):
-        raise PageTokenInvalid
+        raise PageTokenInvalid(field)
     last_key = payload.get("k")
     if not isinstance(last_key, dict):
-        raise PageTokenInvalid
+        raise PageTokenInvalid(field)
     return last_key
 
 

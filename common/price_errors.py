@@ -59,9 +59,9 @@ class PriceRuleExists(MeshError):
     code = grpc.StatusCode.ALREADY_EXISTS
     reason = "PRICE_RULE_EXISTS"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, described: str) -> None:
         super().__init__(
-            f"{name!r} exists with other content", metadata={"name": name}, resource=Resource(_POLICY, name)
+            f"{described} exists with other content", metadata={"name": name}, resource=Resource(_POLICY, name)
         )
 
 

@@ -24,6 +24,16 @@ class NoReadings(MeshError):
         )
 
 
+class AccountNotBilled(MeshError):
+    """Expected: nothing of the account is to be billed in the period."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "NO_READINGS"
+
+    def __init__(self, account_id: str, trouble: str) -> None:
+        super().__init__(f"the account {account_id!r} {trouble}", metadata={"account_id": account_id})
+
+
 class MeterExchangeExists(MeshError):
     """Expected: another exchange of the meter is on record for this instant."""
 

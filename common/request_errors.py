@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import grpc
 
@@ -23,6 +24,11 @@ class InvalidArgument(MeshError):
         super().__init__(named + more, violations=violations, metadata=metadata)
         self.reason = violations[0].reason
 
+    def within(self, field: str) -> InvalidArgument:
+        """The same of a request in which that message stands in `field`."""
+        moved = [replace(violation, field=f"{field}.{violation.field}") for violation in self.violations]
+        return InvalidArgument(moved, metadata=self.metadata)
+
 
 class Malformed(MeshError):
     """Expected: the bytes are no message of the type that this method takes."""
@@ -35,14 +41,14 @@ class Malformed(MeshError):
 
 
 class PageTokenInvalid(MeshError):
-    """Expected: the page token is not one of ours, or belongs to a request with other filters."""
+    """Expected: the token is not one of ours, or belongs to a request with other filters."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = "PAGE_TOKEN_INVALID"
 
-    def __init__(self) -> None:
-        violation = FieldViolation("page_token", self.reason, "is not a token of this method with these filters")
-        super().__init__(violations=[violation])
+    def __init__(self, field: str = "page_token") -> None:
+        violation = FieldViolation(field, self.reason, "is not a token of this method with these filters")
+        super().__init__(f"{violation.field}: {violation.description}", violations=[violation])
 
 
 class RequestTooExpensive(MeshError):

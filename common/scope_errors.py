@@ -10,14 +10,14 @@ _SCOPE = "energy.analytics.v1.DeviceScope"
 
 
 class ScopeEmpty(MeshError):
-    """Expected: no device of the kind is registered in what was asked about."""
+    """Expected: no device of the kinds is registered in what was asked about."""
 
     code = grpc.StatusCode.NOT_FOUND
     reason = "SCOPE_EMPTY"
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, kinds: str) -> None:
         super().__init__(
-            f"no device of the kind is registered in {scope}",
+            f"no {kinds} is registered" + ("" if scope == "all" else f" in {scope}"),
             metadata={"scope": scope},
             resource=Resource(_SCOPE, scope),
         )

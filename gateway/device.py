@@ -16,6 +16,8 @@ INTERVAL_MAXIMUM_MS = 31 * 24 * 3600 * 1000
 DEFAULT_INTERVAL_MS = 60_000
 
 _DEVICE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+# Control characters, line and paragraph separators, and what turns the direction of writing.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _ID_LENGTH = 128
 _REGION_LENGTH = 64
 _GROUPS_MAXIMUM = 32
@@ -121,6 +123,9 @@ def _text_rules(field: str, text: str, length_maximum: int, *, required: bool) -
         return [FieldViolation(field, "FIELD_REQUIRED", "is required")]
     if len(text) > length_maximum:
         return [FieldViolation(field, "OUT_OF_RANGE", f"must have at most {length_maximum} characters")]
+    # They stand in printed invoices, rows of exports and lines of terminals, where these would make others of them.
+    if _UNPRINTABLE.search(text):
+        return [FieldViolation(field, "INVALID_FORMAT", "must have no control characters, such as a line break")]
     return []
 
 

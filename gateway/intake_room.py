@@ -44,6 +44,10 @@ class IntakeRoom:
                 self.give_back(size_bytes)
             raise
 
+    def hold(self, size_bytes: int) -> None:
+        """Holds bytes for which nobody can wait any more, for they are there: who comes next waits for them."""
+        self.held_bytes += size_bytes
+
     def give_back(self, size_bytes: int) -> None:
         """Frees bytes that were taken."""
         self.held_bytes -= size_bytes

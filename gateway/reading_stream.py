@@ -28,6 +28,8 @@ WINDOW_FRAMES = 64
 _PATIENCE_SECONDS = 20.0
 # One frame may bring a thousand; more than that wait for the next ack, so that an ack stays a small message.
 _VERDICTS_AN_ACK = 1_000
+# What a refusal takes in memory, which may be hundreds of times what the reading took on its way here.
+VERDICT_BYTES = 500
 # Each frame is a trace of its own; one for the whole life of a stream would be none that anybody can read.
 _CALLER = Caller(STREAM_METHOD[1:])
 
@@ -163,6 +165,10 @@ class ReadingStream:
 
     async def _take(self, frame: ReadFrame, unacked: _Unacked) -> None:
         outcome = await self._intake.take(frame, _PATIENCE_SECONDS, _CALLER)
+        verdicts_bytes = VERDICT_BYTES * len(outcome.refused)
+        self._room.hold(verdicts_bytes)
+        self._held_bytes += verdicts_bytes
+        unacked.size_bytes += verdicts_bytes
         unacked.refused = outcome.refused
         unacked.is_done = True
         self._changed.set()

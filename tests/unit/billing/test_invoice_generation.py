@@ -7,7 +7,7 @@ from datetime import date
 from billing.account_invoice import AccountInvoice, Stage
 from billing.invoice_generation import Progress, generate
 from billing.invoice_maker import AccountPeriod
-from common.errors import NoReadings
+from common.errors import AccountNotBilled
 
 START, END = date(2026, 1, 1), date(2026, 2, 1)
 BILL_BYTES = 10_000
@@ -20,7 +20,7 @@ class MadeUpDrafts:
         """A draft with a bill of ten kilobytes."""
         number = int(period.account_id.removeprefix("acc-"))
         if number % 10 == 9:
-            raise NoReadings(period.account_id, "has no meter")
+            raise AccountNotBilled(period.account_id, "has no meter")
         bill = bytes(BILL_BYTES)
         return AccountInvoice(
             period.account_id, START, END, Stage.DRAFT, "EUR", (bill,), 1, 0, 1, is_held=False, create_ms=0, update_ms=0

@@ -47,6 +47,20 @@ async def test_what_is_larger_than_the_room_goes_alone() -> None:
     assert room.held_bytes == 500
 
 
+async def test_who_comes_next_waits_for_what_grew_inside() -> None:
+    """What is held without having asked counts like the rest, also where it is more than the room."""
+    room = IntakeRoom(100)
+    await room.take(10)
+    room.hold(500)
+    async with asyncio.TaskGroup() as group:
+        next_one = group.create_task(room.take(10))
+        await _turns()
+        assert not next_one.done()
+        room.give_back(510)
+
+    assert room.held_bytes == 10
+
+
 async def test_who_gives_up_waiting_lets_the_next_one_in() -> None:
     """And leaves nothing held."""
     room = IntakeRoom(150)

@@ -8,12 +8,13 @@ from typing import Any
 
 import grpc
 import pytest
+from energy.telemetry.v1.reading_pb2 import Reading
 from energy.telemetry.v1.telemetry_service_pb2 import StreamReadingsRequest
 from energy.telemetry.v1.telemetry_service_pb2_grpc import TelemetryServiceStub
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 
 from gateway import telemetry_service
-from gateway.reading_stream import STREAM_METHOD
+from gateway.reading_stream import STREAM_METHOD, VERDICT_BYTES
 from tests.unit.gateway.readings import meter_reading
 from tests.wire.gateway.conftest import ROOM_BYTES, ServedTelemetry
 from tests.wire.gateway.frames import acks_until, frame
@@ -78,6 +79,30 @@ async def test_what_is_held_and_waits_is_bounded_while_ingestion_stalls(
     assert {failure.code() for failure in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
     assert detail_of(refused[0], ErrorInfo).reason == "OVERLOADED"
     assert detail_of(refused[0], RetryInfo).retry_delay.ToMilliseconds() > 0
+    await eventually(lambda: telemetry.count("gateway_unanswered_bytes") == 0)
+
+
+async def test_refusals_that_a_device_does_not_read_take_no_more_than_the_room(telemetry: ServedTelemetry) -> None:
+    """Readings of two bytes are refused by the thousand: what tells so is counted, and the device has to wait."""
+    empty = StreamReadingsRequest(readings=[Reading()] * FRAME_READINGS)
+    verdicts_bytes = FRAME_READINGS * VERDICT_BYTES
+    options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 64 << 10)]
+    async with grpc.aio.insecure_channel(telemetry.address, options=options) as channel:
+        call = TelemetryServiceStub(channel).StreamReadings()
+
+        async def send() -> None:
+            for sequence in range(1, ATTEMPTS):
+                empty.sequence = sequence
+                await call.write(empty)
+
+        sending = asyncio.ensure_future(send())
+        await eventually(lambda: telemetry.room.held_bytes + verdicts_bytes > ROOM_BYTES)
+        await eventually(lambda: telemetry.room.waiting_bytes)
+        held = telemetry.room.held_bytes
+        call.cancel()
+        await asyncio.wait_for(asyncio.gather(sending, return_exceptions=True), 10)
+
+    assert held <= ROOM_BYTES + verdicts_bytes
     await eventually(lambda: telemetry.count("gateway_unanswered_bytes") == 0)
 
 

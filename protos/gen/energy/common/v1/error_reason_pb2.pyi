@@ -78,7 +78,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the request would cost more than one call may. Metadata: `limit`."""
     ERROR_REASON_NO_READINGS: _ErrorReason.ValueType  # 25
     """FAILED_PRECONDITION: the period has no reading, so no bill can be made of it, or readings of it were removed, so nothing
-    can be told as of a moment. Metadata: `device_id`.
+    can be told as of a moment; or no meter of the account has a part in it. Metadata: `device_id`, or `account_id`.
     """
     ERROR_REASON_CURRENCY_MIXED: _ErrorReason.ValueType  # 26
     """FAILED_PRECONDITION: the tariffs of the period have different currencies, so they add up to no bill. Metadata: `currency_codes`."""
@@ -135,7 +135,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Reason of an error or of a refused reading: the one vocabulary of every service.
 
     In a google.rpc.Status it is the `reason` of the google.rpc.ErrorInfo (without the prefix ERROR_REASON_), whose
-    `domain` is `<service>.energy`. In the verdict of a reading it is the field `reason`.
+    `domain` is `<service>.energy`. In the verdict of a reading it is the field `reason`. Of very many or long violations as
+    many are told as fit into an answer; `violations_left_out` in the metadata of the ErrorInfo counts the others.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -194,7 +195,7 @@ ERROR_REASON_REQUEST_TOO_EXPENSIVE: ErrorReason.ValueType  # 24
 """INVALID_ARGUMENT: the request would cost more than one call may. Metadata: `limit`."""
 ERROR_REASON_NO_READINGS: ErrorReason.ValueType  # 25
 """FAILED_PRECONDITION: the period has no reading, so no bill can be made of it, or readings of it were removed, so nothing
-can be told as of a moment. Metadata: `device_id`.
+can be told as of a moment; or no meter of the account has a part in it. Metadata: `device_id`, or `account_id`.
 """
 ERROR_REASON_CURRENCY_MIXED: ErrorReason.ValueType  # 26
 """FAILED_PRECONDITION: the tariffs of the period have different currencies, so they add up to no bill. Metadata: `currency_codes`."""

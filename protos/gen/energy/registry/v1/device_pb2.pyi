@@ -102,7 +102,7 @@ class Device(_message.Message):
     kind: Global___DeviceKind.ValueType
     """What it measures. A charger is a meter linked to its vehicle; an energy sensor is a meter. Required."""
     account_id: _builtins.str
-    """Account that pays for it, 1..128 characters. Required."""
+    """Account that pays for it, 1..128 characters, none of them a control character, nor in the next ones. Required."""
     site_id: _builtins.str
     """Site it stands at, up to 128 characters. Default: empty."""
     region: _builtins.str
