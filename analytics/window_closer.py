@@ -195,7 +195,16 @@ class WindowCloser:
             start_ms: max(one.first_ms, before.complete_through_ms if before else 0) + 1
             for start_ms, (one, before) in left.items()
         }
-        windows = await self._summing.summed(region, least_through_ms, capacities)
+        try:
+            windows = await self._summing.summed(region, least_through_ms, capacities)
+        except grpc.aio.AioRpcError as refusal:
+            if refusal.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                raise
+            # Their quarter-hours were removed, however often it is asked: what was closed then stays as it is.
+            _log.warning("late_windows_left", region=region, start_ms=min(left), windows=len(left))
+            for one, _ in left.values():
+                await self._stores.due.done(one, one.latest_ms + 1)
+            return True
         is_stored = [await self._store(*left[start_ms], window) for start_ms, window in windows.items()]
         return len(is_stored) == len(left) and all(is_stored)
 

@@ -393,6 +393,18 @@ async def test_marks_are_joined_in_whatever_order_they_are_written(closing: Clos
     assert await closing.stores.due.ripe(LATE_MS * 2, 10) == [DUE._replace(first_ms=5, latest_ms=LATE_MS + 1)]
 
 
+async def test_what_comes_late_for_quarter_hours_that_were_removed_leaves_their_window(closing: Closing) -> None:
+    """Billing can never answer that question again, so it is not asked for ever."""
+    closing.billing.removed_devices = {"meter-1"}
+    await closing.stores.due.mark([DUE])
+    closing.billing.complete_through_ms = QUIET_THROUGH_MS
+
+    await all_closed(closing.closer())
+
+    assert await closing.stores.due.count() == 0
+    assert await closing.stores.windows.find("North", DUE.start_ms) is None
+
+
 async def test_marks_of_a_region_without_meters_are_taken_off(closing: Closing) -> None:
     """They were moved elsewhere."""
     await closing.stores.due.mark([DUE._replace(region="West")])

@@ -44,6 +44,7 @@ class Billing(UsageServiceServicer):
     in_flight_maximum: int = 0
     complete_through_ms: int | None = None
     away_devices: set[str] = field(default_factory=set)
+    removed_devices: set[str] = field(default_factory=set)
     listed: list[usage_service_pb2.ListUsageRequest] = field(default_factory=list)
     intervals: list[usage_pb2.UsageInterval] = field(default_factory=list)
     held: asyncio.Event | None = None
@@ -153,6 +154,8 @@ class Billing(UsageServiceServicer):
         await self._fail(context)
         if self.away_devices & set(device_ids):
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "as the test wants it")
+        if self.removed_devices & set(device_ids):
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "their quarter-hours were removed")
         self.in_flight += 1
         self.idle.clear()
         self.busy.set()
