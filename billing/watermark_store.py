@@ -6,8 +6,9 @@ from typing import Any
 from pymongo import UpdateOne
 
 from billing.completeness import MissingBatches, Position, Watermark
+from common.batch_identity import batch_id_of
 from common.instants import datetime_from_ms, datetime_to_ms
-from common.mongo import Database
+from common.mongo import Database, find_by_ids
 
 _WATERMARKS = "partition_watermarks"
 _LOG = "readings_log"
@@ -55,8 +56,8 @@ class WatermarkStore:
     async def find_in_log(self, partition: int, missing: MissingBatches) -> dict[int, int]:
         """Which of some missing batches the log has: when each was made, epoch milliseconds, by number.
 
-        They are found by the marks of what is not folded yet. For that they are recent enough, and an index of the log
-        by number would make every write to it dearer. A mark is written before its segment, so the log is asked too.
+        The log is asked by the ids that follow from their numbers, for an index of it by number would make every write
+        to it dearer. The ids of other writers are found by the marks of what is not folded yet.
         """
         query = {
             "partition": partition,
@@ -64,12 +65,11 @@ class WatermarkStore:
             "sequence": {"$gte": missing.first, "$lte": missing.last},
         }
         marks = self._unmerged.find(query, {"_id": 1}).limit(_BATCHES_A_LOOK)
-        batch_ids = [mark["_id"] async for mark in marks.max_time_ms(_READ_TIMEOUT_MS)]
-        cursor = self._log.find({"_id": {"$in": batch_ids}}, {"sequence": 1, "create_time": 1})
-        return {
-            found["sequence"]: datetime_to_ms(found["create_time"])
-            async for found in cursor.max_time_ms(_READ_TIMEOUT_MS)
-        }
+        batch_ids = {mark["_id"] async for mark in marks.max_time_ms(_READ_TIMEOUT_MS)}
+        last = min(missing.last, missing.first + _BATCHES_A_LOOK)
+        batch_ids |= {batch_id_of(missing.writer, partition, sequence) for sequence in range(missing.first, last + 1)}
+        logged = find_by_ids(self._log, list(batch_ids), {"sequence": 1, "create_time": 1}, timeout_ms=_READ_TIMEOUT_MS)
+        return {found["sequence"]: datetime_to_ms(found["create_time"]) async for found in logged}
 
 
 def _raise(partition: int, before: Watermark, after: Watermark) -> UpdateOne:

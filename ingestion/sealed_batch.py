@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.batch_identity import batch_id_of
 from ingestion.batch import batch_bytes
 from ingestion.writer_identity import WriterIdentity
 
@@ -34,7 +34,7 @@ class BatchSealer:
     def seal(self, framed_parts: Sequence[bytes], traceparent: str = "") -> SealedBatch:
         """The next batch, of Parts that `framed_part` has framed; its traceparent stands beside its bytes."""
         self._sequence += 1
-        batch_id = str(uuid.uuid4())
+        batch_id = batch_id_of(self._identity.writer, self._partition, self._sequence)
         body = batch_bytes(
             batch_id=batch_id,
             writer=self._identity.writer,

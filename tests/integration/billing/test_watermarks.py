@@ -14,6 +14,7 @@ from billing.log_store import LogStore
 from billing.segment import Segment
 from billing.watermark_store import WatermarkStore
 from billing.watermarks import Watermarks
+from common.batch_identity import batch_id_of
 from common.mongo import Database
 from tests.integration.billing.readings import meter_readings, segments
 
@@ -106,6 +107,22 @@ async def test_a_successor_finds_in_the_log_what_its_predecessor_could_not_store
         await successor.stored()
 
     assert await store.load(PARTITION) == Watermark(5_000, 0, {"w": Position(5, 5_000)})
+
+
+async def test_a_batch_that_is_folded_already_is_found_by_what_follows_from_its_number(database: Database) -> None:
+    """A gap does not stay for a minute because folding was faster than the successor."""
+    log = LogStore(database)
+    some = segments(meter_readings(1, "m-1", 0, minutes=2, revision_share=0), 1, PARTITION)
+    logged = [
+        replace(one, batch_id=batch_id_of("w", PARTITION, number), sequence=number, create_ms=number * 1_000)
+        for number, one in enumerate(some, start=2)
+    ]
+    await log.append(logged)
+    await log.mark_merged([one.batch_id for one in logged])
+
+    found = await WatermarkStore(database).find_in_log(PARTITION, MissingBatches("w", 2, 4))
+
+    assert found == {2: 2_000, 3: 3_000}
 
 
 async def test_an_answer_rests_on_the_slowest_partition(database: Database) -> None:

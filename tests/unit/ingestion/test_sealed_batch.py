@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from energy.ingestion.v1.reading_batch_pb2 import ReadingBatch
 
+from common.batch_identity import batch_id_of
 from ingestion.batch import framed_part
 from ingestion.sealed_batch import BatchSealer
 from ingestion.writer_identity import WriterIdentity
@@ -30,6 +31,19 @@ def test_a_sealed_batch_says_what_its_bytes_say() -> None:
 
     assert (sealed.batch_id, sealed.partition, sealed.sequence) == (batch.batch_id, batch.partition, batch.sequence)
     assert (sealed.parts_count, part_names(sealed.body)) == (2, ["a", "b"])
+
+
+def test_a_batch_has_the_identity_that_follows_from_its_number() -> None:
+    """Whoever knows writer, partition and number can look it up; no other batch has the same."""
+    sealers = [
+        BatchSealer(partition=partition, identity=WriterIdentity(writer, 2, lambda: 1000))
+        for writer, partition in (("writer-1", 0), ("writer-1", 1), ("writer-2", 0))
+    ]
+
+    found = [sealer.seal([]).batch_id for sealer in sealers for _ in range(3)]
+
+    assert len(set(found)) == 9
+    assert found[:3] == [batch_id_of("writer-1", 0, sequence) for sequence in (1, 2, 3)]
 
 
 def test_a_clock_that_is_set_back_shows_in_no_partition() -> None:

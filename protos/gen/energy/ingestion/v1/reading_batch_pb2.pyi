@@ -68,7 +68,7 @@ class ReadingBatch(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     PARTITION_COUNT_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
-    """Identity of the batch, a UUID in text form; a repeated publish keeps it."""
+    """Identity of the batch, a UUID in text form that follows from writer, partition and sequence; a repeated publish keeps it."""
     writer: _builtins.str
     """Identity of the ingestion process that wrote it, new at each start."""
     sequence: _builtins.int
