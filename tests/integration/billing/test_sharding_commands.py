@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from analytics.region_hour_store import RegionHourStore
 from analytics.region_window_store import RegionWindowStore
 from billing.history_store import HistoryStore
 from billing.log_store import LogStore
@@ -78,6 +79,7 @@ async def test_a_shard_key_begins_an_index_that_the_services_make(database: Data
     await prepare_doors(database)
     await prepare_prices(database)
     await RegionWindowStore(database).prepare()
+    await RegionHourStore(database).prepare()
     key, is_unique = COMMANDS[name]
     indexes = (await database[name].index_information()).values()
     fitting = [index for index in indexes if [field for field, _ in index["key"]][: len(key)] == list(key)]
