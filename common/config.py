@@ -11,8 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 Port = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port; 0 lets the system choose a free one."""
 
-PeerAddress = Annotated[str, Field(pattern=r"^(dns:///)?([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}$")]
-"""Where another service listens: `host:port`, or `dns:///name:port` for a name that has all of its replicas."""
+_HOST_AND_PORT = r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}"
+
+PeerAddress = Annotated[
+    str, Field(pattern=rf"^((dns:///)?{_HOST_AND_PORT}|ipv[46]:{_HOST_AND_PORT}(,{_HOST_AND_PORT})*)$")
+]
+"""Where another service listens: `host:port`, or `dns:///name:port` for a name that has all of its replicas; or each of
+them by its address, as gRPC writes it: `ipv4:host:port,host:port`."""
 
 PARTITIONS_MAXIMUM = 1024
 """More partitions than this cannot be; their numbers end one below."""

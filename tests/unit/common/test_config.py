@@ -79,13 +79,18 @@ def test_an_address_of_another_protocol_is_refused_by_its_variable(variable: str
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("address", ["ingestion:50052", "dns:///ingestion.gridmesh:50052", "[::1]:50052"])
+@pytest.mark.parametrize(
+    "address",
+    ["ingestion:50052", "dns:///ingestion.gridmesh:50052", "[::1]:50052", "ipv4:10.0.0.1:1,10.0.0.2:2", "ipv6:[::1]:1"],
+)
 def test_a_peer_is_named_with_its_port(address: str) -> None:
     """A host, a name that has all replicas, or an address of either kind."""
     assert _GatewayConfig.load({"INGESTION_ADDRESS": address}).ingestion_address == address
 
 
-@pytest.mark.parametrize("address", ["ingestion", "http://ingestion:50052", "ingestion:port", ":50052"])
+@pytest.mark.parametrize(
+    "address", ["ingestion", "http://ingestion:50052", "ingestion:port", ":50052", "ipv4:10.0.0.1"]
+)
 def test_a_peer_without_a_port_or_with_a_scheme_is_refused(address: str) -> None:
     """Which would otherwise be tried for ever."""
     with pytest.raises(ConfigError, match=r"^INGESTION_ADDRESS: "):
