@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", metavar="TEXT", help="play only the rounds whose name has this in it")
     parser.add_argument("--seed", default="1", help="decides on readings and moments (default: 1)")
     parser.add_argument(
-        "--rate", type=float, default=3_000.0, help="readings a second, where the load is not full (default: 3000)"
+        "--rate", type=float, default=2_000.0, help="readings a second, where the load is not full (default: 2000)"
     )
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"for data, logs and report (default: {FOLDER})")
     parser.add_argument("--list", action="store_true", help="name the rounds and end")

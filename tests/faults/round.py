@@ -172,6 +172,8 @@ class Round:
         await asyncio.sleep(self.random.uniform(*self._load.warm_up_seconds))
         watch.forget()
         await self._fault.inflict(self)
+        # Full load is for the blow; what comes after it would only be more to check.
+        sender.readings_per_second = min(sender.readings_per_second, self._load.readings_per_second)
         await self._recover(sender, watch, answers, since=time.time())
         self._judge_health(watch.red)
         await asyncio.sleep(_AFTERWARDS_SECONDS)

@@ -13,7 +13,7 @@ class Load:
     """How much is sent: meters, readings a second, and how long before the fault (from, to; seconds)."""
 
     meters: int = 24
-    readings_per_second: float = 3_000.0
+    readings_per_second: float = 2_000.0
     warm_up_seconds: tuple[float, float] = (1.0, 2.0)
 
 

@@ -25,7 +25,7 @@ _WINDOW_FRAMES = 32
 
 
 class Sender:
-    """Sends steps at a rate until it is stopped; an async context manager.
+    """Sends steps at a rate, which may change, until it is stopped; an async context manager.
 
     Most readings go in frames on streams; those of `unary_ids` one by one, as long as they find a place. What a fault
     held up is not made up for, so that the load is the same before and after it.
@@ -50,7 +50,7 @@ class Sender:
         )
         self._unary = UnarySender(channel, journal)
         self._unary_ids = frozenset(unary_ids)
-        self._readings_per_second = readings_per_second
+        self.readings_per_second = readings_per_second
         self._newest: tuple[float, Identity] | None = None
         self._stopping = False
         self._stack = AsyncExitStack()
@@ -110,7 +110,7 @@ class Sender:
                 if not (reading.device_id in self._unary_ids and self._unary.offer(reading))
             ]
             await self._streams.send(framed)
-            due = max(due + len(readings) / self._readings_per_second, clock())
+            due = max(due + len(readings) / self.readings_per_second, clock())
             await asyncio.sleep(due - clock())
 
     def _note(self, frame: AckedFrame) -> None:
