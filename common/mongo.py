@@ -28,6 +28,8 @@ def open_database(
 ) -> Database:
     """A database handle; connects at the first command. Writes are acknowledged by a majority and journalled.
 
+    The driver sends a write again whose answer did not come, unless the address says `retryWrites=false`.
+
     A server that has not answered a command within `answer_timeout_seconds` is given up. Close it with
     `close(database)`.
     """
@@ -36,7 +38,6 @@ def open_database(
         appname=appname,
         w="majority",
         journal=True,
-        retryWrites=True,
         tz_aware=True,
         uuidRepresentation="standard",
         serverSelectionTimeoutMS=_SERVER_SELECTION_TIMEOUT_MS,

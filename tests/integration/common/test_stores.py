@@ -39,7 +39,17 @@ async def test_the_store_keeps_documents_with_instants_in_utc(database: mongo.Da
 async def test_every_write_asks_for_a_majority_and_the_journal(database: mongo.Database) -> None:
     """The guarantees do not rest on anybody's defaults."""
     assert database.write_concern.document == {"w": "majority", "j": True}
-    assert database.client.delegate.options.retry_writes
+
+
+async def test_a_write_without_an_answer_is_sent_again_unless_the_address_says_otherwise(silent_port: int) -> None:
+    """A local server whose every such write is dear has it in its address."""
+    address = f"mongodb://127.0.0.1:{silent_port}/?directConnection=true"
+    usual, told = mongo.open_database(address), mongo.open_database(f"{address}&retryWrites=false")
+
+    assert usual.client.delegate.options.retry_writes
+    assert not told.client.delegate.options.retry_writes
+    mongo.close(usual)
+    mongo.close(told)
 
 
 async def test_a_store_that_is_silent_is_told_within_seconds(silent_port: int) -> None:

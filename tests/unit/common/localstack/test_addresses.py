@@ -17,7 +17,7 @@ def test_private_servers_are_addressed_on_loopback() -> None:
 
     assert variables == {
         "AMQP_URL": "amqp://guest:guest@127.0.0.1:25671/",
-        "MONGO_URL": "mongodb://127.0.0.1:27117/?directConnection=true",
+        "MONGO_URL": "mongodb://127.0.0.1:27117/?directConnection=true&retryWrites=false",
         "REDIS_URL": "redis://127.0.0.1:26479/0",
     }
 
