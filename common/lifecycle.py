@@ -147,16 +147,18 @@ class Lifecycle:
 
     async def _cancel_tasks(self, deadline: float) -> None:
         tasks = set(self._tasks)
+        loop = asyncio.get_running_loop()
+        limit = max(deadline, loop.time() + _LEAST_HOOK_SECONDS)
+        while tasks and (left_seconds := limit - loop.time()) > 0:
+            for task in tasks:
+                task.cancel()
+            # Again after a while: a library whose own time limit ends just then takes the cancellation for that.
+            _, tasks = await asyncio.wait(tasks, timeout=min(_CANCEL_AGAIN_SECONDS, left_seconds))
         for task in tasks:
-            task.cancel()
-        if not tasks:
-            return
-        limit = max(_LEAST_HOOK_SECONDS, deadline - asyncio.get_running_loop().time())
-        _, stragglers = await asyncio.wait(tasks, timeout=limit)
-        for task in stragglers:
             _log.error("shutdown_straggler", part=task.get_name())
 
 
+_CANCEL_AGAIN_SECONDS = 0.5
 _LEAST_HOOK_SECONDS = 0.25
 
 

@@ -129,6 +129,25 @@ async def test_a_hook_that_hangs_is_named_and_the_rest_is_let_go(records: list[s
     assert parts.events == ["close store"]
 
 
+async def test_a_task_that_took_its_cancellation_for_something_else_is_cancelled_again(
+    records: list[structlog.typing.EventDict],
+) -> None:
+    """As a client does whose own time limit ends just then."""
+
+    async def deaf_once() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        async with Lifecycle(4.0) as lifecycle:
+            task = lifecycle.start_task("deaf once", deaf_once())
+            await asyncio.sleep(0)
+
+    assert task.cancelled()
+    assert "deaf once" not in [record.get("part") for record in records]
+
+
 async def test_a_task_that_ignores_its_cancellation_is_named(records: list[structlog.typing.EventDict]) -> None:
     """And does not keep the process alive."""
     release = asyncio.Event()
