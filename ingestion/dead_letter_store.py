@@ -26,6 +26,9 @@ _LETTERS_AT_ONCE = 50
 # A channel keeps what is for a quorum queue to itself from 32 on that the queue has not answered, until it does.
 _ACKS_AT_ONCE = 24
 _ARRIVAL_SECONDS = 1.0
+# A quorum queue takes what is put back as a command like any other, after the channel is closed.
+_BACK_SECONDS = 5.0
+_BACK_PAUSE_SECONDS = 0.02
 
 # Exclusive to a connection: whoever has declared it may take letters in hand, and it vanishes with its owner.
 _READING_MARK = f"{DEAD_LETTER_QUEUE}.reading"
@@ -166,6 +169,17 @@ class DeadLetterStore:
             finally:
                 # Whatever is in hand still goes back with the channel.
                 await _close(channel)
+            await self._until_back(held.waiting_count)
+
+    async def _until_back(self, waiting_count: int) -> None:
+        """Returns when so many letters wait again, or after a while: who looks next would miss what is on its way back.
+
+        Raises:
+            BrokerAway: the broker is away.
+        """
+        deadline = asyncio.get_running_loop().time() + _BACK_SECONDS
+        while await self.count() < waiting_count and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_BACK_PAUSE_SECONDS)
 
     async def count(self) -> int:
         """Messages that wait in the queue, those in somebody's hand left out.

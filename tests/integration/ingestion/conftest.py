@@ -20,6 +20,8 @@ from tests.integration.ingestion.desk import Desk
 from tests.integration.ingestion.running_ingestion import PARTITIONS, QueueReader, eventually, running_ingestion
 from tests.integration.ingestion.severable_wire import SeverableWire
 
+PARTITIONS_OF_OTHERS = 16
+
 
 async def on_channel(amqp_url: str, work: Callable[[AbstractChannel], Awaitable[object]]) -> None:
     """Does something on the broker, past the service."""
@@ -30,9 +32,9 @@ async def on_channel(amqp_url: str, work: Callable[[AbstractChannel], Awaitable[
         await connection.close()
 
 
-async def delete_queues(channel: AbstractChannel, *, partitions: int = PARTITIONS) -> None:
-    """Deletes every queue of the partitions used here."""
-    for partition in range(partitions):
+async def delete_queues(channel: AbstractChannel, *, first: int = 0, partitions: int = PARTITIONS) -> None:
+    """Deletes every queue of the partitions used here, from the first one to be deleted on."""
+    for partition in range(first, partitions):
         for service in CONSUMING_SERVICES:
             await channel.queue_delete(queue_name(service, partition))
         # So that the next declaration lets its queues settle like new ones.
@@ -40,7 +42,11 @@ async def delete_queues(channel: AbstractChannel, *, partitions: int = PARTITION
 
 
 async def empty_queues(channel: AbstractChannel) -> None:
-    """Declares every queue, where it is not there, and takes everything out of it."""
+    """Declares every queue, where it is not there, and takes everything out of it.
+
+    Those of partitions that other tests have left go: a service that finds them declares all queues anew while it runs.
+    """
+    await delete_queues(channel, first=PARTITIONS, partitions=PARTITIONS_OF_OTHERS)
     await declare(channel, PARTITIONS)
     for service in CONSUMING_SERVICES:
         for partition in range(PARTITIONS):
