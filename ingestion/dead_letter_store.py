@@ -177,9 +177,11 @@ class DeadLetterStore:
         Raises:
             BrokerAway: the broker is away.
         """
-        deadline = asyncio.get_running_loop().time() + _BACK_SECONDS
-        while await self.count() < waiting_count and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(_BACK_PAUSE_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BACK_SECONDS):
+                # The broker tells nobody when it has them back.
+                while await self.count() < waiting_count:  # noqa: ASYNC110
+                    await asyncio.sleep(_BACK_PAUSE_SECONDS)
 
     async def count(self) -> int:
         """Messages that wait in the queue, those in somebody's hand left out.
