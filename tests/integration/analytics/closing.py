@@ -31,6 +31,8 @@ MINUTE_MS = 60_000
 NOON_MS = 1_767_268_800_000
 WINDOW_START_MS = NOON_MS - WINDOW_MS
 """The window that is closed when the log is complete through noon and a minute."""
+CLOSABLE_MS = NOON_MS + LATENESS_MS
+"""What the log is complete through when the windows of `three_regions` may be closed."""
 
 METER, VEHICLE, STORAGE = (
     device_pb2.DEVICE_KIND_METER,
@@ -104,6 +106,34 @@ async def closing_over(database: Database, devices: Registry) -> AsyncIterator[C
         stores = window_stores(database)
         await stores.prepare()
         yield Closing(billing, registry, UsageServiceStub(channel), stores, CollectorRegistry())
+
+
+@asynccontextmanager
+async def three_regions(database: Database) -> AsyncIterator[Closing]:
+    """Two meters in the north, one of them silent, with a vehicle and a battery, and a silent meter in the south."""
+    devices = Registry()  # type: ignore[abstract]
+    for device_id, kind, region in (
+        ("meter-1", METER, "North"),
+        ("meter-2", METER, "North"),
+        ("vehicle-1", VEHICLE, "North"),
+        ("storage-1", STORAGE, "North"),
+        ("meter-3", METER, "South"),
+        ("vehicle-2", VEHICLE, "West"),
+    ):
+        devices.add(device_id, kind, region=region)
+    async with closing_over(database, devices) as opened:
+        opened.whole_quarter("meter-1", 1_000_000)
+        opened.measured("meter-1", Measured(NOON_MS, import_milliwatt_hours=7))
+        opened.measured("vehicle-1", Measured(WINDOW_START_MS, delivered_milliwatt_hours=5_000_000))
+        opened.billing.complete_through_ms = CLOSABLE_MS
+        yield opened
+
+
+async def all_closed(closer: WindowCloser) -> None:
+    """Works until there is nothing more to do."""
+    await closer.close_newest()
+    while await closer.catch_up():
+        pass
 
 
 async def _serve(stack: AsyncExitStack, add_to_server: Any, servicer: object) -> str:

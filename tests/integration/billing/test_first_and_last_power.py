@@ -18,7 +18,7 @@ from common.topology import partition_of
 from tests.integration.billing.readings import MINUTE_MS, segments
 from tests.integration.billing.store import DEVICE, PARTITION, PARTITIONS, Store, instant_ms, store_on
 from tests.integration.billing.test_usage_of_days import roll_up
-from tests.integration.billing.test_usage_service import (
+from tests.integration.billing.usage_mesh import (
     CALL_SECONDS,
     KOLKATA,
     LORD_HOWE,

@@ -21,7 +21,7 @@ from tests.integration.billing.readings import MINUTE_MS, meter_readings, segmen
 from tests.integration.billing.store import PARTITION, PARTITIONS, instant_ms, store_on
 from tests.integration.billing.test_query_plans import Sent, require_narrow
 from tests.integration.billing.test_usage_of_days import roll_up
-from tests.integration.billing.test_usage_service import CALL_SECONDS, MadeUpRegistry, meter, usage_service
+from tests.integration.billing.usage_mesh import CALL_SECONDS, MadeUpRegistry, meter, usage_service
 
 if TYPE_CHECKING:
     from energy.billing.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
