@@ -78,11 +78,13 @@ async def send_fleet(run: FleetRun, sending: Sending) -> int:
 async def send_file(path: Path, meter: ReplayedMeter, sending: Sending) -> int:
     """Registers the file's meter if need be and sends the file; the exit code: 0 when every reading was answered.
 
+    A file in which there is no reading is a failure too: whoever imports it wants to know.
+
     Raises:
         as `replay_file` does.
     """
-    _, exit_code = await replay_file(path, meter, sending)
-    return exit_code
+    replay, exit_code = await replay_file(path, meter, sending)
+    return exit_code if replay.account.readings else 1
 
 
 async def replay_file(path: Path, meter: ReplayedMeter, sending: Sending) -> tuple[Replay, int]:

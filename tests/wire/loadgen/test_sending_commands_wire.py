@@ -85,6 +85,20 @@ async def test_a_file_is_sent_as_a_meter_made_for_it(gateway: Any, tmp_path: Pat
     assert "0.159833 kWh import (0.159834 kWh with each row rounded to the mWh)" in output.getvalue()
 
 
+async def test_a_file_of_which_every_row_is_refused_is_a_failure(gateway: Any, tmp_path: Path) -> None:
+    """Whoever imports it by a script hears of it; nothing is registered for it."""
+    path = tmp_path / "house.txt"
+    head, _, missing, _ = HOUSEHOLD.splitlines()
+    path.write_text(f"{head}\n{missing}\n", encoding="utf-8")
+    output = io.StringIO()
+
+    code = await send_file(path, ReplayedMeter(time_zone="Europe/Paris"), Sending(gateway.address, output))
+
+    assert code == 1
+    assert "rows in 1, readings 0, rows refused 1" in output.getvalue()
+    assert not gateway.registry.devices
+
+
 async def test_a_file_goes_to_the_meter_that_exists_already(gateway: Any, tmp_path: Path) -> None:
     """A registered meter is left as it is."""
     gateway.registry.devices["meter-7"] = Device(device_id="meter-7", kind=DEVICE_KIND_METER, time_zone="Asia/Kolkata")
