@@ -20,7 +20,7 @@ class AnalyticsConfig(ServiceConfig):
     """Where the gateway listens, which has the registry."""
     billing_address: PeerAddress = "127.0.0.1:50053"
     """Where billing listens, which has the usage."""
-    prefetch: int = Field(default=16, ge=1, le=10_000)
+    prefetch: int = Field(default=32, ge=1, le=10_000)
     """Deliveries of one partition in hand at a time; they wait for the store, and each may hold thousands of
     readings."""
     remembered_batches: int = Field(default=50_000, ge=1)

@@ -27,7 +27,7 @@ class BillingConfig(ServiceConfig):
     metrics_port: Port = 9103
     gateway_address: PeerAddress = "127.0.0.1:50051"
     """Where the gateway listens, which has the registry."""
-    prefetch: int = Field(default=16, ge=1, le=2000)
+    prefetch: int = Field(default=32, ge=1, le=2000)
     """Batches of a partition in hand at once."""
     merge_wait_seconds: float = Field(default=5.0, ge=0, le=3600)
     """How long a reading may wait for company before it is folded all the same, up to six times as long while the log

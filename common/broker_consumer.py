@@ -20,6 +20,8 @@ _PAUSE_BEFORE_RESUBSCRIBING_SECONDS = 0.5
 _CLOSE_TIMEOUT_SECONDS = 1.0
 # A store that hangs, or refuses every write, is noticed by what it does not let through.
 _STALL_SECONDS = 5.0
+# Readings take some ten times as much memory while they are worked on as they do in a delivery.
+_TOGETHER_ENOUGH_BYTES = 512 << 10
 
 _log = get_logger(__name__)
 
@@ -58,10 +60,14 @@ class Consumer:
         self.deliveries: asyncio.Queue[Delivery] = asyncio.Queue()
 
     def with_waiting(self, first: Delivery, maximum_count: int) -> list[Delivery]:
-        """A delivery that was taken, and those that wait behind it, at most so many together."""
+        """A delivery that was taken, and those that wait behind it: at most so many, and none once they are large."""
         deliveries = [first]
-        while len(deliveries) < maximum_count and not self.deliveries.empty():
+        size_bytes = len(first.body)
+        while (
+            len(deliveries) < maximum_count and size_bytes < _TOGETHER_ENOUGH_BYTES and not self.deliveries.empty()
+        ):
             deliveries.append(self.deliveries.get_nowait())
+            size_bytes += len(deliveries[-1].body)
         return deliveries
 
     @property

@@ -28,7 +28,7 @@ class IngestionConfig(ServiceConfig):
     batch_longest_wait_ms: float = Field(default=50.0, ge=0, le=1000)
     """No batch is followed by a longer pause, however large it is and however long confirms take."""
 
-    behind_messages: int = Field(default=100, ge=1)
+    behind_messages: int = Field(default=300, ge=1)
     """From so many waiting batches of a partition on its consumers are behind: batches then follow each other after
     the longest wait, so that there are fewer and larger ones."""
 
