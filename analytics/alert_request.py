@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from analytics.alert import AlertState, AlertType, Severity
 from analytics.alert_query_store import AlertFilter
-from analytics.region_load_request import ACTOR_LENGTH_MAXIMUM, refuse, text_violations
+from analytics.request_checks import ACTOR_LENGTH_MAXIMUM, refuse, text_violations
 from common.errors import FieldViolation
 from common.instants import to_ms
 

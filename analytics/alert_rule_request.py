@@ -15,7 +15,7 @@ from analytics.alert_catalogue import ASCENDING_THRESHOLDS, REGION_TYPES, thresh
 from analytics.alert_request import ID_LENGTH_MAXIMUM, NOTE_LENGTH_MAXIMUM, TYPES_BY_NUMBER, instant_of_field
 from analytics.alert_rule import AlertRule
 from analytics.alert_silence import AlertSilence
-from analytics.region_load_request import ACTOR_LENGTH_MAXIMUM, REGION_LENGTH_MAXIMUM, refuse, text_violations
+from analytics.request_checks import ACTOR_LENGTH_MAXIMUM, REGION_LENGTH_MAXIMUM, refuse, text_violations
 from common.errors import FieldViolation
 
 SILENCE_DAYS_MAXIMUM = 31

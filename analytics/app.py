@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry
 from analytics.alert_service import AlertService
 from analytics.alert_wiring import Alerts, StreamSight
 from analytics.analytics_service import AnalyticsService
+from analytics.batch_intake import BatchIntake
 from analytics.batch_memory import BatchMemory
 from analytics.config import AnalyticsConfig
-from analytics.consumer import BatchIntake, QueueConsumer
+from analytics.consumer import QueueConsumer
 from analytics.fleet_metrics import FleetMetrics
 from analytics.fleet_report import FleetReport
 from analytics.live_picture import LivePicture
@@ -140,7 +141,9 @@ async def analytics_app(
             partitions=config.partitions,
             registry=metrics_registry,
         )
-        fleet_report = FleetReport(registry_cache, picture, intake, FleetMetrics(metrics_registry), now_ms=now_ms)
+        fleet_report = FleetReport(
+            registry_cache, picture, intake.readings_per_second, FleetMetrics(metrics_registry), now_ms=now_ms
+        )
         lifecycle.start_task("fleet_gauges", fleet_report.keep_gauges(config.fleet_refresh_seconds))
 
         health = Health(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from analytics.performance import Window
+from analytics.measured_energy import Window
 
 # A session that lasts is judged so often.
 EVERY_MS = 900_000

@@ -18,8 +18,9 @@ from analytics.clock_causes import ClockCauses
 from analytics.device_states import STATE_NUMBERS, STATES
 from analytics.efficiency_state import EfficiencyState, charging_state
 from analytics.live_picture import NEVER_SEEN, LivePicture
+from analytics.measured_energy import Window
 from analytics.observation import UNKNOWN_STATE
-from analytics.performance import MeterLink, Performance, Window, meters_by_window
+from analytics.performance import MeterLink, Performance, meters_by_window
 from common.cached_device import CachedDevice, VehicleCharge
 from common.logs import get_logger
 from common.mesh_error import MeshError

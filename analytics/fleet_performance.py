@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analytics.efficiency_state import EfficiencyState
-from analytics.performance import MeasuredEnergy, MeterLink, Performance, Window, meters_by_window, performance_of
+from analytics.measured_energy import MeasuredEnergy, Window
+from analytics.performance import MeterLink, Performance, meters_by_window, performance_of
 
 _COMPARED = {EfficiencyState.OK, EfficiencyState.LOW, EfficiencyState.TOO_SMALL}
 

@@ -13,7 +13,8 @@ from analytics.charging_limits import ChargingLimits
 from analytics.device_scope import Scope, devices_of
 from analytics.efficiency_state import EfficiencyState, charging_state
 from analytics.fleet_performance import FleetLinks, FleetPerformance, JudgedVehicle, fleet_performance
-from analytics.performance import MeasuredEnergy, MeterLink, Performance, Window
+from analytics.measured_energy import MeasuredEnergy, Window
+from analytics.performance import MeterLink, Performance
 from analytics.period_totals import DeviceTotals
 from analytics.period_usage import CALLS_MAXIMUM, PeriodUsage, TimeRemaining
 from analytics.scope_request import DEVICE_DAYS_MAXIMUM, device_days

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from analytics.consumer import BatchIntake
 from analytics.fleet import FleetSurvey
 from analytics.fleet_metrics import FleetMetrics
 from analytics.live_picture import LivePicture
@@ -24,14 +23,15 @@ class FleetReport:
         self,
         registry: RegistryCache,
         picture: LivePicture,
-        intake: BatchIntake,
+        readings_per_second: Callable[[], float],
         fleet_metrics: FleetMetrics,
         *,
         now_ms: Callable[[], int],
     ) -> None:
         self._registry = registry
         self._picture = picture
-        self._intake = intake
+        self.readings_per_second = readings_per_second
+        """Readings taken from the queues per second, mean over the last 10 seconds."""
         self._fleet_metrics = fleet_metrics
         self._now_ms = now_ms
         self.newest: FleetSurvey | None = None
@@ -46,10 +46,6 @@ class FleetReport:
         if not self._registry.is_complete:
             raise DependencyUnavailable("registry")
         return await self._count(self._registry.by_region(region) if region else self._registry.devices())
-
-    def readings_per_second(self) -> float:
-        """Readings taken from the queues per second, mean over the last 10 seconds."""
-        return self._intake.readings_per_second()
 
     async def keep_gauges(self, refresh_seconds: float) -> None:
         """Counts the fleet for its gauges every so often, for ever; a background task."""

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from common.local_time import local_day_of, local_days, local_midnight_ms
 
 Calendar = Literal["day", "month"]

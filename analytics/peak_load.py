@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from analytics.performance import Window
+from analytics.measured_energy import Window
 
 _HOUR_MS = 3_600_000
 

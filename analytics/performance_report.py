@@ -7,7 +7,8 @@ import asyncio
 from energy.registry.v1 import device_pb2
 
 from analytics.device_scope import kind_name
-from analytics.performance import MeterLink, Performance, Window, meters_by_window, performance_of
+from analytics.measured_energy import Window
+from analytics.performance import MeterLink, Performance, meters_by_window, performance_of
 from analytics.usage_client import UsageClient
 from common.errors import FieldViolation, InvalidArgument
 from common.registry_cache import RegistryCache

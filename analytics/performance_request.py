@@ -8,9 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from analytics.efficiency_state import EfficiencyState
 from analytics.fleet_performance_report import FleetQuestion
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from analytics.performance_window import performance_window
-from analytics.region_load_request import refuse
+from analytics.request_checks import refuse
 from analytics.scope_request import scope_of
 from common.errors import FieldViolation
 from common.instants import to_ms

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from common.errors import FieldViolation, InvalidArgument
 
 DEFAULT_WINDOW_MS = 24 * 3_600_000

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from analytics.period_totals import PeriodTotals, totals_of
 from analytics.period_usage import DatedTotals
 

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analytics.performance import Window
+from analytics.measured_energy import Window
 
 _HOUR_MS = 3_600_000
 _MILLIWATT_HOURS_A_KWH = 1_000_000

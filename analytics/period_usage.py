@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from energy.billing.v1 import usage_pb2, usage_service_pb2
 
 from analytics.local_periods import Calendar, local_periods
+from analytics.measured_energy import Window
 from analytics.peak_load import TakenEnergy
-from analytics.performance import Window
 from analytics.period_totals import DeviceTotals
 from analytics.usage_client import DEVICES_MAXIMUM, UsageClient
 from common.energy import milliwatt_hours

@@ -14,7 +14,7 @@ from energy.registry.v1.device_pb2 import DeviceKind
 
 from analytics.reading_watch import ReadingFilter
 from analytics.readings_tap import ReadingsTap
-from analytics.region_load_request import REGION_LENGTH_MAXIMUM, refuse, text_violations
+from analytics.request_checks import REGION_LENGTH_MAXIMUM, refuse, text_violations
 from common.errors import FieldViolation
 from common.instants import from_ms
 from common.rpc_guard import Context

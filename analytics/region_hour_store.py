@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from pymongo import ASCENDING
 
-from analytics.notifications.keeping import insert_unless_there
 from analytics.region_window import HOUR_MS, RegionWindow
 from analytics.region_window_document import window_from_document, window_to_document
 from common.instants import datetime_from_ms
 from common.mongo import Database
+from common.unique_writes import insert_new
 
 _READ_TIMEOUT_MS = 5_000
 
@@ -28,7 +28,7 @@ class RegionHourStore:
     async def keep(self, hours: Sequence[RegionWindow]) -> None:
         """Keeps those hours that are not there yet."""
         documents = [window_to_document(hour) | {"closed_ms": hour.closed_ms} for hour in hours]
-        await insert_unless_there(self._hours, documents)
+        await insert_new(self._hours, documents)
 
     async def between(self, region: str, start_ms: int, end_ms: int, limit: int) -> list[RegionWindow]:
         """The hours of a region that start in [start_ms, end_ms), by start, at most so many."""

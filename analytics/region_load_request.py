@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from energy.analytics.v1 import analytics_service_pb2 as pb
-from google.protobuf.message import Message
 
 from analytics.region_capacity import CAPACITY_KW_MAXIMUM, RegionCapacity, milliwatts
 from analytics.region_window import HOUR_MS, WINDOW_MS
+from analytics.request_checks import (
+    ACTOR_LENGTH_MAXIMUM,
+    REGION_LENGTH_MAXIMUM,
+    instant_of,
+    refuse,
+    span_of,
+    text_violations,
+)
 from common.errors import FieldViolation, InvalidArgument, RequestTooExpensive
-from common.instants import to_ms
 
-REGION_LENGTH_MAXIMUM = 64
-ACTOR_LENGTH_MAXIMUM = 128
 REGIONS_MAXIMUM = 1000
 SPAN_DAYS_MAXIMUM = 366
 FINE_DAYS_MAXIMUM = 1
@@ -27,8 +30,6 @@ _LENGTHS_MS = {
 }
 
 _DAY_MS = 86_400_000
-# No reading is older. The years before, with which some answers compare, still have a calendar, and the year after has.
-_EARLIEST_MS, _LATEST_MS = 0, 253_370_764_799_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +44,6 @@ class LoadQuestion:
     def filters(self) -> dict[str, str | int | bool]:
         """What the token of a page is bound to."""
         return {"region": self.region, "start": self.start_ms, "end": self.end_ms, "length": self.length_ms}
-
-
-def refuse(violations: Collection[FieldViolation]) -> None:
-    """Raises them, if there are any.
-
-    Raises:
-        InvalidArgument: there are.
-    """
-    if violations:
-        raise InvalidArgument(list(violations))
-
-
-def text_violations(field: str, text: str, length_maximum: int) -> list[FieldViolation]:
-    """What is wrong with a text that is required."""
-    if not text:
-        return [FieldViolation(field, "FIELD_REQUIRED", "is required")]
-    if len(text) > length_maximum:
-        return [FieldViolation(field, "OUT_OF_RANGE", f"must have at most {length_maximum} characters")]
-    return []
 
 
 def region_of(request: pb.GetRegionLoadRequest) -> str:
@@ -122,33 +104,7 @@ def capacity_of(request: pb.SetRegionCapacityRequest, now_ms: int) -> RegionCapa
     if not (0 < request.capacity_kw <= CAPACITY_KW_MAXIMUM and milliwatts(request.capacity_kw)):
         must = f"must be more than 0 and at most {CAPACITY_KW_MAXIMUM:.0f} kW"
         violations.append(FieldViolation("capacity_kw", "OUT_OF_RANGE", must))
-    start_ms = _instant(request, "start_time", violations) if request.HasField("start_time") else now_ms
+    start_ms = instant_of(request, "start_time", violations) if request.HasField("start_time") else now_ms
     violations += text_violations("actor", request.actor, ACTOR_LENGTH_MAXIMUM)
     refuse(violations)
     return RegionCapacity(request.region, milliwatts(request.capacity_kw), start_ms, request.actor, now_ms)
-
-
-def span_of(request: Message, violations: list[FieldViolation], *, prefix: str = "") -> tuple[int, int]:
-    """Start and end of the span of a request, UTC milliseconds; adds what is wrong with them.
-
-    They are its `start_time` and `end_time`, or fields whose names begin with the prefix.
-    """
-    known = len(violations)
-    start_ms, end_ms = (_instant(request, f"{prefix}{field}", violations) for field in ("start_time", "end_time"))
-    if len(violations) == known and start_ms >= end_ms:
-        violations.append(FieldViolation(f"{prefix}end_time", "OUT_OF_RANGE", f"must be after {prefix}start_time"))
-    return start_ms, end_ms
-
-
-def _instant(request: Message, field: str, violations: list[FieldViolation]) -> int:
-    if not request.HasField(field):
-        violations.append(FieldViolation(field, "FIELD_REQUIRED", "is required"))
-        return 0
-    try:
-        instant_ms = to_ms(getattr(request, field))
-    except ValueError as fault:
-        violations.append(FieldViolation(field, "INVALID_FORMAT", str(fault)))
-        return 0
-    if not _EARLIEST_MS <= instant_ms <= _LATEST_MS:
-        violations.append(FieldViolation(field, "OUT_OF_RANGE", "must lie in the years 1970 to 9998"))
-    return instant_ms

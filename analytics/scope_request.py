@@ -10,8 +10,8 @@ from energy.analytics.v1 import device_scope_pb2
 from energy.registry.v1 import device_pb2
 
 from analytics.device_scope import Scope
-from analytics.performance import Window
-from analytics.region_load_request import REGION_LENGTH_MAXIMUM, refuse, span_of, text_violations
+from analytics.measured_energy import Window
+from analytics.request_checks import REGION_LENGTH_MAXIMUM, refuse, span_of, text_violations
 from common.errors import FieldViolation, RequestTooExpensive
 from common.local_time import is_zone
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from analytics.performance import Window
+from analytics.measured_energy import Window
 
 COVERED_SHARE_MINIMUM = 0.99
 

@@ -9,7 +9,7 @@ from energy.analytics.v1 import site_balance_pb2
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 
 from analytics.performance_request import window_of
-from analytics.region_load_request import text_violations
+from analytics.request_checks import text_violations
 from analytics.site_balance import SiteBalance
 from analytics.site_report import SiteQuestion, SiteReport
 from common.energy import kwh

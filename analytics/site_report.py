@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from energy.registry.v1 import device_pb2
 
 from analytics.device_scope import meters_and_batteries_of
-from analytics.performance import MeterLink, Window, meters_by_window
+from analytics.measured_energy import Window
+from analytics.performance import MeterLink, meters_by_window
 from analytics.period_totals import DeviceTotals
 from analytics.period_usage import PeriodUsage, TimeRemaining
 from analytics.scope_request import require_affordable

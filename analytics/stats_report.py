@@ -14,8 +14,8 @@ from energy.registry.v1 import device_pb2
 from analytics import period_usage
 from analytics.device_scope import Scope, devices_of
 from analytics.local_periods import Calendar, day_count
+from analytics.measured_energy import Window
 from analytics.peak_load import Peak, TakenEnergy, peak_of
-from analytics.performance import Window
 from analytics.period_rows import Row, rows_of
 from analytics.period_totals import DeviceTotals, PeriodTotals, top_consumers, totals_of
 from analytics.period_usage import PeriodUsage, TimeRemaining

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from analytics.efficiency_state import EfficiencyState, state_of_percent
-from analytics.performance import Window
+from analytics.measured_energy import Window
 
 _MILLIWATT_HOURS_A_KWH = 1_000_000
 # A state of charge is told to a tenth of a per cent or so, so a small turnover says nothing.

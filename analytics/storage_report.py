@@ -8,7 +8,7 @@ from energy.billing.v1 import usage_pb2, usage_service_pb2
 from energy.registry.v1 import device_pb2
 
 from analytics.device_scope import kind_name
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from analytics.period_usage import PeriodUsage, TimeRemaining, earliest
 from analytics.storage_performance import ChargeReading, StoragePerformance, Turnover, storage_performance
 from analytics.usage_client import UsageClient

@@ -10,7 +10,7 @@ from itertools import chain
 from zoneinfo import ZoneInfo
 
 from analytics.device_scope import Scope, devices_of
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from analytics.period_rows import Row, rows_of
 from analytics.period_usage import PeriodUsage, TimeRemaining, earliest
 from analytics.scope_request import require_affordable

@@ -6,7 +6,7 @@ from datetime import date
 
 from energy.analytics.v1 import analytics_service_pb2 as pb
 
-from analytics.region_load_request import refuse
+from analytics.request_checks import refuse
 from analytics.scope_request import scope_of
 from analytics.trend_report import TrendQuestion
 from common.errors import FieldViolation, RequestTooExpensive

@@ -9,7 +9,7 @@ from typing import TypeVar
 import grpc
 from energy.billing.v1 import usage_pb2, usage_service_pb2, usage_service_pb2_grpc
 
-from analytics.performance import MeasuredEnergy, Window
+from analytics.measured_energy import MeasuredEnergy, Window
 from common.call_deadline import shortened
 from common.energy import milliwatt_hours
 from common.errors import DeadlineExceeded, DependencyUnavailable, reason_of

@@ -12,13 +12,13 @@ from billing.day import day_of, document_id, has_ended, hour_name
 from billing.observation import SpanKey
 from billing.schema import Kind
 from common.instants import datetime_from_ms
+from common.unique_writes import insert_new, positions_there
 
 # After a late reading others of the same device follow, and one new document will do for all of them.
 WAIT_FOR_MORE_MS = 600_000
 # No write of a fold takes nearly as long as what is left then until the day is made.
 _TOLD_FOR_MS = 300_000
 _REMEMBERED_DAYS = 200_000
-_DUPLICATE_KEY = 11000
 _UNSEALED: Mapping[str, Any] = MappingProxyType({"sealed": {"$exists": False}})
 
 
@@ -62,13 +62,8 @@ class DayNotices:
         """Tells the days that have no document; returns the others. An insert costs the store a tenth of an upsert."""
         days = list(by_day)
         documents = [{**day_key(day), "versions": by_day[day], "due_at": due_at} for day in days]
-        try:
-            await self._days[kind.name].insert_many(documents, ordered=False)
-        except BulkWriteError as failure:
-            if not only_duplicates(failure):
-                raise
-            return {days[error["index"]]: by_day[days[error["index"]]] for error in failure.details["writeErrors"]}
-        return {}
+        there = await insert_new(self._days[kind.name], documents)
+        return {days[position]: by_day[days[position]] for position in there}
 
     async def _tell_again(self, kind: Kind, by_day: Mapping[Day, dict[str, int]], due_at: datetime) -> None:
         writes = [
@@ -85,9 +80,8 @@ class DayNotices:
             await self._days[kind.name].bulk_write(writes, ordered=False)
         except BulkWriteError as failure:
             # One that is there and does not match is sealed.
-            if only_duplicates(failure):
+            if positions_there(failure):
                 raise SealedDay("its day is sealed: the readings it rests on were removed") from failure
-            raise
 
     def _remember(self, kind: Kind, days: Iterable[Day], at_ms: int) -> None:
         for day in days:
@@ -100,12 +94,6 @@ class DayNotices:
         told_at_ms = self._told_at_ms.get((kind.name, day))
         # A clock that was set back says nothing of how long ago that was.
         return told_at_ms is not None and told_at_ms <= at_ms < told_at_ms + _TOLD_FOR_MS
-
-
-def only_duplicates(failure: BulkWriteError) -> bool:
-    """Whether a write failed only for what was there already."""
-    errors = failure.details["writeErrors"]
-    return not failure.details.get("writeConcernErrors") and all(error["code"] == _DUPLICATE_KEY for error in errors)
 
 
 def day_key(day: Day) -> dict[str, Any]:

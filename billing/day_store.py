@@ -22,10 +22,9 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from pymongo import ASCENDING
-from pymongo.errors import BulkWriteError
 
 from billing.day import day_columns, day_of, document_id, hour_name, newest_ready_day
-from billing.day_notice_store import WAIT_FOR_MORE_MS, Day, DayNotices, day_key, only_duplicates
+from billing.day_notice_store import WAIT_FOR_MORE_MS, Day, DayNotices, day_key
 from billing.observation import SpanKey
 from billing.quarter import quarters
 from billing.schema import DAY_MS, KINDS, Kind
@@ -34,6 +33,7 @@ from common.clock import now_ms
 from common.errors import NoReadings
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database, find_by_ids
+from common.unique_writes import insert_new
 
 _READ_TIMEOUT_MS = 10_000
 
@@ -140,15 +140,7 @@ class DayStore:
         """
         documents = [await self._document(kind, day) for day in days]
         some = [document for document in documents if document["versions"]]
-        if not some:
-            return 0
-        try:
-            await self._days[kind.name].insert_many(some, ordered=False)
-        except BulkWriteError as failure:
-            if not only_duplicates(failure):
-                raise
-            return len(some) - len(failure.details["writeErrors"])
-        return len(some)
+        return len(some) - len(await insert_new(self._days[kind.name], some))
 
     async def make_again(
         self, kind: Kind, due: DueDay, on_change: Callable[[Kind, Day], Awaitable[None]] | None = None

@@ -9,10 +9,10 @@ from pymongo import ASCENDING, DESCENDING
 from billing.observation import Observation, SpanKey, canonical_bytes
 from billing.schema import KINDS, Kind
 from billing.span import Span
-from billing.unmerged_store import insert_new
 from common.errors import RequestTooExpensive
 from common.instants import datetime_from_ms
 from common.mongo import Database
+from common.unique_writes import insert_new
 
 _READ_TIMEOUT_MS = 10_000
 # Of one revision: a device that contradicts itself more often than this is asked about in vain.

@@ -16,8 +16,8 @@ from billing.span import Span
 from billing.span_document import document_id, from_document, to_document
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database, find_by_ids
+from common.unique_writes import insert_new
 
-_DUPLICATE_KEY = 11000
 # BSONObjectTooLarge, and what updates and inserts answer when the result is.
 _TOO_LARGE = {10334, 17419, 17420}
 _READ_TIMEOUT_MS = 20_000
@@ -136,16 +136,8 @@ class HistoryStore:
         )
 
     async def _insert(self, collection: Any, fresh: list[_Write]) -> list[SpanKey]:
-        if not fresh:
-            return []
-        try:
-            await collection.insert_many([document for _, _, document in fresh], ordered=False)
-        except BulkWriteError as failure:
-            errors = failure.details["writeErrors"]
-            if failure.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
-                raise
-            return [fresh[error["index"]][0] for error in errors]
-        return []
+        there = await insert_new(collection, [document for _, _, document in fresh])
+        return [fresh[position][0] for position in there]
 
     async def _replace(self, collection: Any, changed: list[_Write]) -> list[SpanKey]:
         if not changed:

@@ -9,9 +9,10 @@ from billing.late_reading_store import LateReadingStore
 from billing.period import Period
 from billing.segment import Segment
 from billing.segment_document import from_document, to_document
-from billing.unmerged_store import UnmergedStore, insert_new
+from billing.unmerged_store import UnmergedStore
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database, find_by_ids
+from common.unique_writes import insert_new
 
 _READ_TIMEOUT_MS = 10_000
 
@@ -38,7 +39,8 @@ class LogStore:
         """
         await self._late.note(segments)
         await self._unmerged.mark(segments)
-        return await insert_new(self._log, [to_document(segment) for segment in segments])
+        there = await insert_new(self._log, [to_document(segment) for segment in segments])
+        return {segments[position].batch_id for position in there}
 
     async def unmerged_ids(self, partitions: Iterable[int] | None = None) -> list[str]:
         """Ids of the segments of some partitions, by default of all, that are not folded yet.

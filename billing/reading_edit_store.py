@@ -12,9 +12,9 @@ from billing.observation import Observation
 from billing.schema import KINDS
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database
+from common.unique_writes import positions_there
 
 _EDITS = "reading_edits"
-_DUPLICATE_KEY = 11000
 _READ_TIMEOUT_MS = 10_000
 
 
@@ -68,10 +68,7 @@ class ReadingEditStore:
         try:
             await self._edits.insert_many([_document(edit) for edit in edits], ordered=True)
         except BulkWriteError as failure:
-            errors = failure.details["writeErrors"]
-            if failure.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
-                raise
-            written = [edit.key for edit in edits[: errors[0]["index"]]]
+            written = [edit.key for edit in edits[: positions_there(failure)[0]]]
             await self._edits.delete_many({"_id": {"$in": written}})
             return False
         return True

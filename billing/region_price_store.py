@@ -3,16 +3,16 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from pymongo import ASCENDING
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 
 from billing.region_price import RegionPrice
 from billing.region_price_document import place_of, price_from_document, price_to_document
 from common.instants import datetime_from_ms
 from common.mongo import Database
+from common.unique_writes import insert_new
 
 COLLECTION = "region_prices"
 
-_DUPLICATE_KEY = 11000
 _READ_TIMEOUT_MS = 10_000
 
 
@@ -38,13 +38,7 @@ class RegionPriceStore:
     async def settle(self, prices: Iterable[RegionPrice]) -> None:
         """Keeps prices of intervals that began without one, for those that still have none."""
         documents = [price_to_document(price, tell=False) for price in prices]
-        if not documents:
-            return
-        try:
-            await self._prices.insert_many(documents, ordered=False)
-        except BulkWriteError as failure:
-            if any(error["code"] != _DUPLICATE_KEY for error in failure.details["writeErrors"]):
-                raise
+        await insert_new(self._prices, documents)
 
     async def at(self, regions: Collection[str], start_ms: int) -> dict[str, RegionPrice]:
         """The prices of one interval, by region; regions without one are left out."""

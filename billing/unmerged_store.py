@@ -8,15 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from pymongo import ASCENDING, DeleteOne
-from pymongo.errors import BulkWriteError
 
 from billing.period import ALWAYS, Period
 from billing.segment import Segment
 from common.clock import now_ms
 from common.instants import datetime_from_ms, datetime_to_ms
 from common.mongo import Database, find_by_ids
+from common.unique_writes import insert_new
 
-_DUPLICATE_KEY = 11000
 _READ_TIMEOUT_MS = 10_000
 _REMEMBERED_MAXIMUM = 100_000
 # How often ours are compared with the store: another replica may have folded some.
@@ -176,19 +175,3 @@ def _period(mark: Mapping[str, Any]) -> Period:
 
 def _meeting(period: Period, marked: Mapping[str, Period]) -> set[str]:
     return {batch_id for batch_id, one in marked.items() if one.meets(period)}
-
-
-async def insert_new(collection: Any, documents: Sequence[Any]) -> set[str]:
-    """Writes documents that may be there; returns the ids of those that were.
-
-    Raises:
-        pymongo.errors.PyMongoError: at least one is not known to be written; writing all again is safe.
-    """
-    try:
-        await collection.insert_many(documents, ordered=False)
-    except BulkWriteError as failure:
-        errors = failure.details["writeErrors"]
-        if failure.details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
-            raise
-        return {documents[error["index"]]["_id"] for error in errors}
-    return set()

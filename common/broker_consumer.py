@@ -63,9 +63,7 @@ class Consumer:
         """A delivery that was taken, and those that wait behind it: at most so many, and none once they are large."""
         deliveries = [first]
         size_bytes = len(first.body)
-        while (
-            len(deliveries) < maximum_count and size_bytes < _TOGETHER_ENOUGH_BYTES and not self.deliveries.empty()
-        ):
+        while len(deliveries) < maximum_count and size_bytes < _TOGETHER_ENOUGH_BYTES and not self.deliveries.empty():
             deliveries.append(self.deliveries.get_nowait())
             size_bytes += len(deliveries[-1].body)
         return deliveries

@@ -9,22 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo import ASCENDING, IndexModel
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 
 from common.errors import DeviceExists, DeviceNotFound
 from common.instants import datetime_from_ms
 from common.mongo import Database, ping, some_at_a_time
+from common.unique_writes import insert_new
 from gateway.device import Device
 from gateway.device_document import Document, device_from_document, device_to_document, link_to_document
 from gateway.vehicle_link import VehicleLink, in_order
 
 PAGE_DEVICES = 1_000
 
-_DUPLICATE_KEY = 11_000
 # Each has a stamp of its own, and a write must not take long from that on.
 _DEVICES_A_WRITE = 100
 _QUERY_TIMEOUT_MS = 10_000
@@ -92,11 +92,8 @@ class DeviceStore:
 
     async def _create_some(self, devices: Sequence[Device]) -> list[bool | DeviceExists]:
         documents = [device_to_document(self._stamped(device)) for device in devices]
-        try:
-            await self._devices.insert_many(documents, ordered=False)
-        except BulkWriteError as refused:
-            taken = _duplicate_indexes(refused)
-        else:
+        taken = await insert_new(self._devices, documents)
+        if not taken:
             return [True] * len(devices)
         existing = await self.get_many({devices[index].device_id for index in taken})
         outcomes: list[bool | DeviceExists] = [True] * len(devices)
@@ -180,11 +177,3 @@ class DeviceStore:
     def _stamped(self, device: Device) -> Device:
         now_ms = self._now_ms()
         return replace(device, links=(), create_time_ms=now_ms, update_time_ms=now_ms, version=1)
-
-
-def _duplicate_indexes(refused: BulkWriteError) -> list[int]:
-    details: Mapping[str, Any] = refused.details or {}
-    errors = details.get("writeErrors", [])
-    if details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
-        raise refused
-    return [error["index"] for error in errors]

@@ -16,7 +16,7 @@ from analytics.notifications.documents import (
     delivery_to_document,
     wording_to_document,
 )
-from analytics.notifications.keeping import insert_new
+from analytics.notifications.keeping import insert_kept
 from analytics.notifications.notification import Attempt, Delivery, DeliveryState, NotificationKind, Outcome
 from analytics.notifications.planning import RouteOf
 from common.instants import datetime_from_ms
@@ -57,7 +57,7 @@ class DeliveryStore:
 
     async def add(self, deliveries: Sequence[Delivery]) -> None:
         """Keeps those that are not there yet."""
-        await insert_new(self._deliveries, [delivery_to_document(one) for one in deliveries], self._kept)
+        await insert_kept(self._deliveries, [delivery_to_document(one) for one in deliveries], self._kept)
 
     async def hurry(self, deliveries: Sequence[Delivery]) -> None:
         """Has those that are critical go at once, where they wait for quiet hours to be over and nobody took them."""

@@ -6,35 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from pymongo.errors import BulkWriteError
-
-_DUPLICATE_KEY = 11000
+from common.unique_writes import insert_new
 
 
-async def insert_new(collection: Any, documents: Sequence[dict[str, Any]], kept: timedelta) -> None:
+async def insert_kept(collection: Any, documents: Sequence[dict[str, Any]], kept: timedelta) -> None:
     """Inserts the documents whose `_id` is not there; a document goes when `create_time` is `kept` ago.
 
     Raises:
         pymongo.errors.PyMongoError: the store is away, or refused one for another reason.
     """
-    await insert_unless_there(
-        collection, [document | {"expire_at": document["create_time"] + kept} for document in documents]
-    )
-
-
-async def insert_unless_there(collection: Any, documents: Sequence[dict[str, Any]]) -> None:
-    """Inserts the documents whose `_id` is not there.
-
-    Raises:
-        pymongo.errors.PyMongoError: the store is away, or refused one for another reason.
-    """
-    if not documents:
-        return
-    try:
-        await collection.insert_many(documents, ordered=False)
-    except BulkWriteError as failure:
-        details = failure.details
-        if details.get("writeConcernErrors") or any(
-            error["code"] != _DUPLICATE_KEY for error in details.get("writeErrors", [])
-        ):
-            raise
+    await insert_new(collection, [document | {"expire_at": document["create_time"] + kept} for document in documents])

@@ -9,7 +9,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 
 from analytics.notifications.documents import notification_from_document, notification_to_document
-from analytics.notifications.keeping import insert_new
+from analytics.notifications.keeping import insert_kept
 from analytics.notifications.notification import Notification
 from common.instants import datetime_from_ms
 from common.mongo import Database
@@ -34,7 +34,7 @@ class NotificationStore:
     async def add(self, notifications: Sequence[Notification]) -> None:
         """Keeps those that are not there yet."""
         documents = [notification_to_document(one) for one in notifications]
-        await insert_new(self._notifications, documents, self._kept)
+        await insert_kept(self._notifications, documents, self._kept)
 
     async def list(
         self, recipient_id: str, after: tuple[int, str] | None, limit: int, *, is_unread_only: bool

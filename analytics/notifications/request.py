@@ -19,7 +19,7 @@ from analytics.notifications.notification import DeliveryState
 from analytics.notifications.preferences import Channel, Preferences, Route
 from analytics.notifications.quiet_hours import DAY_MINUTES, QuietHours
 from analytics.notifications.webhook_message import secret_bytes
-from analytics.region_load_request import ACTOR_LENGTH_MAXIMUM, REGION_LENGTH_MAXIMUM, refuse, text_violations
+from analytics.request_checks import ACTOR_LENGTH_MAXIMUM, REGION_LENGTH_MAXIMUM, refuse, text_violations
 from common.errors import FieldViolation
 from common.local_time import is_zone
 

@@ -19,9 +19,11 @@ from google.protobuf.duration_pb2 import Duration
 
 from common.grpc_client import SLOW_TIMEOUT_SECONDS, UNARY_TIMEOUT_SECONDS
 from common.instants import from_ms
+from loadgen.bench.fleet import BenchFleet
 from loadgen.bench.frame_source import FrameSource
 from loadgen.bench.latency_rows import FRAME_SIZE, latency_row, steady
 from loadgen.bench.raw_streams import LoadFailed, send_frames
+from loadgen.bench.registering import register_beside
 from loadgen.bench.rig import Measured, Rig
 from loadgen.bench.row import MICROSECONDS_OF_A_READING, MILLISECONDS, Row, rounded, void_row
 from loadgen.latency import LatencyHistogram
@@ -42,14 +44,17 @@ _HOT_CELSIUS = 60.0
 async def alert_rows(rig: Rig) -> list[Row]:
     """From when a pack sends that it is too hot until `WatchAlerts` tells of it, p99; and what looking costs.
 
-    The readings of the fleet are those of now, so that each is looked at. No row that sends for the fleet comes after
-    it, for none may have this time.
+    The readings beside them are those of now, so that each is looked at, and of a fleet of their own: what other rows
+    send of the past would be no news of devices that have sent these, and be cheaper.
     """
     packs = Packs(rig, round(_SAMPLES_PER_SECOND * (rig.durations.live_seconds + 10)))
+    fleet = BenchFleet(f"{rig.fleet.prefix}-now", rig.fleet.size)
+    try:
+        await register_beside(rig, fleet)
+    except TimeoutError:
+        return _void("registering the devices took too long")
     await packs.register()
-    source = FrameSource(
-        rig.fleet, int(time.time()) - 1, frame_size=FRAME_SIZE, interval_seconds=1, carries_interval=True
-    )
+    source = FrameSource(fleet, int(time.time()) - 1, frame_size=FRAME_SIZE, interval_seconds=1, carries_interval=True)
     work = [
         asyncio.create_task(packs.watch(), name="alert-watch"),
         asyncio.create_task(packs.heat(), name="alert-packs"),
@@ -57,16 +62,17 @@ async def alert_rows(rig: Rig) -> list[Row]:
     try:
         measured, fault = await steady(rig, send_frames, source, rig.durations.live_seconds)
     except LoadFailed as failure:
-        return [
-            void_row(NAME, MILLISECONDS, str(failure)),
-            void_row(DETECTION, MICROSECONDS_OF_A_READING, str(failure)),
-        ]
+        return _void(str(failure))
     finally:
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
     details = {"p50": rounded(packs.latency.percentile_ms(50)), "not_told_in_5_seconds": packs.untold()}
     return [latency_row(NAME, packs.latency, 99, measured, fault or packs.fault, **details), _detection_row(measured)]
+
+
+def _void(fault: str) -> list[Row]:
+    return [void_row(NAME, MILLISECONDS, fault), void_row(DETECTION, MICROSECONDS_OF_A_READING, fault)]
 
 
 def _detection_row(measured: Measured) -> Row:

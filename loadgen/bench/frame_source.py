@@ -112,8 +112,9 @@ class Calendar:
         return self._next_seconds
 
     def use(self, source: FrameSource) -> None:
-        """Says that a row's readings are taken."""
-        self._next_seconds = _whole_hour(max(self._next_seconds, source.end_seconds))
+        """Says that a row's readings are taken; a row that did not begin here, as one of now does not, changes nothing."""
+        if source.start_seconds == self._next_seconds:
+            self._next_seconds = _whole_hour(source.end_seconds)
 
 
 def _whole_hour(seconds: int) -> int:

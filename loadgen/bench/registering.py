@@ -32,11 +32,32 @@ async def register_up_to(rig: Rig, devices: int) -> float:
     first = rig.registered
     if first >= devices:
         return 0.0
+    began_seconds = time.monotonic()
+    await _register(rig, BenchFleet(rig.fleet.prefix, devices), first)
+    rig.registered = devices
+    seconds = time.monotonic() - began_seconds
+    await _wait_known(rig)
+    return seconds
+
+
+async def register_beside(rig: Rig, fleet: BenchFleet) -> None:
+    """Registers a fleet that sends for one row only.
+
+    Raises:
+        RegistrationRefused: the registry does not take one.
+        TimeoutError: it takes more than two and a half minutes.
+        grpc.aio.AioRpcError: a call failed.
+    """
+    await _register(rig, fleet, 0)
+    rig.registered_beside += fleet.size
+    await _wait_known(rig)
+
+
+async def _register(rig: Rig, fleet: BenchFleet, first: int) -> None:
+    devices = fleet.size
     rig.say(f"  registering {devices - first:,} devices")
-    fleet = BenchFleet(rig.fleet.prefix, devices)
     registry = RegistryServiceStub(rig.gateway)
     starts = iter(range(first, devices, _DEVICES_A_CALL))
-    began_seconds = time.monotonic()
 
     async def register() -> None:
         for start in starts:
@@ -49,10 +70,6 @@ async def register_up_to(rig: Rig, devices: int) -> float:
 
     async with asyncio.timeout(_REGISTER_SECONDS):
         await asyncio.gather(*(register() for _ in range(_CALLS_AT_ONCE)))
-    rig.registered = devices
-    seconds = time.monotonic() - began_seconds
-    await _wait_known(rig)
-    return seconds
 
 
 async def _wait_known(rig: Rig) -> None:
@@ -61,6 +78,6 @@ async def _wait_known(rig: Rig) -> None:
     give_up_seconds = time.monotonic() + _KNOWN_SECONDS
     while time.monotonic() < give_up_seconds:
         for port in ports:
-            if sums(await scrape(port), ("devices",)).get("devices", 0.0) >= rig.registered:
+            if sums(await scrape(port), ("devices",)).get("devices", 0.0) >= rig.registered + rig.registered_beside:
                 return
         await asyncio.sleep(_POLL_SECONDS)

@@ -46,6 +46,8 @@ class Rig:
     ends_at_seconds: float
     registered: int = 0
     """Devices registered so far, the first ones of the largest fleet."""
+    registered_beside: int = 0
+    """Devices of fleets that send for one row only."""
     acked: int = 0
     """Readings acked since the beginning, over all rows."""
     dropped: int = 0

@@ -9,9 +9,9 @@ from energy.ingestion.v1 import reading_batch_pb2
 from energy.telemetry.v1 import reading_pb2
 from prometheus_client import CollectorRegistry
 
+from analytics.batch_intake import BatchIntake
 from analytics.batch_memory import BatchMemory
 from analytics.batch_reader import Undecodable
-from analytics.consumer import BatchIntake
 from analytics.live_picture import LivePicture
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analytics.charging_sessions import EVERY_MS, GIVEN_UP_MS, LONGEST_MS, ChargingSessions, whole_intervals
-from analytics.performance import Window
+from analytics.measured_energy import Window
 
 MINUTE_MS = 60_000
 NOON_MS = 1_750_000_000_000 // 86_400_000 * 86_400_000

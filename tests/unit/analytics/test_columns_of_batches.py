@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
+from analytics.batch_intake import BatchIntake
 from analytics.batch_memory import BatchMemory
 from analytics.batch_reader import BatchReader
-from analytics.consumer import BatchIntake
 from analytics.fleet import FleetSurvey
 from analytics.live_picture import LiveDevice, LivePicture
 from analytics.reading_metrics import ReadingMetrics

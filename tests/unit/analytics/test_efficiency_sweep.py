@@ -13,8 +13,9 @@ from analytics.alert import Alert, Cause, Sighting
 from analytics.alert_rule import AlertRules
 from analytics.efficiency_sweep import EfficiencySweep
 from analytics.live_picture import LivePicture
+from analytics.measured_energy import Window
 from analytics.observation import METER, VEHICLE, Observation
-from analytics.performance import Performance, Window, efficiency
+from analytics.performance import Performance, efficiency
 from common.cached_device import CachedDevice, VehicleCharge
 from common.errors import DependencyUnavailable
 

@@ -7,7 +7,8 @@ import pytest
 from analytics.alert import AlertType
 from analytics.alert_rule import DEFAULT_PROFILE, AlertRule, AlertRules
 from analytics.efficiency_sweep import Verdict, verdict
-from analytics.performance import Performance, Window, efficiency
+from analytics.measured_energy import Window
+from analytics.performance import Performance, efficiency
 
 KWH = 1_000_000
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from analytics.efficiency_state import EfficiencyState
 from analytics.fleet_performance import FleetLinks, JudgedVehicle, fleet_performance
-from analytics.performance import MeasuredEnergy, MeterLink, Performance, Window, efficiency
+from analytics.measured_energy import MeasuredEnergy, Window
+from analytics.performance import MeterLink, Performance, efficiency
 
 DAY = Window(0, 1_000)
 OK, LOW, TOO_SMALL, DATA_ERROR, NO_DATA = EfficiencyState

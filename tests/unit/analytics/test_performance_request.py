@@ -13,7 +13,7 @@ from energy.analytics.v1.device_scope_pb2 import DeviceScope
 from analytics.device_scope import Scope
 from analytics.efficiency_state import EfficiencyState
 from analytics.fleet_performance_report import FleetQuestion
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from analytics.performance_request import device_window, fleet_question
 from common.errors import InvalidArgument
 from common.instants import from_ms

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.performance import (
-    MeasuredEnergy,
-    MeterLink,
-    Window,
-    efficiency,
-    meters_by_window,
-    performance_of,
-)
+from analytics.measured_energy import MeasuredEnergy, Window
+from analytics.performance import MeterLink, efficiency, meters_by_window, performance_of
 
 DAY = Window(1_000, 2_000)
 

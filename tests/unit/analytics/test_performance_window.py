@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from analytics.performance_window import performance_window
 from common.errors import InvalidArgument
 

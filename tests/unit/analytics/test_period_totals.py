@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from analytics.period_totals import (
     DeviceTotals,
     change_percent,

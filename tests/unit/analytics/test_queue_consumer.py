@@ -13,8 +13,9 @@ from energy.telemetry.v1 import reading_pb2
 from prometheus_client import CollectorRegistry
 
 from analytics import consumer as consumer_module
+from analytics.batch_intake import BatchIntake
 from analytics.batch_memory import BatchMemory
-from analytics.consumer import BatchIntake, QueueConsumer
+from analytics.consumer import QueueConsumer
 from analytics.live_picture import LivePicture
 from analytics.reading_metrics import ReadingMetrics
 from analytics.reading_rate import ReadingRate

@@ -10,7 +10,7 @@ from energy.analytics.v1.device_scope_pb2 import DeviceScope
 from energy.registry.v1 import device_pb2
 
 from analytics.device_scope import Scope
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from analytics.scope_request import (
     DAY_MS,
     comparison_question,

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from analytics.efficiency_state import EfficiencyState
-from analytics.performance import Window
+from analytics.measured_energy import Window
 from analytics.storage_performance import ChargeReading, Turnover, round_trip_efficiency, storage_performance
 
 KWH = 1_000_000

@@ -97,6 +97,18 @@ def test_rows_of_a_report_have_their_own_hours() -> None:
     assert calendar.begin() == first.start_seconds + 7200
 
 
+def test_a_row_of_another_time_leaves_those_of_the_others_alone() -> None:
+    """What is sent as of now does not move the past that the next row sends."""
+    calendar = Calendar(START_SECONDS)
+    begin_seconds = calendar.begin()
+    now = FrameSource(FLEET, begin_seconds + 86_400, frame_size=30)
+    now.take()
+
+    calendar.use(now)
+
+    assert calendar.begin() == begin_seconds
+
+
 def test_ids_of_different_lengths_are_refused() -> None:
     """The rows of a table are equally long."""
     with pytest.raises(ValueError, match="same length"):

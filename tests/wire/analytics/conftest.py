@@ -20,9 +20,9 @@ from prometheus_client import CollectorRegistry
 from analytics.alert_rule import AlertRules
 from analytics.analytics_service import AnalyticsService
 from analytics.app import SERVICE_NAME
+from analytics.batch_intake import BatchIntake
 from analytics.batch_memory import BatchMemory
 from analytics.config import AnalyticsConfig
-from analytics.consumer import BatchIntake
 from analytics.fleet_metrics import FleetMetrics
 from analytics.fleet_report import FleetReport
 from analytics.live_picture import LivePicture
@@ -101,7 +101,7 @@ class Desk:
             now_ms=lambda: NOW_MS,
         )
         fleet_report = FleetReport(
-            registry_cache, self.picture, intake, FleetMetrics(self.metrics), now_ms=lambda: NOW_MS
+            registry_cache, self.picture, intake.readings_per_second, FleetMetrics(self.metrics), now_ms=lambda: NOW_MS
         )
         database = self.database
         if database is None:
