@@ -112,7 +112,7 @@ class Calendar:
         return self._next_seconds
 
     def use(self, source: FrameSource) -> None:
-        """Says that a row's readings are taken; one that did not begin here, as that of now did not, changes nothing."""
+        """Says that a row's readings are taken; one that did not begin here, as that of now, changes nothing."""
         if source.start_seconds == self._next_seconds:
             self._next_seconds = _whole_hour(source.end_seconds)
 
