@@ -7,8 +7,8 @@ from energy.analytics.v1 import device_aggregate_pb2
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 from energy.billing.v1 import usage_pb2, usage_service_pb2
 
-from analytics.request_checks import refuse, span_of
-from analytics.usage_client import UsageClient
+from analytics.fleet.request_checks import refuse, span_of
+from analytics.usage.usage_client import UsageClient
 from common.errors import FieldViolation
 from common.paging import page_size
 from common.rpc_guard import Context

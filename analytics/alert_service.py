@@ -12,20 +12,20 @@ from typing import Any
 from energy.analytics.v1 import alert_service_pb2 as pb
 from energy.analytics.v1.alert_service_pb2_grpc import AlertServiceServicer
 
-from analytics.alert_book import AlertBook, Word
-from analytics.alert_codec import (
+from analytics.alerts.alert_book import AlertBook, Word
+from analytics.alerts.alert_codec import (
     alert_message,
     rule_message,
     silence_message,
     stats_message,
     threshold_kind_messages,
 )
-from analytics.alert_feed import AlertFeed
-from analytics.alert_query_store import AlertQueryStore
-from analytics.alert_request import alert_id_of, check_word, filter_of
-from analytics.alert_rule_request import ended, rule_id_of, rule_of, silence_of_request
-from analytics.alert_rule_store import RULES_MAXIMUM, AlertRuleStore
-from analytics.alert_rules_in_force import RulesInForce
+from analytics.alerts.alert_feed import AlertFeed
+from analytics.alerts.alert_query_store import AlertQueryStore
+from analytics.alerts.alert_request import alert_id_of, check_word, filter_of
+from analytics.alerts.alert_rule_request import ended, rule_id_of, rule_of, silence_of_request
+from analytics.alerts.alert_rule_store import RULES_MAXIMUM, AlertRuleStore
+from analytics.alerts.alert_rules_in_force import RulesInForce
 from common.errors import AlertNotFound, AlertRulesFull, PageTokenInvalid
 from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context

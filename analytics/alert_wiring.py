@@ -7,35 +7,35 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
-from analytics.alert import Alert
-from analytics.alert_book import AlertBook
-from analytics.alert_codec import changed_event
-from analytics.alert_desk import AlertDesk
-from analytics.alert_endings import AlertEndings
-from analytics.alert_feed import AlertFeed
-from analytics.alert_metrics import OpenAlertMetrics
-from analytics.alert_query_store import AlertQueryStore
-from analytics.alert_rule import AlertRules
-from analytics.alert_rule_store import AlertRuleStore
-from analytics.alert_rules_in_force import RulesInForce
 from analytics.alert_service import AlertParts
-from analytics.alert_silencing import AlertSilencing
-from analytics.alert_store import COLLECTION, AlertStore
-from analytics.baseline_keeper import BaselineKeeper
-from analytics.baseline_store import BaselineStore
+from analytics.alerts.alert import Alert
+from analytics.alerts.alert_book import AlertBook
+from analytics.alerts.alert_codec import changed_event
+from analytics.alerts.alert_desk import AlertDesk
+from analytics.alerts.alert_feed import AlertFeed
+from analytics.alerts.alert_metrics import OpenAlertMetrics
+from analytics.alerts.alert_query_store import AlertQueryStore
+from analytics.alerts.alert_rule import AlertRules
+from analytics.alerts.alert_rule_store import AlertRuleStore
+from analytics.alerts.alert_rules_in_force import RulesInForce
+from analytics.alerts.alert_silencing import AlertSilencing
+from analytics.alerts.alert_store import COLLECTION, AlertStore
 from analytics.config import AnalyticsConfig
 from analytics.consumer import QueueConsumer
-from analytics.detection import Detection
-from analytics.detector import Detector
-from analytics.efficiency_sweep import EfficiencySweep
-from analytics.live_picture import LivePicture
-from analytics.notifications.wiring import Notifications
-from analytics.performance_report import PerformanceReport
-from analytics.region_overload import OverloadWatch
+from analytics.detection.alert_endings import AlertEndings
+from analytics.detection.baseline_keeper import BaselineKeeper
+from analytics.detection.baseline_store import BaselineStore
+from analytics.detection.detection import Detection
+from analytics.detection.detector import Detector
+from analytics.detection.efficiency_sweep import EfficiencySweep
+from analytics.detection.region_overload import OverloadWatch
+from analytics.detection.silence_sweep import SilenceSweep
+from analytics.notification_wiring import Notifications
+from analytics.performance.performance_report import PerformanceReport
 from analytics.retention_sweep import RetentionSweep
-from analytics.silence_sweep import SilenceSweep
+from analytics.stream.live_picture import LivePicture
+from analytics.stream.unleased_devices import UnleasedDevices
 from analytics.stream_metrics import StreamMetrics
-from analytics.unleased_devices import UnleasedDevices
 from analytics.window_wiring import RegionLoads, Task, start_when_prepared
 from common.broker import BrokerConnection
 from common.event_outbox import EventOutbox

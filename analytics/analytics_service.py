@@ -11,16 +11,16 @@ from energy.analytics.v1 import fleet_pb2
 from energy.registry.v1 import device_pb2
 
 from analytics.aggregate_methods import AggregateMethods
-from analytics.fleet import FleetSurvey
-from analytics.fleet_report import FleetReport
+from analytics.fleet.fleet import FleetSurvey
+from analytics.fleet.fleet_report import FleetReport
 from analytics.performance_methods import PerformanceMethods
 from analytics.performance_wiring import Reports
 from analytics.reading_methods import ReadingMethods
-from analytics.readings_tap import ReadingsTap
 from analytics.region_load_methods import RegionLoadMethods
 from analytics.site_methods import SiteMethods
 from analytics.stats_methods import StatsMethods
-from analytics.usage_client import UsageClient
+from analytics.stream.readings_tap import ReadingsTap
+from analytics.usage.usage_client import UsageClient
 from analytics.window_wiring import RegionLoads
 from common.instants import from_ms
 

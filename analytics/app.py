@@ -18,21 +18,21 @@ from analytics.alert_service import AlertService
 from analytics.alert_wiring import Alerts, StreamSight
 from analytics.analytics_service import AnalyticsService
 from analytics.batch_intake import BatchIntake
-from analytics.batch_memory import BatchMemory
 from analytics.config import AnalyticsConfig
 from analytics.consumer import QueueConsumer
-from analytics.fleet_metrics import FleetMetrics
-from analytics.fleet_report import FleetReport
-from analytics.live_picture import LivePicture
-from analytics.live_seed import keep_filled
-from analytics.new_devices import NewDevices
+from analytics.fleet.fleet_metrics import FleetMetrics
+from analytics.fleet.fleet_report import FleetReport
 from analytics.peers import open_registry, open_usage
 from analytics.performance_wiring import reports
-from analytics.reading_metrics import ReadingMetrics
-from analytics.reading_rate import ReadingRate
-from analytics.readings_tap import ReadingsTap
-from analytics.unleased_devices import UnleasedDevices
-from analytics.usage_client import UsageClient
+from analytics.stream.batch_memory import BatchMemory
+from analytics.stream.live_picture import LivePicture
+from analytics.stream.live_seed import keep_filled
+from analytics.stream.new_devices import NewDevices
+from analytics.stream.reading_metrics import ReadingMetrics
+from analytics.stream.reading_rate import ReadingRate
+from analytics.stream.readings_tap import ReadingsTap
+from analytics.stream.unleased_devices import UnleasedDevices
+from analytics.usage.usage_client import UsageClient
 from analytics.window_wiring import late_windows, region_loads, start_when_prepared, window_stores, window_tasks
 from common import logs
 from common.broker import BrokerConnection

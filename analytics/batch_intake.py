@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from pymongo.errors import PyMongoError
 
-from analytics.batch_memory import BatchMemory
-from analytics.batch_reader import BatchReader, Undecodable
-from analytics.detection import Detection
-from analytics.late_windows import LateWindows
-from analytics.live_picture import LivePicture
-from analytics.observation import OpenedBatch, ReceivedBatches
-from analytics.reading_metrics import ReadingMetrics
-from analytics.reading_rate import ReadingRate
+from analytics.detection.detection import Detection
+from analytics.stream.batch_memory import BatchMemory
+from analytics.stream.batch_reader import BatchReader, Undecodable
+from analytics.stream.live_picture import LivePicture
+from analytics.stream.observation import OpenedBatch, ReceivedBatches
+from analytics.stream.reading_metrics import ReadingMetrics
+from analytics.stream.reading_rate import ReadingRate
+from analytics.windows.late_windows import LateWindows
 from common.logs import get_logger
 
 _STORE_RETRY_SECONDS = 1.0

@@ -10,8 +10,8 @@ from opentelemetry.trace import SpanKind
 from pymongo.errors import PyMongoError
 
 from analytics.batch_intake import BatchIntake
-from analytics.batch_reader import Undecodable
-from analytics.new_devices import NewDevices
+from analytics.stream.batch_reader import Undecodable
+from analytics.stream.new_devices import NewDevices
 from common.broker import BrokerConnection, Consumer, Delivery
 from common.delivery_traces import NO_SPANS, DeliveryTraces, Spans
 from common.logs import get_logger

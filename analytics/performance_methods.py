@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 
-from analytics.fleet_performance_report import FleetPerformanceReport
-from analytics.performance_codec import fleet_message, performance_message, storage_message
-from analytics.performance_report import PerformanceReport
-from analytics.performance_request import device_window, fleet_question
-from analytics.storage_report import StorageReport
+from analytics.performance.fleet_performance_report import FleetPerformanceReport
+from analytics.performance.performance_codec import fleet_message, performance_message, storage_message
+from analytics.performance.performance_report import PerformanceReport
+from analytics.performance.performance_request import device_window, fleet_question
+from analytics.performance.storage_report import StorageReport
 from common.instants import optional_from_ms
 from common.rpc_guard import Context
 

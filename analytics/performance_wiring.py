@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analytics.alert_rule import AlertRules
-from analytics.charging_limits import ChargingLimits
+from analytics.alerts.alert_rule import AlertRules
 from analytics.config import AnalyticsConfig
-from analytics.fleet_performance_report import FleetPerformanceReport
-from analytics.minute_loads import MinuteLoads
+from analytics.performance.charging_limits import ChargingLimits
+from analytics.performance.fleet_performance_report import FleetPerformanceReport
+from analytics.performance.performance_report import PerformanceReport
+from analytics.performance.site_report import SiteReport
+from analytics.performance.stats_report import StatsReport
+from analytics.performance.storage_report import StorageReport
+from analytics.performance.trend_report import TrendReport
 from analytics.performance_methods import PerformanceReports
-from analytics.performance_report import PerformanceReport
-from analytics.period_usage import PeriodUsage
-from analytics.site_report import SiteReport
-from analytics.stats_report import StatsReport
-from analytics.storage_report import StorageReport
-from analytics.trend_report import TrendReport
-from analytics.usage_client import UsageClient
-from analytics.window_stores import WindowStores
+from analytics.usage.period_usage import PeriodUsage
+from analytics.usage.usage_client import UsageClient
+from analytics.windows.minute_loads import MinuteLoads
+from analytics.windows.window_stores import WindowStores
 from common.registry_cache import RegistryCache
 
 

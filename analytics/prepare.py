@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from analytics.alert_rule_store import AlertRuleStore
-from analytics.alert_store import AlertStore
+from analytics.alerts.alert_rule_store import AlertRuleStore
+from analytics.alerts.alert_store import AlertStore
 from analytics.config import AnalyticsConfig
 from analytics.notifications.delivery_store import DeliveryStore
 from analytics.notifications.notification_store import NotificationStore

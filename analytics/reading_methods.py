@@ -12,9 +12,9 @@ from energy.analytics.v1 import received_reading_pb2
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 from energy.registry.v1.device_pb2 import DeviceKind
 
-from analytics.reading_watch import ReadingFilter
-from analytics.readings_tap import ReadingsTap
-from analytics.request_checks import REGION_LENGTH_MAXIMUM, refuse, text_violations
+from analytics.fleet.request_checks import REGION_LENGTH_MAXIMUM, refuse, text_violations
+from analytics.stream.reading_watch import ReadingFilter
+from analytics.stream.readings_tap import ReadingsTap
 from common.errors import FieldViolation
 from common.instants import from_ms
 from common.rpc_guard import Context

@@ -10,12 +10,12 @@ from contextlib import aclosing
 from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 
-from analytics.minute_loads import MinuteLoads
-from analytics.region_load_codec import capacity_message, load_message, window_message
-from analytics.region_load_feed import RegionLoadFeed
-from analytics.region_load_report import RegionLoadReport
-from analytics.region_load_request import capacity_of, load_question, region_of, regions_of
-from analytics.region_window import WINDOW_MS
+from analytics.windows.minute_loads import MinuteLoads
+from analytics.windows.region_load_codec import capacity_message, load_message, window_message
+from analytics.windows.region_load_feed import RegionLoadFeed
+from analytics.windows.region_load_report import RegionLoadReport
+from analytics.windows.region_load_request import capacity_of, load_question, region_of, regions_of
+from analytics.windows.region_window import WINDOW_MS
 from common.errors import PageTokenInvalid
 from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter
 from pymongo.errors import PyMongoError
 
-from analytics.alert_store import AlertStore
-from analytics.region_hour_store import RegionHourStore
-from analytics.region_window import HOUR_MS, RegionWindow, hours_of
-from analytics.region_window_store import RegionWindowStore
+from analytics.alerts.alert_store import AlertStore
+from analytics.windows.region_hour_store import RegionHourStore
+from analytics.windows.region_window import HOUR_MS, RegionWindow, hours_of
+from analytics.windows.region_window_store import RegionWindowStore
 from common.logs import get_logger
 
 _ROUND_SECONDS = 3600.0

@@ -8,10 +8,10 @@ from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1 import site_balance_pb2
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 
-from analytics.performance_request import window_of
-from analytics.request_checks import text_violations
-from analytics.site_balance import SiteBalance
-from analytics.site_report import SiteQuestion, SiteReport
+from analytics.fleet.request_checks import text_violations
+from analytics.performance.performance_request import window_of
+from analytics.performance.site_balance import SiteBalance
+from analytics.performance.site_report import SiteQuestion, SiteReport
 from common.energy import kwh
 from common.errors import FieldViolation
 from common.instants import from_ms, optional_from_ms

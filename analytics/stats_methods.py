@@ -7,11 +7,11 @@ from __future__ import annotations
 from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceServicer
 
-from analytics.scope_request import comparison_question, stats_question, top_question
-from analytics.stats_codec import comparison_response, stats_response, top_response, trend_response
-from analytics.stats_report import StatsReport
-from analytics.trend_report import TrendReport
-from analytics.trend_request import trend_question
+from analytics.performance.scope_request import comparison_question, stats_question, top_question
+from analytics.performance.stats_codec import comparison_response, stats_response, top_response, trend_response
+from analytics.performance.stats_report import StatsReport
+from analytics.performance.trend_report import TrendReport
+from analytics.performance.trend_request import trend_question
 from common.rpc_guard import Context
 
 

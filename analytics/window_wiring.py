@@ -12,22 +12,22 @@ from prometheus_client import CollectorRegistry
 from pymongo.errors import PyMongoError
 
 from analytics.config import AnalyticsConfig
-from analytics.due_window_store import DueWindowStore
-from analytics.fleet_report import FleetReport
-from analytics.late_check import LateCheck, LateStores
-from analytics.late_windows import LateWindows
-from analytics.region_capacity_store import RegionCapacityStore
-from analytics.region_hour_store import RegionHourStore
-from analytics.region_load_codec import closed_event
-from analytics.region_load_feed import RegionLoadFeed
-from analytics.region_load_report import RegionLoadReport
-from analytics.region_window_store import COLLECTION, RegionWindowStore
-from analytics.window_closer import ClosingSettings, WindowCloser
-from analytics.window_metrics import RegionLoadMetrics, WindowMetrics
-from analytics.window_progress_store import WindowProgressStore
-from analytics.window_stores import WindowStores
-from analytics.window_summing import WindowSumming
-from analytics.window_usage import WindowUsage
+from analytics.fleet.fleet_report import FleetReport
+from analytics.windows.due_window_store import DueWindowStore
+from analytics.windows.late_check import LateCheck, LateStores
+from analytics.windows.late_windows import LateWindows
+from analytics.windows.region_capacity_store import RegionCapacityStore
+from analytics.windows.region_hour_store import RegionHourStore
+from analytics.windows.region_load_codec import closed_event
+from analytics.windows.region_load_feed import RegionLoadFeed
+from analytics.windows.region_load_report import RegionLoadReport
+from analytics.windows.region_window_store import COLLECTION, RegionWindowStore
+from analytics.windows.window_closer import ClosingSettings, WindowCloser
+from analytics.windows.window_metrics import RegionLoadMetrics, WindowMetrics
+from analytics.windows.window_progress_store import WindowProgressStore
+from analytics.windows.window_stores import WindowStores
+from analytics.windows.window_summing import WindowSumming
+from analytics.windows.window_usage import WindowUsage
 from common.broker import BrokerConnection
 from common.event_outbox import EventOutbox
 from common.lifecycle import Lifecycle

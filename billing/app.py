@@ -11,30 +11,30 @@ from typing import Any
 
 from pymongo.errors import PyMongoError
 
-from billing.adjustment_due_store import AdjustmentDueStore
-from billing.adjustment_sweep import AdjustmentMetrics, AdjustmentSweep
-from billing.answer_cache import AnswerCache
-from billing.answers import Answers
+from billing.cold.day_notice_store import Day
+from billing.cold.merger import Merger
+from billing.cold.quarantine_store import QuarantineStore
+from billing.cold.roller import Roller, RollerMetrics
 from billing.config import BillingConfig
 from billing.consumer import ReadingsConsumer
 from billing.consuming_wiring import merger_of, partition_sharing
-from billing.day_notice_store import Day
-from billing.live_cache import LiveCache
-from billing.live_publisher import LivePublisher
-from billing.merger import Merger
+from billing.invoices.adjustment_due_store import AdjustmentDueStore
+from billing.invoices.adjustment_sweep import AdjustmentMetrics, AdjustmentSweep
+from billing.invoices.reassigned_periods import ReassignedPeriods
+from billing.live.answer_cache import AnswerCache
+from billing.live.live_cache import LiveCache
+from billing.live.live_publisher import LivePublisher
+from billing.log.schema import Kind
 from billing.prepare import prepare_store
-from billing.price_cache import PriceCache
 from billing.pricing_wiring import event_consumer, pricing_tasks, region_pricing
-from billing.quarantine_store import QuarantineStore
 from billing.readings_at_rest import ReadingsAtRest, readings_at_rest
-from billing.reassigned_periods import ReassignedPeriods
 from billing.retention_wiring import retention_tasks
-from billing.roller import Roller, RollerMetrics
-from billing.schema import Kind
 from billing.servicers import servicers_of
-from billing.tariff_store import TariffStore
-from billing.validation_progress_store import ValidationProgressStore
-from billing.validation_sweep import SweepMetrics, ValidationSweep
+from billing.tariffs.price_cache import PriceCache
+from billing.tariffs.tariff_store import TariffStore
+from billing.usage.answers import Answers
+from billing.validation.validation_progress_store import ValidationProgressStore
+from billing.validation.validation_sweep import SweepMetrics, ValidationSweep
 from common import logs
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology

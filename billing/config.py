@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from billing.number_series import CREDIT_NOTES, INVOICES
+from billing.invoices.number_series import CREDIT_NOTES, INVOICES
 from common.config import PeerAddress, Port, ServiceConfig
 
 

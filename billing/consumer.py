@@ -10,12 +10,12 @@ from typing import Protocol
 from opentelemetry.trace import SpanKind
 from pymongo.errors import PyMongoError
 
-from billing.batch_codec import BatchDecoder, DecodedBatch, UndecodableBatch
-from billing.completeness import PartitionCompleteness
-from billing.consumer_metrics import ConsumerMetrics
-from billing.segment import Segment
-from billing.tail import Tail
-from billing.watermarks import Watermarks
+from billing.log.batch_codec import BatchDecoder, DecodedBatch, UndecodableBatch
+from billing.log.completeness import PartitionCompleteness
+from billing.log.consumer_metrics import ConsumerMetrics
+from billing.log.segment import Segment
+from billing.log.tail import Tail
+from billing.log.watermarks import Watermarks
 from common.broker import BrokerConnection, Consumer, Delivery
 from common.clock import now_ms
 from common.dead_letters import DeadLetter, DeadLetters

@@ -7,13 +7,13 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from billing.batch_codec import BatchDecoder
+from billing.cold.merger import Merger, MergeSettings
+from billing.cold.merger_metrics import MergerMetrics
+from billing.cold.quarantine_store import QuarantineStore
 from billing.config import BillingConfig
 from billing.consumer import ReadingsConsumer
-from billing.consumer_metrics import ConsumerMetrics
-from billing.merger import Merger, MergeSettings
-from billing.merger_metrics import MergerMetrics
-from billing.quarantine_store import QuarantineStore
+from billing.log.batch_codec import BatchDecoder
+from billing.log.consumer_metrics import ConsumerMetrics
 from billing.readings_at_rest import ReadingsAtRest
 from common.broker import BrokerConnection
 from common.broker_topology import GrowingTopology

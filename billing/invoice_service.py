@@ -10,22 +10,22 @@ from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.common.v1.error_reason_pb2 import ErrorReason
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 
-from billing.account_invoice_codec import invoice_id_violations
-from billing.answers import Answers
-from billing.bill_maker import BillMaker
-from billing.explaining import Explainer
-from billing.invoice_book import InvoiceBook
-from billing.invoice_codec import PreviewQuestion, days_of, preview_question, question_of
-from billing.invoice_comparison import compare
-from billing.invoice_comparison_codec import comparison_message
-from billing.invoice_export import CHUNK_BYTES
-from billing.invoice_generation import Failure, generate
-from billing.invoice_lists import InvoiceLists
-from billing.invoice_rendering import InvoiceRenderer, PrintFormat
+from billing.invoices.account_invoice_codec import invoice_id_violations
+from billing.invoices.bill_maker import BillMaker
+from billing.invoices.explaining import Explainer
+from billing.invoices.invoice_book import InvoiceBook
+from billing.invoices.invoice_codec import PreviewQuestion, days_of, preview_question, question_of
+from billing.invoices.invoice_comparison import compare
+from billing.invoices.invoice_comparison_codec import comparison_message
+from billing.invoices.invoice_export import CHUNK_BYTES
+from billing.invoices.invoice_generation import Failure, generate
+from billing.invoices.invoice_lists import InvoiceLists
+from billing.invoices.invoice_rendering import InvoiceRenderer, PrintFormat
 from billing.listing_methods import ListingMethods
 from billing.settlement_methods import invoice_or_cause
-from billing.tariff_codec import refuse
-from billing.tariff_validation import id_violations
+from billing.tariffs.tariff_codec import refuse
+from billing.tariffs.tariff_validation import id_violations
+from billing.usage.answers import Answers
 from common.errors import DependencyUnavailable, FieldViolation, InvalidArgument
 from common.rpc_guard import Context
 

@@ -7,8 +7,8 @@ from typing import Protocol
 from energy.billing.v1 import usage_service_pb2 as pb
 from energy.billing.v1.usage_service_pb2_grpc import UsageServiceServicer
 
-from billing.late_reading import LateQuarter, by_quarter
-from billing.late_reading_store import LateReadingStore
+from billing.log.late_reading import LateQuarter, by_quarter
+from billing.log.late_reading_store import LateReadingStore
 from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms, to_ms
 from common.rpc_guard import Context

@@ -9,25 +9,25 @@ from typing import Any
 from energy.billing.v1 import account_invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 
-from billing.account_invoice_codec import invoice_id_violations, listed_payment_message, payment_messages
-from billing.day_notice_store import Day
-from billing.invoice_book import InvoiceBook
-from billing.invoice_export import export_chunks
-from billing.invoice_filter import (
+from billing.cold.day_notice_store import Day
+from billing.invoices.account_invoice_codec import invoice_id_violations, listed_payment_message, payment_messages
+from billing.invoices.invoice_book import InvoiceBook
+from billing.invoices.invoice_export import export_chunks
+from billing.invoices.invoice_filter import (
     export_question,
     list_question,
     overdue_question,
     payment_question,
     payments_of_invoice_violations,
 )
-from billing.invoice_list_store import InvoiceFilter, InvoicePlace, place_of
-from billing.invoice_lists import InvoiceLists
-from billing.payment_list_store import PaymentPlace
-from billing.pending_adjustment_codec import pending_adjustment_message, require_pending_question
-from billing.revenue_codec import group_message, revenue_question
-from billing.revenue_store import RevenuePlace
+from billing.invoices.invoice_list_store import InvoiceFilter, InvoicePlace, place_of
+from billing.invoices.invoice_lists import InvoiceLists
+from billing.invoices.payment_list_store import PaymentPlace
+from billing.invoices.pending_adjustment_codec import pending_adjustment_message, require_pending_question
+from billing.invoices.revenue_codec import group_message, revenue_question
+from billing.invoices.revenue_store import RevenuePlace
 from billing.settlement_methods import SettlementMethods
-from billing.tariff_codec import refuse
+from billing.tariffs.tariff_codec import refuse
 from common.errors import PageTokenInvalid
 from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from energy.billing.v1 import usage_pb2
 from energy.billing.v1 import usage_service_pb2 as pb
 
-from billing import usage_request as checked
-from billing.complete_through import CompleteThrough
-from billing.live_reader import LiveReader
-from billing.live_state import LiveState
-from billing.reading_codec import to_live_reading
+from billing.cold.reading_codec import to_live_reading
+from billing.live.live_state import LiveState
+from billing.log.complete_through import CompleteThrough
+from billing.usage import usage_request as checked
+from billing.usage.live_reader import LiveReader
 from common.instants import optional_from_ms
 from common.registry_cache import RegistryCache
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from billing.cold.history_store import HistoryStore
 from billing.config import BillingConfig
-from billing.history_store import HistoryStore
-from billing.log_store import LogStore
+from billing.log.log_store import LogStore
 from billing.pricing_wiring import prepare_prices
 from billing.servicers import prepare_doors
 from billing.validation_wiring import prepare_validation

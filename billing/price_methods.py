@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from energy.billing.v1 import tariff_service_pb2 as pb
 from energy.billing.v1.tariff_service_pb2_grpc import TariffServiceServicer
 
-from billing.device_prices import DevicePrices
-from billing.price_cache import PriceCache
-from billing.price_feed import PriceFeed
-from billing.price_forecast import DAY_MS, HISTORY_MS, compare, forecast
-from billing.price_policy import policy_at
-from billing.price_rule_codec import override_from_message, override_message, policy_from_message, policy_message
-from billing.price_rule_store import PriceRuleStore
-from billing.price_rule_validation import person_violations, reason_violations, region_violations
-from billing.region_price import first_open_start
-from billing.region_price_codec import (
+from billing.prices.device_prices import DevicePrices
+from billing.prices.price_feed import PriceFeed
+from billing.prices.price_forecast import DAY_MS, HISTORY_MS, compare, forecast
+from billing.prices.price_policy import policy_at
+from billing.prices.price_rule_codec import override_from_message, override_message, policy_from_message, policy_message
+from billing.prices.price_rule_store import PriceRuleStore
+from billing.prices.price_rule_validation import person_violations, reason_violations, region_violations
+from billing.prices.region_price import first_open_start
+from billing.prices.region_price_codec import (
     forecast_message,
     history_question,
     intervals_of,
@@ -28,11 +27,12 @@ from billing.region_price_codec import (
     regions_of,
     span_message,
 )
-from billing.region_price_reader import RegionPriceReader
-from billing.region_price_store import RegionPriceStore
-from billing.tariff import QUARTER_MS
-from billing.tariff_codec import refuse
-from billing.tariff_validation import id_violations
+from billing.prices.region_price_reader import RegionPriceReader
+from billing.prices.region_price_store import RegionPriceStore
+from billing.tariffs.price_cache import PriceCache
+from billing.tariffs.tariff import QUARTER_MS
+from billing.tariffs.tariff_codec import refuse
+from billing.tariffs.tariff_validation import id_violations
 from common.errors import (
     FieldViolation,
     PageTokenInvalid,

@@ -10,17 +10,17 @@ from energy.billing.v1.price_pb2 import RegionPriceFixed
 from prometheus_client import CollectorRegistry
 
 from billing.config import BillingConfig
-from billing.load_window_store import LoadWindowStore
-from billing.price_cache import PriceCache
-from billing.price_feed import PriceFeed
-from billing.price_fixer import PriceFixer
 from billing.price_methods import RegionPricing
-from billing.price_rule_store import PriceRuleStore
-from billing.region_price_codec import price_message, window_of_event
-from billing.region_price_document import price_from_document
-from billing.region_price_metrics import RegionPriceMetrics
-from billing.region_price_reader import RegionPriceReader
-from billing.region_price_store import COLLECTION, RegionPriceStore
+from billing.prices.load_window_store import LoadWindowStore
+from billing.prices.price_feed import PriceFeed
+from billing.prices.price_fixer import PriceFixer
+from billing.prices.price_rule_store import PriceRuleStore
+from billing.prices.region_price_codec import price_message, window_of_event
+from billing.prices.region_price_document import price_from_document
+from billing.prices.region_price_metrics import RegionPriceMetrics
+from billing.prices.region_price_reader import RegionPriceReader
+from billing.prices.region_price_store import COLLECTION, RegionPriceStore
+from billing.tariffs.price_cache import PriceCache
 from common.broker import BrokerConnection
 from common.dead_letters import DeadLetters
 from common.event_consumer import EventConsumer

@@ -3,8 +3,8 @@
 from energy.billing.v1 import validation_pb2
 from energy.billing.v1 import validation_service_pb2 as pb
 
-from billing.quarantine_replay import QuarantineReplay
-from billing.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
+from billing.cold.quarantine_replay import QuarantineReplay
+from billing.cold.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
 from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms
 from common.paging import decode_token, encode_token, page_size

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Histogram
 
-from billing.complete_through import CompleteThrough
+from billing.cold.day_store import DayStore
+from billing.cold.history_store import HistoryStore
 from billing.config import BillingConfig
-from billing.day_store import DayStore
-from billing.history_store import HistoryStore
-from billing.live_publisher import LivePublisher
-from billing.live_store import LiveStore
-from billing.log_store import LogStore
-from billing.log_writer import LogWriter
-from billing.reading_conflicts import ConflictReport
-from billing.record_hold_store import RecordHoldStore
-from billing.tail import Tail
-from billing.watermark_store import WatermarkStore
-from billing.watermarks import Watermarks
+from billing.live.live_publisher import LivePublisher
+from billing.live.live_store import LiveStore
+from billing.log.complete_through import CompleteThrough
+from billing.log.log_store import LogStore
+from billing.log.log_writer import LogWriter
+from billing.log.record_hold_store import RecordHoldStore
+from billing.log.tail import Tail
+from billing.log.watermark_store import WatermarkStore
+from billing.log.watermarks import Watermarks
+from billing.metering.reading_conflicts import ConflictReport
 from common.clock import now_ms
 from common.mongo import Database
 

@@ -5,17 +5,17 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from billing.account_invoice_store import AccountInvoiceStore
-from billing.adjustment_due_store import AdjustmentDueStore
+from billing.cold.sealed_day_store import SealedDayStore
 from billing.config import BillingConfig
-from billing.downsampled_day_store import DownsampledDayStore
-from billing.log_retention import LogRetention, LogRetentionMetrics
-from billing.quarter_hour_retention import QuarterHourRetention
+from billing.invoices.account_invoice_store import AccountInvoiceStore
+from billing.invoices.adjustment_due_store import AdjustmentDueStore
 from billing.readings_at_rest import ReadingsAtRest
-from billing.retention import Retention, RetentionMetrics
-from billing.sealed_day_store import SealedDayStore
-from billing.settled_days import SettledDays
-from billing.tariff_store import TariffStore
+from billing.retention.cold_retention import Retention, RetentionMetrics
+from billing.retention.log_retention import LogRetention, LogRetentionMetrics
+from billing.retention.quarter_hour_retention import QuarterHourRetention
+from billing.retention.settled_days import SettledDays
+from billing.tariffs.tariff_store import TariffStore
+from billing.usage.downsampled_day_store import DownsampledDayStore
 from common.mongo import Database
 from common.registry_cache import RegistryCache
 

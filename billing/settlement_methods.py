@@ -8,8 +8,8 @@ from energy.billing.v1 import account_invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.billing.v1.invoice_service_pb2_grpc import InvoiceServiceServicer
 
-from billing.account_invoice import AccountInvoice, Dispute, Word
-from billing.account_invoice_codec import (
+from billing.invoices.account_invoice import AccountInvoice, Dispute, Word
+from billing.invoices.account_invoice_codec import (
     PERSON_LENGTH_MAXIMUM,
     REASON_LENGTH_MAXIMUM,
     account_invoice_message,
@@ -22,10 +22,10 @@ from billing.account_invoice_codec import (
     text_violations,
     word_violations,
 )
-from billing.invoice_book import InvoiceBook
-from billing.invoice_maker import DeviceBillFailed
-from billing.tariff_codec import refuse
-from billing.tariff_validation import id_violations
+from billing.invoices.invoice_book import InvoiceBook
+from billing.invoices.invoice_maker import DeviceBillFailed
+from billing.tariffs.tariff_codec import refuse
+from billing.tariffs.tariff_validation import id_violations
 from common.errors import FieldViolation
 from common.rpc_guard import Context
 

@@ -26,36 +26,36 @@ from energy.billing.v1.tariff_service_pb2 import (
     ListTariffsResponse,
 )
 
-from billing.answers import Answers
-from billing.assignment_codec import (
+from billing.invoices.assignment_codec import (
     correction_of,
     required_correction,
     scope_of,
     version_message,
     version_messages,
 )
-from billing.bill_maker import BillMaker
-from billing.cost_estimate import estimate, even_period, even_quarters
-from billing.device_prices import HORIZON_MS, DevicePrices
-from billing.device_registry import DeviceRegistry
-from billing.estimate_codec import estimate_answer, estimate_question
-from billing.invoice_codec import Knowledge, PreviewQuestion
-from billing.price_codec import price_answer, price_question
+from billing.invoices.bill_maker import BillMaker
+from billing.invoices.cost_estimate import estimate, even_period, even_quarters
+from billing.invoices.estimate_codec import estimate_answer, estimate_question
+from billing.invoices.invoice_codec import Knowledge, PreviewQuestion
+from billing.invoices.reassigned_periods import devices_of
+from billing.invoices.revenue_codec import span_of_days
+from billing.invoices.revenue_store import RevenueStore
+from billing.invoices.tariff_analytics import TariffAnalytics
 from billing.price_methods import PriceMethods, RegionPricing
-from billing.reassigned_periods import devices_of
-from billing.revenue_codec import span_of_days
-from billing.revenue_store import RevenueStore
-from billing.tariff_analytics import TariffAnalytics
-from billing.tariff_assignment import TariffAssignment
-from billing.tariff_codec import (
+from billing.prices.device_prices import HORIZON_MS, DevicePrices
+from billing.tariffs.device_registry import DeviceRegistry
+from billing.tariffs.price_codec import price_answer, price_question
+from billing.tariffs.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_codec import (
     assignment_from_message,
     assignment_message,
     refuse,
     tariff_from_message,
     tariff_message,
 )
-from billing.tariff_store import TariffStore
-from billing.tariff_validation import id_violations
+from billing.tariffs.tariff_store import TariffStore
+from billing.tariffs.tariff_validation import id_violations
+from billing.usage.answers import Answers
 from common.errors import PageTokenInvalid
 from common.paging import decode_token, encode_token, page_size
 from common.rpc_guard import Context

@@ -10,22 +10,23 @@ from energy.billing.v1 import usage_pb2
 from energy.billing.v1 import usage_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from billing import usage_request as checked
-from billing.answers import Answers
-from billing.complete_through import CompleteThrough
-from billing.device_kind import KIND_OF, ids_by_kind
+from billing.cold.quarantine_store import QuarantineStore
+from billing.cold.reading_codec import to_recorded_reading
+from billing.cold.span import readings_of
+from billing.cold.usage_bucket import buckets
+from billing.cold.usage_pipeline import UsageQuery
+from billing.cold.usage_sum import Usage, add_up_devices
 from billing.late_reading_methods import LateReadingMethods
-from billing.late_reading_store import LateReadingStore
 from billing.live_methods import LiveMethods
-from billing.live_reader import LiveReader
-from billing.minute_store import MinuteStore
-from billing.quarantine_store import QuarantineStore
-from billing.reading_codec import to_recorded_reading
-from billing.schema import KINDS, METER
-from billing.span import readings_of
-from billing.usage import Usage, add_up_devices
-from billing.usage_bucket import buckets
-from billing.usage_codec import (
+from billing.log.complete_through import CompleteThrough
+from billing.log.late_reading_store import LateReadingStore
+from billing.log.schema import KINDS, METER
+from billing.metering.device_kind import KIND_OF, ids_by_kind
+from billing.usage import usage_request as checked
+from billing.usage.answers import Answers
+from billing.usage.live_reader import LiveReader
+from billing.usage.minute_store import MinuteStore
+from billing.usage.usage_codec import (
     covered_share,
     to_interval,
     to_minute,
@@ -33,10 +34,9 @@ from billing.usage_codec import (
     to_quarter_hour,
     to_usage,
 )
-from billing.usage_page import UsagePage
-from billing.usage_pipeline import UsageQuery
-from billing.usage_scope import devices_of
-from billing.usage_store import UsageStore
+from billing.usage.usage_page import UsagePage
+from billing.usage.usage_scope import devices_of
+from billing.usage.usage_store import UsageStore
 from common.errors import FieldViolation, InvalidArgument, PageTokenInvalid
 from common.instants import optional_from_ms
 from common.paging import page_size

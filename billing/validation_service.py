@@ -8,20 +8,20 @@ from energy.billing.v1 import validation_service_pb2 as pb
 from energy.billing.v1.validation_service_pb2_grpc import ValidationServiceServicer
 from energy.registry.v1.device_pb2 import DeviceKind
 
-from billing import usage_request as checked
-from billing.day import day_of
-from billing.device_kind import KIND_OF
-from billing.meter_exchange_codec import exchange_of, to_exchange
-from billing.meter_exchange_store import MeterExchangeStore
-from billing.meter_facts import MeterFacts, meter_facts
+from billing.cold.day import day_of
+from billing.metering.device_kind import KIND_OF
+from billing.metering.meter_exchange_store import MeterExchangeStore
+from billing.metering.meter_facts import MeterFacts, meter_facts
+from billing.metering.reading_exception_store import ReadingExceptionStore
 from billing.quarantine_methods import QuarantineMethods
-from billing.reading_edit_store import ReadingEditStore
-from billing.reading_editing import ReadingEditing
-from billing.reading_exception_store import ReadingExceptionStore
-from billing.reading_validation import ReadingValidation
-from billing.validation_codec import to_exception, to_recorded_edit
-from billing.validation_progress_store import ValidationProgressStore
-from billing.validation_request import WINDOW_MAXIMUM_DAYS, wanted_edits
+from billing.usage import usage_request as checked
+from billing.validation.meter_exchange_codec import exchange_of, to_exchange
+from billing.validation.reading_edit_store import ReadingEditStore
+from billing.validation.reading_editing import ReadingEditing
+from billing.validation.reading_validation import ReadingValidation
+from billing.validation.validation_codec import to_exception, to_recorded_edit
+from billing.validation.validation_progress_store import ValidationProgressStore
+from billing.validation.validation_request import WINDOW_MAXIMUM_DAYS, wanted_edits
 from common.errors import FieldViolation, InvalidArgument
 from common.instants import from_ms
 from common.paging import decode_token, encode_token, page_size

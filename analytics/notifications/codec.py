@@ -11,7 +11,7 @@ from energy.analytics.v1.notification_pb2 import (
 )
 from yarl import URL
 
-from analytics.alert_codec import alert_message, type_number
+from analytics.alerts.alert_codec import alert_message, type_number
 from analytics.notifications.notification import Delivery, Notification
 from analytics.notifications.preferences import Channel, Preferences
 from common.instants import from_ms, optional_from_ms

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
 
-from analytics.alert import Alert, Severity
+from analytics.alerts.alert import Alert, Severity
 from analytics.notifications.documents import (
     attempt_to_document,
     delivery_from_document,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analytics.alert import AlertType, Severity
-from analytics.alert_document import alert_from_document, alert_to_document
+from analytics.alerts.alert import AlertType, Severity
+from analytics.alerts.alert_document import alert_from_document, alert_to_document
 from analytics.notifications.notification import (
     Attempt,
     Delivery,

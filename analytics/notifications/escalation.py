@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from pymongo.errors import PyMongoError
 
-from analytics.alert import Alert, AlertAction, AlertState
+from analytics.alerts.alert import Alert, AlertAction, AlertState
 from common.logs import get_logger
 
 LEVEL_MAXIMUM = 9

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from analytics.alert import Alert
+from analytics.alerts.alert import Alert
 from analytics.notifications.preferences import Channel
 
 TRIES_MAXIMUM = 3

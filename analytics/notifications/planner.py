@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from pymongo.errors import PyMongoError
 
-from analytics.alert import Alert
-from analytics.alert_store import AlertStore
+from analytics.alerts.alert import Alert
+from analytics.alerts.alert_store import AlertStore
 from analytics.notifications.delivery_store import DeliveryStore
 from analytics.notifications.escalation import level_of
 from analytics.notifications.notification_store import NotificationStore

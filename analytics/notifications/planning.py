@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from analytics.alert import Alert
+from analytics.alerts.alert import Alert
 from analytics.notifications.notification import (
     Delivery,
     DeliveryState,

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from analytics.alert import Alert, AlertType, Severity
+from analytics.alerts.alert import Alert, AlertType, Severity
 from analytics.notifications.quiet_hours import QuietHours
 
 

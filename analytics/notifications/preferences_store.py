@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import ASCENDING
 
-from analytics.alert import Alert
+from analytics.alerts.alert import Alert
 from analytics.notifications.documents import preferences_from_document, preferences_to_document
 from analytics.notifications.preferences import Preferences
 from common.mongo import Database

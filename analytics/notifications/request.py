@@ -12,14 +12,14 @@ from energy.analytics.v1 import notification_service_pb2 as pb
 from energy.analytics.v1.notification_pb2 import NotificationChannel, NotificationDeliveryState
 from yarl import URL
 
-from analytics.alert import Severity
-from analytics.alert_request import ID_LENGTH_MAXIMUM, TYPES_BY_NUMBER
+from analytics.alerts.alert import Severity
+from analytics.alerts.alert_request import ID_LENGTH_MAXIMUM, TYPES_BY_NUMBER
+from analytics.fleet.request_checks import ACTOR_LENGTH_MAXIMUM, REGION_LENGTH_MAXIMUM, refuse, text_violations
 from analytics.notifications.escalation import LEVEL_MAXIMUM
 from analytics.notifications.notification import DeliveryState
 from analytics.notifications.preferences import Channel, Preferences, Route
 from analytics.notifications.quiet_hours import DAY_MINUTES, QuietHours
 from analytics.notifications.webhook_message import secret_bytes
-from analytics.request_checks import ACTOR_LENGTH_MAXIMUM, REGION_LENGTH_MAXIMUM, refuse, text_violations
 from common.errors import FieldViolation
 from common.local_time import is_zone
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
-from analytics.alert_codec import alert_message
+from analytics.alerts.alert_codec import alert_message
 from analytics.notifications.notification import Delivery, NotificationKind
 from common.instants import rfc3339
 

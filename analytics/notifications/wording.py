@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from analytics.alert import Alert, AlertAction
-from analytics.alert_codec import summary_of
+from analytics.alerts.alert import Alert, AlertAction
+from analytics.alerts.alert_codec import summary_of
 from analytics.notifications.notification import NotificationKind, Wording
 from common.instants import datetime_from_ms
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from billing.day_notice_store import Day
-from billing.day_store import DayStore
-from billing.history_store import HistoryStore
-from billing.schema import HOUR_MS, KINDS
+from billing.cold.day_notice_store import Day
+from billing.cold.day_store import DayStore
+from billing.cold.history_store import HistoryStore
+from billing.log.schema import HOUR_MS, KINDS
 from common.mongo import Database
 from tests.bench_store.made_day import DAY_MS, cold_documents, gathered_hour, hot_documents
 

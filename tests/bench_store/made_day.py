@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from billing.kind_columns import Gathered, KindColumns, gather
-from billing.live import newest_of, to_update
-from billing.schema import HOUR_MS, KINDS
-from billing.segment import Segment
-from billing.span_columns import fresh_documents
+from billing.cold.span_columns import fresh_documents
+from billing.live.hot_reading import newest_of, to_update
+from billing.log.kind_columns import Gathered, KindColumns, gather
+from billing.log.schema import HOUR_MS, KINDS
+from billing.log.segment import Segment
 
 MINUTE_MS = 60_000
 DAY_MS = 24 * HOUR_MS

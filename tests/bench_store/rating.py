@@ -8,10 +8,10 @@ from datetime import date
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from billing.invoice import make_invoice
-from billing.rated_line import Quarter
-from billing.rating import rate
-from billing.tariff import (
+from billing.invoices.invoice import make_invoice
+from billing.tariffs.rated_line import Quarter
+from billing.tariffs.rating import rate
+from billing.tariffs.tariff import (
     QUARTER_MS,
     DemandCharge,
     PriceStep,
@@ -20,7 +20,7 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_assignment import TariffAssignment
 from common.local_time import local_midnight_ms
 from loadgen.bench.row import Aim, Row
 from loadgen.latency import LatencyHistogram

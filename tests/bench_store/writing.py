@@ -13,18 +13,18 @@ import bson
 from prometheus_client import CollectorRegistry
 from pymongo import MongoClient, ReplaceOne
 
-from billing import segment_document
-from billing.day_store import DayStore
-from billing.history_store import HistoryStore
-from billing.live_store import LiveStore
-from billing.log_store import LogStore
-from billing.log_writer import LogWriter
-from billing.merger import Merger, MergeSettings
-from billing.merger_metrics import MergerMetrics
-from billing.quarantine_store import QuarantineStore
-from billing.schema import HOUR_MS, METER
-from billing.segment import Segment
-from billing.tail import Tail
+from billing.cold.day_store import DayStore
+from billing.cold.history_store import HistoryStore
+from billing.cold.merger import Merger, MergeSettings
+from billing.cold.merger_metrics import MergerMetrics
+from billing.cold.quarantine_store import QuarantineStore
+from billing.live.live_store import LiveStore
+from billing.log import segment_document
+from billing.log.log_store import LogStore
+from billing.log.log_writer import LogWriter
+from billing.log.schema import HOUR_MS, METER
+from billing.log.segment import Segment
+from billing.log.tail import Tail
 from common.mongo import Database, close, open_database
 from loadgen.bench.row import Row
 from tests.bench_store.made_day import (

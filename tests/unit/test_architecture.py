@@ -19,7 +19,7 @@ PURE = {
     "billing": (
         "completeness day dynamic_pricing estimation invoice live_state metered_interval minute_total observation "
         "physical_limit price_forecast price_override price_policy price_timeline quarter rating reading_quality "
-        "region_price register schema segment span tail tariff usage usage_bucket usage_chart usage_pipeline "
+        "region_price register schema segment span tail tariff usage_bucket usage_sum usage_chart usage_pipeline "
         "validation_checks validation_rule"
     ),
     "gateway": "device known_device limits vehicle_link",
@@ -28,6 +28,31 @@ PURE = {
         "reading_rate region_capacity region_window site_balance storage_performance usage_trend"
     ),
     "common": "energy local_time partition_leases",
+}
+# What a folder may import of its neighbours, too, and whatever these may.
+FOLDERS = {
+    "billing": {
+        "log": "",
+        "live": "log",
+        "cold": "live",
+        "metering": "cold",
+        "tariffs": "log",
+        "usage": "metering tariffs",
+        "validation": "usage",
+        "prices": "tariffs",
+        "invoices": "usage prices",
+        "retention": "invoices",
+    },
+    "analytics": {
+        "stream": "",
+        "usage": "",
+        "fleet": "stream",
+        "windows": "fleet usage",
+        "alerts": "fleet",
+        "notifications": "alerts",
+        "performance": "windows alerts",
+        "detection": "performance",
+    },
 }
 
 
@@ -62,6 +87,32 @@ def test_no_part_imports_another_but_common(package: str) -> None:
     assert wrong == {}
 
 
+def below(package: str, folder: str) -> set[str]:
+    """The folder itself, and all that it may import of its neighbours."""
+    return {folder}.union(*(below(package, neighbour) for neighbour in FOLDERS[package][folder].split()))
+
+
+def is_above(name: str, package: str, folder: str) -> bool:
+    """Whether a module of the same service is none that a folder may import."""
+    service, *path = name.split(".")
+    return service == package and path[0] not in below(package, folder)
+
+
+@pytest.mark.parametrize("package", FOLDERS)
+def test_folders_of_a_service_stand_on_each_other(package: str) -> None:
+    """One imports what it rests on, never what rests on it; only the wiring beside them knows all."""
+    folders = FOLDERS[package]
+    wrong = {
+        f"{folder}/{path.name}": found
+        for folder in folders
+        for path in (ROOT / package / folder).glob("*.py")
+        if (found := {name for name in imported(path) if is_above(name, package, folder)})
+    }
+
+    assert {path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()} == set(folders)
+    assert wrong == {}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_drivers_are_spoken_to_in_few_places(package: str) -> None:
     """Only stores, caches, the broker's files and the local stack import a driver beyond its errors."""
@@ -82,7 +133,9 @@ def test_drivers_are_spoken_to_in_few_places(package: str) -> None:
 @pytest.mark.parametrize(("package", "module"), [(package, name) for package in PURE for name in PURE[package].split()])
 def test_rules_are_pure(package: str, module: str) -> None:
     """Rules on readings, tariffs and bills import no I/O, no protobuf and no clock."""
-    assert roots(ROOT / package / f"{module}.py") & IO_LIBRARIES == set()
+    (path,) = (ROOT / package).rglob(f"{module}.py")
+
+    assert roots(path) & IO_LIBRARIES == set()
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -14,9 +14,9 @@ from energy.analytics.v1.alert_service_pb2_grpc import AlertServiceStub, add_Ale
 from google.rpc.error_details_pb2 import BadRequest
 from prometheus_client import CollectorRegistry
 
-from analytics.alert import AlertType, Cause, Severity, Sighting
 from analytics.alert_service import AlertService
 from analytics.alert_wiring import Alerts
+from analytics.alerts.alert import AlertType, Cause, Severity, Sighting
 from analytics.app import ALERT_SERVICE_NAME
 from analytics.config import AnalyticsConfig
 from common import logs

@@ -14,13 +14,13 @@ from energy.registry.v1 import device_pb2
 from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
 from prometheus_client import CollectorRegistry
 
-from analytics.region_window import WINDOW_MS
-from analytics.window_closer import ClosingSettings, WindowCloser
-from analytics.window_metrics import WindowMetrics
-from analytics.window_stores import WindowStores
-from analytics.window_summing import WindowSumming
-from analytics.window_usage import WindowUsage
 from analytics.window_wiring import window_stores
+from analytics.windows.region_window import WINDOW_MS
+from analytics.windows.window_closer import ClosingSettings, WindowCloser
+from analytics.windows.window_metrics import WindowMetrics
+from analytics.windows.window_stores import WindowStores
+from analytics.windows.window_summing import WindowSumming
+from analytics.windows.window_usage import WindowUsage
 from common.grpc_client import open_channel
 from common.mongo import Database
 from common.registry_cache import RegistryCache

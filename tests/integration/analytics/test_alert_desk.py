@@ -11,11 +11,11 @@ import pytest_asyncio
 from energy.analytics.v1 import alert_pb2
 from pymongo.errors import PyMongoError
 
-from analytics.alert import Alert, AlertAction, AlertState, AlertType, Cause, Severity
-from analytics.alert_book import Word
-from analytics.alert_codec import changed_event
-from analytics.alert_life import resolved
-from analytics.alert_silence import AlertSilence
+from analytics.alerts.alert import Alert, AlertAction, AlertState, AlertType, Cause, Severity
+from analytics.alerts.alert_book import Word
+from analytics.alerts.alert_codec import changed_event
+from analytics.alerts.alert_life import resolved
+from analytics.alerts.alert_silence import AlertSilence
 from common.event_outbox import PENDING
 from common.mongo import Database, close, open_database
 from tests.integration.analytics.alert_room import HOT, START_MS, Room, open_room

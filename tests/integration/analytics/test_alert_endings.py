@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest_asyncio
 
-from analytics.alert import AlertState, AlertType, Cause
-from analytics.alert_book import Word
-from analytics.alert_endings import AlertEndings
-from analytics.alert_rule import AlertRule, AlertRules
-from analytics.detector import Detector
+from analytics.alerts.alert import AlertState, AlertType, Cause
+from analytics.alerts.alert_book import Word
+from analytics.alerts.alert_rule import AlertRule, AlertRules
+from analytics.detection.alert_endings import AlertEndings
+from analytics.detection.detector import Detector
 from common.cached_device import CachedDevice
 from common.mongo import Database
 from tests.integration.analytics.alert_room import START_MS, Room, open_room

@@ -10,7 +10,7 @@ import pytest_asyncio
 from energy.analytics.v1 import alert_pb2, alert_rule_pb2
 from energy.analytics.v1 import alert_service_pb2 as pb
 
-from analytics.alert import AlertType
+from analytics.alerts.alert import AlertType
 from common.instants import from_ms
 from common.mongo import Database
 from tests.integration.analytics.alert_room import START_MS, Room, open_room
@@ -80,7 +80,7 @@ async def test_more_rules_or_silences_than_can_be_in_force_are_refused(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None of those on record is dropped for it; one of them can still be changed."""
-    monkeypatch.setattr("analytics.alert_rule_store.RULES_MAXIMUM", 2)
+    monkeypatch.setattr("analytics.alerts.alert_rule_store.RULES_MAXIMUM", 2)
 
     def upsert(number: int) -> Any:
         rule = alert_rule_pb2.AlertRule(

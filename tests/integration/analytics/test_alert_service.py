@@ -13,9 +13,9 @@ import pytest_asyncio
 from energy.analytics.v1 import alert_pb2, alert_rule_pb2
 from energy.analytics.v1 import alert_service_pb2 as pb
 
-from analytics.alert import Alert, AlertType, Cause, Severity
-from analytics.alert_book import Word
-from analytics.alert_codec import alert_message
+from analytics.alerts.alert import Alert, AlertType, Cause, Severity
+from analytics.alerts.alert_book import Word
+from analytics.alerts.alert_codec import alert_message
 from common.instants import from_ms
 from common.mongo import Database
 from tests.integration.analytics.alert_room import START_MS, Room, open_room

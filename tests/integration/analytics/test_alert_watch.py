@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from energy.analytics.v1 import alert_service_pb2 as pb
 
-from analytics.alert import AlertType, Cause
-from analytics.alert_feed import AlertFeed
+from analytics.alerts.alert import AlertType, Cause
+from analytics.alerts.alert_feed import AlertFeed
 from common.mongo import Database
 from tests.integration.analytics.alert_room import HOT, Room, open_room
 

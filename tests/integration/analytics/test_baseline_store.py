@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from analytics import baseline_store
-from analytics.alert import AlertType
-from analytics.alert_rule import AlertRule, AlertRules
-from analytics.baseline_keeper import BaselineKeeper
-from analytics.baseline_store import BaselineStore
+from analytics.alerts.alert import AlertType
+from analytics.alerts.alert_rule import AlertRule, AlertRules
+from analytics.detection import baseline_store
+from analytics.detection.baseline_keeper import BaselineKeeper
+from analytics.detection.baseline_store import BaselineStore
 from common.mongo import Database
 from common.topology import partition_of
 from tests.unit.analytics.watched import Desk, Device

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest_asyncio
 
-from analytics.due_window import QUIET_MS, DueWindow
-from analytics.region_window import WINDOW_MS, WindowSums
+from analytics.windows.due_window import QUIET_MS, DueWindow
+from analytics.windows.region_window import WINDOW_MS, WindowSums
 from common.event_outbox import PENDING
 from common.mongo import Database
 from tests.integration.analytics.closing import (

@@ -10,8 +10,8 @@ import pytest_asyncio
 from energy.analytics.v1 import alert_pb2, alert_rule_pb2
 from energy.analytics.v1 import alert_service_pb2 as pb
 
-from analytics.alert import AlertType, Cause
-from analytics.alert_codec import changed_event
+from analytics.alerts.alert import AlertType, Cause
+from analytics.alerts.alert_codec import changed_event
 from common.instants import from_ms
 from common.mongo import Database
 from tests.integration.analytics.alert_room import HOT, START_MS, Room, open_room

@@ -17,9 +17,9 @@ from energy.analytics.v1.device_scope_pb2 import DeviceScope
 from energy.registry.v1 import device_pb2
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading, StorageMeasurement, VehicleMeasurement
 
-from analytics import period_usage
-from analytics.region_window import RegionWindow, WindowSums
-from analytics.region_window_store import RegionWindowStore
+from analytics.usage import period_usage
+from analytics.windows.region_window import RegionWindow, WindowSums
+from analytics.windows.region_window_store import RegionWindowStore
 from common.energy import kwh
 from common.instants import duration_from_ms, from_ms, to_ms
 from common.localstack.mesh import Mesh

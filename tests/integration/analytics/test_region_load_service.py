@@ -15,11 +15,11 @@ from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.region_load_pb2 import RegionCapacity
 from google.rpc.error_details_pb2 import BadRequest
 
-from analytics.region_load_codec import window_message
-from analytics.region_load_feed import RegionLoadFeed
-from analytics.region_window import HOUR_MS, WINDOW_MS, RegionWindow, WindowSums
-from analytics.window_stores import WindowStores
 from analytics.window_wiring import window_stores
+from analytics.windows.region_load_codec import window_message
+from analytics.windows.region_load_feed import RegionLoadFeed
+from analytics.windows.region_window import HOUR_MS, WINDOW_MS, RegionWindow, WindowSums
+from analytics.windows.window_stores import WindowStores
 from common.instants import from_ms
 from common.mongo import Database
 from common.rich_status import reason_of, status_of
@@ -303,7 +303,7 @@ async def test_a_watcher_that_reads_slowly_is_told_how_much_it_has_missed(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is kept for it is bounded, whoever many watch."""
-    monkeypatch.setattr("analytics.region_load_feed._KEPT_WINDOWS", 2)
+    monkeypatch.setattr("analytics.windows.region_load_feed._KEPT_WINDOWS", 2)
     feed = RegionLoadFeed(
         loads=door.desk.region_loads.report.every,
         windows=door.stores.windows,

@@ -9,8 +9,8 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from analytics.region_capacity import RegionCapacity
-from analytics.region_window import WINDOW_MS, LoadRange, RegionWindow, WindowSums
+from analytics.windows.region_capacity import RegionCapacity
+from analytics.windows.region_window import WINDOW_MS, LoadRange, RegionWindow, WindowSums
 from common.event_outbox import PENDING
 from common.instants import to_ms
 from common.mongo import Database

@@ -8,16 +8,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from analytics.alert_book import Word
-from analytics.alert_store import NEWS
+from analytics.alerts.alert_book import Word
+from analytics.alerts.alert_store import NEWS
 from analytics.config import AnalyticsConfig
-from analytics.region_hour_store import RegionHourStore
-from analytics.region_load_report import RegionLoadReport
-from analytics.region_load_request import LoadQuestion
-from analytics.region_window import HOUR_MS, WINDOW_MS, RegionWindow, WindowSums, hours_of
-from analytics.region_window_store import RegionWindowStore
 from analytics.retention_sweep import RetentionSweep, whole_hours
 from analytics.window_wiring import window_stores
+from analytics.windows.region_hour_store import RegionHourStore
+from analytics.windows.region_load_report import RegionLoadReport
+from analytics.windows.region_load_request import LoadQuestion
+from analytics.windows.region_window import HOUR_MS, WINDOW_MS, RegionWindow, WindowSums, hours_of
+from analytics.windows.region_window_store import RegionWindowStore
 from common.event_outbox import PENDING
 from common.mongo import Database
 from tests.integration.analytics.alert_room import HOT, START_MS, Room, open_room

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest_asyncio
 
-from analytics.alert import AlertState, AlertType
-from analytics.alert_rule import AlertRule
-from analytics.batch_reader import observe
-from analytics.live_picture import LivePicture
-from analytics.silence_sweep import SilenceSweep
+from analytics.alerts.alert import AlertState, AlertType
+from analytics.alerts.alert_rule import AlertRule
+from analytics.detection.silence_sweep import SilenceSweep
+from analytics.stream.batch_reader import observe
+from analytics.stream.live_picture import LivePicture
 from common.cached_device import CachedDevice
 from common.mongo import Database
 from tests.integration.analytics.alert_room import START_MS, Room, open_room

@@ -15,8 +15,8 @@ import pytest_asyncio
 from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 
-from analytics import readings_tap
-from analytics.reading_watch import ROOM_READINGS, Came, ReadingFilter, ReadingWatch
+from analytics.stream import readings_tap
+from analytics.stream.reading_watch import ROOM_READINGS, Came, ReadingFilter, ReadingWatch
 from common.localstack.mesh import Mesh
 from tests.integration.analytics.running_analytics import (
     MINUTE_MS,

@@ -10,11 +10,11 @@ import pytest
 import pytest_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from analytics.due_window import QUIET_MS, DueWindow
-from analytics.region_capacity import RegionCapacity
-from analytics.region_window import WINDOW_MS
-from analytics.window_stores import WindowStores
 from analytics.window_wiring import window_stores
+from analytics.windows.due_window import QUIET_MS, DueWindow
+from analytics.windows.region_capacity import RegionCapacity
+from analytics.windows.region_window import WINDOW_MS
+from analytics.windows.window_stores import WindowStores
 from common.localstack.mesh import Mesh
 from common.mongo import Database
 from tests.integration.analytics.closing import NOON_MS

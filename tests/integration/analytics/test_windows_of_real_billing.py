@@ -18,7 +18,7 @@ from energy.analytics.v1.region_window_pb2 import RegionWindow
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 
-from analytics.region_window import WINDOW_MS, window_start_ms
+from analytics.windows.region_window import WINDOW_MS, window_start_ms
 from common.instants import from_ms
 from common.localstack.mesh import Mesh
 from common.mongo import Database

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from dataclasses import replace
 
-from billing.account_invoice import AccountInvoice, Stage
-from billing.account_invoice_store import AccountInvoiceStore
+from billing.invoices.account_invoice import AccountInvoice, Stage
+from billing.invoices.account_invoice_store import AccountInvoiceStore
 from common.mongo import open_database
 
 READY = "issuing"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from billing.kind_columns import LoggedReading
-from billing.schema import METER
-from billing.segment import Segment
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import METER
+from billing.log.segment import Segment
 
 MINUTE_MS = 60_000
 LIVE_START_MS = 1_772_323_200_000

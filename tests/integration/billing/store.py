@@ -7,21 +7,21 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from billing.answer_cache import AnswerCache
-from billing.answers import Answers
-from billing.day_store import DayStore
-from billing.history_store import HistoryStore
-from billing.live_store import LiveStore
-from billing.log_store import LogStore
-from billing.log_writer import LogWriter
-from billing.merger import Merger, MergeSettings
-from billing.merger_metrics import MergerMetrics
-from billing.minute_store import MinuteStore
-from billing.quarantine_store import QuarantineStore
-from billing.segment import Segment
-from billing.tail import Tail
-from billing.tail_reader import TailReader
-from billing.usage_store import UsageStore
+from billing.cold.day_store import DayStore
+from billing.cold.history_store import HistoryStore
+from billing.cold.merger import Merger, MergeSettings
+from billing.cold.merger_metrics import MergerMetrics
+from billing.cold.quarantine_store import QuarantineStore
+from billing.live.answer_cache import AnswerCache
+from billing.live.live_store import LiveStore
+from billing.log.log_store import LogStore
+from billing.log.log_writer import LogWriter
+from billing.log.segment import Segment
+from billing.log.tail import Tail
+from billing.log.tail_reader import TailReader
+from billing.usage.answers import Answers
+from billing.usage.minute_store import MinuteStore
+from billing.usage.usage_store import UsageStore
 from common.mongo import Database
 from common.redis_client import open_redis
 from common.topology import partition_of

@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
-from billing.day_notice_store import Day
-from billing.schema import METER
+from billing.cold.day_notice_store import Day
+from billing.log.schema import METER
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, generate, get, issue
 from tests.integration.billing.pricing_mesh import PricingMesh, assign, at, flat_tariff, money, pricing_mesh

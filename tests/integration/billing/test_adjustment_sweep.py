@@ -9,11 +9,11 @@ from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.common.v1 import error_reason_pb2
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 
-from billing.account_invoice import AccountInvoice, CreditNote
-from billing.adjustment_due_store import AdjustmentFailure
-from billing.day_notice_store import Day
-from billing.invoice_maker import AccountPeriod
-from billing.schema import METER
+from billing.cold.day_notice_store import Day
+from billing.invoices.account_invoice import AccountInvoice, CreditNote
+from billing.invoices.adjustment_due_store import AdjustmentFailure
+from billing.invoices.invoice_maker import AccountPeriod
+from billing.log.schema import METER
 from common.errors import DependencyUnavailable
 from common.instants import to_ms
 from common.mongo import Database

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from billing.account_invoice import CreditNote
-from billing.adjustment_sweep import AdjustmentMetrics, AdjustmentSweep
-from billing.day_notice_store import Day
-from billing.invoice_list_store import InvoiceFilter, InvoiceListStore
-from billing.invoice_maker import AccountPeriod
-from billing.reassigned_periods import ReassignedPeriods
-from billing.schema import METER, STORAGE
+from billing.cold.day_notice_store import Day
+from billing.invoices.account_invoice import CreditNote
+from billing.invoices.adjustment_sweep import AdjustmentMetrics, AdjustmentSweep
+from billing.invoices.invoice_list_store import InvoiceFilter, InvoiceListStore
+from billing.invoices.invoice_maker import AccountPeriod
+from billing.invoices.reassigned_periods import ReassignedPeriods
+from billing.log.schema import METER, STORAGE
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, generate, get, issue
 from tests.integration.billing.pricing_mesh import PricingMesh, assign, at, error_of, flat_tariff, money, pricing_mesh

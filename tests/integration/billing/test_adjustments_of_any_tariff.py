@@ -10,7 +10,7 @@ from google.type.decimal_pb2 import Decimal as DecimalMessage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.invoice_list_store import InvoiceFilter, InvoiceListStore
+from billing.invoices.invoice_list_store import InvoiceFilter, InvoiceListStore
 from common.money import to_coins, to_decimal
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, JANUARY, generate, issue

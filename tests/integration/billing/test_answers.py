@@ -8,10 +8,10 @@ from energy.billing.v1.usage_service_pb2 import ListUsageRequest, SummarizeUsage
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from billing.answer_cache import AnswerCache
-from billing.answers import Answers
-from billing.live_cache import LiveCache
-from billing.live_publisher import LivePublisher
+from billing.live.answer_cache import AnswerCache
+from billing.live.live_cache import LiveCache
+from billing.live.live_publisher import LivePublisher
+from billing.usage.answers import Answers
 from common.redis_client import open_redis
 from tests.integration.billing.readings import energy_segment
 

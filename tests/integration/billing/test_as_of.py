@@ -7,13 +7,13 @@ from functools import partial
 
 import pytest
 
-from billing.observation import Observation
-from billing.past_spans import Moment
-from billing.schema import METER
-from billing.segment import Segment
-from billing.span import readings_of
-from billing.usage_bucket import Bucket
-from billing.usage_pipeline import UsageQuery
+from billing.cold.past_spans import Moment
+from billing.cold.span import readings_of
+from billing.cold.usage_bucket import Bucket
+from billing.cold.usage_pipeline import UsageQuery
+from billing.log.observation import Observation
+from billing.log.schema import METER
+from billing.log.segment import Segment
 from common.errors import Overloaded, RequestTooExpensive
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, counting, energy_by_bucket, meter_readings, segments
@@ -133,7 +133,7 @@ async def test_a_moment_since_which_too_much_has_changed_is_refused(
         some = segments(meter_readings(16, device_id, START_MS, 120), 500, PARTITION, prefix=device_id)
         await store.take([replace(one, record_ms=1_000) for one in some])
     await store.fold_everything()
-    monkeypatch.setattr("billing.usage_store.Moment", partial(Moment, spans_left=25))
+    monkeypatch.setattr("billing.usage.usage_store.Moment", partial(Moment, spans_left=25))
 
     with pytest.raises(RequestTooExpensive):
         await store.usage.by_device(METER, devices, START_MS, END_MS, 999)

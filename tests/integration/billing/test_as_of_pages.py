@@ -6,13 +6,13 @@ from typing import Any, cast
 import pytest
 from energy.billing.v1 import usage_service_pb2 as pb
 
-from billing.complete_through import CompleteThrough
-from billing.completeness import Watermark
-from billing.late_reading_store import LateReadingStore
-from billing.live_reader import LiveReader
-from billing.quarantine_store import QuarantineStore
+from billing.cold.quarantine_store import QuarantineStore
+from billing.log.complete_through import CompleteThrough
+from billing.log.completeness import Watermark
+from billing.log.late_reading_store import LateReadingStore
+from billing.log.watermark_store import WatermarkStore
+from billing.usage.live_reader import LiveReader
 from billing.usage_service import UsageService
-from billing.watermark_store import WatermarkStore
 from common.errors import DependencyUnavailable, InvalidArgument, PageTokenInvalid
 from common.instants import from_ms, to_ms
 from common.mongo import Database

@@ -5,9 +5,9 @@ from datetime import datetime
 from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
 from google.type.date_pb2 import Date
 
-from billing.kind_columns import LoggedReading
-from billing.schema import METER
-from billing.segment import Segment
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import METER
+from billing.log.segment import Segment
 from common.instants import from_ms
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import assign, at, flat_tariff, money, pricing_mesh

@@ -12,9 +12,9 @@ import pytest
 from energy.billing.v1 import account_invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 
-from billing.account_invoice import AccountInvoice, CreditNote, Stage
-from billing.billed_period_store import BilledPeriodStore
-from billing.invoice_maker import AccountPeriod
+from billing.invoices.account_invoice import AccountInvoice, CreditNote, Stage
+from billing.invoices.billed_period_store import BilledPeriodStore
+from billing.invoices.invoice_maker import AccountPeriod
 from common.errors import InvoiceOverlaps
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, JANUARY, generate, get, issue, january_mesh

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from billing.kind_columns import LoggedReading
-from billing.observation import Observation, settle
-from billing.past_spans import SPANS_MAXIMUM
-from billing.rated_line import Quarter
-from billing.reading_quality import QUALITY_COUNTS, ReadingQuality
-from billing.schema import HOUR_MS, QUARTER_MS
-from billing.segment import Segment
+from billing.cold.past_spans import SPANS_MAXIMUM
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Observation, settle
+from billing.log.reading_quality import QUALITY_COUNTS, ReadingQuality
+from billing.log.schema import HOUR_MS, QUARTER_MS
+from billing.log.segment import Segment
+from billing.tariffs.rated_line import Quarter
 from common.errors import RequestTooExpensive
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, meter_readings
@@ -141,7 +141,7 @@ async def test_more_that_has_changed_since_than_one_question_may_read_is_refused
     store, segments = await store_on(database), history(10)
     await store.take(segments)
     await store.fold_everything()
-    monkeypatch.setattr("billing.billed_quarters.SPANS_MAXIMUM", 4)
+    monkeypatch.setattr("billing.usage.billed_quarters.SPANS_MAXIMUM", 4)
 
     assert SPANS_MAXIMUM > 4
     with pytest.raises(RequestTooExpensive):

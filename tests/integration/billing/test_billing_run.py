@@ -8,9 +8,9 @@ from datetime import date
 
 import pytest
 
-from billing.account_invoice import AccountInvoice
 from billing.billing_run import main, month_after, month_before, month_of, run
-from billing.invoice_maker import AccountPeriod
+from billing.invoices.account_invoice import AccountInvoice
+from billing.invoices.invoice_maker import AccountPeriod
 from common.errors import DependencyUnavailable
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import get, january_mesh

@@ -4,15 +4,15 @@ import pytest
 from energy.billing.v1 import validation_pb2
 from prometheus_client import CollectorRegistry
 
-from billing.history_store import HistoryStore
-from billing.log_retention import LogRetention, LogRetentionMetrics
-from billing.reading_conflicts import ConflictReport
-from billing.reading_quality import ReadingQuality
-from billing.schema import METER
-from billing.sealed_day_store import SealedDayStore
-from billing.segment import Segment, of_devices
-from billing.span import SUPERSEDED_MAXIMUM
-from billing.usage_pipeline import UsageQuery
+from billing.cold.history_store import HistoryStore
+from billing.cold.sealed_day_store import SealedDayStore
+from billing.cold.span import SUPERSEDED_MAXIMUM
+from billing.cold.usage_pipeline import UsageQuery
+from billing.log.reading_quality import ReadingQuality
+from billing.log.schema import METER
+from billing.log.segment import Segment, of_devices
+from billing.metering.reading_conflicts import ConflictReport
+from billing.retention.log_retention import LogRetention, LogRetentionMetrics
 from common.errors import RequestTooExpensive
 from common.mongo import Database
 from tests.integration.billing.store import DEVICE, PARTITION, Store, store_on
@@ -110,7 +110,7 @@ async def test_a_moment_at_which_too_much_contradicted_itself_is_refused(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Thirty values of one revision, all weaker than what came afterwards: the question is told to be too dear."""
-    monkeypatch.setattr("billing.displaced_store._RIVALS_MAXIMUM", 10)
+    monkeypatch.setattr("billing.cold.displaced_store._RIVALS_MAXIMUM", 10)
     store = await store_on(database)
     await store.take([segment(f"b-{number}", 1_000 + number, number) for number in range(30)])
     await store.take([segment(f"c-{number}", 2_000 + number, number, revision=1 + number) for number in range(20)])

@@ -5,18 +5,18 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from billing.day_notice_store import Day
-from billing.day_store import DayStore
-from billing.history_store import HistoryStore
-from billing.kind_columns import LoggedReading
-from billing.live import newest_of
-from billing.live_store import LiveStore
-from billing.observation import SpanKey
-from billing.quarter import quarters
-from billing.roller import Roller, RollerMetrics
-from billing.schema import DAY_MS, HOUR_MS, METER
-from billing.segment import Segment, gather_by_kind, of_devices
-from billing.span import Span
+from billing.cold.day_notice_store import Day
+from billing.cold.day_store import DayStore
+from billing.cold.history_store import HistoryStore
+from billing.cold.quarter import quarters
+from billing.cold.roller import Roller, RollerMetrics
+from billing.cold.span import Span
+from billing.live.hot_reading import newest_of
+from billing.live.live_store import LiveStore
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import SpanKey
+from billing.log.schema import DAY_MS, HOUR_MS, METER
+from billing.log.segment import Segment, gather_by_kind, of_devices
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, meter_readings
 

@@ -16,17 +16,17 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.invoice import Invoice, make_invoice
-from billing.kind_columns import LoggedReading
-from billing.live import Latest
-from billing.live_store import LiveStore
-from billing.log_store import LogStore
-from billing.observation import Observation, settle
-from billing.rating import rate
-from billing.schema import METER
-from billing.segment import Segment
-from billing.tariff_assignment import TariffAssignment
-from billing.usage import Usage
+from billing.cold.usage_sum import Usage
+from billing.invoices.invoice import Invoice, make_invoice
+from billing.live.hot_reading import Latest
+from billing.live.live_store import LiveStore
+from billing.log.kind_columns import LoggedReading
+from billing.log.log_store import LogStore
+from billing.log.observation import Observation, settle
+from billing.log.schema import METER
+from billing.log.segment import Segment
+from billing.tariffs.rating import rate
+from billing.tariffs.tariff_assignment import TariffAssignment
 from common.local_time import local_midnight_ms
 from common.mongo import Database
 from tests.integration.billing.store import PARTITION, Store, store_on

@@ -2,11 +2,11 @@
 
 from energy.billing.v1 import validation_pb2
 
-from billing.kind_columns import LoggedReading
-from billing.meter_facts import MeterFacts
-from billing.observation import Value
-from billing.reading_quality import ReadingQuality
-from billing.schema import METER
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Value
+from billing.log.reading_quality import ReadingQuality
+from billing.log.schema import METER
+from billing.metering.meter_facts import MeterFacts
 from common.mongo import Database
 from tests.integration.billing.store import DEVICE
 from tests.integration.billing.test_validation_service import DAY_MS, KWH, MONDAY_MS, QUARTER_MS, Door, door, log

@@ -13,10 +13,10 @@ from energy.billing.v1 import invoice_service_pb2 as pb
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
-from billing.kind_columns import LoggedReading
-from billing.observation import Value
-from billing.reading_quality import ReadingQuality
-from billing.schema import METER
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Value
+from billing.log.reading_quality import ReadingQuality
+from billing.log.schema import METER
 from common.energy import milliwatt_hours
 from common.instants import to_ms
 from common.money import to_decimal

@@ -14,9 +14,9 @@ from energy.billing.v1 import invoice_service_pb2 as pb
 from google.protobuf.json_format import ParseDict
 from google.type.date_pb2 import Date
 
-from billing import invoice_export
-from billing.account_invoice import AccountInvoice, Stage
-from billing.account_invoice_store import AccountInvoiceStore
+from billing.invoices import invoice_export
+from billing.invoices.account_invoice import AccountInvoice, Stage
+from billing.invoices.account_invoice_store import AccountInvoiceStore
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, generate, get, issue
 from tests.integration.billing.pricing_mesh import PricingMesh, assign, at, error_of, flat_tariff, money, pricing_mesh

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from energy.billing.v1 import usage_service_pb2 as pb
 
-from billing.kind_columns import LoggedReading
-from billing.schema import KINDS, METER, QUARTER_MS, Kind
-from billing.segment import Segment
-from billing.usage_bucket import Bucket
-from billing.usage_pipeline import UsageQuery
+from billing.cold.usage_bucket import Bucket
+from billing.cold.usage_pipeline import UsageQuery
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import KINDS, METER, QUARTER_MS, Kind
+from billing.log.segment import Segment
 from common.instants import from_ms
 from common.mongo import Database
 from common.topology import partition_of

@@ -13,15 +13,15 @@ from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
-from billing.batch_codec import BatchDecoder
-from billing.completeness import Position
 from billing.consumer import ReadingsConsumer
-from billing.consumer_metrics import ConsumerMetrics
-from billing.log_store import LogStore
-from billing.segment import Segment
-from billing.tail import Tail
-from billing.watermark_store import WatermarkStore
-from billing.watermarks import Watermarks
+from billing.log.batch_codec import BatchDecoder
+from billing.log.completeness import Position
+from billing.log.consumer_metrics import ConsumerMetrics
+from billing.log.log_store import LogStore
+from billing.log.segment import Segment
+from billing.log.tail import Tail
+from billing.log.watermark_store import WatermarkStore
+from billing.log.watermarks import Watermarks
 from common.broker import BrokerConnection, Publisher
 from common.dead_letters import DeadLetter, DeadLetters
 from common.instants import duration_from_ms, from_ms

@@ -9,9 +9,9 @@ from energy.billing.v1 import invoice_pb2
 from energy.billing.v1 import invoice_service_pb2 as pb
 from google.type.date_pb2 import Date
 
-from billing.kind_columns import LoggedReading
-from billing.schema import METER
-from billing.segment import Segment
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import METER
+from billing.log.segment import Segment
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, generate, get, january_mesh
 from tests.integration.billing.pricing_mesh import assign, at, error_of, flat_tariff, money, pricing_mesh

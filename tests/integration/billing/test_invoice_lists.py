@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import pytest_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from billing.account_invoice import AccountInvoice, Dispute, Payment, Stage, State
-from billing.account_invoice_store import AccountInvoiceStore
-from billing.invoice_changes import with_payment
-from billing.invoice_list_store import InvoiceFilter, InvoiceListStore, InvoicePlace, place_of
-from billing.payment_list_store import ListedPayment, PaymentFilter, PaymentListStore, PaymentPlace
+from billing.invoices.account_invoice import AccountInvoice, Dispute, Payment, Stage, State
+from billing.invoices.account_invoice_store import AccountInvoiceStore
+from billing.invoices.invoice_changes import with_payment
+from billing.invoices.invoice_list_store import InvoiceFilter, InvoiceListStore, InvoicePlace, place_of
+from billing.invoices.payment_list_store import ListedPayment, PaymentFilter, PaymentListStore, PaymentPlace
 from common.instants import datetime_to_ms
 from common.localstack.mesh import Mesh
 from common.mongo import Database

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from billing.account_invoice import AccountInvoice, Stage
-from billing.account_invoice_store import AccountInvoiceStore
+from billing.invoices.account_invoice import AccountInvoice, Stage
+from billing.invoices.account_invoice_store import AccountInvoiceStore
 from common.localstack.mesh import Mesh
 from common.mongo import Database
 from tests.integration.billing.issuing_process import READY, issue

@@ -10,7 +10,7 @@ from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
-from billing.rated_line import Quarter
+from billing.tariffs.rated_line import Quarter
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import (
     PricingMesh,

@@ -12,7 +12,7 @@ from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.common.v1 import error_reason_pb2
 from google.type.date_pb2 import Date
 
-from billing.rated_line import Quarter
+from billing.tariffs.rated_line import Quarter
 from common import store_deadline
 from common.errors import DependencyUnavailable
 from common.instants import to_ms

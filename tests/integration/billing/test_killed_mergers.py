@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from billing.log_store import LogStore
+from billing.log.log_store import LogStore
 from common.localstack.mesh import Mesh
 from common.mongo import Database
 from tests.integration.billing.merging_process import READY

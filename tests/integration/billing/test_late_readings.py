@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from energy.billing.v1 import usage_service_pb2 as pb
 
-from billing.kind_columns import LoggedReading
-from billing.late_reading import QUARTER_MS
 from billing.late_reading_methods import LateReadingMethods
-from billing.late_reading_store import LateReadingStore
-from billing.log_store import LogStore
-from billing.schema import METER
-from billing.segment import Segment
+from billing.log.kind_columns import LoggedReading
+from billing.log.late_reading import QUARTER_MS
+from billing.log.late_reading_store import LateReadingStore
+from billing.log.log_store import LogStore
+from billing.log.schema import METER
+from billing.log.segment import Segment
 from common.errors import InvalidArgument
 from common.instants import from_ms, to_ms
 from common.mongo import Database

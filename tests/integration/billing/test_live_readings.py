@@ -9,18 +9,18 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from billing.answer_cache import AnswerCache
-from billing.history_store import HistoryStore
-from billing.kind_columns import LoggedReading
-from billing.live import Latest
-from billing.live_cache import LiveCache
-from billing.live_publisher import LivePublisher
-from billing.live_reader import LiveReader
-from billing.live_state import LiveState, advanced, five_minute_mean
-from billing.live_store import LiveStore
-from billing.observation import Observation
-from billing.segment import Segment, of_devices
-from billing.tail_reader import TailReader
+from billing.cold.history_store import HistoryStore
+from billing.live.answer_cache import AnswerCache
+from billing.live.hot_reading import Latest
+from billing.live.live_cache import LiveCache
+from billing.live.live_publisher import LivePublisher
+from billing.live.live_state import LiveState, advanced, five_minute_mean
+from billing.live.live_store import LiveStore
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Observation
+from billing.log.segment import Segment, of_devices
+from billing.log.tail_reader import TailReader
+from billing.usage.live_reader import LiveReader
 from common.localstack.mesh import Mesh
 from common.mongo import Database
 from common.redis_client import open_redis

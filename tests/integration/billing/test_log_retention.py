@@ -6,12 +6,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from billing.log_retention import LogRetention, LogRetentionMetrics
-from billing.observation import SpanKey
-from billing.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
-from billing.schema import DAY_MS, METER
-from billing.sealed_day_store import SealedDayStore
-from billing.usage_pipeline import UsageQuery
+from billing.cold.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
+from billing.cold.sealed_day_store import SealedDayStore
+from billing.cold.usage_pipeline import UsageQuery
+from billing.log.observation import SpanKey
+from billing.log.schema import DAY_MS, METER
+from billing.retention.log_retention import LogRetention, LogRetentionMetrics
 from common.mongo import Database
 from tests.integration.billing.readings import meter_readings, segments
 from tests.integration.billing.store import DEVICE, PARTITION, Store, instant_ms, store_on

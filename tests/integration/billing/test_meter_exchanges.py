@@ -5,9 +5,9 @@ import pytest
 from energy.billing.v1 import validation_pb2
 from energy.billing.v1 import validation_service_pb2 as pb
 
-from billing.kind_columns import LoggedReading
-from billing.schema import METER
-from billing.validation_progress_store import Progress, ValidationProgressStore
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import METER
+from billing.validation.validation_progress_store import Progress, ValidationProgressStore
 from common.instants import from_ms
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import error_of

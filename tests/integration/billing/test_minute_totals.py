@@ -7,9 +7,9 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from billing.kind_columns import LoggedReading
-from billing.minute_total import MinuteTotal
-from billing.quarter_total import QuarterTotal
+from billing.log.kind_columns import LoggedReading
+from billing.usage.minute_total import MinuteTotal
+from billing.usage.quarter_total import QuarterTotal
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, NONE, counting, meter_readings, segments
 from tests.integration.billing.store import instant_ms, store_on

@@ -11,9 +11,9 @@ from energy.billing.v1.invoice_service_pb2 import ExplainInvoiceRequest, Preview
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
-from billing.rated_line import Quarter
-from billing.region_price import never_fixed
-from billing.tariff import QUARTER_MS
+from billing.prices.region_price import never_fixed
+from billing.tariffs.rated_line import Quarter
+from billing.tariffs.tariff import QUARTER_MS
 from common.instants import to_ms
 from tests.integration.billing.pricing_mesh import assign, at, error_of, money
 from tests.integration.billing.test_region_prices import COLD, DYNAMIC, POLICY, REGION, Region, ms, region

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from billing.day_notice_store import Day
-from billing.kind_columns import LoggedReading
-from billing.observation import Observation, Value, settle
-from billing.schema import DAY_MS, KINDS, Kind
-from billing.segment import Segment
-from billing.span import SUPERSEDED_MAXIMUM
-from billing.span_document import from_document
+from billing.cold.day_notice_store import Day
+from billing.cold.span import SUPERSEDED_MAXIMUM
+from billing.cold.span_document import from_document
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Observation, Value, settle
+from billing.log.schema import DAY_MS, KINDS, Kind
+from billing.log.segment import Segment
 from common.instants import datetime_to_ms
 from common.mongo import Database
 from tests.integration.billing.store import PARTITION, Store, instant_ms, store_on

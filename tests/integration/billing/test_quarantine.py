@@ -5,10 +5,10 @@ import pytest
 from energy.billing.v1 import validation_pb2
 from energy.billing.v1 import validation_service_pb2 as pb
 
-from billing.observation import SpanKey
-from billing.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
-from billing.schema import METER
-from billing.segment import Segment
+from billing.cold.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
+from billing.log.observation import SpanKey
+from billing.log.schema import METER
+from billing.log.segment import Segment
 from common.instants import from_ms
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import error_of

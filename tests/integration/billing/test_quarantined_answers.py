@@ -13,13 +13,13 @@ from energy.billing.v1 import usage_service_pb2 as pb
 from google.type.date_pb2 import Date
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from billing import quarantine_store
-from billing.observation import SpanKey
-from billing.quarantine_replay import QuarantineReplay
-from billing.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
-from billing.quarantined_period import QuarantinedPeriod
-from billing.schema import DAY_MS, HOUR_MS, METER
-from billing.segment import Segment
+from billing.cold import quarantine_store
+from billing.cold.quarantine_replay import QuarantineReplay
+from billing.cold.quarantine_store import QuarantinedBatch, QuarantinedSpan, QuarantineStore
+from billing.cold.quarantined_period import QuarantinedPeriod
+from billing.log.observation import SpanKey
+from billing.log.schema import DAY_MS, HOUR_MS, METER
+from billing.log.segment import Segment
 from common.instants import from_ms
 from common.localstack.mesh import Mesh
 from common.mongo import Database

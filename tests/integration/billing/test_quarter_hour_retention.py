@@ -11,17 +11,17 @@ from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 from google.type.date_pb2 import Date
 from prometheus_client import CollectorRegistry
 
-from billing.account_invoice_store import AccountInvoiceStore
-from billing.adjustment_due_store import AdjustmentDueStore
-from billing.downsampled_day_store import DownsampledDayStore
-from billing.quarter_hour_retention import QuarterHourRetention
-from billing.retention import Retention, RetentionMetrics
-from billing.schema import DAY_MS, HOUR_MS, METER
-from billing.settled_days import SettledDays
-from billing.tariff_store import TariffStore
-from billing.usage import Usage
-from billing.usage_bucket import Bucket
-from billing.usage_pipeline import UsageQuery
+from billing.cold.usage_bucket import Bucket
+from billing.cold.usage_pipeline import UsageQuery
+from billing.cold.usage_sum import Usage
+from billing.invoices.account_invoice_store import AccountInvoiceStore
+from billing.invoices.adjustment_due_store import AdjustmentDueStore
+from billing.log.schema import DAY_MS, HOUR_MS, METER
+from billing.retention.cold_retention import Retention, RetentionMetrics
+from billing.retention.quarter_hour_retention import QuarterHourRetention
+from billing.retention.settled_days import SettledDays
+from billing.tariffs.tariff_store import TariffStore
+from billing.usage.downsampled_day_store import DownsampledDayStore
 from common.errors import DeviceNotFound, NoReadings
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import MadeUpDevice, assign, at, error_of, flat_tariff, money, pricing_mesh

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from billing.account_invoice import AccountInvoice, Stage
-from billing.account_invoice_store import AccountInvoiceStore
-from billing.adjustment_due_store import AdjustmentDueStore
-from billing.day_notice_store import Day
-from billing.schema import DAY_MS, METER
-from billing.tariff_assignment import TariffAssignment
-from billing.tariff_store import TariffStore
+from billing.cold.day_notice_store import Day
+from billing.invoices.account_invoice import AccountInvoice, Stage
+from billing.invoices.account_invoice_store import AccountInvoiceStore
+from billing.invoices.adjustment_due_store import AdjustmentDueStore
+from billing.log.schema import DAY_MS, METER
+from billing.tariffs.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_store import TariffStore
 from common.mongo import Database
 from tests.integration.billing.test_quarter_hour_retention import (
     DEVICE,

@@ -8,14 +8,14 @@ import pytest_asyncio
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import CommandListener
 
-from billing import usage_store
-from billing.observation import Observation
-from billing.reading_edit_store import ReadingEdit, ReadingEditStore
-from billing.reading_exception_store import ReadingExceptionStore
-from billing.schema import DAY_MS, HOUR_MS, METER
-from billing.usage import Usage
-from billing.usage_pipeline import UsageQuery
-from billing.validation_rule import Finding, Severity, ValidationRule
+from billing.cold.usage_pipeline import UsageQuery
+from billing.cold.usage_sum import Usage
+from billing.log.observation import Observation
+from billing.log.schema import DAY_MS, HOUR_MS, METER
+from billing.metering.reading_exception_store import ReadingExceptionStore
+from billing.metering.validation_rule import Finding, Severity, ValidationRule
+from billing.usage import usage_store
+from billing.validation.reading_edit_store import ReadingEdit, ReadingEditStore
 from common.localstack.mesh import Mesh
 from common.mongo import Database
 from common.topology import partition_of

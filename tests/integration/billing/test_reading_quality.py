@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 
-from billing.kind_columns import LoggedReading
-from billing.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
-from billing.schema import METER
-from billing.segment import Segment
-from billing.span import readings_of
-from billing.usage_bucket import Bucket
-from billing.usage_pipeline import UsageQuery
+from billing.cold.span import readings_of
+from billing.cold.usage_bucket import Bucket
+from billing.cold.usage_pipeline import UsageQuery
+from billing.log.kind_columns import LoggedReading
+from billing.log.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
+from billing.log.schema import METER
+from billing.log.segment import Segment
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS
 from tests.integration.billing.store import DEVICE, PARTITION, instant_ms, store_on

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from billing.kind_columns import LoggedReading
-from billing.schema import KINDS, METER
-from billing.segment import Segment
-from billing.span import readings_of
-from billing.tail import Tail
-from billing.usage_bucket import Bucket
-from billing.usage_pipeline import UsageQuery
+from billing.cold.span import readings_of
+from billing.cold.usage_bucket import Bucket
+from billing.cold.usage_pipeline import UsageQuery
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import KINDS, METER
+from billing.log.segment import Segment
+from billing.log.tail import Tail
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, counting, energy_by_bucket, meter_readings, segments
 from tests.integration.billing.store import DEVICE, PARTITION, PARTITIONS, instant_ms, store_on

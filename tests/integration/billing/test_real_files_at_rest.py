@@ -10,10 +10,10 @@ import pytest
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
 from energy.telemetry.v1.reading_pb2 import Reading
 
-from billing.batch_codec import BatchDecoder
-from billing.reading_codec import to_reading as read_back
-from billing.schema import METER
-from billing.span import readings_of
+from billing.cold.reading_codec import to_reading as read_back
+from billing.cold.span import readings_of
+from billing.log.batch_codec import BatchDecoder
+from billing.log.schema import METER
 from common.energy import milliwatt_hours
 from common.instants import duration_to_ms, from_ms, to_ms
 from common.mongo import Database

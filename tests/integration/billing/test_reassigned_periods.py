@@ -8,7 +8,7 @@ import pytest
 from energy.billing.v1 import account_invoice_pb2, tariff_pb2
 from energy.billing.v1 import tariff_service_pb2 as pb
 
-from billing.invoice_maker import AccountPeriod
+from billing.invoices.invoice_maker import AccountPeriod
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, get, issue
 from tests.integration.billing.pricing_mesh import PricingMesh, assign, at, flat_tariff, money

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import pytest
 from pymongo.errors import AutoReconnect
 
-from billing.complete_through import CompleteThrough
-from billing.completeness import Watermark
-from billing.computed_readings import ComputedReadings
-from billing.log_writer import LogWriter
-from billing.record_hold_store import RecordHoldStore
-from billing.segment import Segment
-from billing.watermark_store import WatermarkStore
+from billing.log.complete_through import CompleteThrough
+from billing.log.completeness import Watermark
+from billing.log.computed_readings import ComputedReadings
+from billing.log.log_writer import LogWriter
+from billing.log.record_hold_store import RecordHoldStore
+from billing.log.segment import Segment
+from billing.log.watermark_store import WatermarkStore
 from common.mongo import Database
 from tests.integration.billing.store import PARTITIONS, Store, store_on
 from tests.integration.billing.test_validation_service import quarter

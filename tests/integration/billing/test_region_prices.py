@@ -13,11 +13,11 @@ from google.type.date_pb2 import Date
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from billing.load_window_store import LoadWindowStore
-from billing.price_fixer import PriceFixer
-from billing.rated_line import Quarter
-from billing.region_price import LoadWindow, never_fixed
-from billing.tariff import QUARTER_MS
+from billing.prices.load_window_store import LoadWindowStore
+from billing.prices.price_fixer import PriceFixer
+from billing.prices.region_price import LoadWindow, never_fixed
+from billing.tariffs.rated_line import Quarter
+from billing.tariffs.tariff import QUARTER_MS
 from common.instants import from_ms
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import PricingMesh, assign, at, error_of, flat_tariff, money, pricing_mesh

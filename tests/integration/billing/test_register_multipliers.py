@@ -9,11 +9,11 @@ from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
-from billing.kind_columns import LoggedReading
-from billing.meter_exchange_store import MeterExchangeStore
-from billing.observation import Value
-from billing.register import MeterExchange
-from billing.schema import METER
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Value
+from billing.log.schema import METER
+from billing.metering.meter_exchange_store import MeterExchangeStore
+from billing.metering.register import MeterExchange
 from common.instants import from_ms
 from common.mongo import Database
 from tests.integration.billing import pricing_mesh as pricing

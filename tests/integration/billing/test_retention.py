@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from billing.retention import Retention, RetentionMetrics
-from billing.schema import DAY_MS, HOUR_MS, METER
-from billing.usage_pipeline import UsageQuery
+from billing.cold.usage_pipeline import UsageQuery
+from billing.log.schema import DAY_MS, HOUR_MS, METER
+from billing.retention.cold_retention import Retention, RetentionMetrics
 from common.errors import NoReadings
 from common.mongo import Database
 from tests.integration.billing.readings import meter_readings, segments

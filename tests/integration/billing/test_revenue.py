@@ -14,10 +14,10 @@ from energy.billing.v1 import revenue_pb2
 from google.type.date_pb2 import Date
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from billing.account_invoice import AccountInvoice, CreditNote, Payment, Stage
-from billing.account_invoice_store import AccountInvoiceStore
-from billing.revenue_share import RevenueKind, RevenueShare, added_up, grouped
-from billing.revenue_store import Grouping, RevenuePlace, RevenueSpan, RevenueStore, RevenueSums
+from billing.invoices.account_invoice import AccountInvoice, CreditNote, Payment, Stage
+from billing.invoices.account_invoice_store import AccountInvoiceStore
+from billing.invoices.revenue_share import RevenueKind, RevenueShare, added_up, grouped
+from billing.invoices.revenue_store import Grouping, RevenuePlace, RevenueSpan, RevenueStore, RevenueSums
 from common.instants import datetime_to_ms
 from common.localstack.mesh import Mesh
 from common.mongo import Database

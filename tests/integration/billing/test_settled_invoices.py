@@ -10,9 +10,9 @@ from energy.billing.v1 import invoice_service_pb2 as pb
 from google.protobuf.message import Message
 from google.type.date_pb2 import Date
 
-from billing.account_invoice import AccountInvoice, CreditNote
-from billing.account_invoice_store import AccountInvoiceStore
-from billing.invoice_changes import with_credit_note
+from billing.invoices.account_invoice import AccountInvoice, CreditNote
+from billing.invoices.account_invoice_store import AccountInvoiceStore
+from billing.invoices.invoice_changes import with_credit_note
 from common.instants import to_ms
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, JANUARY, credit, generate, get, issue, january_mesh, pay

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import pytest
 
-from analytics.region_hour_store import RegionHourStore
-from analytics.region_window_store import RegionWindowStore
-from billing.history_store import HistoryStore
-from billing.log_store import LogStore
+from analytics.windows.region_hour_store import RegionHourStore
+from analytics.windows.region_window_store import RegionWindowStore
+from billing.cold.history_store import HistoryStore
+from billing.log.log_store import LogStore
+from billing.log.schema import KINDS
 from billing.pricing_wiring import prepare_prices
-from billing.schema import KINDS
 from billing.servicers import prepare_doors
 from billing.validation_wiring import prepare_validation
 from common.mongo import Database
@@ -64,7 +64,7 @@ def test_every_collection_that_the_page_shards_has_its_command() -> None:
 def test_what_is_split_by_its_identity_is_a_collection_of_the_services() -> None:
     """The log and its marks, the newest readings, and how far meters are validated."""
     by_identity = {name for name, command in COMMANDS.items() if command == Command({"_id": "hashed"}, False)}
-    own = {name for path in (ROOT / "billing").glob("*_store.py") for name in re.findall(r'"(\w+)"', path.read_text())}
+    own = {name for path in (ROOT / "billing").rglob("*_store.py") for name in re.findall(r'"(\w+)"', path.read_text())}
 
     assert {kind.live for kind in KINDS.values()} < by_identity
     assert by_identity - {kind.live for kind in KINDS.values()} <= own

@@ -10,9 +10,9 @@ from energy.billing.v1 import usage_service_pb2 as pb
 from energy.registry.v1.device_pb2 import DEVICE_KIND_STORAGE
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from billing.kind_columns import LoggedReading
-from billing.schema import DAY_MS, METER, STORAGE
-from billing.segment import Segment
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import DAY_MS, METER, STORAGE
+from billing.log.segment import Segment
 from common.instants import from_ms, to_ms
 from common.localstack.mesh import Mesh
 from common.mongo import Database

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from billing.log_store import LogStore
-from billing.period import ALWAYS, Period
-from billing.segment import Segment
-from billing.tail import Tail
-from billing.tail_reader import TailReader
-from billing.unmerged_store import UnmergedStore
+from billing.log.log_store import LogStore
+from billing.log.period import ALWAYS, Period
+from billing.log.segment import Segment
+from billing.log.tail import Tail
+from billing.log.tail_reader import TailReader
+from billing.log.unmerged_store import UnmergedStore
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, meter_readings, segments
 
@@ -137,7 +137,7 @@ async def test_what_another_replica_folded_of_ours_is_forgotten(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else it would be read again at every question, for ever."""
-    monkeypatch.setattr("billing.unmerged_store._COMPARE_SECONDS", 0.0)
+    monkeypatch.setattr("billing.log.unmerged_store._COMPARE_SECONDS", 0.0)
     ours, others = LogStore(database), LogStore(database)
     await ours.append(of_minutes(0, 3, "ours"))
 
@@ -148,8 +148,8 @@ async def test_what_another_replica_folded_of_ours_is_forgotten(
 
 async def test_more_than_is_remembered_is_asked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, and nothing is missed; when few are left they are remembered again."""
-    monkeypatch.setattr("billing.unmerged_store._COMPARE_SECONDS", 0.0)
-    monkeypatch.setattr("billing.unmerged_store._REMEMBERED_MAXIMUM", 3)
+    monkeypatch.setattr("billing.log.unmerged_store._COMPARE_SECONDS", 0.0)
+    monkeypatch.setattr("billing.log.unmerged_store._REMEMBERED_MAXIMUM", 3)
     ours = LogStore(database)
     await ours.append([*of_minutes(0, 3, "old"), *of_minutes(20, 3, "new")])
 
@@ -165,8 +165,8 @@ async def test_what_is_logged_while_ours_are_compared_is_not_forgotten(
     database: Database, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """The store may have answered before it; else a question would miss what only the log holds."""
-    monkeypatch.setattr("billing.unmerged_store._COMPARE_SECONDS", 0.0)
-    monkeypatch.setattr("billing.unmerged_store._REMEMBERED_MAXIMUM", most)
+    monkeypatch.setattr("billing.log.unmerged_store._COMPARE_SECONDS", 0.0)
+    monkeypatch.setattr("billing.log.unmerged_store._REMEMBERED_MAXIMUM", most)
     marks = UnmergedStore(database)
     old, new = of_minutes(0, 3, "old"), of_minutes(20, 3, "new")
     await marks.mark(old)
@@ -185,6 +185,6 @@ async def test_what_is_logged_while_ours_are_compared_is_not_forgotten(
     await marks.mark(new)
     ask.set()
     await asking
-    monkeypatch.setattr("billing.unmerged_store._COMPARE_SECONDS", 3600.0)
+    monkeypatch.setattr("billing.log.unmerged_store._COMPARE_SECONDS", 3600.0)
 
     assert set(await marks.pending_ids(ALWAYS)) == {"old-0", "old-10", "new-0", "new-10"}

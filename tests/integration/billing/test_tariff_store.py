@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 
-from billing.tariff import (
+from billing.tariffs.tariff import (
     FlatPricing,
     Tariff,
     TimeOfUsePeriod,
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_assignment import AssignmentVersion, Correction, TariffAssignment
-from billing.tariff_store import TariffStore
+from billing.tariffs.tariff_assignment import AssignmentVersion, Correction, TariffAssignment
+from billing.tariffs.tariff_store import TariffStore
 from common.errors import TariffAssignmentConflict, TariffAssignmentNotFound, TariffExists, TariffNotFound
 from common.mongo import Database
 from tests.integration.billing.pricing_mesh import MadeUpDevice

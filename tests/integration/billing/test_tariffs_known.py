@@ -6,7 +6,7 @@ import pytest
 from energy.billing.v1 import invoice_service_pb2 as pb
 from energy.billing.v1 import tariff_service_pb2
 
-from billing.rated_line import Quarter
+from billing.tariffs.rated_line import Quarter
 from common.mongo import Database
 from tests.integration.billing.invoice_calls import INVOICE_ID, JANUARY, generate, get, issue
 from tests.integration.billing.pricing_mesh import (

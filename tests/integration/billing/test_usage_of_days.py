@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from prometheus_client import CollectorRegistry
 
-from billing.kind_columns import LoggedReading
-from billing.live_store import LiveStore
-from billing.roller import Roller, RollerMetrics
-from billing.schema import DAY_MS, METER
-from billing.usage import Usage
-from billing.usage_bucket import Bucket, bucket_end_ms
-from billing.usage_pipeline import UsageQuery
+from billing.cold.roller import Roller, RollerMetrics
+from billing.cold.usage_bucket import Bucket, bucket_end_ms
+from billing.cold.usage_pipeline import UsageQuery
+from billing.cold.usage_sum import Usage
+from billing.live.live_store import LiveStore
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import DAY_MS, METER
 from common.mongo import Database
 from tests.integration.billing.readings import MINUTE_MS, counting, meter_readings, segments
 from tests.integration.billing.store import DEVICE, PARTITION, Store, instant_ms, store_on

@@ -16,13 +16,13 @@ from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 from energy.telemetry.v1.reading_pb2 import MeterMeasurement, Reading
 from prometheus_client import CollectorRegistry
 
-from billing.kind_columns import LoggedReading
-from billing.log_writer import LogWriter
-from billing.reading_quality import ReadingQuality
-from billing.reading_validation import ReadingValidation
-from billing.schema import METER
-from billing.segment import Segment
-from billing.span import readings_of
+from billing.cold.span import readings_of
+from billing.log.kind_columns import LoggedReading
+from billing.log.log_writer import LogWriter
+from billing.log.reading_quality import ReadingQuality
+from billing.log.schema import METER
+from billing.log.segment import Segment
+from billing.validation.reading_validation import ReadingValidation
 from billing.validation_wiring import prepare_validation, validation_parts
 from common.errors import DeviceNotFound
 from common.grpc_client import open_channel

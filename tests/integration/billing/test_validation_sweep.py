@@ -5,13 +5,13 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from billing.kind_columns import LoggedReading
-from billing.observation import SpanKey
-from billing.reading_quality import ReadingQuality
-from billing.roller import Roller, RollerMetrics
-from billing.schema import METER
-from billing.validation_progress_store import Progress, ValidationProgressStore
-from billing.validation_sweep import Registry, SweepMetrics, ValidationSweep
+from billing.cold.roller import Roller, RollerMetrics
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import SpanKey
+from billing.log.reading_quality import ReadingQuality
+from billing.log.schema import METER
+from billing.validation.validation_progress_store import Progress, ValidationProgressStore
+from billing.validation.validation_sweep import Registry, SweepMetrics, ValidationSweep
 from common.errors import DependencyUnavailable, DeviceNotFound
 from common.mongo import Database
 from common.registry_cache import CachedDevice
@@ -237,7 +237,7 @@ async def test_validation_goes_on_when_the_registry_is_back(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gateway may restart at any time; that must not end the task, and with it the service."""
-    monkeypatch.setattr("billing.validation_sweep._RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("billing.validation.validation_sweep._RETRY_SECONDS", 0.0)
     async with door(database) as mesh:
         registry = AwayRegistry(2)
         progress = ValidationProgressStore(database)

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
-from billing.batch_codec import DecodedBatch
-from billing.complete_through import CompleteThrough
-from billing.completeness import MissingBatches, PartitionCompleteness, Position, Watermark
-from billing.log_store import LogStore
-from billing.segment import Segment
-from billing.watermark_store import WatermarkStore
-from billing.watermarks import Watermarks
+from billing.log.batch_codec import DecodedBatch
+from billing.log.complete_through import CompleteThrough
+from billing.log.completeness import MissingBatches, PartitionCompleteness, Position, Watermark
+from billing.log.log_store import LogStore
+from billing.log.segment import Segment
+from billing.log.watermark_store import WatermarkStore
+from billing.log.watermarks import Watermarks
 from common.batch_identity import batch_id_of
 from common.mongo import Database
 from tests.integration.billing.readings import meter_readings, segments

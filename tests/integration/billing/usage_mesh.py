@@ -11,8 +11,8 @@ from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub, add_Usage
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER
 from prometheus_client import CollectorRegistry
 
-from billing.late_reading_store import LateReadingStore
-from billing.quarantine_store import QuarantineStore
+from billing.cold.quarantine_store import QuarantineStore
+from billing.log.late_reading_store import LateReadingStore
 from billing.usage_service import UsageService
 from common.cached_device import CachedDevice
 from common.errors import DeviceNotFound

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from analytics.alert import SYSTEM, Alert, AlertAction, AlertState, AlertType, Cause, Severity, Sighting
-from analytics.alert_document import alert_from_document, alert_to_document, open_key
-from analytics.alert_life import NotPossible, acknowledged, raised, reopened, resolved, seen_again, silenced
+from analytics.alerts.alert import SYSTEM, Alert, AlertAction, AlertState, AlertType, Cause, Severity, Sighting
+from analytics.alerts.alert_document import alert_from_document, alert_to_document, open_key
+from analytics.alerts.alert_life import NotPossible, acknowledged, raised, reopened, resolved, seen_again, silenced
 
 NOW_MS = 1_750_000_000_000
 CAUSE = Cause(AlertType.OVER_TEMPERATURE, "North", "pack-1")

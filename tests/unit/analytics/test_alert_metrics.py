@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
 
-from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
-from analytics.alert_life import acknowledged, raised
-from analytics.alert_metrics import OTHER_REGIONS, REGIONS_MAXIMUM, OpenAlertMetrics
+from analytics.alerts.alert import Alert, AlertType, Cause, Severity, Sighting
+from analytics.alerts.alert_life import acknowledged, raised
+from analytics.alerts.alert_metrics import OTHER_REGIONS, REGIONS_MAXIMUM, OpenAlertMetrics
 
 NOW_MS = 1_767_268_800_000
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from analytics.alert import AlertType, Cause
-from analytics.alert_catalogue import OFF_BY_DEFAULT, THRESHOLDS, threshold_of
-from analytics.alert_rule import DEFAULT_PROFILE, AlertRule, AlertRules
-from analytics.alert_silence import AlertSilence, Silenceable, silence_of
+from analytics.alerts.alert import AlertType, Cause
+from analytics.alerts.alert_catalogue import OFF_BY_DEFAULT, THRESHOLDS, threshold_of
+from analytics.alerts.alert_rule import DEFAULT_PROFILE, AlertRule, AlertRules
+from analytics.alerts.alert_silence import AlertSilence, Silenceable, silence_of
 
 HOT = AlertType.OVER_TEMPERATURE
 NOW_MS = 1_750_000_000_000

@@ -10,11 +10,11 @@ from energy.telemetry.v1 import reading_pb2
 from prometheus_client import CollectorRegistry
 
 from analytics.batch_intake import BatchIntake
-from analytics.batch_memory import BatchMemory
-from analytics.batch_reader import Undecodable
-from analytics.live_picture import LivePicture
-from analytics.reading_metrics import ReadingMetrics
-from analytics.reading_rate import ReadingRate
+from analytics.stream.batch_memory import BatchMemory
+from analytics.stream.batch_reader import Undecodable
+from analytics.stream.live_picture import LivePicture
+from analytics.stream.reading_metrics import ReadingMetrics
+from analytics.stream.reading_rate import ReadingRate
 from common.instants import duration_from_ms, from_ms
 
 RECEIVE_MS = 1_750_000_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analytics.batch_memory import BatchMemory
+from analytics.stream.batch_memory import BatchMemory
 
 
 def test_a_batch_is_new_once() -> None:

@@ -10,9 +10,9 @@ from energy.telemetry.v1 import reading_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from analytics.batch_reader import BatchReader, Undecodable, observe
-from analytics.observation import Observation
-from analytics.observed_columns import columns_of
+from analytics.stream.batch_reader import BatchReader, Undecodable, observe
+from analytics.stream.observation import Observation
+from analytics.stream.observed_columns import columns_of
 from common.instants import duration_from_ms, from_ms
 from common.part_columns import PartReader
 

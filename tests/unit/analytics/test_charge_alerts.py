@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.alert import AlertType, Severity
-from analytics.alert_rule import AlertRule, AlertRules
+from analytics.alerts.alert import AlertType, Severity
+from analytics.alerts.alert_rule import AlertRule, AlertRules
 from tests.unit.analytics.watched import Desk
 
 LOW = {"state": "CHARGING", "state_of_charge_percent": 12.0}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analytics.charging_sessions import EVERY_MS, GIVEN_UP_MS, LONGEST_MS, ChargingSessions, whole_intervals
-from analytics.measured_energy import Window
+from analytics.detection.charging_sessions import EVERY_MS, GIVEN_UP_MS, LONGEST_MS, ChargingSessions, whole_intervals
+from analytics.usage.measured_energy import Window
 
 MINUTE_MS = 60_000
 NOON_MS = 1_750_000_000_000 // 86_400_000 * 86_400_000

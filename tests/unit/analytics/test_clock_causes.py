@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from analytics.alert import AlertType, Cause, Severity, Sighting
-from analytics.clock_causes import ClockCauses
+from analytics.alerts.alert import AlertType, Cause, Severity, Sighting
+from analytics.alerts.clock_causes import ClockCauses
 
 CAUSE = Cause(AlertType.REGION_OVERLOAD, "North")
 OPEN, NONE = {CAUSE.key}, frozenset[str]()

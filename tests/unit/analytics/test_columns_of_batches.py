@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from analytics.batch_intake import BatchIntake
-from analytics.batch_memory import BatchMemory
-from analytics.batch_reader import BatchReader
-from analytics.fleet import FleetSurvey
-from analytics.live_picture import LiveDevice, LivePicture
-from analytics.reading_metrics import ReadingMetrics
-from analytics.reading_rate import ReadingRate
+from analytics.fleet.fleet import FleetSurvey
+from analytics.stream.batch_memory import BatchMemory
+from analytics.stream.batch_reader import BatchReader
+from analytics.stream.live_picture import LiveDevice, LivePicture
+from analytics.stream.reading_metrics import ReadingMetrics
+from analytics.stream.reading_rate import ReadingRate
 from common.instants import from_ms
 from common.part_columns import PartReader
 

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from analytics.alert import AlertType, Severity
-from analytics.alert_rule import AlertRule, AlertRules
-from analytics.baseline_store import LearntBaselines
-from analytics.consumption import HOUR_MS
-from analytics.observation import METER, Observation
+from analytics.alerts.alert import AlertType, Severity
+from analytics.alerts.alert_rule import AlertRule, AlertRules
+from analytics.detection.baseline_store import LearntBaselines
+from analytics.detection.consumption import HOUR_MS
+from analytics.stream.observation import METER, Observation
 from tests.unit.analytics.watched import Desk, Device
 
 HIGH, ZERO = "CONSUMPTION_HIGH", "CONSUMPTION_ZERO"

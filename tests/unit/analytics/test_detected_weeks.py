@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.alert import AlertType
+from analytics.alerts.alert import AlertType
 from tests.unit.analytics.watched import MINUTE_MS, Desk
 
 

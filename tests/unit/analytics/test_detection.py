@@ -8,9 +8,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from analytics.detection import Detection
-from analytics.observation import Observation, ReceivedBatches
-from analytics.observed_columns import columns_of
+from analytics.detection.detection import Detection
+from analytics.stream.observation import Observation, ReceivedBatches
+from analytics.stream.observed_columns import columns_of
 from tests.unit.analytics.watched import START_MS, reading
 
 

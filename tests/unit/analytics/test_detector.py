@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
-from analytics.alert_life import raised
-from analytics.alert_rule import AlertRule, AlertRules
-from analytics.baseline_store import LearntBaselines
-from analytics.condition_table import TELL_AGAIN_MS
-from analytics.detector import DEVICES_AT_A_TIME
-from analytics.observation import Observation
+from analytics.alerts.alert import Alert, AlertType, Cause, Severity, Sighting
+from analytics.alerts.alert_life import raised
+from analytics.alerts.alert_rule import AlertRule, AlertRules
+from analytics.alerts.condition_table import TELL_AGAIN_MS
+from analytics.detection.baseline_store import LearntBaselines
+from analytics.detection.detector import DEVICES_AT_A_TIME
+from analytics.stream.observation import Observation
 from tests.unit.analytics.watched import MINUTE_MS, START_MS, Desk, Device, reading
 
 

@@ -12,12 +12,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
-from analytics import late_windows
-from analytics.due_window import PATIENCE_MS, QUIET_MS, DueWindow, by_hour, open_from_ms
-from analytics.late_windows import LateWindows
-from analytics.observation import KINDS, Observation, ObservedColumns, ReceivedBatches
-from analytics.open_windows import OpenWindows
-from analytics.region_window import WINDOW_MS
+from analytics.stream.observation import KINDS, Observation, ObservedColumns, ReceivedBatches
+from analytics.windows import late_windows
+from analytics.windows.due_window import PATIENCE_MS, QUIET_MS, DueWindow, by_hour, open_from_ms
+from analytics.windows.late_windows import LateWindows
+from analytics.windows.open_windows import OpenWindows
+from analytics.windows.region_window import WINDOW_MS
 
 LATENESS_MS = 60_000
 DAY_MS = 86_400_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.alert import AlertType
-from analytics.alert_rule import AlertRule, AlertRules
-from analytics.charging_limits import efficiency_limits
-from analytics.efficiency_state import EfficiencyLimits, EfficiencyState, charging_state
+from analytics.alerts.alert import AlertType
+from analytics.alerts.alert_rule import AlertRule, AlertRules
+from analytics.performance.charging_limits import efficiency_limits
+from analytics.performance.efficiency_state import EfficiencyLimits, EfficiencyState, charging_state
 
 KWH = 1_000_000
 LIMITS = EfficiencyLimits(minimum_kwh=0.5, low_percent=85.0)

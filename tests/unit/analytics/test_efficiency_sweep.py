@@ -9,13 +9,13 @@ from typing import Any
 import pytest_asyncio
 from energy.registry.v1 import device_pb2
 
-from analytics.alert import Alert, Cause, Sighting
-from analytics.alert_rule import AlertRules
-from analytics.efficiency_sweep import EfficiencySweep
-from analytics.live_picture import LivePicture
-from analytics.measured_energy import Window
-from analytics.observation import METER, VEHICLE, Observation
-from analytics.performance import Performance, efficiency
+from analytics.alerts.alert import Alert, Cause, Sighting
+from analytics.alerts.alert_rule import AlertRules
+from analytics.detection.efficiency_sweep import EfficiencySweep
+from analytics.performance.performance import Performance, efficiency
+from analytics.stream.live_picture import LivePicture
+from analytics.stream.observation import METER, VEHICLE, Observation
+from analytics.usage.measured_energy import Window
 from common.cached_device import CachedDevice, VehicleCharge
 from common.errors import DependencyUnavailable
 

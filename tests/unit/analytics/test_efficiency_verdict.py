@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.alert import AlertType
-from analytics.alert_rule import DEFAULT_PROFILE, AlertRule, AlertRules
-from analytics.efficiency_sweep import Verdict, verdict
-from analytics.measured_energy import Window
-from analytics.performance import Performance, efficiency
+from analytics.alerts.alert import AlertType
+from analytics.alerts.alert_rule import DEFAULT_PROFILE, AlertRule, AlertRules
+from analytics.detection.efficiency_sweep import Verdict, verdict
+from analytics.performance.performance import Performance, efficiency
+from analytics.usage.measured_energy import Window
 
 KWH = 1_000_000
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from analytics.efficiency_state import EfficiencyState
-from analytics.fleet_performance import FleetLinks, JudgedVehicle, fleet_performance
-from analytics.measured_energy import MeasuredEnergy, Window
-from analytics.performance import MeterLink, Performance, efficiency
+from analytics.performance.efficiency_state import EfficiencyState
+from analytics.performance.fleet_performance import FleetLinks, JudgedVehicle, fleet_performance
+from analytics.performance.performance import MeterLink, Performance, efficiency
+from analytics.usage.measured_energy import MeasuredEnergy, Window
 
 DAY = Window(0, 1_000)
 OK, LOW, TOO_SMALL, DATA_ERROR, NO_DATA = EfficiencyState

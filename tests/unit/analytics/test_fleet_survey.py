@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from analytics.fleet import FleetSurvey
-from analytics.live_picture import LivePicture
-from analytics.observation import Observation
+from analytics.fleet.fleet import FleetSurvey
+from analytics.stream.live_picture import LivePicture
+from analytics.stream.observation import Observation
 
 NOW_MS = 1_000_000
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from energy.billing.v1 import usage_service_pb2 as pb
 
-from analytics.due_window import DueWindow
-from analytics.late_check import lacking, late_windows
-from analytics.region_window import WINDOW_MS
+from analytics.windows.due_window import DueWindow
+from analytics.windows.late_check import lacking, late_windows
+from analytics.windows.region_window import WINDOW_MS
 from common.instants import from_ms
 
 LATENESS_MS = 60_000

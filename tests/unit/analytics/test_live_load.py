@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry
 
-from analytics.fleet import FleetGroup
-from analytics.live_load import LiveLoad, live_load
-from analytics.region_capacity import RegionCapacity
-from analytics.window_metrics import RegionLoadMetrics
+from analytics.fleet.fleet import FleetGroup
+from analytics.windows.live_load import LiveLoad, live_load
+from analytics.windows.region_capacity import RegionCapacity
+from analytics.windows.window_metrics import RegionLoadMetrics
 
 NOW_MS = 1_767_268_800_000
 CAPACITY = RegionCapacity("North", 200_000_000, 0, "jo", 0)

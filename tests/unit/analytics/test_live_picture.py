@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.live_picture import LivePicture
-from analytics.observation import Observation
+from analytics.stream.live_picture import LivePicture
+from analytics.stream.observation import Observation
 
 MINUTE_MS = 60_000
 

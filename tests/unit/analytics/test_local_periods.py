@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from analytics.local_periods import day_count, local_periods
-from analytics.measured_energy import Window
+from analytics.usage.local_periods import day_count, local_periods
+from analytics.usage.measured_energy import Window
 
 HOUR_MS = 3_600_000
 NEW_YORK, KOLKATA, APIA = ZoneInfo("America/New_York"), ZoneInfo("Asia/Kolkata"), ZoneInfo("Pacific/Apia")

@@ -4,8 +4,8 @@ import asyncio
 
 from energy.registry.v1.device_pb2 import DEVICE_KIND_METER, Device
 
-from analytics.new_devices import NewDevices
-from analytics.observation import Observation, ReceivedBatches
+from analytics.stream.new_devices import NewDevices
+from analytics.stream.observation import Observation, ReceivedBatches
 from common.grpc_client import open_channel
 from common.registry_cache import RegistryCache
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from analytics.alert import Alert, AlertType, Cause, Severity, Sighting
-from analytics.alert_rule import AlertRule, AlertRules
-from analytics.region_overload import OverloadWatch
-from analytics.region_window import WINDOW_MS, RegionWindow
+from analytics.alerts.alert import Alert, AlertType, Cause, Severity, Sighting
+from analytics.alerts.alert_rule import AlertRule, AlertRules
+from analytics.detection.region_overload import OverloadWatch
+from analytics.windows.region_window import WINDOW_MS, RegionWindow
 from tests.unit.analytics.test_region_overload import windows
 
 NOON_MS = 1_750_000_500_000 // WINDOW_MS * WINDOW_MS

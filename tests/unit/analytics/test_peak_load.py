@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from analytics.measured_energy import Window
-from analytics.peak_load import Peak, TakenEnergy, peak_of
+from analytics.usage.measured_energy import Window
+from analytics.usage.peak_load import Peak, TakenEnergy, peak_of
 
 QUARTER_MS = 900_000
 

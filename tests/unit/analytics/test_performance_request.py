@@ -10,11 +10,11 @@ from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1 import efficiency_state_pb2
 from energy.analytics.v1.device_scope_pb2 import DeviceScope
 
-from analytics.device_scope import Scope
-from analytics.efficiency_state import EfficiencyState
-from analytics.fleet_performance_report import FleetQuestion
-from analytics.measured_energy import Window
-from analytics.performance_request import device_window, fleet_question
+from analytics.fleet.device_scope import Scope
+from analytics.performance.efficiency_state import EfficiencyState
+from analytics.performance.fleet_performance_report import FleetQuestion
+from analytics.performance.performance_request import device_window, fleet_question
+from analytics.usage.measured_energy import Window
 from common.errors import InvalidArgument
 from common.instants import from_ms
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.measured_energy import MeasuredEnergy, Window
-from analytics.performance import MeterLink, efficiency, meters_by_window, performance_of
+from analytics.performance.performance import MeterLink, efficiency, meters_by_window, performance_of
+from analytics.usage.measured_energy import MeasuredEnergy, Window
 
 DAY = Window(1_000, 2_000)
 

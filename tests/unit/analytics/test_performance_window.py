@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.measured_energy import Window
-from analytics.performance_window import performance_window
+from analytics.performance.performance_window import performance_window
+from analytics.usage.measured_energy import Window
 from common.errors import InvalidArgument
 
 DAY_MS = 86_400_000

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from analytics.measured_energy import Window
-from analytics.period_totals import (
+from analytics.usage.measured_energy import Window
+from analytics.usage.period_totals import (
     DeviceTotals,
     change_percent,
     difference,

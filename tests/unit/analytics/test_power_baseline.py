@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.power_baseline import (
+from analytics.detection.power_baseline import (
     LASTING_OUTAGE_READINGS,
     LASTING_READINGS,
     WARM_UP_READINGS,

@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry
 
 from analytics import consumer as consumer_module
 from analytics.batch_intake import BatchIntake
-from analytics.batch_memory import BatchMemory
 from analytics.consumer import QueueConsumer
-from analytics.live_picture import LivePicture
-from analytics.reading_metrics import ReadingMetrics
-from analytics.reading_rate import ReadingRate
+from analytics.stream.batch_memory import BatchMemory
+from analytics.stream.live_picture import LivePicture
+from analytics.stream.reading_metrics import ReadingMetrics
+from analytics.stream.reading_rate import ReadingRate
 from common.broker import BrokerConnection, Delivery
 from common.instants import duration_from_ms, from_ms
 from tests.unit.analytics.test_due_windows import LATE_MS, NOON_MS, NOW_MS, Desk
@@ -150,7 +150,7 @@ async def test_too_many_marks_that_wait_hold_the_queue_up(
     consuming: Consuming, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until the store takes them."""
-    monkeypatch.setattr("analytics.late_windows._WAITING_MAXIMUM", 1)
+    monkeypatch.setattr("analytics.windows.late_windows._WAITING_MAXIMUM", 1)
     monkeypatch.setattr(consumer_module, "STORE_RETRY_SECONDS", 0.001)
     consuming.desk.store.away = 3
     await consuming.take(1, LATE_MS)

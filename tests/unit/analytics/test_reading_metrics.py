@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from analytics.fleet import FleetGroup
-from analytics.fleet_metrics import FleetMetrics
-from analytics.observation import Observation, ReceivedBatches
-from analytics.reading_metrics import ReadingMetrics
+from analytics.fleet.fleet import FleetGroup
+from analytics.fleet.fleet_metrics import FleetMetrics
+from analytics.stream.observation import Observation, ReceivedBatches
+from analytics.stream.reading_metrics import ReadingMetrics
 
 
 @dataclass(frozen=True)

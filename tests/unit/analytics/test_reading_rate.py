@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.reading_rate import ReadingRate
+from analytics.stream.reading_rate import ReadingRate
 
 
 def test_nothing_taken_is_a_rate_of_zero() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from analytics.region_capacity import RegionCapacity, capacity_at, milliwatts
+from analytics.windows.region_capacity import RegionCapacity, capacity_at, milliwatts
 
 FIRST = RegionCapacity("North", 200_000_000, 1_000, "jo", 900)
 SECOND = RegionCapacity("North", 300_000_000, 2_000, "sam", 950)

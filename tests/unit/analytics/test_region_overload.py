@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.region_overload import is_overloaded
-from analytics.region_window import WINDOW_MS, RegionWindow, WindowSums
+from analytics.detection.region_overload import is_overloaded
+from analytics.windows.region_window import WINDOW_MS, RegionWindow, WindowSums
 
 CAPACITY_MILLIWATTS = 100_000_000
 

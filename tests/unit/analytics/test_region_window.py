@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from analytics.region_window import (
+from analytics.windows.region_window import (
     WINDOW_MS,
     LoadRange,
     RegionWindow,

@@ -9,15 +9,15 @@ from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.device_scope_pb2 import DeviceScope
 from energy.registry.v1 import device_pb2
 
-from analytics.device_scope import Scope
-from analytics.measured_energy import Window
-from analytics.scope_request import (
+from analytics.fleet.device_scope import Scope
+from analytics.performance.scope_request import (
     DAY_MS,
     comparison_question,
     require_affordable,
     stats_question,
     top_question,
 )
+from analytics.usage.measured_energy import Window
 from common.errors import InvalidArgument, RequestTooExpensive
 from common.instants import from_ms
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from analytics.silent_devices import Heard, RegionSilence, region_silence
+from analytics.fleet.silent_devices import Heard, RegionSilence, region_silence
 
 NOW_MS = 1_750_000_000_000
 MINUTE_MS = 60_000

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from energy.analytics.v1 import analytics_service_pb2 as pb
 
-from analytics.measured_energy import Window
-from analytics.site_balance import BalanceState, SiteDevice, SiteMember, SiteRole, roles, site_balance
+from analytics.performance.site_balance import BalanceState, SiteDevice, SiteMember, SiteRole, roles, site_balance
 from analytics.site_methods import site_question
+from analytics.usage.measured_energy import Window
 from common.errors import InvalidArgument
 
 DAY = Window(0, 86_400_000)

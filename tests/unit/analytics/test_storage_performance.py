@@ -7,9 +7,14 @@ import random
 
 import pytest
 
-from analytics.efficiency_state import EfficiencyState
-from analytics.measured_energy import Window
-from analytics.storage_performance import ChargeReading, Turnover, round_trip_efficiency, storage_performance
+from analytics.performance.efficiency_state import EfficiencyState
+from analytics.performance.storage_performance import (
+    ChargeReading,
+    Turnover,
+    round_trip_efficiency,
+    storage_performance,
+)
+from analytics.usage.measured_energy import Window
 
 KWH = 1_000_000
 DAY = Window(0, 86_400_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analytics.unleased_devices import UnleasedDevices
+from analytics.stream.unleased_devices import UnleasedDevices
 from common.topology import partition_of
 
 DEVICE_IDS = [f"meter-{number}" for number in range(500)]

@@ -12,8 +12,8 @@ from energy.analytics.v1 import analytics_service_pb2 as pb
 from energy.analytics.v1.device_scope_pb2 import DeviceScope
 from google.type.date_pb2 import Date
 
-from analytics.trend_request import trend_question
-from analytics.usage_trend import DayEnergy, TrendDirection, UsageTrend, direction_of, usage_trend
+from analytics.performance.trend_request import trend_question
+from analytics.performance.usage_trend import DayEnergy, TrendDirection, UsageTrend, direction_of, usage_trend
 from common.errors import InvalidArgument, RequestTooExpensive
 
 FIRST = date(2026, 2, 20)

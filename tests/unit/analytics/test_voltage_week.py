@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from analytics.voltage_week import DAY_MS, SLOT_MS, WEEK_DAYS, WEEK_SLOTS, Band, VoltageWeeks, Week, follow
+from analytics.detection.voltage_week import DAY_MS, SLOT_MS, WEEK_DAYS, WEEK_SLOTS, Band, VoltageWeeks, Week, follow
 
 START_MS = 1_750_032_000_000
 MINUTE_MS = 60_000

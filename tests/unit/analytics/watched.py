@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from analytics.alert import Cause, Sighting
-from analytics.detector import Detector
-from analytics.observation import METER, STORAGE, VEHICLE, Observation
+from analytics.alerts.alert import Cause, Sighting
+from analytics.detection.detector import Detector
+from analytics.stream.observation import METER, STORAGE, VEHICLE, Observation
 
 START_MS = 1_750_000_000_000
 MINUTE_MS = 60_000

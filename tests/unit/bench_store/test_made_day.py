@@ -1,10 +1,10 @@
 """What the store's benchmark fills in by bulk is what folding would have made of the same segments."""
 
-from billing.observation import SpanKey
-from billing.schema import METER
-from billing.segment import of_devices
-from billing.span import Span
-from billing.span_document import from_document, to_document
+from billing.cold.span import Span
+from billing.cold.span_document import from_document, to_document
+from billing.log.observation import SpanKey
+from billing.log.schema import METER
+from billing.log.segment import of_devices
 from loadgen.latency import LatencyHistogram
 from tests.bench_store.asking import growth_row
 from tests.bench_store.filling import days_before

@@ -2,9 +2,9 @@
 
 from hypothesis import strategies as st
 
-from billing.live_state import Timed
-from billing.observation import Observation, Value
-from billing.schema import KINDS
+from billing.live.live_state import Timed
+from billing.log.observation import Observation, Value
+from billing.log.schema import KINDS
 
 MINUTE_MS = 60_000
 

@@ -5,10 +5,10 @@ from datetime import date
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from billing.invoice import Invoice, make_invoice
-from billing.rated_line import LineKind, Quarter, RatedLine
-from billing.rating import rate
-from billing.tariff import (
+from billing.invoices.invoice import Invoice, make_invoice
+from billing.tariffs.rated_line import LineKind, Quarter, RatedLine
+from billing.tariffs.rating import rate
+from billing.tariffs.tariff import (
     FlatPricing,
     PriceStep,
     Pricing,
@@ -17,7 +17,7 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_assignment import TariffAssignment
 from tests.unit.billing.rating_cases import KWH, MINUTE_MS, utc_ms
 
 UTC = ZoneInfo("UTC")

@@ -5,16 +5,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from billing.rated_line import Quarter, RatedLine
-from billing.rating import rate
-from billing.tariff import (
+from billing.tariffs.rated_line import Quarter, RatedLine
+from billing.tariffs.rating import rate
+from billing.tariffs.tariff import (
     FlatPricing,
     Tariff,
     TimeOfUsePeriod,
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_assignment import TariffAssignment
 
 KWH = 1_000_000
 MINUTE_MS = 60_000

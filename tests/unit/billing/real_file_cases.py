@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing.invoice import Invoice, make_invoice
-from billing.rated_line import Quarter
-from billing.rating import rate
-from billing.tariff_assignment import TariffAssignment
-from billing.tariff_codec import tariff_from_message
+from billing.invoices.invoice import Invoice, make_invoice
+from billing.tariffs.rated_line import Quarter
+from billing.tariffs.rating import rate
+from billing.tariffs.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_codec import tariff_from_message
 from common.energy import milliwatt_hours
 from common.local_time import local_midnight_ms
 from loadgen.files import to_reading

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.account_invoice import (
+from billing.invoices.account_invoice import (
     AccountInvoice,
     Action,
     CreditNote,
@@ -19,9 +19,16 @@ from billing.account_invoice import (
     State,
     Word,
 )
-from billing.account_invoice_document import from_document, to_document
-from billing.account_zone import account_zone
-from billing.invoice_changes import discarded, issued, with_credit_note, with_dispute, with_payment, with_resolution
+from billing.invoices.account_invoice_document import from_document, to_document
+from billing.invoices.account_zone import account_zone
+from billing.invoices.invoice_changes import (
+    discarded,
+    issued,
+    with_credit_note,
+    with_dispute,
+    with_payment,
+    with_resolution,
+)
 from common.errors import AmountExceedsInvoice, InvoiceEntryExists, InvoiceNotFound, InvoiceState
 from common.instants import datetime_to_ms
 

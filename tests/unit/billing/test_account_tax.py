@@ -7,8 +7,8 @@ from energy.billing.v1 import invoice_pb2 as pb
 from energy.billing.v1 import tariff_pb2
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
-from billing.account_tax import account_taxes
-from billing.revenue_of_bills import revenue_of
+from billing.invoices.account_tax import account_taxes
+from billing.invoices.revenue_of_bills import revenue_of
 from common.money import from_coins
 
 

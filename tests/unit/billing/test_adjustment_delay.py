@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from billing.adjustment_due_store import delay_ms
+from billing.invoices.adjustment_due_store import delay_ms
 
 
 def test_it_waits_a_minute_then_twice_as_long_each_time_and_never_more_than_six_hours() -> None:

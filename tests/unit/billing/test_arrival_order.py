@@ -12,15 +12,15 @@ from energy.telemetry.v1.reading_pb2 import EnergyQuality, MeterMeasurement, Rea
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.batch_codec import BatchDecoder
-from billing.invoice import Invoice, make_invoice
-from billing.quarter import quarters as cells_of
-from billing.rated_line import Quarter
-from billing.readings_digest import readings_digest
-from billing.schema import METER
-from billing.segment import of_devices
-from billing.span import Span
-from billing.tariff import DemandCharge, ExportMode, ExportTerms, FlatPricing
+from billing.cold.quarter import quarters as cells_of
+from billing.cold.span import Span
+from billing.invoices.invoice import Invoice, make_invoice
+from billing.invoices.readings_digest import readings_digest
+from billing.log.batch_codec import BatchDecoder
+from billing.log.schema import METER
+from billing.log.segment import of_devices
+from billing.tariffs.rated_line import Quarter
+from billing.tariffs.tariff import DemandCharge, ExportMode, ExportTerms, FlatPricing
 from common.instants import duration_from_ms, from_ms
 from loadgen.files import open_file, to_reading
 from tests.unit.billing.month_cases import STEPPED, rated, tariff

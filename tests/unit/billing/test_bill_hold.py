@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-from billing.bill_hold import BillHold, HoldLimits, HoldReason, bill_holds, quarantine_hold
-from billing.quarantined_period import QuarantinedPeriod
-from billing.rated_line import Quarter
+from billing.cold.quarantined_period import QuarantinedPeriod
+from billing.invoices.bill_hold import BillHold, HoldLimits, HoldReason, bill_holds, quarantine_hold
+from billing.tariffs.rated_line import Quarter
 
 QUARTER_MS = 900_000
 DAY = 96

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.billing_month import billing_months
+from billing.tariffs.billing_month import billing_months
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.completeness import (
+from billing.log.completeness import (
     FORGET_SECONDS,
     GAP_SECONDS,
     SILENT_SECONDS,

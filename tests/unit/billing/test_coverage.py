@@ -5,9 +5,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.bill_hold import BillHold, HoldLimits, HoldReason, gap_hold
-from billing.coverage import Coverage, coverage
-from billing.rated_line import Quarter
+from billing.invoices.bill_hold import BillHold, HoldLimits, HoldReason, gap_hold
+from billing.invoices.coverage import Coverage, coverage
+from billing.tariffs.rated_line import Quarter
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

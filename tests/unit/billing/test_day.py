@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.day import QUARTERS_A_DAY, day_columns, has_ended, newest_ready_day
-from billing.observation import Observation, SpanKey
-from billing.quarter import cell, quarters
-from billing.schema import DAY_MS, HOUR_MS, METER, QUARTER_MS
+from billing.cold.day import QUARTERS_A_DAY, day_columns, has_ended, newest_ready_day
+from billing.cold.quarter import cell, quarters
+from billing.log.observation import Observation, SpanKey
+from billing.log.schema import DAY_MS, HOUR_MS, METER, QUARTER_MS
 
 DAY_START_MS = 20_000 * DAY_MS
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from billing.rated_line import LineKind, Quarter, RatedLine
-from billing.tariff import DemandCharge, FlatPricing, Tariff, TimeOfUseWindow
+from billing.tariffs.rated_line import LineKind, Quarter, RatedLine
+from billing.tariffs.tariff import DemandCharge, FlatPricing, Tariff, TimeOfUseWindow
 from tests.unit.billing.month_cases import rated, tariff, used
 from tests.unit.billing.rating_cases import utc_ms
 

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.dynamic_pricing import RegionPrices, RegionPriceSpan
-from billing.explanation import explain
-from billing.invoice import make_invoice
-from billing.price_timeline import price_timeline
-from billing.rated_line import LineKind, Quarter, RatedLine, kilowatt_hours
-from billing.rating import lines_of, rated_months
-from billing.tariff import QUARTER_MS, DynamicPricing, ExportMode, ExportTerms, FlatPricing, Tariff
-from billing.tariff_assignment import TariffAssignment
-from billing.tariff_codec import tariff_from_message, tariff_message
-from billing.tariff_month import TariffMonth
-from billing.tariff_validation import tariff_violations
+from billing.invoices.explanation import explain
+from billing.invoices.invoice import make_invoice
+from billing.tariffs.dynamic_pricing import RegionPrices, RegionPriceSpan
+from billing.tariffs.price_timeline import price_timeline
+from billing.tariffs.rated_line import LineKind, Quarter, RatedLine, kilowatt_hours
+from billing.tariffs.rating import lines_of, rated_months
+from billing.tariffs.tariff import QUARTER_MS, DynamicPricing, ExportMode, ExportTerms, FlatPricing, Tariff
+from billing.tariffs.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_codec import tariff_from_message, tariff_message
+from billing.tariffs.tariff_month import TariffMonth
+from billing.tariffs.tariff_validation import tariff_violations
 from common.errors import PriceNotFixed
 from tests.unit.billing.month_cases import tariff
 

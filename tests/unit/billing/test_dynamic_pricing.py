@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.dynamic_pricing import RegionPrices, RegionPriceSpan
-from billing.invoice import make_invoice
-from billing.rated_line import Quarter, RatedLine
-from billing.rating import rate
-from billing.tariff import QUARTER_MS, DynamicPricing, Tariff
-from billing.tariff_assignment import TariffAssignment
+from billing.invoices.invoice import make_invoice
+from billing.tariffs.dynamic_pricing import RegionPrices, RegionPriceSpan
+from billing.tariffs.rated_line import Quarter, RatedLine
+from billing.tariffs.rating import rate
+from billing.tariffs.tariff import QUARTER_MS, DynamicPricing, Tariff
+from billing.tariffs.tariff_assignment import TariffAssignment
 from common.errors import CurrencyMixed, PriceNotFixed
 
 MIDNIGHT_MS = 1_767_225_600_000  # 2026-01-01T00:00Z

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.estimation import Gap, ReferenceDay, by_line, by_reference_days, gaps_between, scaled, whole
-from billing.metered_interval import MeteredInterval
+from billing.metering.estimation import Gap, ReferenceDay, by_line, by_reference_days, gaps_between, scaled, whole
+from billing.metering.metered_interval import MeteredInterval
 
 QUARTER_MS = 900_000
 MONDAY = date(2026, 3, 2)

@@ -5,13 +5,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.estimation_plan import EstimationPlan
-from billing.kind_columns import LoggedReading
-from billing.meter_facts import MeterFacts
-from billing.observation import Observation
-from billing.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
-from billing.reading_series import TimedReading
-from billing.schema import KINDS
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Observation
+from billing.log.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
+from billing.log.schema import KINDS
+from billing.metering.meter_facts import MeterFacts
+from billing.metering.reading_series import TimedReading
+from billing.validation.estimation_plan import EstimationPlan
 from common.local_time import local_day, wall_clock
 
 QUARTER_MS = 900_000

@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from billing.explanation import explain
-from billing.rated_line import LineKind, Quarter, RatedLine
-from billing.rating import lines_of, rated_months
-from billing.readings_digest import readings_digest
-from billing.tariff import DemandCharge, ExportMode, ExportTerms, FlatPricing, Tariff
-from billing.tariff_assignment import TariffAssignment
-from billing.tariff_month import TariffMonth
+from billing.invoices.explanation import explain
+from billing.invoices.readings_digest import readings_digest
+from billing.tariffs.rated_line import LineKind, Quarter, RatedLine
+from billing.tariffs.rating import lines_of, rated_months
+from billing.tariffs.tariff import DemandCharge, ExportMode, ExportTerms, FlatPricing, Tariff
+from billing.tariffs.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_month import TariffMonth
 from tests.unit.billing.month_cases import JANUARY, UTC, evening, tariff, used
 from tests.unit.billing.rating_cases import utc_ms
 

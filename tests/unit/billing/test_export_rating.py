@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from billing.invoice import make_invoice
-from billing.rated_line import LineKind, Quarter
-from billing.tariff import (
+from billing.invoices.invoice import make_invoice
+from billing.tariffs.rated_line import LineKind, Quarter
+from billing.tariffs.tariff import (
     ExportMode,
     ExportTerms,
     FlatPricing,

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from billing.formula_safe import csv_row, formula_safe
+from billing.invoices.formula_safe import csv_row, formula_safe
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+49", "-x", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-1-1", "--1", "-1.", "-"])

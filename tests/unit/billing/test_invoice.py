@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from billing.invoice import make_invoice
-from billing.rated_line import LineKind, RatedLine
-from billing.tariff import FlatPricing, Rounding, RoundingLevel, Tariff
+from billing.invoices.invoice import make_invoice
+from billing.tariffs.rated_line import LineKind, RatedLine
+from billing.tariffs.tariff import FlatPricing, Rounding, RoundingLevel, Tariff
 from common.errors import CurrencyMixed
 from common.money import RoundingMode
 

@@ -9,10 +9,10 @@ from energy.billing.v1.invoice_service_pb2 import PreviewInvoiceRequest
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
-from billing.invoice import BilledPeriod, make_invoice
-from billing.invoice_codec import Knowledge, PreviewQuestion, invoice_message, preview_question
-from billing.rated_line import LineKind, RatedLine
-from billing.tariff import FlatPricing, Tariff
+from billing.invoices.invoice import BilledPeriod, make_invoice
+from billing.invoices.invoice_codec import Knowledge, PreviewQuestion, invoice_message, preview_question
+from billing.tariffs.rated_line import LineKind, RatedLine
+from billing.tariffs.tariff import FlatPricing, Tariff
 from common.errors import InvalidArgument
 
 FIRST = Date(year=2026, month=1, day=1)

@@ -10,11 +10,11 @@ from energy.billing.v1 import invoice_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.invoice import BilledPeriod, make_invoice
-from billing.invoice_codec import Knowledge, invoice_message
-from billing.invoice_comparison import LineDifference, compare
-from billing.rated_line import LineKind, RatedLine
-from billing.tariff import FlatPricing, Tariff
+from billing.invoices.invoice import BilledPeriod, make_invoice
+from billing.invoices.invoice_codec import Knowledge, invoice_message
+from billing.invoices.invoice_comparison import LineDifference, compare
+from billing.tariffs.rated_line import LineKind, RatedLine
+from billing.tariffs.tariff import FlatPricing, Tariff
 from common.errors import CurrencyMixed
 from tests.unit.billing.month_cases import JANUARY
 

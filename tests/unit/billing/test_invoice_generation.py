@@ -4,9 +4,9 @@ import tracemalloc
 from collections.abc import Iterator
 from datetime import date
 
-from billing.account_invoice import AccountInvoice, Stage
-from billing.invoice_generation import Progress, generate
-from billing.invoice_maker import AccountPeriod
+from billing.invoices.account_invoice import AccountInvoice, Stage
+from billing.invoices.invoice_generation import Progress, generate
+from billing.invoices.invoice_maker import AccountPeriod
 from common.errors import AccountNotBilled
 
 START, END = date(2026, 1, 1), date(2026, 2, 1)

@@ -1,7 +1,7 @@
 """Which readings of a write to the log are late for their quarter-hour, and how that is told."""
 
-from billing.kind_columns import LoggedReading
-from billing.late_reading import (
+from billing.log.kind_columns import LoggedReading
+from billing.log.late_reading import (
     DEVICES_LISTED_MAXIMUM,
     LATE_AFTER_MS,
     PAIRS_MAXIMUM,
@@ -10,8 +10,8 @@ from billing.late_reading import (
     by_quarter,
     late_readings,
 )
-from billing.schema import KINDS
-from billing.segment import Segment
+from billing.log.schema import KINDS
+from billing.log.segment import Segment
 
 NOON_MS = 1_767_268_800_000
 MINUTE_MS = 60_000

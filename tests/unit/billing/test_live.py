@@ -6,12 +6,12 @@ import bson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.kind_columns import LoggedReading
-from billing.live import Latest, from_document, newest_of, to_update
-from billing.live_state import advanced
-from billing.observation import Observation
-from billing.schema import METER, STORAGE
-from billing.segment import Segment, gather_by_kind, of_devices
+from billing.live.hot_reading import Latest, from_document, newest_of, to_update
+from billing.live.live_state import advanced
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Observation
+from billing.log.schema import METER, STORAGE
+from billing.log.segment import Segment, gather_by_kind, of_devices
 
 VALUES = (1, None, -5.0, None, None, None, 3, 2)
 

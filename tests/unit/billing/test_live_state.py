@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.live_state import FiveMinuteMean, LiveState, Timed, advanced, five_minute_mean
-from billing.live_state_codec import from_bytes, to_bytes
-from billing.observation import settle
+from billing.live.live_state import FiveMinuteMean, LiveState, Timed, advanced, five_minute_mean
+from billing.live.live_state_codec import from_bytes, to_bytes
+from billing.log.observation import settle
 from tests.unit.billing.live_cases import MINUTE_MS, meter_readings, reading, values_of
 
 

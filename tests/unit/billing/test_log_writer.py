@@ -9,11 +9,11 @@ import pytest
 import pytest_asyncio
 from pymongo.errors import AutoReconnect
 
-from billing.kind_columns import LoggedReading
-from billing.log_store import LogStore
-from billing.log_writer import LogWriter
-from billing.schema import METER
-from billing.segment import Segment
+from billing.log.kind_columns import LoggedReading
+from billing.log.log_store import LogStore
+from billing.log.log_writer import LogWriter
+from billing.log.schema import METER
+from billing.log.segment import Segment
 
 
 def segment(batch_id: str, reading_count: int = 0) -> Segment:

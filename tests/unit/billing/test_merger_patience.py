@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from billing.kind_columns import LoggedReading
-from billing.merger import Merger, MergeSettings
-from billing.merger_metrics import MergerMetrics
-from billing.schema import METER
-from billing.segment import Segment
-from billing.tail import Tail
+from billing.cold.merger import Merger, MergeSettings
+from billing.cold.merger_metrics import MergerMetrics
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import METER
+from billing.log.segment import Segment
+from billing.log.tail import Tail
 
 READING = LoggedReading("meter", "m-1", 0, 60_000, 0, 1, (1, *(None,) * (len(METER.columns) - 1)))
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from billing.meter_part import has_no_part
+from billing.invoices.meter_part import has_no_part
 
 START_MS, END_MS = 1_000, 2_000
 

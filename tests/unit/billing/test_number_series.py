@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from billing.config import BillingConfig
-from billing.number_series import NumberSeries, number_of
+from billing.invoices.number_series import NumberSeries, number_of
 
 
 def test_every_currency_is_in_one_series_until_it_has_its_own() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from billing.price_policy import DEFAULT_BANDS, PriceBand, PricePolicy, policy_at
-from billing.price_rule_validation import policy_violations
+from billing.prices.price_policy import DEFAULT_BANDS, PriceBand, PricePolicy, policy_at
+from billing.prices.price_rule_validation import policy_violations
 
 POLICY = PricePolicy("Pune-East", 0, "INR", Decimal("5.00"), "jo")
 VERY_LOW, LOW, NORMAL, HIGH, VERY_HIGH = range(5)

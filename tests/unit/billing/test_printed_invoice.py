@@ -9,11 +9,11 @@ from energy.billing.v1 import invoice_pb2, tariff_pb2
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 from google.type.money_pb2 import Money
 
-from billing.account_invoice import AccountInvoice, CreditNote, Payment, Stage
-from billing.invoice_html import invoice_html
-from billing.invoice_pdf import invoice_pdf
-from billing.printed_invoice import PrintedInvoice, printed_invoice
-from billing.usage_chart import DayUsage, usage_chart
+from billing.invoices.account_invoice import AccountInvoice, CreditNote, Payment, Stage
+from billing.invoices.invoice_html import invoice_html
+from billing.invoices.invoice_pdf import invoice_pdf
+from billing.invoices.printed_invoice import PrintedInvoice, printed_invoice
+from billing.invoices.usage_chart import DayUsage, usage_chart
 
 JUNE_MS = 1_780_272_000_000  # 2026-06-01T00:00Z
 EVIL = """<script>alert("x")</script>'\u202e&amp;"""

@@ -1,9 +1,9 @@
 """How readings of a span are rolled up by quarter-hour."""
 
-from billing.observation import Observation
-from billing.quarter import quarters
-from billing.reading_quality import ReadingQuality
-from billing.schema import METER
+from billing.cold.quarter import quarters
+from billing.log.observation import Observation
+from billing.log.reading_quality import ReadingQuality
+from billing.log.schema import METER
 
 
 def meter(offset_ms: int, interval_ms: int, energy: int | None, power_kw: float | None) -> Observation:

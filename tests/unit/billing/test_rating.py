@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.rated_line import LineKind, Quarter
-from billing.tariff import IntervalCrossing, TariffClock
-from billing.time_of_use import clock_zone
+from billing.tariffs.rated_line import LineKind, Quarter
+from billing.tariffs.tariff import IntervalCrossing, TariffClock
+from billing.tariffs.time_of_use import clock_zone
 from common.local_time import local_midnight_ms
 from tests.unit.billing.month_cases import rated as month_rated
 from tests.unit.billing.rating_cases import EVENING, FREE_OF_CHARGE, KWH, QUARTER_MS, quarter, rated, shown, utc_ms

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.invoice import make_invoice
-from billing.rated_line import Quarter
-from billing.rating import rate
-from billing.tariff import (
+from billing.invoices.invoice import make_invoice
+from billing.tariffs.rated_line import Quarter
+from billing.tariffs.rating import rate
+from billing.tariffs.tariff import (
     DemandCharge,
     FlatPricing,
     PriceStep,
@@ -19,7 +19,7 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_assignment import TariffAssignment
 
 QUARTER_HOUR = timedelta(minutes=15)
 

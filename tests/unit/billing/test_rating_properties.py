@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.invoice import Invoice, make_invoice
-from billing.rated_line import LineKind, Quarter, RatedLine
-from billing.rating import rate
-from billing.tariff import (
+from billing.invoices.invoice import Invoice, make_invoice
+from billing.tariffs.rated_line import LineKind, Quarter, RatedLine
+from billing.tariffs.rating import rate
+from billing.tariffs.tariff import (
     DemandCharge,
     ExportMode,
     ExportTerms,
@@ -29,7 +29,7 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_assignment import TariffAssignment
 from common.local_time import local_midnight_ms
 
 QUARTER_MS = 900_000

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.rated_line import Quarter
-from billing.rating import rate
+from billing.tariffs.rated_line import Quarter
+from billing.tariffs.rating import rate
 from common.errors import IntervalCrossesPrice, NoReadings, TariffNotAssigned
 from tests.unit.billing.rating_cases import FLAT, quarter, rated
 

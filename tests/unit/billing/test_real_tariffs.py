@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from defusedxml import ElementTree
 
-from billing.invoice import make_invoice
-from billing.rated_line import Quarter
-from billing.rating import rate
-from billing.tariff_assignment import TariffAssignment
-from billing.tariff_codec import tariff_from_message
+from billing.invoices.invoice import make_invoice
+from billing.tariffs.rated_line import Quarter
+from billing.tariffs.rating import rate
+from billing.tariffs.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_codec import tariff_from_message
 from loadgen.files import open_file
 from loadgen.files.urdb_file import read_urdb
 from loadgen.files.urdb_tariff import UrdbChoices, urdb_tariff

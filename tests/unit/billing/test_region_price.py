@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from billing.price_forecast import forecast
-from billing.price_override import PriceOverride, override_at
-from billing.price_policy import PricePolicy
-from billing.region_price import (
+from billing.prices.price_forecast import forecast
+from billing.prices.price_override import PriceOverride, override_at
+from billing.prices.price_policy import PricePolicy
+from billing.prices.region_price import (
     LoadWindow,
     PriceSource,
     RegionPrice,
@@ -17,7 +17,7 @@ from billing.region_price import (
     next_price,
     usable_window,
 )
-from billing.tariff import QUARTER_MS
+from billing.tariffs.tariff import QUARTER_MS
 
 NOON_MS = 1_767_268_800_000
 POLICY = PricePolicy("Pune-East", 0, "INR", Decimal("5.00"), "jo")

@@ -12,12 +12,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pymongo.errors import AutoReconnect
 
-from billing import region_price_metrics
-from billing.price_policy import PricePolicy
-from billing.region_price import RegionPrice, never_fixed
-from billing.region_price_metrics import RegionPriceMetrics
-from billing.region_price_store import RegionPriceStore
-from billing.tariff import QUARTER_MS
+from billing.prices import region_price_metrics
+from billing.prices.price_policy import PricePolicy
+from billing.prices.region_price import RegionPrice, never_fixed
+from billing.prices.region_price_metrics import RegionPriceMetrics
+from billing.prices.region_price_store import RegionPriceStore
+from billing.tariffs.tariff import QUARTER_MS
 
 LABELS = {"region": "Pune-East", "currency": "INR"}
 

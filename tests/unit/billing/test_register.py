@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.physical_limit import capacity_milliwatt_hours
-from billing.register import (
+from billing.metering.physical_limit import capacity_milliwatt_hours
+from billing.metering.register import (
     MeterExchange,
     RegisterOutcome,
     RegisterRead,

@@ -7,14 +7,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.kind_columns import LoggedReading
-from billing.meter_facts import MeterFacts
-from billing.observation import Observation, SpanKey, Value
-from billing.reading_quality import ReadingQuality
-from billing.register import MeterExchange
-from billing.register_energy import KnownReading, energy_by_register, readings_with_rivals
-from billing.schema import METER
-from billing.span import Span
+from billing.cold.span import Span
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Observation, SpanKey, Value
+from billing.log.reading_quality import ReadingQuality
+from billing.log.schema import METER
+from billing.metering.meter_facts import MeterFacts
+from billing.metering.register import MeterExchange
+from billing.metering.register_energy import KnownReading, energy_by_register, readings_with_rivals
 
 START_MS = 1_767_225_600_000
 QUARTER_MS = 900_000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.register import (
+from billing.metering.register import (
     MeterExchange,
     RegisterOutcome,
     RegisterRead,

@@ -7,8 +7,8 @@ from energy.billing.v1.invoice_service_pb2 import GetRevenueAnalyticsRequest
 from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
-from billing.revenue_codec import SpanOfDays, average_price, before, group_message, revenue_question
-from billing.revenue_store import Grouping, RevenuePlace, RevenueSums
+from billing.invoices.revenue_codec import SpanOfDays, average_price, before, group_message, revenue_question
+from billing.invoices.revenue_store import Grouping, RevenuePlace, RevenueSums
 from common.errors import InvalidArgument
 
 

@@ -6,8 +6,8 @@ from google.type.money_pb2 import Money
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.revenue_of_bills import revenue_of
-from billing.revenue_share import RevenueKind, RevenueShare, added_up, grouped, less, spread
+from billing.invoices.revenue_of_bills import revenue_of
+from billing.invoices.revenue_share import RevenueKind, RevenueShare, added_up, grouped, less, spread
 
 PEAK = RevenueShare("north", "flat", RevenueKind.ENERGY, 1000, 190, 5_000_000)
 FIXED = RevenueShare("north", "flat", RevenueKind.FIXED, 300, 57, 0)

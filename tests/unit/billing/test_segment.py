@@ -18,14 +18,14 @@ from energy.telemetry.v1.reading_pb2 import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing import segment_document
-from billing.batch_codec import BatchDecoder, UndecodableBatch
-from billing.kind_columns import LoggedReading
-from billing.observation import Observation, SpanKey
-from billing.reading_codec import to_reading, to_recorded_reading
-from billing.reading_quality import ReadingQuality, energy_quality, sent_quality
-from billing.schema import METER
-from billing.segment import Segment, of_devices
+from billing.cold.reading_codec import to_reading, to_recorded_reading
+from billing.log import segment_document
+from billing.log.batch_codec import BatchDecoder, UndecodableBatch
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Observation, SpanKey
+from billing.log.reading_quality import ReadingQuality, energy_quality, sent_quality
+from billing.log.schema import METER
+from billing.log.segment import Segment, of_devices
 from common.instants import duration_from_ms, from_ms
 from common.part_columns import PartReader
 

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from billing.settled_days import BilledDays, is_billed_throughout
+from billing.retention.settled_days import BilledDays, is_billed_throughout
 
 MARCH = BilledDays(date(2026, 3, 1), date(2026, 4, 1))
 APRIL = BilledDays(date(2026, 4, 1), date(2026, 5, 1))

@@ -5,11 +5,11 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.observation import Observation, SpanKey, settle
-from billing.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
-from billing.schema import VEHICLE
-from billing.span import Span
-from billing.span_document import from_document, to_document
+from billing.cold.span import Span
+from billing.cold.span_document import from_document, to_document
+from billing.log.observation import Observation, SpanKey, settle
+from billing.log.reading_quality import ESTIMATE_REVISION_FIRST, ReadingQuality
+from billing.log.schema import VEHICLE
 
 KEY = SpanKey("vehicle", "vehicle-1", 1_767_225_600_000)
 

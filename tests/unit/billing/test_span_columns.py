@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.kind_columns import LoggedReading
-from billing.observation import Observation, SpanKey
-from billing.schema import KINDS
-from billing.segment import Segment, gather_by_kind, of_devices
-from billing.span import Span
-from billing.span_columns import fresh_documents
-from billing.span_document import to_document
-from billing.span_folder import span_rows
+from billing.cold.span import Span
+from billing.cold.span_columns import fresh_documents
+from billing.cold.span_document import to_document
+from billing.cold.span_folder import span_rows
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import Observation, SpanKey
+from billing.log.schema import KINDS
+from billing.log.segment import Segment, gather_by_kind, of_devices
 
 HOUR_MS = 3_600_000
 _numbers = st.none() | st.floats(-1e6, 1e6)

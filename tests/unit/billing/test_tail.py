@@ -1,9 +1,9 @@
 """What waits to be folded, and when it is due."""
 
-from billing.kind_columns import LoggedReading
-from billing.schema import METER
-from billing.segment import Segment
-from billing.tail import Tail
+from billing.log.kind_columns import LoggedReading
+from billing.log.schema import METER
+from billing.log.segment import Segment
+from billing.log.tail import Tail
 
 HOUR_MS = 3_600_000
 NONE = (None,) * (len(METER.columns) - 1)

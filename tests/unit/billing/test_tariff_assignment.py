@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from billing.tariff_assignment import AssignmentVersion, TariffAssignment, counting, effective_assignments
+from billing.tariffs.tariff_assignment import AssignmentVersion, TariffAssignment, counting, effective_assignments
 
 
 def own(tariff_id: str, start_ms: int) -> TariffAssignment:

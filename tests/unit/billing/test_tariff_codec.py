@@ -13,7 +13,7 @@ from google.type.money_pb2 import Money
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.tariff import (
+from billing.tariffs.tariff import (
     DemandCharge,
     ExportMode,
     ExportTerms,
@@ -32,20 +32,20 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_assignment import AssignmentVersion, Correction, TariffAssignment
-from billing.tariff_codec import (
+from billing.tariffs.tariff_assignment import AssignmentVersion, Correction, TariffAssignment
+from billing.tariffs.tariff_codec import (
     assignment_from_message,
     assignment_message,
     tariff_from_message,
     tariff_message,
 )
-from billing.tariff_document import (
+from billing.tariffs.tariff_document import (
     assignment_from_document,
     assignment_to_document,
     tariff_from_document,
     tariff_to_document,
 )
-from billing.tariff_reader import decimal_message
+from billing.tariffs.tariff_reader import decimal_message
 from common.errors import InvalidArgument
 from common.money import RoundingMode
 

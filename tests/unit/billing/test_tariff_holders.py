@@ -1,7 +1,7 @@
 """Who has a tariff at a moment: by a device's own assignment, its site's or a group's."""
 
-from billing.tariff_assignment import TariffAssignment, scopes_of
-from billing.tariff_holders import holders
+from billing.tariffs.tariff_assignment import TariffAssignment, scopes_of
+from billing.tariffs.tariff_holders import holders
 
 
 def test_a_device_has_one_tariff_and_an_account_counts_once() -> None:

@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.price_timeline import TariffSegment, price_timeline, segment_at
-from billing.tariff import FlatPricing, Price, Tariff
-from billing.tariff_assignment import TariffAssignment
+from billing.tariffs.price_timeline import TariffSegment, price_timeline, segment_at
+from billing.tariffs.tariff import FlatPricing, Price, Tariff
+from billing.tariffs.tariff_assignment import TariffAssignment
 
 UTC = ZoneInfo("UTC")
 ONE = Tariff("one", "", "EUR", FlatPricing(Decimal(1)), None, Decimal(0))

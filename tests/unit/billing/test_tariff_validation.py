@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from billing.tariff import (
+from billing.tariffs.tariff import (
     DemandCharge,
     ExportMode,
     ExportTerms,
@@ -17,7 +17,7 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.tariff_validation import tariff_violations
+from billing.tariffs.tariff_validation import tariff_violations
 
 FLAT = Tariff("residential-1", "Residential", "INR", FlatPricing(Decimal("5.00")), Decimal(10), Decimal(18))
 WINDOW = TimeOfUseWindow(frozenset({0}), 0, 1440)

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from billing.rated_line import LineKind
-from billing.tariff import TierAllowance, TierCounter, TierRules, TierVolume
+from billing.tariffs.rated_line import LineKind
+from billing.tariffs.tariff import TierAllowance, TierCounter, TierRules, TierVolume
 from tests.unit.billing.month_cases import STEPPED, billed, evening, rated, shown, tariff, used
 
 GRADUATED = tariff(STEPPED)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.tariff import (
+from billing.tariffs.tariff import (
     QUARTER_MS,
     DynamicPricing,
     FlatPricing,
@@ -20,7 +20,7 @@ from billing.tariff import (
     TimeOfUsePricing,
     TimeOfUseWindow,
 )
-from billing.time_of_use import price_at, price_segments
+from billing.tariffs.time_of_use import price_at, price_segments
 from common.local_time import local_midnight_ms, wall_clock
 
 HOUR_MS = 3_600_000

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from billing.usage import TimedPower, Usage, add_up, add_up_devices
+from billing.cold.usage_sum import TimedPower, Usage, add_up, add_up_devices
 
 
 def part(at_ms: int, first_kw: float | None = None, last_kw: float | None = None) -> Usage:

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from billing.usage_chart import HEIGHT, WIDTH, DayUsage, usage_chart
+from billing.invoices.usage_chart import HEIGHT, WIDTH, DayUsage, usage_chart
 
 KWH = 1_000_000
 NEW_YEAR = date(2026, 1, 1)

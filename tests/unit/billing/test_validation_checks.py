@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing import validation_checks as checks
-from billing.meter_facts import MeterFacts
-from billing.metered_interval import MeteredInterval
-from billing.observation import Observation
-from billing.register import RegisterOutcome, RegisterRead, RegisterScale, differences
-from billing.schema import METER
-from billing.validation_rule import Finding, Severity, ValidationRule, ValidationThresholds
-from billing.window_validation import findings_of
+from billing.log.observation import Observation
+from billing.log.schema import METER
+from billing.metering.meter_facts import MeterFacts
+from billing.metering.metered_interval import MeteredInterval
+from billing.metering.register import RegisterOutcome, RegisterRead, RegisterScale, differences
+from billing.metering.validation_rule import Finding, Severity, ValidationRule, ValidationThresholds
+from billing.validation import validation_checks as checks
+from billing.validation.window_validation import findings_of
 
 QUARTER_MS = 900_000
 HOUR_MS = 4 * QUARTER_MS

@@ -9,8 +9,8 @@ import bson
 from energy.ingestion.v1.reading_batch_pb2 import Part, ReadingBatch
 from energy.telemetry.v1.reading_pb2 import Reading
 
-from billing.batch_codec import BatchDecoder, DecodedBatch
-from billing.segment_document import to_document
+from billing.log.batch_codec import BatchDecoder, DecodedBatch
+from billing.log.segment_document import to_document
 from common.instants import from_ms
 from common.topology import ANALYTICS_QUEUE_BYTES, BILLING_QUEUE_BYTES
 from ingestion.config import IngestionConfig

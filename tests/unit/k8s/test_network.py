@@ -143,7 +143,7 @@ def needed(overlay: Overlay) -> Iterator[tuple[str, str, int]]:
     """The arrows that the services' own code draws, and those of the people and programs that use and watch them."""
     grpc = {service: overlay.config(service).grpc_port for service in SERVICES}
     for service in SERVICES:
-        application = "".join(path.read_text() for path in (ROOT / service).glob("*.py"))
+        application = "".join(path.read_text() for path in (ROOT / service).rglob("*.py"))
         for peer, port in grpc.items():
             if f"open_channel(config.{peer}_address" in application:
                 yield service, peer, port

@@ -120,7 +120,7 @@ def test_called_methods_are_in_the_contract() -> None:
 def test_figures_that_are_looked_for_exist() -> None:
     """Each metric is named in the code."""
     (names,) = re.findall(r"grep -E '\^\((.*?)\)'", _RUNBOOK)
-    code = "".join(path.read_text() for folder in ("common", "billing") for path in (ROOT / folder).glob("*.py"))
+    code = "".join(path.read_text() for folder in ("common", "billing") for path in (ROOT / folder).rglob("*.py"))
 
     assert all(f'"{name}"' in code for name in names.split("|"))
 

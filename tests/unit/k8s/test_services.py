@@ -22,7 +22,7 @@ _SERVED = re.compile(r"\badd_(\w+)Servicer_to_server\b")
 
 def served_names(service: str) -> set[str]:
     """The health names of a service: the full names of the protos' services that its code adds to a server."""
-    text = "".join(path.read_text() for path in (ROOT / service).glob("*.py"))
+    text = "".join(path.read_text() for path in (ROOT / service).rglob("*.py"))
     modules = set(re.findall(r"from (energy\.\S+_service_pb2)_grpc import", text))
     found = set()
     for name in modules:

@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 from bson import json_util
 
-from billing.account_invoice import AccountInvoice, CreditNote, Payment, Stage
-from billing.account_invoice_document import from_document as invoice_from_document
-from billing.kind_columns import LoggedReading
-from billing.observation import SpanKey
-from billing.schema import KINDS
-from billing.segment import Segment, of_devices
-from billing.segment_document import from_document as segment_from_document
-from billing.span import Span
-from billing.span_document import from_document as span_from_document
-from billing.tariff import Tariff, TimeOfUsePeriod, TimeOfUsePricing, TimeOfUseWindow
-from billing.tariff_assignment import TariffAssignment
-from billing.tariff_document import assignment_from_document, tariff_from_document
+from billing.cold.span import Span
+from billing.cold.span_document import from_document as span_from_document
+from billing.invoices.account_invoice import AccountInvoice, CreditNote, Payment, Stage
+from billing.invoices.account_invoice_document import from_document as invoice_from_document
+from billing.log.kind_columns import LoggedReading
+from billing.log.observation import SpanKey
+from billing.log.schema import KINDS
+from billing.log.segment import Segment, of_devices
+from billing.log.segment_document import from_document as segment_from_document
+from billing.tariffs.tariff import Tariff, TimeOfUsePeriod, TimeOfUsePricing, TimeOfUseWindow
+from billing.tariffs.tariff_assignment import TariffAssignment
+from billing.tariffs.tariff_document import assignment_from_document, tariff_from_document
 from gateway.device import Device, DeviceKind, DeviceState
 from gateway.device_document import device_from_document
 from gateway.vehicle_link import VehicleLink

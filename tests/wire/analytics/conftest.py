@@ -17,20 +17,20 @@ from energy.billing.v1.usage_service_pb2_grpc import UsageServiceStub, add_Usage
 from energy.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
 from prometheus_client import CollectorRegistry
 
-from analytics.alert_rule import AlertRules
+from analytics.alerts.alert_rule import AlertRules
 from analytics.analytics_service import AnalyticsService
 from analytics.app import SERVICE_NAME
 from analytics.batch_intake import BatchIntake
-from analytics.batch_memory import BatchMemory
 from analytics.config import AnalyticsConfig
-from analytics.fleet_metrics import FleetMetrics
-from analytics.fleet_report import FleetReport
-from analytics.live_picture import LivePicture
+from analytics.fleet.fleet_metrics import FleetMetrics
+from analytics.fleet.fleet_report import FleetReport
 from analytics.performance_wiring import reports
-from analytics.reading_metrics import ReadingMetrics
-from analytics.reading_rate import ReadingRate
-from analytics.readings_tap import ReadingsTap
-from analytics.usage_client import UsageClient
+from analytics.stream.batch_memory import BatchMemory
+from analytics.stream.live_picture import LivePicture
+from analytics.stream.reading_metrics import ReadingMetrics
+from analytics.stream.reading_rate import ReadingRate
+from analytics.stream.readings_tap import ReadingsTap
+from analytics.usage.usage_client import UsageClient
 from analytics.window_wiring import region_loads, window_stores
 from common import logs
 from common.broker import BrokerConnection

@@ -7,7 +7,7 @@ import pytest
 from energy.analytics.v1.analytics_service_pb2 import GetFleetSummaryRequest
 from energy.registry.v1 import device_pb2
 
-from analytics.observation import Observation
+from analytics.stream.observation import Observation
 from common.instants import to_ms
 from common.rich_status import reason_of
 from tests.wire.analytics.conftest import NOW_MS, Desk

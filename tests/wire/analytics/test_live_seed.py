@@ -6,8 +6,8 @@ import grpc
 from energy.billing.v1 import usage_pb2
 from energy.telemetry.v1 import reading_pb2
 
-from analytics.live_seed import fill_from_record
-from analytics.observation import Observation
+from analytics.stream.live_seed import fill_from_record
+from analytics.stream.observation import Observation
 from common.instants import duration_from_ms, from_ms
 from tests.wire.analytics.conftest import NOW_MS, Desk
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from analytics.alert import Alert, AlertType, Cause
-from analytics.alert_book import Word
+from analytics.alerts.alert import Alert, AlertType, Cause
+from analytics.alerts.alert_book import Word
+from analytics.notification_service import NotificationStores
 from analytics.notifications.courier import Courier
 from analytics.notifications.delivery_store import Taken
 from analytics.notifications.notification import Delivery, DeliveryState, Outcome
-from analytics.notifications.notification_service import NotificationStores
 from analytics.notifications.planner import NotificationPlanner
 from analytics.notifications.preferences import Channel, Preferences, Route
 from analytics.notifications.sender import Answer, HandOver

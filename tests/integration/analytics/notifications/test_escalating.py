@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analytics.alert import Severity
+from analytics.alerts.alert import Severity
 from analytics.notifications.escalation import Escalation
 from analytics.notifications.notification import DeliveryState
 from analytics.notifications.preferences import Channel, Route

@@ -16,7 +16,7 @@ from energy.analytics.v1.notification_service_pb2_grpc import (
 )
 from prometheus_client import CollectorRegistry
 
-from analytics.alert import AlertType, Cause
+from analytics.alerts.alert import AlertType, Cause
 from analytics.app import NOTIFICATION_SERVICE_NAME
 from analytics.config import AnalyticsConfig
 from common import logs

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from analytics.alert import AlertType, Cause, Severity
+from analytics.alerts.alert import AlertType, Cause, Severity
 from analytics.notifications.delivery_store import DeliveryStore
 from analytics.notifications.notification import DeliveryState, Outcome
 from analytics.notifications.sender import Answer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analytics.alert import AlertAction, Severity
-from analytics.alert_silence import AlertSilence
+from analytics.alerts.alert import AlertAction, Severity
+from analytics.alerts.alert_silence import AlertSilence
 from analytics.notifications.notification import DeliveryState
 from tests.integration.analytics.alert_room import HOT
 from tests.integration.analytics.notifications.post import BY_JO, OTHER, Post

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from analytics.alert import Alert, AlertAction, AlertState, AlertType, Cause, Severity, Transition
+from analytics.alerts.alert import Alert, AlertAction, AlertState, AlertType, Cause, Severity, Transition
 from analytics.notifications.notification import Delivery, NotificationKind
 from analytics.notifications.planning import Told, plan
 from analytics.notifications.preferences import Channel, Preferences, Route

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analytics.alert import Alert
-from analytics.alert_life import acknowledged, reopened, resolved, silenced
+from analytics.alerts.alert import Alert
+from analytics.alerts.alert_life import acknowledged, reopened, resolved, silenced
 from analytics.notifications.escalation import LEVEL_MAXIMUM, Escalation, level_of
 from analytics.notifications.planning import Told, plan
 from tests.unit.analytics.notifications.notices import START_MS, an_alert, preferences

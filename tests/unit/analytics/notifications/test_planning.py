@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from analytics.alert import AlertType, Severity
+from analytics.alerts.alert import AlertType, Severity
 from analytics.notifications.notification import DeliveryState, NotificationKind
 from analytics.notifications.planning import Plan, Told, plan, plan_test
 from analytics.notifications.preferences import Preferences

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from analytics.alert import Severity
+from analytics.alerts.alert import Severity
 from analytics.notifications.planning import Told, plan, plan_test
 from analytics.notifications.quiet_hours import QuietHours
 from common.instants import datetime_to_ms

@@ -8,7 +8,7 @@ import pytest
 from energy.analytics.v1 import alert_pb2, notification_pb2
 from energy.analytics.v1 import notification_service_pb2 as pb
 
-from analytics.alert import AlertType, Severity
+from analytics.alerts.alert import AlertType, Severity
 from analytics.notifications.codec import hidden_address, preferences_message
 from analytics.notifications.documents import preferences_from_document, preferences_to_document
 from analytics.notifications.preferences import Channel, Preferences, Route

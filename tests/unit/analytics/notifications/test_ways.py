@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from analytics.config import AnalyticsConfig
+from analytics.notification_wiring import senders
 from analytics.notifications.email_sender import EmailSender
 from analytics.notifications.file_outbox import FileOutbox
 from analytics.notifications.preferences import Channel
 from analytics.notifications.sms_sender import SmsSender
 from analytics.notifications.webhook_sender import WebhookSender
-from analytics.notifications.wiring import senders
 from common.config import ConfigError
 from common.lifecycle import Lifecycle
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from analytics.alert import Severity
+from analytics.alerts.alert import Severity
 from analytics.notifications.webhook_message import secret_bytes, webhook_body, webhook_headers
 from tests.unit.analytics.notifications.notices import HOOK, SECRET, a_delivery, an_alert
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analytics.alert import AlertType, Cause, Severity
+from analytics.alerts.alert import AlertType, Cause, Severity
 from analytics.notifications.email_sender import mail_of
 from analytics.notifications.notification import NotificationKind
 from analytics.notifications.wording import TITLE_LENGTH_MAXIMUM, wording_of

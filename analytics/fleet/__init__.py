@@ -1,0 +1,1 @@
+"""Which devices a question is about, and what the fleet does now."""

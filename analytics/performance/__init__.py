@@ -1,0 +1,1 @@
+"""How well vehicles, batteries and sites did, and how periods compare."""

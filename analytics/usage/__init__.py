@@ -1,0 +1,1 @@
+"""What billing says that devices measured, over windows, local days and months."""

@@ -1,0 +1,1 @@
+"""Bills and the invoices made of them: numbered, corrected, explained, compared, printed."""

@@ -1,0 +1,1 @@
+"""What devices do now: hot documents, and Redis in front of them."""

@@ -1,0 +1,1 @@
+"""What is let go of, once it was seen that nothing needs it any more."""

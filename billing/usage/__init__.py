@@ -1,0 +1,1 @@
+"""Answers about what devices measured and used, summed up in the database."""
