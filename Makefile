@@ -12,7 +12,7 @@ GOOGLEAPIS := $(VENV)/share/googleapis
 INSTALLED := $(VENV)/.installed
 TOOLS := $(VENV)/.tools-checked
 CODE := analytics billing common gateway ingestion loadgen tests protos/generate.py
-CHECKS := check-format check-lint check-types check-protos check-proto check-test-docs check-unit
+STATIC_CHECKS := check-format check-lint check-types check-protos check-proto check-test-docs
 # Every test says in a sentence what it is about; the linter sees to modules, classes and fixtures.
 DOCUMENTED := --fail-under 100 --whitelist-regex '^test_'
 # More arguments for pytest, as in `make test ARGS="-k tariff -x"`.
@@ -117,10 +117,14 @@ k8s: $(INSTALLED) ## renders the manifests into .run/k8s and checks them, the Do
 
 .PHONY: check
 check: $(INSTALLED) ## checks format, lint, types, protos, docstrings of tests and the unit tests, in parallel
-	@$(MAKE) --jobs=4 --output-sync=target --keep-going $(CHECKS)
+	@$(MAKE) --jobs=4 --output-sync=target --keep-going $(STATIC_CHECKS) check-unit
 	@echo 'Every check has passed.'
 
-.PHONY: $(CHECKS)
+.PHONY: check-static
+check-static: $(INSTALLED) ## checks all that `check` does but runs no test, as before `make test`
+	@$(MAKE) --jobs=4 --output-sync=target --keep-going $(STATIC_CHECKS)
+
+.PHONY: $(STATIC_CHECKS) check-unit
 check-format: $(INSTALLED)
 	@$(BIN)/ruff format --quiet --diff .
 
