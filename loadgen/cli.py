@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from common.instants import datetime_to_ms
+from common.localstack.settings import Ports, instance_of
 from loadgen.demo import SPEED
 from loadgen.disturbance import DisturbanceShares
 from loadgen.file_bill import TariffFile
@@ -20,15 +21,15 @@ from loadgen.pacing import Pacing
 from loadgen.region_capacities import SHIPPED_FILE
 from loadgen.replay import ReplayedMeter
 
-DEFAULT_ADDRESSES = {
-    "gateway": ("GATEWAY_ADDRESS", "127.0.0.1:50051"),
-    "billing": ("BILLING_ADDRESS", "127.0.0.1:50053"),
-    "analytics": ("ANALYTICS_ADDRESS", "127.0.0.1:50054"),
-}
+_ASKED_SERVICES = ("gateway", "billing", "analytics")
 
 
 def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    """The parser of all commands; addresses and the demonstration's file default to what the environment says."""
+    """The parser of all commands; addresses and the demonstration's file default to what the environment says.
+
+    Raises:
+        LocalStackError: it names no instance of the local mesh.
+    """
     top = argparse.ArgumentParser(
         prog="python -m loadgen", description="Sends the readings of a simulated fleet, or of a real file, to the mesh."
     )
@@ -219,7 +220,7 @@ def _add_demo(command: argparse.ArgumentParser, environment: Mapping[str, str]) 
     command.add_argument(
         "--speed", type=float, default=SPEED, metavar="X", help="simulated seconds in one second (default 1200)"
     )
-    for service in DEFAULT_ADDRESSES:
+    for service in _ASKED_SERVICES:
         _add_address(command, service, environment)
 
 
@@ -239,7 +240,7 @@ def _add_bench(command: argparse.ArgumentParser, environment: Mapping[str, str])
         "--report", type=Path, metavar="FILE", help="where the report goes (default bench/report.json)"
     )
     command.add_argument("--markdown", type=Path, metavar="FILE", help="measure nothing, print this report as a table")
-    for service in DEFAULT_ADDRESSES:
+    for service in _ASKED_SERVICES:
         _add_address(command, service, environment)
 
 
@@ -248,7 +249,8 @@ def _add_rate(group: argparse._ActionsContainer) -> None:
 
 
 def _add_address(command: argparse.ArgumentParser, service: str, environment: Mapping[str, str]) -> None:
-    variable, default = DEFAULT_ADDRESSES[service]
+    variable = f"{service.upper()}_ADDRESS"
+    default = f"127.0.0.1:{getattr(Ports.of_instance(instance_of(environment)), service)}"
     command.add_argument(
         f"--{service}",
         default=environment.get(variable, "").strip() or default,

@@ -15,6 +15,7 @@ import grpc
 import stamina.instrumentation
 import uvloop
 
+from common.localstack.problem import LocalStackError
 from loadgen import cli
 from loadgen.commands import FleetRun, Sending, send_file, send_fleet
 from loadgen.connection import Addresses, MeshAway
@@ -32,18 +33,17 @@ _BROKEN_OFF = 130
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], output: TextIO) -> int:
     """Parses, runs, reports; the exit code: 0 all well, 1 not, 2 the command line is wrong, 130 broken off."""
-    parser = cli.parser(environment)
-    parsed = parser.parse_args(arguments)
     # The client shows its own retries; the library would log each one besides.
     stamina.instrumentation.set_on_retry_hooks([])
     # What start-up made lives to the end: the collector need not look at it again with every thousand readings.
     gc.freeze()
     try:
+        parsed = cli.parser(environment).parse_args(arguments)
         return uvloop.run(_run(parsed, environment, output))
-    except (MeshAway, GatewayAway, RegistrationRefused, FileError) as problem:
+    except (LocalStackError, MeshAway, GatewayAway, RegistrationRefused, FileError) as problem:
         return _failed(str(problem))
     except ValueError as problem:
-        return _failed(f"{parsed.command}: {problem}")
+        return _failed(f"{arguments[0]}: {problem}")
     except TimeoutError:
         return _failed("the mesh did not ack the last readings in time; look at the logs of gateway and ingestion")
     except grpc.aio.AioRpcError as error:

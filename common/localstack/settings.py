@@ -92,7 +92,7 @@ class LocalSettings:
         Raises:
             LocalStackError: when a value cannot be meant, in one line.
         """
-        instance = _instance(environ.get("GRIDMESH_INSTANCE", ""))
+        instance = instance_of(environ)
         return cls.for_run(
             environ,
             root=root,
@@ -118,7 +118,13 @@ class LocalSettings:
         )
 
 
-def _instance(text: str) -> int:
+def instance_of(environ: Mapping[str, str]) -> int:
+    """Which of several copies on one machine an environment means; each has its own ports and folder.
+
+    Raises:
+        LocalStackError: it is no number from 0 to 99.
+    """
+    text = environ.get("GRIDMESH_INSTANCE", "")
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()) or int(text) > LAST_INSTANCE:

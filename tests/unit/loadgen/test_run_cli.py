@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from common.instants import rfc3339
 from loadgen import cli
+from loadgen.main import main
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, 250_000, tzinfo=UTC)
 
@@ -20,6 +22,21 @@ def test_addresses_come_from_the_environment_unless_named() -> None:
     parsed = cli.parser(environment).parse_args(["demo", "--billing", "127.0.0.1:7"])
 
     assert (parsed.gateway, parsed.billing, parsed.analytics) == ("127.0.0.1:9", "127.0.0.1:7", "127.0.0.1:50054")
+
+
+def test_addresses_are_those_of_the_instance_that_the_environment_names() -> None:
+    """As `make up` moves its ports, so that one variable is enough for both."""
+    parsed = cli.parser({"GRIDMESH_INSTANCE": "3", "BILLING_ADDRESS": "127.0.0.1:8"}).parse_args(["demo"])
+
+    assert (parsed.gateway, parsed.billing, parsed.analytics) == ("127.0.0.1:50351", "127.0.0.1:8", "127.0.0.1:50354")
+
+
+def test_an_instance_that_cannot_be_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is sent."""
+    code = main(["fleet"], {"GRIDMESH_INSTANCE": "many"}, sys.stdout)
+
+    assert code != 0
+    assert "GRIDMESH_INSTANCE must be a whole number" in capsys.readouterr().err
 
 
 def test_the_demonstration_replays_the_file_that_the_environment_names() -> None:
