@@ -1,19 +1,22 @@
-"""Which logged segments are not folded yet: a small document beside the log for each, and in memory those of ours."""
+"""Which logged segments are not folded yet: small documents beside the log, and in memory those of ours."""
 
 import asyncio
+import hashlib
 import time
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any
 
-from pymongo import ASCENDING, DeleteOne
+from pymongo import ASCENDING, DeleteOne, UpdateOne
 
+from billing.log.mark_contents import MarkContents
 from billing.log.period import ALWAYS, Period
 from billing.log.segment import Segment
 from common.clock import now_ms
 from common.instants import datetime_from_ms, datetime_to_ms
-from common.mongo import Database, find_by_ids
+from common.mongo import Database
 from common.unique_writes import insert_new
 
 _READ_TIMEOUT_MS = 10_000
@@ -26,11 +29,12 @@ _GONE_AFTER = timedelta(days=7)
 
 
 class UnmergedStore:
-    """The collections `readings_unmerged`, a mark a segment, and `readings_loggers`, who has written marks.
+    """The collections `readings_unmerged`, a mark for what is logged together of a partition, and `readings_loggers`.
 
-    A mark in the segment would write all of it again, and finding the marks would read all of them. A mark is written
-    before its segment and removed after the fold: a crash in between leaves one too many, never one too few; such a
-    segment comes again, or is folded again, and both are harmless.
+    A mark in the segment would write all of it again, and finding the marks would read all of them; a mark for each
+    costs the store several times what the segment costs. A mark is written before its segments, and each goes from it
+    after its fold: a crash in between leaves one too many, never one too few; such a segment comes again, or is folded
+    again, and both are harmless.
 
     Every question about a device asks what is not folded yet. What this process has logged it knows by itself, so that
     it asks the store only for what others have: their names are on record before their first mark is.
@@ -46,6 +50,7 @@ class UnmergedStore:
         self._marked_since: dict[str, Period] | None = None
         self._being_marked: dict[str, Period] = {}
         self._compared_at = time.monotonic()
+        self._contents = MarkContents(_REMEMBERED_MAXIMUM)
 
     async def prepare(self) -> None:
         """Makes the index by which the marks of others are found; forgets those who are gone and left none."""
@@ -61,25 +66,22 @@ class UnmergedStore:
         Raises:
             pymongo.errors.PyMongoError: the store failed; marking all again is safe.
         """
-        periods = {one.batch_id: one.period for one in segments if one.reading_count}
-        marks: list[dict[str, Any]] = [
-            {
-                "_id": one.batch_id,
-                "partition": one.partition,
-                "writer": one.writer,
-                "sequence": one.sequence,
-                "logged_by": self._logger,
-                "start": datetime_from_ms(periods[one.batch_id].start_ms),
-                "end": datetime_from_ms(periods[one.batch_id].end_ms),
-            }
-            for one in segments
-            if one.batch_id in periods
-        ]
-        if not marks:
+        marked = [one for one in segments if one.reading_count]
+        if not marked:
             return
+        periods = {one.batch_id: one.period for one in marked}
+        by_partition: dict[int, list[str]] = {}
+        for one in marked:
+            by_partition.setdefault(one.partition, []).append(one.batch_id)
+        marks = [
+            _mark(self._logger, partition, {id_: periods[id_] for id_ in ids})
+            for partition, ids in by_partition.items()
+        ]
         await self._be_known()
         self._remember(periods)
         self._being_marked.update(periods)
+        for mark in marks:
+            self._contents.know(mark["_id"], [segment["batch_id"] for segment in mark["segments"]])
         try:
             await insert_new(self._marks, marks)
         finally:
@@ -97,25 +99,44 @@ class UnmergedStore:
     async def unmark(self, batch_ids: Iterable[str]) -> None:
         """Takes note that segments are folded; doing it again changes nothing."""
         some = list(batch_ids)
-        await self._marks.bulk_write([DeleteOne({"_id": batch_id}) for batch_id in some], ordered=False)
+        unknown = {batch_id for batch_id in some if batch_id not in self._contents}
+        await self._remove(self._contents, some)
+        if unknown:
+            beside = MarkContents()
+            await self._learn(beside, {}, unknown)
+            await self._remove(beside, unknown)
         if self._ours is not None:
             for batch_id in some:
                 self._ours.pop(batch_id, None)
 
+    async def _remove(self, contents: MarkContents, batch_ids: Iterable[str]) -> None:
+        whole, parts = contents.take(batch_ids)
+        writes: list[DeleteOne | UpdateOne] = [DeleteOne({"_id": mark_id}) for mark_id in whole]
+        for mark_id, gone in parts.items():
+            writes.append(UpdateOne({"_id": mark_id}, {"$pull": {"segments": {"batch_id": {"$in": gone}}}}))
+            # Others may have taken the rest of it meanwhile.
+            writes.append(DeleteOne({"_id": mark_id, "segments": []}))
+        if writes:
+            await self._marks.bulk_write(writes, ordered=True)
+        contents.gone(whole, parts)
+
     async def ids(self, partitions: Iterable[int] | None = None) -> list[str]:
         """Ids of the marked segments of some partitions, by default of all, as the store has them."""
         query: dict[str, Any] = {} if partitions is None else {"partition": {"$in": sorted(partitions)}}
-        return [found["_id"] async for found in self._marks.find(query, {"_id": 1}).max_time_ms(_READ_TIMEOUT_MS)]
+        return [batch_id async for mark in self._find(query) for batch_id, _ in _segments_of(mark)]
 
-    async def marked_among(self, batch_ids: Sequence[str]) -> set[str]:
+    async def marked_among(self, batch_ids: Collection[str]) -> set[str]:
         """Those of some segments that are marked, as the store has them."""
-        marked = find_by_ids(self._marks, batch_ids, {"_id": 1}, timeout_ms=_READ_TIMEOUT_MS)
-        return {found["_id"] async for found in marked}
+        return set(batch_ids).intersection(await self.ids())
 
     async def by_partition(self, partitions: Iterable[int]) -> list[tuple[int, str]]:
         """Partition and id of the marked segments of some partitions, as a rule as they were logged."""
-        cursor = self._marks.find({"partition": {"$in": sorted(partitions)}}, {"partition": 1})
-        return [(found["partition"], found["_id"]) async for found in cursor.max_time_ms(_READ_TIMEOUT_MS)]
+        before = self._contents.mark_ids
+        found = await self._learn(self._contents, {"partition": {"$in": sorted(partitions)}})
+        # Others have folded what those held, or it is theirs to fold.
+        for mark_id in before.difference(mark["_id"] for mark in found):
+            self._contents.forget(mark_id)
+        return [(mark["partition"], batch_id) for mark in found for batch_id, _ in _segments_of(mark)]
 
     async def pending_ids(self, period: Period) -> Collection[str]:
         """Ids of the segments with readings of a period that may not be folded yet, whoever logged them.
@@ -154,8 +175,21 @@ class UnmergedStore:
         return await self._periods({"logged_by": logger})
 
     async def _periods(self, query: Mapping[str, Any]) -> dict[str, Period]:
-        cursor = self._marks.find(query, {"start": 1, "end": 1}).max_time_ms(_READ_TIMEOUT_MS)
-        return {found["_id"]: _period(found) async for found in cursor}
+        return {batch_id: period async for mark in self._find(query) for batch_id, period in _segments_of(mark)}
+
+    async def _learn(
+        self, contents: MarkContents, query: Mapping[str, Any], only: AbstractSet[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Some marks; what they hold is in the contents then, if it is any of `only`."""
+        marks = [mark async for mark in self._find(query)]
+        for mark in marks:
+            batch_ids = [batch_id for batch_id, _ in _segments_of(mark)]
+            if only is None or not only.isdisjoint(batch_ids):
+                contents.know(mark["_id"], batch_ids)
+        return marks
+
+    def _find(self, query: Mapping[str, Any]) -> Any:
+        return self._marks.find(query).max_time_ms(_READ_TIMEOUT_MS)
 
     async def _be_known(self) -> None:
         now = time.monotonic()
@@ -166,11 +200,29 @@ class UnmergedStore:
         self._seen_at = now
 
 
-def _period(mark: Mapping[str, Any]) -> Period:
-    """The period of a mark; releases before this one did not write it."""
-    if "end" not in mark:
-        return ALWAYS
-    return Period(datetime_to_ms(mark["start"]), datetime_to_ms(mark["end"]))
+def _mark(logger: str, partition: int, periods: Mapping[str, Period]) -> dict[str, Any]:
+    # The same for the same segments, so that one whose write is repeated is there once.
+    content = "\n".join([logger, *periods])
+    return {
+        "_id": hashlib.sha256(content.encode()).hexdigest(),
+        "partition": partition,
+        "logged_by": logger,
+        "segments": [
+            {"batch_id": batch_id, "start": datetime_from_ms(period.start_ms), "end": datetime_from_ms(period.end_ms)}
+            for batch_id, period in periods.items()
+        ],
+    }
+
+
+def _segments_of(mark: Mapping[str, Any]) -> list[tuple[str, Period]]:
+    """The segments of a mark; earlier releases wrote one for each, and the earliest without its period."""
+    if "segments" in mark:
+        return [(segment["batch_id"], _period(segment)) for segment in mark["segments"]]
+    return [(mark["_id"], _period(mark) if "end" in mark else ALWAYS)]
+
+
+def _period(segment: Mapping[str, Any]) -> Period:
+    return Period(datetime_to_ms(segment["start"]), datetime_to_ms(segment["end"]))
 
 
 def _meeting(period: Period, marked: Mapping[str, Period]) -> set[str]:

@@ -12,7 +12,6 @@ from common.mongo import Database, find_by_ids
 
 _WATERMARKS = "partition_watermarks"
 _LOG = "readings_log"
-_UNMERGED = "readings_unmerged"
 _READ_TIMEOUT_MS = 2_000
 _BATCHES_A_LOOK = 10_000
 
@@ -27,7 +26,6 @@ class WatermarkStore:
     def __init__(self, database: Database) -> None:
         self._watermarks = database[_WATERMARKS]
         self._log = database[_LOG]
-        self._unmerged = database[_UNMERGED]
 
     async def load(self, partition: int) -> Watermark:
         """What is on record of a partition, be it nothing."""
@@ -57,18 +55,11 @@ class WatermarkStore:
         """Which of some missing batches the log has: when each was made, epoch milliseconds, by number.
 
         The log is asked by the ids that follow from their numbers, for an index of it by number would make every write
-        to it dearer. The ids of other writers are found by the marks of what is not folded yet.
+        to it dearer.
         """
-        query = {
-            "partition": partition,
-            "writer": missing.writer,
-            "sequence": {"$gte": missing.first, "$lte": missing.last},
-        }
-        marks = self._unmerged.find(query, {"_id": 1}).limit(_BATCHES_A_LOOK)
-        batch_ids = {mark["_id"] async for mark in marks.max_time_ms(_READ_TIMEOUT_MS)}
         last = min(missing.last, missing.first + _BATCHES_A_LOOK)
-        batch_ids |= {batch_id_of(missing.writer, partition, sequence) for sequence in range(missing.first, last + 1)}
-        logged = find_by_ids(self._log, list(batch_ids), {"sequence": 1, "create_time": 1}, timeout_ms=_READ_TIMEOUT_MS)
+        batch_ids = [batch_id_of(missing.writer, partition, sequence) for sequence in range(missing.first, last + 1)]
+        logged = find_by_ids(self._log, batch_ids, {"sequence": 1, "create_time": 1}, timeout_ms=_READ_TIMEOUT_MS)
         return {found["sequence"]: datetime_to_ms(found["create_time"]) async for found in logged}
 
 

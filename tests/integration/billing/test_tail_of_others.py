@@ -121,7 +121,9 @@ async def test_only_what_has_readings_of_the_time_in_question_is_read(database: 
     ours, others = CountingLog(database), LogStore(database)
     await ours.append(of_minutes(0, 3, "ours"))
     await others.append(of_minutes(20, 3, "others"))
-    await database["readings_unmerged"].update_one({"_id": "others-10"}, {"$unset": {"start": 1, "end": 1}})
+    await others.mark_merged(["others-10"])
+    await database["readings_unmerged"].insert_one({"_id": "others-10", "partition": 3, "logged_by": "gone"})
+    await database["readings_loggers"].insert_one({"_id": "gone"})
     reader = TailReader(Tail(1000), ours)
     period = Period(START_MS + 5 * MINUTE_MS, START_MS + 10 * MINUTE_MS)
 
@@ -131,6 +133,51 @@ async def test_only_what_has_readings_of_the_time_in_question_is_read(database: 
     assert set(await ours.pending_ids(period)) == {"ours-0", "ours-10", "others-10"}
     assert sorted(ours.loaded) == ["others-10", "ours-0", "ours-10"]
     assert sum(map(len, pending.values())) == 5
+
+
+async def test_what_is_logged_together_of_a_partition_has_one_mark_that_shrinks_with_every_fold(
+    database: Database,
+) -> None:
+    """A mark for each segment would cost the store several times what the segment costs."""
+    log, marks = LogStore(database), database["readings_unmerged"]
+    await log.append([*of_minutes(0, 3, "a"), *of_minutes(20, 3, "b"), *of_minutes(40, 4, "c")])
+    assert await marks.count_documents({}) == 2
+
+    await log.mark_merged(["a-0", "c-0", "c-10", "b-10"])
+
+    assert await marks.count_documents({}) == 1
+    assert sorted(await log.unmerged_ids()) == ["a-10", "b-0"]
+
+    await asyncio.gather(log.mark_merged(["a-10"]), LogStore(database).mark_merged(["b-0"]))
+
+    assert await log.unmerged_ids() == []
+    assert await marks.count_documents({}) == 0
+
+
+async def test_what_two_fold_of_one_mark_leaves_nothing_of_it(database: Database) -> None:
+    """Neither knows what the other took meanwhile."""
+    ours, others = LogStore(database), LogStore(database)
+    await ours.append(of_minutes(0, 3, "old"))
+    await others.unmerged([3])
+
+    await ours.mark_merged(["old-0"])
+    await others.mark_merged(["old-10"])
+
+    assert await database["readings_unmerged"].count_documents({}) == 0
+
+
+async def test_more_marks_than_are_known_are_looked_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded, and every mark goes in the end."""
+    monkeypatch.setattr("billing.log.unmerged_store._REMEMBERED_MAXIMUM", 2)
+    log = LogStore(database)
+    for partition in (3, 4, 5):
+        await log.append(of_minutes(0, partition, f"of-{partition}"))
+
+    await log.mark_merged(["of-4-0", "of-5-0"])
+    assert sorted(await log.unmerged_ids()) == ["of-3-0", "of-3-10", "of-4-10", "of-5-10"]
+    await log.mark_merged(["of-5-10", "of-3-0", "of-3-10", "of-4-10"])
+
+    assert await database["readings_unmerged"].count_documents({}) == 0
 
 
 async def test_what_another_replica_folded_of_ours_is_forgotten(

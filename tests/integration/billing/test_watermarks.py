@@ -95,7 +95,11 @@ async def test_a_successor_finds_in_the_log_what_its_predecessor_could_not_store
     store, log, clock = WatermarkStore(database), LogStore(database), Clock()
     await store.raise_to({PARTITION: (Watermark(), Watermark(1_000, 0, {"w": Position(1, 1_000)}))})
     some = segments(meter_readings(1, "m-1", 0, minutes=2, revision_share=0), 1, PARTITION)
-    await log.append([replace(one, sequence=one.sequence + 1, create_ms=2_000) for one in some])
+    logged = [
+        replace(one, batch_id=batch_id_of("w", PARTITION, number), sequence=number, create_ms=2_000)
+        for number, one in enumerate(some, start=2)
+    ]
+    await log.append(logged)
     async with keeping(database, clock) as successor:
         state = await successor.open(PARTITION)
         successor.recorded(state, [empty_batch(4, 4_000)])
