@@ -19,8 +19,8 @@ PURE = {
     "billing": (
         "completeness day dynamic_pricing estimation invoice live_state mark_contents metered_interval minute_total "
         "observation physical_limit price_forecast price_override price_policy price_timeline quarter rating "
-        "reading_quality region_price register schema segment span tail tariff usage_bucket usage_sum usage_chart usage_pipeline "
-        "validation_checks validation_rule"
+        "reading_quality region_price register schema segment span tail tariff usage_bucket usage_chart usage_pipeline "
+        "usage_sum validation_checks validation_rule"
     ),
     "gateway": "device known_device limits vehicle_link",
     "analytics": (
