@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from analytics.windows.region_window import HOUR_MS, WINDOW_MS
 
-QUIET_MS = 5_000
-"""Late readings seldom come alone: so long after the last one the window is summed up again."""
+QUIET_MS = 4_000
+"""Late readings seldom come alone: so long after the last instant it is marked for the window is summed up again."""
 
 PATIENCE_MS = 60_000
 """But where they never end, so long after the first one, and then again."""

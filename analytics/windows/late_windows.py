@@ -20,6 +20,12 @@ from analytics.windows.region_window import WINDOW_MS, window_start_ms
 _METER = KINDS.index(METER)
 
 _WAITING_MAXIMUM = 20_000
+# Where late readings go on coming, their window is marked for those of the next second, too: else each write to the
+# queues would be one to the store for every region.
+AHEAD_MS = 1_000
+
+
+_Place = tuple[str, int]
 
 
 class Regional(Protocol):
@@ -50,7 +56,8 @@ class LateWindows:
         self._mark = mark
         self._lateness_ms = lateness_ms
         self._kept_ms = kept_ms
-        self._waiting: dict[tuple[str, int], DueWindow] = {}
+        self._waiting: dict[_Place, DueWindow] = {}
+        self._marked_through_ms: dict[_Place, int] = {}
         self._writing = asyncio.Lock()
         late = Counter(
             "late_readings",
@@ -96,11 +103,28 @@ class LateWindows:
             waiting, self._waiting = self._waiting, {}
             if not waiting:
                 return
+            marks = [self._ahead(window) for window in waiting.values()]
             try:
-                await self._mark(list(waiting.values()))
+                await self._mark(marks)
             except BaseException:
                 self._join(waiting.values())
                 raise
+            self._remember(marks)
+
+    def _ahead(self, window: DueWindow) -> DueWindow:
+        """The window, marked beyond its latest reading if the one before that was marked a moment ago."""
+        through_ms = self._marked_through_ms.get((window.region, window.start_ms))
+        if through_ms is None or window.latest_ms > through_ms + AHEAD_MS:
+            return window
+        return window._replace(latest_ms=window.latest_ms + AHEAD_MS)
+
+    def _remember(self, marks: Sequence[DueWindow]) -> None:
+        newest_ms = max(mark.latest_ms for mark in marks)
+        through_ms = {(mark.region, mark.start_ms): mark.latest_ms for mark in marks}
+        for place, known_ms in self._marked_through_ms.items():
+            if known_ms >= newest_ms - 2 * AHEAD_MS:
+                through_ms[place] = max(known_ms, through_ms.get(place, known_ms))
+        self._marked_through_ms = through_ms
 
     def _add(self, found: Iterable[tuple[str, int]], create_ms: int) -> None:
         oldest_ms = create_ms - self._kept_ms
@@ -112,7 +136,9 @@ class LateWindows:
                 self._too_late.inc()
             else:
                 self._marked.inc()
-                self._join([DueWindow(device.region, start_ms, create_ms, create_ms)])
+                # An answer that is complete through what is marked has this reading, too.
+                if create_ms > self._marked_through_ms.get((device.region, start_ms), -1):
+                    self._join([DueWindow(device.region, start_ms, create_ms, create_ms)])
 
     def _join(self, windows: Iterable[DueWindow]) -> None:
         for window in windows:

@@ -15,7 +15,7 @@ from pymongo.errors import AutoReconnect
 from analytics.stream.observation import KINDS, Observation, ObservedColumns, ReceivedBatches
 from analytics.windows import late_windows
 from analytics.windows.due_window import PATIENCE_MS, QUIET_MS, DueWindow, by_hour, open_from_ms
-from analytics.windows.late_windows import LateWindows
+from analytics.windows.late_windows import AHEAD_MS, LateWindows
 from analytics.windows.open_windows import OpenWindows
 from analytics.windows.region_window import WINDOW_MS
 
@@ -114,6 +114,50 @@ async def test_readings_of_open_windows_mark_nothing(desk: Desk) -> None:
     desk.look(("m-1", NOON_MS - 1), ("m-2", LATE_MS), create_ms=NOW_MS - 1)
 
     assert await desk.written() == []
+
+
+async def test_where_the_late_go_on_coming_one_mark_a_second_covers_them(desk: Desk) -> None:
+    """The mark always reaches to the newest of them, and soon it is not late readings that the store is busy with."""
+    for tick in range(100):
+        newest_ms = NOW_MS + tick * 50
+        desk.look(("m-1", LATE_MS), create_ms=newest_ms)
+        await desk.late.write()
+        assert max(mark.latest_ms for mark in desk.store.marked) >= newest_ms
+
+    assert len(desk.store.marked) <= 7
+    assert max(mark.latest_ms for mark in desk.store.marked) <= newest_ms + AHEAD_MS
+
+
+async def test_a_late_reading_that_comes_alone_is_marked_for_itself(desk: Desk) -> None:
+    """So its window is summed up no later than it could be; what another window was marked for is nothing to it."""
+    desk.look(("m-1", LATE_MS))
+    await desk.late.write()
+    desk.look(("m-2", LATE_MS), create_ms=NOW_MS + 1)
+    desk.look(("m-1", LATE_MS - WINDOW_MS), create_ms=NOW_MS + 1)
+    await desk.late.write()
+    desk.look(("m-1", LATE_MS), create_ms=NOW_MS + 3 * AHEAD_MS)
+    await desk.late.write()
+
+    assert [(mark.region, mark.start_ms, mark.latest_ms) for mark in desk.store.marked] == [
+        ("North", LATE_MS, NOW_MS),
+        ("South", LATE_MS, NOW_MS + 1),
+        ("North", LATE_MS - WINDOW_MS, NOW_MS + 1),
+        ("North", LATE_MS, NOW_MS + 3 * AHEAD_MS),
+    ]
+
+
+async def test_what_could_not_be_marked_covers_nothing(desk: Desk) -> None:
+    """The next reading waits for a mark as if the store had never been asked."""
+    desk.look(("m-1", LATE_MS))
+    await desk.late.write()
+    desk.store.away = 1
+    desk.look(("m-1", LATE_MS), create_ms=NOW_MS + 100)
+    with pytest.raises(AutoReconnect):
+        await desk.late.write()
+    desk.look(("m-1", LATE_MS), create_ms=NOW_MS + 200)
+    await desk.late.write()
+
+    assert [mark.latest_ms for mark in desk.store.marked] == [NOW_MS, NOW_MS + 200 + AHEAD_MS]
 
 
 async def test_many_late_readings_are_one_mark_of_their_region_and_window(desk: Desk) -> None:
