@@ -124,6 +124,7 @@ def servicers_of(
                 answers=answers,
                 quarantine=quarantine,
                 late=LateReadingStore(database),
+                is_catching_up=lambda: readings.tail.is_refusing,
                 clock=now_ms,
             ),
             usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"].full_name,

@@ -48,7 +48,10 @@ _PAGE_MAXIMUM = 10_000
 
 
 class UsageService(LateReadingMethods):
-    """Answers from the store, with the readings of the last moments laid over it; `clock` is now, UTC milliseconds."""
+    """Answers from the store, with the readings of the last moments laid over it; `clock` is now, UTC milliseconds.
+
+    `is_catching_up` tells whether more waits to be folded than there is room for here.
+    """
 
     def __init__(
         self,
@@ -61,10 +64,12 @@ class UsageService(LateReadingMethods):
         answers: Answers,
         quarantine: QuarantineStore,
         late: LateReadingStore,
+        is_catching_up: Callable[[], bool],
         clock: Callable[[], int],
     ) -> None:
         super().__init__(late, complete_through)
         self._complete_through = complete_through
+        self._is_catching_up = is_catching_up
         self._usage = usage
         self._minutes = minutes
         self._live = LiveMethods(live, registry, complete_through, clock)
@@ -78,7 +83,9 @@ class UsageService(LateReadingMethods):
         context: Context,  # noqa: ARG002
     ) -> pb.GetCompleteThroughResponse:
         """Gets up to when every reading is in the answers."""
-        return pb.GetCompleteThroughResponse(complete_through=self._complete_through_now())
+        return pb.GetCompleteThroughResponse(
+            complete_through=self._complete_through_now(), is_catching_up=self._is_catching_up()
+        )
 
     async def GetLiveReading(self, request: pb.GetLiveReadingRequest, context: Context) -> pb.GetLiveReadingResponse:  # noqa: ARG002, N802
         """Gets the newest reading of a device."""

@@ -166,6 +166,8 @@ class WindowCloser:
 
     async def _close_due(self, through_ms: int) -> bool:
         """Sums up again what came late for; whether more of it waits."""
+        if not self._summing.has_time_for_late():
+            return False
         if not self._due:
             self._due = by_hour(await self._stores.due.ripe(through_ms, _DUE_A_LOOK))
         due, self._due = self._due[:_DUE_A_ROUND], self._due[_DUE_A_ROUND:]

@@ -11,6 +11,9 @@ from analytics.windows.region_window import WINDOW_MS, RegionWindow
 from analytics.windows.window_usage import WindowUsage
 from common.registry_cache import RegistryCache
 
+# While billing folds what an outage has left behind, each question about it reads the log.
+CATCHING_UP_PATIENCE_MS = 300_000
+
 
 class WindowSumming:
     """Sums windows up; `now_ms` is now, UTC milliseconds."""
@@ -19,6 +22,7 @@ class WindowSumming:
         self._registry = registry
         self._usage = usage
         self._now_ms = now_ms
+        self._catching_up_since_ms: int | None = None
 
     async def wait_ready(self) -> None:
         """Returns when every device is known."""
@@ -36,6 +40,16 @@ class WindowSumming:
     async def complete_through_ms(self) -> int | None:
         """What billing's answers are complete through, UTC milliseconds, if it knows and there is any device."""
         return None if self._registry.any_device_id() is None else await self._usage.complete_through_ms()
+
+    def has_time_for_late(self) -> bool:
+        """Whether billing has time to sum up again: not while it catches up, unless that lasts five minutes."""
+        if not self._usage.is_catching_up:
+            self._catching_up_since_ms = None
+            return True
+        now_ms = self._now_ms()
+        if self._catching_up_since_ms is None:
+            self._catching_up_since_ms = now_ms
+        return now_ms - self._catching_up_since_ms >= CATCHING_UP_PATIENCE_MS
 
     async def summed(
         self, region: str, least_through_ms: Mapping[int, int], capacities: Mapping[str, Sequence[RegionCapacity]]

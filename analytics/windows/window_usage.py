@@ -46,6 +46,8 @@ class WindowUsage:
 
     def __init__(self, usage: usage_service_pb2_grpc.UsageServiceAsyncStub) -> None:
         self._usage = usage
+        self.is_catching_up = False
+        """Whether billing has more to fold than it has at hand, as it said last; what can wait should."""
 
     async def complete_through_ms(self) -> int | None:
         """Every reading that was acked before this instant, UTC milliseconds, is in billing's answers.
@@ -54,6 +56,7 @@ class WindowUsage:
         """
         request = usage_service_pb2.GetCompleteThroughRequest()
         response = await self._usage.GetCompleteThrough(request, timeout=patience(UNARY_TIMEOUT_SECONDS))
+        self.is_catching_up = response.is_catching_up
         return to_ms(response.complete_through) if response.HasField("complete_through") else None
 
     async def measured(self, meter_ids: Sequence[str], start_ms: int, end_ms: int) -> MeasuredWindows | None:

@@ -43,7 +43,7 @@ _WINDOW_SECONDS = 900
 _BEFORE_SECONDS = 3.0
 _AFTER_SECONDS = 2.0
 _GIVE_UP_SECONDS = 40.0
-# Windows that something came late for are closed again when that has been quiet for four seconds, and then a third of the time.
+# Windows that something came late for are closed again when that has been quiet for 4 s, and then a third of the time.
 _CLOSED_GIVE_UP_SECONDS = 15.0
 _LOOK_SECONDS = 0.1
 

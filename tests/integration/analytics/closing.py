@@ -51,6 +51,7 @@ class Closing:
     stores: WindowStores
     metrics: CollectorRegistry
     told: int = 0
+    now_ms: int = NOON_MS + 2 * MINUTE_MS
 
     def closer(
         self,
@@ -64,7 +65,7 @@ class Closing:
         registry = self.metrics = CollectorRegistry()
         return WindowCloser(
             me=me,
-            summing=WindowSumming(self.registry, WindowUsage(self.usage), lambda: NOON_MS + 2 * MINUTE_MS),
+            summing=WindowSumming(self.registry, WindowUsage(self.usage), lambda: self.now_ms),
             stores=self.stores,
             settings=ClosingSettings(LATENESS_MS, catch_up_ms, concurrency, rest_per_work, kept_ms),
             metrics=WindowMetrics(registry),

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from analytics.windows.due_window import QUIET_MS, DueWindow
 from analytics.windows.region_window import WINDOW_MS, WindowSums
+from analytics.windows.window_summing import CATCHING_UP_PATIENCE_MS
 from common.event_outbox import PENDING
 from common.mongo import Database
 from tests.integration.analytics.closing import (
@@ -54,6 +55,35 @@ async def test_late_readings_make_the_next_version_once_they_are_on_record(closi
     assert (window.complete_through_ms, closing.told) == (QUIET_THROUGH_MS, 3)
     assert await closing.stores.due.count() == 0
     assert value(closing.metrics, "region_window_corrections_total", region="North") == 1
+
+
+async def test_what_came_late_waits_while_billing_catches_up_but_not_for_ever(closing: Closing) -> None:
+    """Each question about what is not folded reads the log; new windows are closed meanwhile."""
+    closer = closing.closer()
+    await closing.stores.due.mark([DUE])
+    closing.billing.complete_through_ms = QUIET_THROUGH_MS
+    closing.billing.is_catching_up = True
+    await all_closed(closer)
+    closing.now_ms += CATCHING_UP_PATIENCE_MS - 1
+    await all_closed(closer)
+    assert (closing.told, await closing.stores.due.count()) == (2, 1)
+
+    closing.now_ms += 1
+    await all_closed(closer)
+    assert await closing.stores.due.count() == 0
+
+
+async def test_what_came_late_is_summed_up_as_soon_as_billing_has_caught_up(closing: Closing) -> None:
+    """And patience begins anew when it falls behind again."""
+    closer = closing.closer()
+    closing.billing.complete_through_ms = QUIET_THROUGH_MS
+    for is_catching_up, count in ((True, 1), (False, 0), (True, 1)):
+        await closing.stores.due.mark([DUE._replace(latest_ms=LATE_MS + 1)])
+        closing.billing.is_catching_up = is_catching_up
+        closing.now_ms += CATCHING_UP_PATIENCE_MS - 1
+        closing.billing.complete_through_ms += 10
+        await all_closed(closer)
+        assert await closing.stores.due.count() == count
 
 
 async def test_a_new_version_is_marked_to_be_told_though_the_one_before_was(

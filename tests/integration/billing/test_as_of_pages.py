@@ -49,6 +49,7 @@ async def service_on(database: Database) -> tuple[Store, UsageService]:
         answers=no_answers(),
         quarantine=QuarantineStore(database),
         late=LateReadingStore(database),
+        is_catching_up=lambda: store.tail.is_refusing,
         clock=lambda: RECORD_MS,
     )
     return store, service
@@ -86,6 +87,22 @@ async def test_all_pages_are_of_the_moment_of_the_first(database: Database) -> N
     assert to_ms(whole.as_of) == RECORD_MS + 2_500
     assert readings == list(whole.readings)
     assert max(to_ms(one.record_time) for one in readings) == RECORD_MS + 2_000
+
+
+async def test_who_asks_is_told_whether_answers_read_the_log(database: Database) -> None:
+    """While more waits to be folded than there is room for; what answers are complete through is told all the same."""
+    store, service = await service_on(database)
+    await complete_through(database, None, RECORD_MS)
+    request = pb.GetCompleteThroughRequest()
+
+    before = await service.GetCompleteThrough(request, NO_CONTEXT)
+    store.tail.refuse()
+    meanwhile = await service.GetCompleteThrough(request, NO_CONTEXT)
+    store.tail.refuse_no_more()
+    after = await service.GetCompleteThrough(request, NO_CONTEXT)
+
+    assert [one.is_catching_up for one in (before, meanwhile, after)] == [False, True, False]
+    assert meanwhile.complete_through == before.complete_through
 
 
 async def test_an_earlier_moment_is_taken_as_it_is(database: Database) -> None:

@@ -115,6 +115,7 @@ async def usage_service(
         answers=no_answers(),
         quarantine=QuarantineStore(database),
         late=LateReadingStore(database),
+        is_catching_up=lambda: store.tail.is_refusing,
         clock=store.clock,
     )
     interceptors = [

@@ -43,6 +43,7 @@ class Billing(UsageServiceServicer):
     in_flight: int = 0
     in_flight_maximum: int = 0
     complete_through_ms: int | None = None
+    is_catching_up: bool = False
     away_devices: set[str] = field(default_factory=set)
     removed_devices: set[str] = field(default_factory=set)
     listed: list[usage_service_pb2.ListUsageRequest] = field(default_factory=list)
@@ -124,7 +125,9 @@ class Billing(UsageServiceServicer):
     ) -> usage_service_pb2.GetCompleteThroughResponse:
         """Says what the test wants it to say."""
         await self._fail(context)
-        return usage_service_pb2.GetCompleteThroughResponse(complete_through=optional_from_ms(self.complete_through_ms))
+        return usage_service_pb2.GetCompleteThroughResponse(
+            complete_through=optional_from_ms(self.complete_through_ms), is_catching_up=self.is_catching_up
+        )
 
     async def ListUsage(  # noqa: N802 - the contract's name
         self, request: usage_service_pb2.ListUsageRequest, context: grpc.aio.ServicerContext[Any, Any]

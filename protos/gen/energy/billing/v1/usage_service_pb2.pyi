@@ -82,6 +82,11 @@ class GetCompleteThroughResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COMPLETE_THROUGH_FIELD_NUMBER: _builtins.int
+    IS_CATCHING_UP_FIELD_NUMBER: _builtins.int
+    is_catching_up: _builtins.bool
+    """Whether more waits to be folded than billing has at hand, as after an outage. Until it is folded, answers about its time
+    are right and cost the store much: a question that can wait should.
+    """
     @_builtins.property
     def complete_through(self) -> _timestamp_pb2.Timestamp:
         """Every reading acked before this instant, of whatever device, is in the log, which answers follow by a moment, UTC. Absent:
@@ -92,10 +97,11 @@ class GetCompleteThroughResponse(_message.Message):
         self,
         *,
         complete_through: _timestamp_pb2.Timestamp | None = ...,
+        is_catching_up: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_through", b"complete_through", "is_catching_up", b"is_catching_up"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
