@@ -23,7 +23,6 @@ from loadgen.bench.fleet import BenchFleet
 from loadgen.bench.frame_source import FrameSource
 from loadgen.bench.latency_rows import FRAME_SIZE, latency_row, steady
 from loadgen.bench.raw_streams import LoadFailed, send_frames
-from loadgen.bench.registering import register_beside
 from loadgen.bench.rig import Measured, Rig
 from loadgen.bench.row import MICROSECONDS_OF_A_READING, MILLISECONDS, Row, rounded, void_row
 from loadgen.latency import LatencyHistogram
@@ -41,6 +40,11 @@ _GIVE_UP_SECONDS = 5.0
 _HOT_CELSIUS = 60.0
 
 
+def fleet_of_now(rig: Rig) -> BenchFleet:
+    """Who sends beside the packs; to be registered before any load."""
+    return BenchFleet(f"{rig.fleet.prefix}-now", rig.fleet.size)
+
+
 async def alert_rows(rig: Rig) -> list[Row]:
     """From when a pack sends that it is too hot until `WatchAlerts` tells of it, p99; and what looking costs.
 
@@ -48,13 +52,10 @@ async def alert_rows(rig: Rig) -> list[Row]:
     send of the past would be no news of devices that have sent these, and be cheaper.
     """
     packs = Packs(rig, round(_SAMPLES_PER_SECOND * (rig.durations.live_seconds + 10)))
-    fleet = BenchFleet(f"{rig.fleet.prefix}-now", rig.fleet.size)
-    try:
-        await register_beside(rig, fleet)
-    except TimeoutError:
-        return _void("registering the devices took too long")
     await packs.register()
-    source = FrameSource(fleet, int(time.time()) - 1, frame_size=FRAME_SIZE, interval_seconds=1, carries_interval=True)
+    source = FrameSource(
+        fleet_of_now(rig), int(time.time()) - 1, frame_size=FRAME_SIZE, interval_seconds=1, carries_interval=True
+    )
     work = [
         asyncio.create_task(packs.watch(), name="alert-watch"),
         asyncio.create_task(packs.heat(), name="alert-packs"),

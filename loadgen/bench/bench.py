@@ -12,7 +12,7 @@ import grpc
 
 from common.grpc_client import open_channel
 from loadgen.bench import report
-from loadgen.bench.alert_row import DETECTION, alert_rows
+from loadgen.bench.alert_row import DETECTION, alert_rows, fleet_of_now
 from loadgen.bench.alert_row import NAME as ALERT_LATENCY
 from loadgen.bench.broker_limit import bare_broker
 from loadgen.bench.cost_rows import cost_row, memory_rows
@@ -25,7 +25,7 @@ from loadgen.bench.invoice_row import NAME as INVOICED
 from loadgen.bench.invoice_row import invoice_row
 from loadgen.bench.latency_rows import ack_latency_rows, live_view_row
 from loadgen.bench.machine import OtherWork, describe_machine
-from loadgen.bench.registering import register_up_to
+from loadgen.bench.registering import register_beside, register_up_to
 from loadgen.bench.restart_row import NAME as RESTART
 from loadgen.bench.restart_row import restart_row
 from loadgen.bench.rig import Rig
@@ -71,6 +71,8 @@ async def run_bench(settings: BenchSettings, output: TextIO) -> int:
     others = OtherWork()
     async with _rig(settings, output, began_seconds) as rig:
         await register_up_to(rig, settings.devices)
+        if settings.is_wanted(ALERT_LATENCY, DETECTION):
+            await register_beside(rig, fleet_of_now(rig))
         await _register_largest(rig, settings)
         for names, measurement in _measurements(rig):
             if settings.is_wanted(*names):
