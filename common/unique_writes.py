@@ -30,10 +30,11 @@ def positions_there(failure: BulkWriteError) -> list[int]:
     """The positions of the writes of a bulk that were refused for what was there already.
 
     Raises:
-        BulkWriteError: one of them failed for another reason, or they are not known to be safe.
+        BulkWriteError: one of them failed for another reason, or they are not known to be safe, or none was refused.
     """
     details: Mapping[str, Any] = failure.details or {}
     errors = details.get("writeErrors", [])
-    if details.get("writeConcernErrors") or any(error["code"] != _DUPLICATE_KEY for error in errors):
+    is_explained = errors and all(error["code"] == _DUPLICATE_KEY for error in errors)
+    if details.get("writeConcernErrors") or not is_explained:
         raise failure
     return [error["index"] for error in errors]

@@ -79,9 +79,9 @@ class DayNotices:
         try:
             await self._days[kind.name].bulk_write(writes, ordered=False)
         except BulkWriteError as failure:
+            positions_there(failure)
             # One that is there and does not match is sealed.
-            if positions_there(failure):
-                raise SealedDay("its day is sealed: the readings it rests on were removed") from failure
+            raise SealedDay("its day is sealed: the readings it rests on were removed") from failure
 
     def _remember(self, kind: Kind, days: Iterable[Day], at_ms: int) -> None:
         for day in days:

@@ -70,7 +70,7 @@ async def invoice_row(rig: Rig) -> Row:
     months = _MonthsRead(rig.billing, fleet.device_ids(), (start_seconds, end_seconds))
     read = await months.a_second(rig.durations.invoice_seconds)
     begun = time.monotonic()
-    last = await _generate(rig.billing, (first, after), max(_LEAST_SECONDS, rig.seconds_left))
+    last, megabytes = await _generate(rig, (first, after), max(_LEAST_SECONDS, rig.seconds_left))
     invoiced = last.draft_count / (time.monotonic() - begun)
     if fault is None and last.draft_count != fleet.size:
         fault = f"{last.draft_count} of {fleet.size} accounts got a draft"
@@ -86,6 +86,8 @@ async def invoice_row(rig: Rig) -> Row:
             "quarter_hours_each": source.rounds,
             "unfolded": rig.unfolded,
             "months_read": months.count,
+            "billing_megabytes_at_half": megabytes[0],
+            "billing_megabytes_at_end": megabytes[1],
         },
     )
 
@@ -160,11 +162,16 @@ class _MonthsRead:
 
 
 async def _generate(
-    billing: grpc.aio.Channel, month: tuple[date, date], limit_seconds: float
-) -> GenerateInvoicesResponse:
+    rig: Rig, month: tuple[date, date], limit_seconds: float
+) -> tuple[GenerateInvoicesResponse, tuple[float, float]]:
+    """The last report of the run, and what memory billing had when half of the accounts were done, and all."""
     first, after = (Date(year=day.year, month=day.month, day=day.day) for day in month)
     request = GenerateInvoicesRequest(start_date=first, end_date=after, region=_REGION)
-    last = GenerateInvoicesResponse()
-    async for response in InvoiceServiceStub(billing).GenerateInvoices(request, timeout=limit_seconds):
+    last, processes = GenerateInvoicesResponse(), rig.processes()
+    at_half = None
+    async for response in InvoiceServiceStub(rig.billing).GenerateInvoices(request, timeout=limit_seconds):
         last = response
-    return last
+        if at_half is None and 2 * response.done_count >= response.account_count:
+            at_half = processes.resident_megabytes("billing")
+    at_end = processes.resident_megabytes("billing")
+    return last, (round(at_half or at_end, 1), round(at_end, 1))

@@ -82,6 +82,10 @@ class MeshProcesses:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
 
+    def resident_megabytes(self, part: str) -> float:
+        """Memory that a part has now."""
+        return sum(process.memory_info().rss for process in self._by_part.get(part, ())) / _BYTES_A_MB
+
     def peak_megabytes(self) -> dict[str, float]:
         """The most memory a process of each part has had resident."""
         return {part: max(map(_peak_megabytes, processes)) for part, processes in self._by_part.items() if processes}
